@@ -1,0 +1,61 @@
+"""Data sets: one module each, found by name.
+
+A module here defines two functions, and may define a third:
+
+``split(run, root) -> Split``
+    The samples of one Run. Called under a forked random state; whatever it leaves in torch's generator is where the model's
+    initialization draws next, so the authors' order of draws can be kept. ``root`` is the folder of downloaded data.
+``accuracy(run, outputs, targets) -> dict[str, Tensor]``
+    Per-sample scores in [0, 1], logged as ``train_<name>`` and ``test_<name>``; the main one is called ``acc``.
+``files(run) -> list[str]`` (optional)
+    Files below ``root`` that the Run needs, for messages and ``omnigrok data``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, cast
+
+from platformdirs import user_cache_dir
+from torch import Tensor
+
+from omnigrok.data.split import Pool, Split
+from omnigrok.errors import BadInput
+from omnigrok.runs.run import Run
+
+__all__ = ["Pool", "Split", "Task", "default_root", "find_task"]
+
+
+class Task(Protocol):
+    """What a data module offers."""
+
+    def split(self, run: Run, root: Path) -> Split: ...
+
+    def accuracy(self, run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]: ...
+
+
+def find_task(name: str) -> Task:
+    """The data module of that name: ``omnigrok.data.<name>``, or a dotted path of somebody else's module.
+
+    Raises:
+        BadInput: there is no such module.
+    """
+    path = name if "." in name else f"omnigrok.data.{name}"
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not path.startswith(error.name):
+            raise
+        here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in ("__init__", "split"))
+        raise BadInput(f"unknown task {name!r}; accepted: {', '.join(here)}, or the dotted path of a module") from None
+    if not hasattr(module, "split") or not hasattr(module, "accuracy"):
+        raise BadInput(f"task {name!r}: module {path} must define split(run, root) and accuracy(run, outputs, targets)")
+    return cast("Task", module)
+
+
+def default_root() -> Path:
+    """Where downloaded data lies unless ``--data-root`` says otherwise: $OMNIGROK_DATA, else the user's cache folder."""
+    return Path(os.environ.get("OMNIGROK_DATA") or user_cache_dir("omnigrok")) / ""

@@ -1,0 +1,39 @@
+"""The errors that this package raises on purpose; each message names the file, key or folder and what is accepted."""
+
+from __future__ import annotations
+
+
+class OmnigrokError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class BadInput(OmnigrokError):
+    """A YAML file, an option or a Run has a key or a value that is not accepted."""
+
+
+class DataMissing(OmnigrokError):
+    """A data set is not on this machine; the message names the files, the folder and the command that fetches them."""
+
+
+class DataCorrupt(OmnigrokError):
+    """A data file is truncated, of another version, or fails its checksum."""
+
+
+class StoreError(OmnigrokError):
+    """A run store cannot be opened, read or written."""
+
+
+class StaleToken(StoreError):
+    """A write came with a fencing token that a later lease has replaced; nothing was written."""
+
+
+class EvidenceError(OmnigrokError):
+    """Recorded evidence is damaged, incomplete, or does not belong to the claim."""
+
+
+class Diverged(OmnigrokError):
+    """A run that a claim needs ended in NaN or infinity."""
+
+
+class DataCheckFailed(OmnigrokError):
+    """The curves break a bookkeeping rule (equal seeds, shifted logging grid, shared samples): no verdict is possible."""

@@ -1,0 +1,45 @@
+"""Multi-layer perceptron: the network of Figures 2, 3, 6, 8, 11 and 12."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from omnigrok.errors import BadInput
+from omnigrok.runs.run import Run
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu_0.2": nn.LeakyReLU}
+
+
+class MLP(nn.Sequential):
+    """Linear layers with an activation between them and a linear output.
+
+    Args:
+        widths: units of each layer, input and output included.
+        activation: one of ``ACTIVATIONS``.
+    """
+
+    def __init__(self, widths: Sequence[int], activation: str) -> None:
+        if activation not in ACTIVATIONS:
+            raise BadInput(f"network: activation = {activation!r} is not accepted; one of {', '.join(ACTIVATIONS)}")
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU(0.2) if activation == "leaky_relu_0.2" else ACTIVATIONS[activation]()]
+        super().__init__(*layers[:-1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., widths[0]) to (..., widths[-1])."""
+        return super().forward(x)
+
+
+def build(run: Run) -> MLP:
+    """Options: ``widths`` and ``activation``.
+
+    Raises:
+        BadInput: an option is missing or not accepted.
+    """
+    widths, activation = run.option("widths"), run.option("activation")
+    if not widths or len(widths) < 2:
+        raise BadInput("network: the mlp needs widths, a list of at least two layer sizes")
+    return MLP(widths, activation)

@@ -1,0 +1,43 @@
+"""Curves are the logged time series of one Run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omnigrok.runs.run import Run
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The logged time series of one Run.
+
+    Args:
+        run: the Run that was trained.
+        step: (T,) int64, the number of optimiser steps taken at each logged point, rising from 0.
+        columns: name to (T,) float64: ``train_loss``, ``test_loss``, ``train_acc``, ``test_acc``, ``weight_norm`` and what the task adds.
+        diverged: the run ended in NaN or infinity before its last step.
+        seconds: wall-clock seconds of its share of the stack.
+        provenance: torch version, device, precision, trainer fingerprint, date, stack size.
+    """
+
+    run: Run
+    step: NDArray[np.int64]
+    columns: Mapping[str, NDArray[np.float64]]
+    diverged: bool = False
+    seconds: float = 0.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, values in self.columns.items():
+            if values.shape != self.step.shape:
+                raise ValueError(f"column {name!r} has shape {values.shape}, the step axis {self.step.shape}")
+
+    def __getitem__(self, column: str) -> NDArray[np.float64]:
+        if column not in self.columns:
+            raise KeyError(f"{self.run.task} logs no column {column!r}; it logs {', '.join(sorted(self.columns))}")
+        return self.columns[column]

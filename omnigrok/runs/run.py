@@ -1,0 +1,176 @@
+"""A Run is one training run of one network: everything that changes its numbers, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from omnigrok.errors import BadInput
+
+Scalar = str | int | float | bool | None
+Value = Scalar | tuple[Scalar, ...]
+Options = tuple[tuple[str, Value], ...]
+
+LOSSES = ("mse", "cross_entropy", "binary_cross_entropy")
+CONSTRAINTS = ("free", "rescale", "rescale_double", "published", "tangent")
+PRECISIONS = ("float32", "float64", "tf32")
+
+
+def freeze(options: Mapping[str, Any]) -> Options:
+    """Options as a sorted tuple of pairs, so that a Run can be hashed; lists become tuples.
+
+    Raises:
+        BadInput: a value is neither a scalar nor a flat list of scalars.
+    """
+    frozen = []
+    for key, value in sorted(options.items()):
+        if isinstance(value, list | tuple):
+            value = tuple(value)
+            parts: tuple[Any, ...] = value
+        else:
+            parts = (value,)
+        if not all(isinstance(part, str | int | float | bool) or part is None for part in parts):
+            raise BadInput(f"option {key!r} must be a scalar or a flat list of scalars, not {value!r}")
+        frozen.append((str(key), value))
+    return tuple(frozen)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One training run of one network (frozen, hashable).
+
+    Args:
+        task: name of a data set in ``omnigrok.data``.
+        model: name of an architecture in ``omnigrok.models``.
+        seed: sets data, split or subset, initial weights and batch order; seed 0 is the authors' own.
+        n_train: training samples.
+        steps: optimiser steps.
+        lr: learning rate of AdamW.
+        alpha: initialization scale, w / w0 (Section 2).
+        weight_decay: decoupled weight decay gamma; each step multiplies w by 1 - lr gamma.
+        batch_size: samples a step; 0 is full batch.
+        loss: one of ``LOSSES``; the mean over batch and outputs.
+        constraint: how the weight norm is held (``omnigrok.training.sphere``); "free" does not hold it.
+        messiness: m of Eq. 4 (addition) or of Section 5.2 (MNIST).
+        precision: arithmetic of weights and activations.
+        loss_precision: arithmetic of the loss, from the network's outputs on.
+        log_ratio: largest relative distance of two logged steps.
+        log_every: if positive, log every so many steps instead.
+        eval_samples: if positive, train and test metrics come from a fresh random sample of this size.
+        lr_drops: steps at which lr is multiplied by ``lr_factor``.
+        clip: if positive, gradients are clipped to this norm.
+        data: options of the data set, sorted pairs (``freeze``).
+        network: options of the architecture, sorted pairs.
+
+    Raises:
+        BadInput: a value is not accepted.
+    """
+
+    task: str
+    model: str
+    seed: int
+    n_train: int
+    steps: int
+    lr: float
+    alpha: float = 1.0
+    weight_decay: float = 0.0
+    betas: tuple[float, float] = (0.9, 0.999)
+    batch_size: int = 0
+    loss: str = "mse"
+    constraint: str = "free"
+    messiness: float = 0.0
+    precision: str = "float32"
+    loss_precision: str = "float32"
+    log_ratio: float = 0.02
+    log_every: int = 0
+    eval_samples: int = 0
+    lr_drops: tuple[int, ...] = ()
+    lr_factor: float = 1.0
+    clip: float = 0.0
+    data: Options = ()
+    network: Options = ()
+
+    def __post_init__(self) -> None:
+        def need(ok: bool, key: str, accepted: str) -> None:
+            if not ok:
+                raise BadInput(f"Run: {key} = {getattr(self, key)!r} is not accepted; {accepted}")
+
+        for name in ("seed", "n_train", "steps", "batch_size", "log_every", "eval_samples"):
+            need(isinstance(getattr(self, name), int), name, "give a whole number")
+        for name in ("lr", "alpha", "weight_decay", "messiness", "log_ratio", "clip", "lr_factor"):
+            value = getattr(self, name)
+            need(isinstance(value, int | float) and math.isfinite(value), name, "give a finite number")
+            object.__setattr__(self, name, float(value))
+        need(self.seed >= 0, "seed", "0 or more")
+        need(self.n_train >= 1, "n_train", "1 or more")
+        need(self.steps >= 1, "steps", "1 or more")
+        need(self.lr > 0, "lr", "above 0")
+        need(self.alpha >= 0, "alpha", "0 or more")
+        need(self.weight_decay >= 0, "weight_decay", "0 or more")
+        need(self.batch_size >= 0, "batch_size", "0 (full batch) or more")
+        need(self.loss in LOSSES, "loss", f"one of {', '.join(LOSSES)}")
+        need(self.constraint in CONSTRAINTS, "constraint", f"one of {', '.join(CONSTRAINTS)}")
+        need(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}")
+        need(self.loss_precision in ("float32", "float64"), "loss_precision", "float32 or float64")
+        need(0 < self.log_ratio <= 1, "log_ratio", "in (0, 1]")
+        need(self.log_every >= 0 and self.eval_samples >= 0, "log_every", "log_every and eval_samples are 0 or more")
+        object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
+        object.__setattr__(self, "lr_drops", tuple(int(step) for step in self.lr_drops))
+        for name in ("data", "network"):
+            object.__setattr__(self, name, freeze(dict(getattr(self, name))))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every field by name; options as dicts, tuples as lists (JSON-ready)."""
+        fields = dataclasses.asdict(self)
+        for name in ("data", "network"):
+            fields[name] = {key: list(value) if isinstance(value, tuple) else value for key, value in getattr(self, name)}
+        fields["betas"], fields["lr_drops"] = list(self.betas), list(self.lr_drops)
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Run:
+        """The inverse of ``as_dict``.
+
+        Raises:
+            BadInput: a key is not a field of Run, or one that has no default is missing.
+        """
+        known = {field.name: field for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - set(known))
+        if unknown:
+            raise BadInput(f"Run: unknown key {unknown[0]!r}; accepted: {', '.join(known)}")
+        missing = [name for name, field in known.items() if field.default is dataclasses.MISSING and name not in fields]
+        if missing:
+            raise BadInput(f"Run: missing key {missing[0]!r}")
+        values = dict(fields)
+        for name in ("data", "network"):
+            options = values.get(name, {})
+            if not isinstance(options, Mapping):
+                options = dict(options)
+            values[name] = freeze(options)
+        for name in ("betas", "lr_drops"):
+            if name in values:
+                values[name] = tuple(values[name])
+        return cls(**values)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of all fields, 32 hex digits: the Run's key in a store."""
+        text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def option(self, key: str, default: Any = None) -> Any:
+        """An option of the data set or of the network (data first)."""
+        for options in (self.data, self.network):
+            for name, value in options:
+                if name == key:
+                    return value
+        return default
+
+    def replace(self, **changes: Any) -> Run:
+        """A copy with other values."""
+        return dataclasses.replace(self, **changes)
