@@ -1,0 +1,47 @@
+"""Where a stack runs: devices, threads, denormals, whether compiling pays."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import lru_cache
+
+import torch
+
+from omnigrok.errors import BadInput
+
+# Floating-point operations of a whole stack's training above which compiling (5-8 s a shape on two cores) pays for itself.
+COMPILE_FROM = 1.5e12
+
+
+@lru_cache(maxsize=1)
+def prepare_cpu() -> None:
+    """Flush denormals: at small alpha they make a step up to 12 times slower. Before the first parallel region, since threads inherit it."""
+    torch.set_flush_denormal(True)
+
+
+def choose_device(gpu: bool) -> torch.device:
+    """The CPU, or the current CUDA device.
+
+    Raises:
+        BadInput: a GPU is asked for and torch sees none.
+    """
+    prepare_cpu()
+    if not gpu:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise BadInput(f"--gpu: torch {torch.__version__} sees no CUDA device; run without --gpu, or install a CUDA build of torch")
+    return torch.device("cuda")
+
+
+def describe(device: torch.device) -> str:
+    """The name that stands in records: ``cpu``, or the GPU's own."""
+    return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+
+
+def should_compile(operations: float, compilable: bool) -> bool:
+    """Whether to compile a stack's step; OMNIGROK_COMPILE=0 or 1 overrides. Without a C++ compiler the answer on a CPU is no."""
+    wish = os.environ.get("OMNIGROK_COMPILE")
+    if wish in ("0", "1"):
+        return wish == "1" and compilable
+    return compilable and operations >= COMPILE_FROM and (shutil.which("g++") or shutil.which("clang++") or torch.cuda.is_available()) is not None

@@ -1,0 +1,91 @@
+"""Train and test metrics of all replicas of a stack at one step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from omnigrok.training.calendar import evaluation_sample
+from omnigrok.training.objective import per_sample_loss
+from omnigrok.training.sphere import held_square, rescale_
+
+if TYPE_CHECKING:
+    from omnigrok.training.stack import Stack
+
+# Numbers of an input held at once while evaluating: bounds the memory on large test sets.
+ENTRIES = 64_000_000
+
+
+def _scores(stack: Stack, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor) -> dict[str, Tensor]:
+    """name to (B,) of one network."""
+    outputs = functional_call(stack.template, (stack.flat.split(weights), buffers), inputs)
+    scores = {"loss": per_sample_loss(stack.form, outputs, targets)}
+    scores.update(stack.task.accuracy(stack.form, outputs, targets))
+    return scores
+
+
+def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
+    """name to (R,) mean over each replica's samples at pool ``positions`` (R, n); ``real`` (R, n) says which count."""
+    replicas, count = positions.shape
+    shared = bool((positions == positions[:1]).all()) and all(int(shelf.offsets.max()) == 0 for shelf in (*stack.samples.inputs, stack.samples.targets))
+    entries = max(int(shelf.values[0].numel()) for shelf in stack.samples.inputs)
+    chunk = max(1, ENTRIES // (entries * replicas))
+    sums: dict[str, Tensor] = {}
+    for start in range(0, count, chunk):
+        part = positions[:, start : start + chunk]
+        axis: int | None = 0
+        inputs, targets = stack.samples.take(part[:1] if shared else part)
+        if shared:
+            inputs, targets, axis = tuple(each[0] for each in inputs), targets[0], None
+        scores = vmap(lambda w, b, x, y: _scores(stack, w, b, x, y), in_dims=(0, 0, axis, axis))(stack.weights, stack.buffers, inputs, targets)
+        keep = real[:, start : start + chunk].to(torch.float64)
+        for name, values in scores.items():
+            total = (values.to(torch.float64) * keep).sum(1)
+            sums[name] = sums[name] + total if name in sums else total
+    size = real.sum(1).to(torch.float64)
+    return {name: total / size for name, total in sums.items()}
+
+
+def _drawn(stack: Stack, positions: Tensor, real: Tensor, which: int) -> tuple[Tensor, Tensor]:
+    """The positions to evaluate on: all, or a fresh random sample of each replica (published code)."""
+    if not stack.form.eval_samples:
+        return positions, real
+    sizes = real.sum(1).tolist()
+    width = min(stack.form.eval_samples, max(sizes))
+    picks = torch.zeros(len(sizes), width, dtype=torch.int64)
+    kept = torch.zeros(len(sizes), width, dtype=torch.bool)
+    for row, (run, size) in enumerate(zip(stack.runs, sizes, strict=True)):
+        sample = evaluation_sample(run, stack.step, int(size), which)
+        picks[row, : len(sample)] = torch.as_tensor(sample)
+        kept[row, : len(sample)] = True
+    return positions.gather(1, picks.to(positions.device)), kept.to(positions.device)
+
+
+@torch.no_grad()
+def evaluate(stack: Stack) -> dict[str, list[float]]:
+    """Column name to R values: ``train_*`` and ``test_*`` means, ``weight_norm``, and the norm as the published code counts it.
+
+    Losses are read where the weights are: under ``published`` that is one Adam step off the sphere; the norms are those after rescaling.
+    """
+    columns: dict[str, Tensor] = {}
+    for prefix, which, positions, real in (
+        ("train", 0, stack.samples.train, stack.samples.train_real),
+        ("test", 1, stack.samples.test, stack.samples.test_real),
+    ):
+        if positions.shape[1] == 0:
+            continue
+        chosen, kept = _drawn(stack, positions, real, which)
+        for name, values in _means(stack, chosen, kept).items():
+            columns[f"{prefix}_{name}"] = values
+    weights = stack.weights
+    if stack.form.constraint == "published":
+        weights = weights.clone()
+        rescale_(weights, stack.held, "published", stack.flat.sizes[0])
+    for name, constraint in (("weight_norm", "free"), ("weight_norm_double", "published")):
+        columns[name] = held_square(weights.double(), constraint, stack.flat.sizes[0]).sqrt()
+    # One transfer for all columns.
+    table = torch.stack(list(columns.values())).cpu().tolist()
+    return dict(zip(columns, table, strict=True))

@@ -1,0 +1,75 @@
+"""The samples of a stack: tensors shared where replicas share them, and each replica's indices into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from omnigrok.data.split import Split
+
+
+class Shelf:
+    """One tensor of the pools (an input, or the targets) for all replicas: each distinct tensor is kept once.
+
+    Args:
+        tensors: the tensor of each replica's pool, leading axis samples.
+        dtype: floating tensors are cast to it.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], dtype: torch.dtype, device: torch.device) -> None:
+        places: dict[int, int] = {}
+        distinct: list[Tensor] = []
+        offsets = []
+        rows = 0
+        for tensor in tensors:
+            if id(tensor) not in places:
+                places[id(tensor)] = rows
+                distinct.append(tensor)
+                rows += len(tensor)
+            offsets.append(places[id(tensor)])
+        joined = distinct[0] if len(distinct) == 1 else torch.cat(distinct)
+        self.values = joined.to(device=device, dtype=dtype if joined.is_floating_point() else None)
+        self.offsets = torch.tensor(offsets, device=device)[:, None]
+
+    def take(self, positions: Tensor) -> Tensor:
+        """(R, B) pool positions to (R, B, ...) samples."""
+        return self.values[positions + self.offsets]
+
+    def keep(self, replicas: Tensor) -> None:
+        """Forget all replicas but these."""
+        self.offsets = self.offsets[replicas]
+
+
+class Samples:
+    """Inputs, targets, training and test indices of R replicas."""
+
+    def __init__(self, splits: Sequence[Split], dtype: torch.dtype, device: torch.device) -> None:
+        arity = len(splits[0].pool.inputs)
+        self.inputs = [Shelf([split.pool.inputs[slot] for split in splits], dtype, device) for slot in range(arity)]
+        self.targets = Shelf([split.pool.targets for split in splits], dtype, device)
+        self.train, self.train_real = _pad([split.train for split in splits], device)
+        self.test, self.test_real = _pad([split.test for split in splits], device)
+
+    def take(self, positions: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """(R, B) pool positions to the inputs and targets, each (R, B, ...)."""
+        return tuple(shelf.take(positions) for shelf in self.inputs), self.targets.take(positions)
+
+    def keep(self, replicas: Tensor) -> None:
+        """Forget all replicas but these."""
+        for shelf in (*self.inputs, self.targets):
+            shelf.keep(replicas)
+        self.train, self.train_real = self.train[replicas], self.train_real[replicas]
+        self.test, self.test_real = self.test[replicas], self.test_real[replicas]
+
+
+def _pad(indices: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Ragged index lists as (R, longest), and which entries are real."""
+    width = max(len(part) for part in indices)
+    padded = torch.zeros(len(indices), width, dtype=torch.int64)
+    real = torch.zeros(len(indices), width, dtype=torch.bool)
+    for row, part in enumerate(indices):
+        padded[row, : len(part)] = part
+        real[row, : len(part)] = True
+    return padded.to(device), real.to(device)

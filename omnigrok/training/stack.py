@@ -1,0 +1,292 @@
+"""A stack: R networks of one shape, trained as one model with a leading replica axis.
+
+``train`` is a pure function of (Runs, device) to Curves; ``Stack`` is the same in pieces, so that a caller can save what is finished,
+checkpoint the rest and stop.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from omnigrok.data import default_root, find_task
+from omnigrok.errors import BadInput
+from omnigrok.models import find_model
+from omnigrok.runs.curves import Curves
+from omnigrok.runs.run import Run
+from omnigrok.training.calendar import batch_order, effective_batch, log_steps
+from omnigrok.training.device import prepare_cpu, should_compile
+from omnigrok.training.evaluate import evaluate
+from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
+from omnigrok.training.optimizer import adamw_, clip_, schedule
+from omnigrok.training.samples import Samples
+from omnigrok.training.sphere import held_square, remove_radial, rescale_
+from omnigrok.training.state import State
+
+# Fields that differ between replicas of one stack; all others shape the computation.
+PER_REPLICA = ("seed", "alpha", "weight_decay", "lr", "messiness", "n_train", "steps", "lr_drops", "lr_factor")
+# Steps between two looks at the clock, and the most samples gathered at once for one evaluation.
+CHUNK = 100
+
+
+def shape_key(run: Run) -> Run:
+    """Runs with equal keys can be trained in one stack.
+
+    Mini-batches of different training sizes share a stack when their batches are within a factor 2, so that little is filled up.
+    """
+    width = effective_batch(run)
+    size = width if not run.batch_size else min(run.batch_size, 1 << (width - 1).bit_length())
+    return run.replace(seed=0, alpha=1.0, weight_decay=0.0, lr=1.0, messiness=0.0, n_train=size, steps=1, lr_drops=(), lr_factor=1.0)
+
+
+class Flat:
+    """The parameters of a network as one vector: names, shapes and sizes in registration order."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.names = [name for name, _ in model.named_parameters()]
+        self.shapes = [parameter.shape for parameter in model.parameters()]
+        self.sizes = [parameter.numel() for parameter in model.parameters()]
+
+    def split(self, weights: Tensor) -> dict[str, Tensor]:
+        """(P,) vector to named parameters."""
+        parts = weights.split(self.sizes)
+        return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+
+
+class Stack:
+    """R replicas in training.
+
+    Args:
+        runs: Runs with one ``shape_key``.
+        device: where they train.
+        root: the folder of downloaded data.
+        states: checkpoints of some of the Runs, all at one step; the others must then be absent.
+
+    Raises:
+        BadInput: the Runs do not share a shape or a step, or a data or network option is not accepted.
+        DataMissing, DataCorrupt: from the data module.
+    """
+
+    def __init__(
+        self, runs: Sequence[Run], device: torch.device | str = "cpu", root: Path | None = None, states: Mapping[Run, State] | None = None
+    ) -> None:
+        prepare_cpu()
+        keys = {shape_key(run) for run in runs}
+        if len(keys) != 1:
+            raise BadInput(f"a stack needs Runs of one shape; these have {len(keys)}")
+        self.device = torch.device(device)
+        self.root = root or default_root()
+        self.runs = list(runs)
+        self.size = len(self.runs)
+        self.form = self.runs[0]
+        self.dtype = storage_dtype(self.form)
+        self.task = find_task(self.form.task)
+        self.architecture = find_model(self.form.model)
+        self._build(states or {})
+        self.width = max(effective_batch(run) for run in self.runs)
+        self.full_batch: tuple[tuple[Tensor, ...], Tensor, Tensor | None] | None = None
+        self.finished: list[Curves] = []
+        self.calendar = {run: frozenset(log_steps(run)) for run in self.runs}
+        self._compiled: Callable[..., None] | None = None
+
+    def _build(self, states: Mapping[Run, State]) -> None:
+        splits, vectors, buffers = [], [], []
+        with torch.random.fork_rng(devices=[]):
+            for run in self.runs:
+                torch.manual_seed(run.seed)
+                splits.append(self.task.split(run, self.root))
+                if len(splits[-1].train) != run.n_train:
+                    raise BadInput(f"task {run.task}: split gave {len(splits[-1].train)} training samples, n_train is {run.n_train}")
+                model = self.architecture.build(run).to(self.dtype)
+                with torch.no_grad():
+                    vectors.append(torch.cat([parameter.reshape(-1) for parameter in model.parameters()]) * run.alpha)
+                buffers.append(dict(model.named_buffers()))
+        self.template = model.to("meta")
+        self.flat = Flat(self.template)
+        self.buffers = {name: torch.stack([each[name] for each in buffers]).to(self.device) for name in buffers[0]}
+        self.samples = Samples(splits, self.dtype, self.device)
+        steps = {states[run].step if run in states else 0 for run in self.runs}
+        if len(steps) != 1:
+            raise BadInput(f"a stack resumes at one step; these checkpoints are at {sorted(steps)}")
+        self.step = steps.pop()
+        self.weights = torch.stack(vectors).to(self.device)
+        self.first, self.second = torch.zeros_like(self.weights), torch.zeros_like(self.weights)
+        self.held = held_square(self.weights, self.form.constraint, self.flat.sizes[0])
+        self.histories = {run: states[run] if run in states else State(np.zeros(0), np.zeros(0), np.zeros(0), 0.0) for run in self.runs}
+        if states:
+            for row, run in enumerate(self.runs):
+                state = states[run]
+                for tensor, values in ((self.weights, state.weights), (self.first, state.first), (self.second, state.second)):
+                    tensor[row] = torch.as_tensor(values, dtype=self.dtype)
+                self.held[row] = state.held
+
+    @property
+    def operations_per_step(self) -> float:
+        """Floating-point operations of one step of one replica, counting 6 a weight and sample (forward, backward)."""
+        return 6.0 * sum(self.flat.sizes) * self.width * float(getattr(self.architecture, "WORK", 1.0))
+
+    def _loss(self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None) -> Tensor:
+        outputs = functional_call(self.template, (self.flat.split(weights), buffers), inputs)
+        return weighted_mean(per_sample_loss(self.form, outputs, targets), real)
+
+    def _step(
+        self,
+        weights: Tensor,
+        first: Tensor,
+        second: Tensor,
+        held: Tensor,
+        buffers: dict[str, Tensor],
+        inputs: tuple[Tensor, ...],
+        targets: Tensor,
+        real: Tensor | None,
+        decay: Tensor,
+        step_size: Tensor,
+        scale: Tensor,
+    ) -> None:
+        """Forward, backward, update and projection of all replicas, in place."""
+        form = self.form
+        gradient = vmap(grad(self._loss), in_dims=(0, 0, 0, 0, None if real is None else 0))(weights, buffers, inputs, targets, real)
+        if form.constraint == "tangent":
+            gradient = remove_radial(gradient, weights)
+        if form.clip:
+            gradient = clip_(gradient, form.clip)
+        if form.constraint == "published":
+            rescale_(weights, held, form.constraint, self.flat.sizes[0])
+        adamw_(weights, first, second, gradient, form.betas, decay, step_size, scale)
+        if form.constraint in ("rescale", "rescale_double", "tangent"):
+            rescale_(weights, held, form.constraint, self.flat.sizes[0])
+
+    def _stepper(self) -> Callable[..., None]:
+        if self._compiled is None:
+            remaining = sum(run.steps - self.step for run in self.runs if run in self.histories)
+            compile_it = should_compile(remaining * self.operations_per_step, getattr(self.architecture, "COMPILE", True))
+            self._compiled = torch.compile(self._step, dynamic=False) if compile_it else self._step
+        return self._compiled
+
+    def _fixed_batch(self) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
+        if self.full_batch is None:
+            inputs, targets = self.samples.take(self.samples.train)
+            real = None if bool(self.samples.train_real.all()) else self.samples.train_real
+            self.full_batch = inputs, targets, real
+        return self.full_batch
+
+    def _advance(self, count: int) -> None:
+        """Take ``count`` steps with no host synchronisation between them."""
+        plan = schedule(self.runs, self.step, count, self.dtype, self.device)
+        step = self._stepper()
+        fixed = all(effective_batch(run) == run.n_train for run in self.runs)
+        if not fixed:
+            orders = [batch_order(run, self.step, count, self.width) for run in self.runs]
+            positions = torch.as_tensor(np.stack([order[0] for order in orders], axis=1), device=self.device)
+            real_all = torch.as_tensor(np.stack([order[1] for order in orders], axis=1), device=self.device)
+            # Whether any place is filled must not depend on the chunk: it would recompile the step.
+            ragged = any(run.n_train % self.width for run in self.runs)
+        for k in range(count):
+            if fixed:
+                inputs, targets, real = self._fixed_batch()
+            else:
+                inputs, targets = self.samples.take(self.samples.train.gather(1, positions[k]))
+                real = real_all[k] if ragged else None
+            step(
+                self.weights,
+                self.first,
+                self.second,
+                self.held,
+                self.buffers,
+                inputs,
+                targets,
+                real,
+                plan.decay[k],
+                plan.step_size[k],
+                plan.second[k],
+            )
+        self.step += count
+
+    def _log(self) -> None:
+        rows = [row for row, run in enumerate(self.runs) if run in self.histories and self.step in self.calendar[run]]
+        if not rows or all(self.histories[self.runs[row]].logged[-1:] == [self.step] for row in rows):
+            return
+        columns = evaluate(self)
+        for row in rows:
+            run = self.runs[row]
+            history = self.histories[run]
+            history.logged.append(self.step)
+            for name, values in columns.items():
+                history.columns.setdefault(name, []).append(float(values[row]))
+            broken = not np.isfinite(history.columns["train_loss"][-1]) or not np.isfinite(history.columns["weight_norm"][-1])
+            if broken or self.step >= run.steps:
+                self._finish(run, broken)
+
+    def _finish(self, run: Run, diverged: bool) -> None:
+        history = self.histories.pop(run)
+        columns = {name: np.asarray(values) for name, values in history.columns.items()}
+        self.finished.append(Curves(run, np.asarray(history.logged, dtype=np.int64), columns, diverged, history.seconds))
+
+    def advance(self, seconds: float = float("inf")) -> list[Curves]:
+        """Train until every replica has finished or ``seconds`` have gone by; returns the Curves finished since the last call."""
+        start = last = time.perf_counter()
+        self._log()
+        while self.histories:
+            ahead = min((step for run in self.histories for step in (self._next_log(run),)), default=self.step)
+            active = len(self.histories)
+            self._advance(min(CHUNK, ahead - self.step))
+            self._log()
+            now = time.perf_counter()
+            for history in self.histories.values():
+                history.seconds += (now - last) / active
+            last = now
+            self._compact()
+            if now - start > seconds:
+                break
+        done, self.finished = self.finished, []
+        return done
+
+    def _next_log(self, run: Run) -> int:
+        steps = log_steps(run)
+        return steps[int(np.searchsorted(steps, self.step, side="right"))]
+
+    def _compact(self) -> None:
+        """Drop finished replicas once half of the stack is idle; sizes halve, so the step is compiled for few shapes."""
+        active = len(self.histories)
+        if not active or active > len(self.runs) // 2:
+            return
+        target = len(self.runs)
+        while target // 2 >= active:
+            target //= 2
+        idle = [row for row, run in enumerate(self.runs) if run not in self.histories]
+        rows = sorted([row for row, run in enumerate(self.runs) if run in self.histories] + idle[: target - active])
+        index = torch.tensor(rows, device=self.device)
+        self.runs = [self.runs[row] for row in rows]
+        self.weights, self.first, self.second = self.weights[index], self.first[index], self.second[index]
+        self.held = self.held[index]
+        self.buffers = {name: values[index] for name, values in self.buffers.items()}
+        self.samples.keep(index)
+        self.full_batch = self._compiled = None
+
+    def states(self) -> dict[Run, State]:
+        """The unfinished replicas, copied to the host, for a checkpoint."""
+        saved: dict[Run, State] = {}
+        for row, run in enumerate(self.runs):
+            if run in self.histories:
+                old = self.histories[run]
+                arrays: list[Any] = [tensor[row].cpu().numpy().copy() for tensor in (self.weights, self.first, self.second)]
+                columns = {name: list(values) for name, values in old.columns.items()}
+                saved[run] = State(*arrays, float(self.held[row]), self.step, list(old.logged), columns, old.seconds)
+        return saved
+
+
+def train(runs: Sequence[Run], device: torch.device | str = "cpu", root: Path | None = None) -> list[Curves]:
+    """Train Runs of one shape as one stack: a pure function of (Runs, device) to Curves, in the order of ``runs``.
+
+    Raises:
+        BadInput: the Runs do not share a shape.
+    """
+    finished = {curves.run: curves for curves in Stack(runs, device, root).advance()}
+    return [finished[run] for run in runs]
