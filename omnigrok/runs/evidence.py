@@ -217,7 +217,7 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
                 rows = _readable_rows(copy)
     except OSError as error:
         raise StoreError(f"store {source} cannot be salvaged: {error}") from error
-    if rows is None:
+    if rows is None or rows == ([], None):
         raise StoreError(f"store {source}: nothing of it can be read")
     found, damaged = rows
     with Store(new) as store:

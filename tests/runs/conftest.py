@@ -1,0 +1,69 @@
+"""Made-up Curves, stores and worker processes for the tests of the run store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import omnigrok
+from omnigrok.runs import Curves, Run
+from omnigrok.runs.store import Environment, Store
+
+
+def _curves(seed: int = 0, points: int = 12, **changes: object) -> Curves:
+    """Curves that follow from the Run alone, so that another process can tell whether a record is whole."""
+    run = Run(task="made_up", model="none", seed=seed, n_train=5, steps=100, lr=1e-3).replace(**changes)
+    step = np.arange(points, dtype=np.int64) * 7
+    rng = np.random.default_rng(seed)
+    columns = {name: rng.random(points).astype(np.float32).astype(np.float64) for name in ("train_loss", "test_loss", "weight_norm")}
+    return Curves(run, step, columns, seconds=float(seed), provenance={"torch": "2.5", "seed": seed})
+
+
+def _same(one: Curves, other: Curves) -> bool:
+    return (
+        one.run == other.run
+        and list(one.columns) == list(other.columns)
+        and np.array_equal(one.step, other.step)
+        and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one.columns)
+        and (one.diverged, one.seconds, dict(one.provenance)) == (other.diverged, other.seconds, dict(other.provenance))
+    )
+
+
+def _start(source: str, *arguments: object) -> subprocess.Popen[str]:
+    paths = [str(Path(omnigrok.__file__).parents[1]), str(Path(__file__).parent)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-W", "error", "-c", source, *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="session")
+def make_curves() -> Callable[..., Curves]:
+    return _curves
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[[Curves, Curves], bool]:
+    return _same
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Starts Python on a source text, with omnigrok and this file (as ``conftest``) to import."""
+    return _start
+
+
+@pytest.fixture(scope="session")
+def env() -> Environment:
+    return Environment("fingerprint", "2.5", "cpu")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "runs.db") as one:
+        yield one
