@@ -1,0 +1,52 @@
+"""Statistics of the audit: arrays of per-seed numbers in, Findings out. Which test and why: STATISTICS.md."""
+
+from omnigrok.stats.agreement import equivalent, intraclass, share
+from omnigrok.stats.censoring import censored_mean, time_ratio
+from omnigrok.stats.comparison import interval, mean_in_region, sign_flip_p, spearman_in_region
+from omnigrok.stats.critical import critical_size
+from omnigrok.stats.finding import Finding, Region, Verdict, conjunction
+from omnigrok.stats.landmarks import argmin, gap_integral, knee, zone_width
+from omnigrok.stats.multiplicity import benjamini_hochberg, holm
+from omnigrok.stats.powerlaw import additive_delay, exponent, largest_range, slope_equivalent
+from omnigrok.stats.shape import arms, l_shape, trend, u_shape
+from omnigrok.stats.threshold import bracket, dose_response
+from omnigrok.stats.times import Time, time_to, times_from
+from omnigrok.stats.twolines import TwoLines, two_lines
+
+__all__ = [
+    "Finding",
+    "Region",
+    "Time",
+    "TwoLines",
+    "Verdict",
+    "additive_delay",
+    "argmin",
+    "arms",
+    "benjamini_hochberg",
+    "bracket",
+    "censored_mean",
+    "conjunction",
+    "critical_size",
+    "dose_response",
+    "equivalent",
+    "exponent",
+    "gap_integral",
+    "holm",
+    "interval",
+    "intraclass",
+    "knee",
+    "l_shape",
+    "largest_range",
+    "mean_in_region",
+    "share",
+    "sign_flip_p",
+    "slope_equivalent",
+    "spearman_in_region",
+    "time_ratio",
+    "time_to",
+    "times_from",
+    "trend",
+    "two_lines",
+    "u_shape",
+    "zone_width",
+]

@@ -34,7 +34,8 @@ class Region:
             raise ValueError(f"a region needs lo < hi, not [{self.lo}, {self.hi}]")
 
     def __contains__(self, value: float) -> bool:
-        if self.closed:
+        # An open end at infinity still holds the infinite value: "never" is later than any bound.
+        if self.closed or (math.isinf(value) and value in (self.lo, self.hi)):
             return self.lo <= value <= self.hi
         return self.lo < value < self.hi
 
@@ -43,9 +44,9 @@ class Region:
         low, high = ci
         if math.isnan(low) or math.isnan(high):
             return Verdict.INCONCLUSIVE
-        end_inside = low in self or (low == self.lo == -math.inf)
-        other_inside = high in self or (high == self.hi == math.inf)
-        if end_inside and other_inside:
+        if low > high:
+            raise ValueError(f"an interval needs low <= high, got [{low}, {high}]")
+        if low in self and high in self:
             return Verdict.REPRODUCED
         below = high < self.lo or (not self.closed and high <= self.lo)
         above = low > self.hi or (not self.closed and low >= self.hi)
@@ -53,7 +54,7 @@ class Region:
 
     def judge_seeds(self, values: Iterable[float]) -> Verdict:
         """The smoke tier's rule: all seeds inside, all outside, or neither. NaN is outside."""
-        inside = [value in self or (value == self.hi == math.inf) for value in values]
+        inside = [value in self for value in values]
         if not inside:
             return Verdict.INCONCLUSIVE
         if all(inside):

@@ -1,0 +1,149 @@
+"""Landmarks of a curve over a logarithmic grid: its knee, its minimum, the width of its zone, its gap to another."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from omnigrok.stats.censoring import censored_mean
+from omnigrok.stats.comparison import BOOTSTRAP_FROM, Array, mean_in_region, with_missing
+from omnigrok.stats.finding import Finding, Region
+
+EPSILON = 1e-12
+
+
+def knee(
+    name: str,
+    x: ArrayLike,
+    y: ArrayLike,
+    fraction: float = 0.01,
+    *,
+    region: Region,
+    level: float = 0.95,
+    note: str = "",
+    rng: np.random.Generator | None = None,
+) -> Finding:
+    """The first x at which the curve is under ``fraction`` of its value at the smallest x; geometric mean over seeds.
+
+    Between grid points log y is interpolated in log x, values under 1e-12 of the first taken as that. A seed that never
+    gets there has no value of its own; in the interval it counts as censored at the largest x, since leaving it out
+    would let the few that do decide.
+
+    Args:
+        x: (grid,) > 0, rising. y: (seeds, grid).
+
+    Raises:
+        ValueError: for a grid that is not positive and rising or does not match.
+    """
+    grid, curves = _log_grid(x, y)
+    values = np.array([_knee(grid, curve, fraction) for curve in curves])
+    no_start = ~(curves[:, 0] > 0) | np.isnan(curves).any(axis=1)
+    censored = np.isnan(values) & ~no_start
+    logs = np.where(censored, grid[-1], values)
+    estimate, low, high = (math.inf if end > 700 else math.exp(end) for end in censored_mean(logs, censored, level, rng))
+    kind = "Tobit profile interval" if censored.any() else "BCa bootstrap interval" if values.size >= BOOTSTRAP_FROM else "t interval"
+    return Finding(
+        name=name,
+        estimate=estimate,
+        ci=(low, high),
+        region=region,
+        values=tuple(np.exp(values).tolist()),
+        level=level,
+        n=values.size,
+        censored=int(censored.sum()),
+        method=f"first x under {fraction:g} of the first value, geometric mean, {kind}",
+        note=with_missing(note, values),
+    )
+
+
+def _knee(grid: Array, curve: Array, fraction: float) -> float:
+    """Natural log of the first x at which one curve is under ``fraction`` of its first value, NaN if there is none."""
+    if np.isnan(curve).any() or not curve[0] > 0:
+        return math.nan
+    relative = np.maximum(curve / curve[0], EPSILON)
+    under = np.flatnonzero(relative < fraction)
+    if under.size == 0:
+        return math.nan
+    after = int(under[0])
+    top, bottom = math.log(relative[after - 1]), math.log(relative[after])
+    weight = (top - math.log(fraction)) / (top - bottom)
+    return float(grid[after - 1] + weight * (grid[after] - grid[after - 1]))
+
+
+def argmin(
+    name: str, x: ArrayLike, y: ArrayLike, region: Region, *, level: float = 0.95, note: str = "", rng: np.random.Generator | None = None
+) -> Finding:
+    """The x of each seed's smallest y, geometric mean over seeds; equal minima count at their mean log x.
+
+    ``censored`` counts the seeds whose minimum lies at an end of the grid, where the true one may lie beyond.
+
+    Args:
+        x: (grid,) > 0, rising. y: (seeds, grid); a seed with a NaN has no argmin.
+    """
+    grid, curves = _log_grid(x, y)
+    bad = np.isnan(curves).any(axis=1)
+    lowest = curves == np.where(bad, math.nan, curves.min(axis=1))[:, None]
+    logs = np.array([grid[row].mean() if row.any() else math.nan for row in lowest])
+    at_end = int((lowest[:, 0] | lowest[:, -1]).sum())
+    if at_end:
+        note = "; ".join(part for part in (note, f"{at_end} minima at an end of the grid") if part)
+    finding = mean_in_region(name, np.exp(logs), region, log=True, level=level, note=note, rng=rng)
+    return Finding(**{**finding.__dict__, "censored": at_end, "method": "argmin over the grid, " + finding.method})
+
+
+def zone_width(x: ArrayLike, y: ArrayLike, within: float = 0.1) -> tuple[float, bool]:
+    """(width in natural-log x, censored) of the contiguous zone around the minimum where y <= minimum + ``within``.
+
+    y is interpolated linearly in log x. Censored: the zone reaches an end of the grid, the width is a lower bound.
+
+    Args:
+        x: (grid,) > 0, rising. y: (grid,), one curve. NaN gives (NaN, False).
+
+    Raises:
+        ValueError: for a grid that is not positive and rising or does not match, or ``within`` <= 0.
+    """
+    if not within > 0:
+        raise ValueError(f"a zone needs a height > 0, got {within}")
+    grid, curves = _log_grid(x, np.asarray(y, dtype=float)[None, :])
+    curve = curves[0]
+    if np.isnan(curve).any():
+        return math.nan, False
+    bottom = int(curve.argmin())
+    ceiling = float(curve[bottom]) + within
+    right, cut_right = _edge(grid[bottom:], curve[bottom:], ceiling)
+    left, cut_left = _edge(grid[bottom::-1], curve[bottom::-1], ceiling)
+    return right - left, cut_left or cut_right
+
+
+def _edge(grid: Array, curve: Array, ceiling: float) -> tuple[float, bool]:
+    """Where the curve, followed from its minimum, first exceeds the ceiling; else the last point, cut by the grid."""
+    over = np.flatnonzero(curve > ceiling)
+    if over.size == 0:
+        return float(grid[-1]), True
+    after = int(over[0])
+    weight = (ceiling - curve[after - 1]) / (curve[after] - curve[after - 1])
+    return float(grid[after - 1] + weight * (grid[after] - grid[after - 1])), False
+
+
+def gap_integral(x: ArrayLike, train: ArrayLike, test: ArrayLike) -> Array:
+    """Integral of test - train over log10 x by the trapezoid rule: (seeds,) from (seeds, grid), one number from (grid,).
+
+    Raises:
+        ValueError: for a grid that is not positive and rising or does not match.
+    """
+    upper, lower = np.asarray(test, dtype=float), np.asarray(train, dtype=float)
+    if upper.shape != lower.shape:
+        raise ValueError(f"train and test must have one shape, got {lower.shape} and {upper.shape}")
+    grid, _ = _log_grid(x, np.atleast_2d(upper))
+    return np.asarray(np.trapezoid(upper - lower, grid / math.log(10), axis=-1))
+
+
+def _log_grid(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    grid, curves = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    if grid.ndim != 1 or curves.ndim != 2 or curves.shape[1] != grid.size:
+        raise ValueError(f"expected a grid (k,) and curves (seeds, k), got {grid.shape} and {curves.shape}")
+    if not (grid > 0).all() or not (np.diff(grid) > 0).all():
+        raise ValueError("a logarithmic grid must be positive and rise strictly")
+    return np.log(grid), curves
