@@ -1,0 +1,38 @@
+"""Data checks before any verdict: curves that break them mean a fault of bookkeeping, not a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from omnigrok.errors import DataCheckFailed
+from omnigrok.runs.curves import Curves
+from omnigrok.training.calendar import log_steps
+
+
+def check_curves(curves: Iterable[Curves]) -> None:
+    """Refuse curves with a shifted logging grid, accuracies outside [0, 1], or equal numbers under different seeds.
+
+    Raises:
+        DataCheckFailed: naming the rule and the run.
+    """
+    seen: dict[bytes, Curves] = {}
+    for each in curves:
+        run = each.run
+        expected = log_steps(run)
+        if tuple(each.step) != expected[: len(each.step)] or (not each.diverged and len(each.step) != len(expected)):
+            raise DataCheckFailed(f"run {run.digest}: its time axis is not the logging grid of its settings; delete the record and train it again")
+        for name in ("train_acc", "test_acc"):
+            values = each.columns.get(name)
+            if values is not None and not each.diverged and (np.nanmin(values) < -1e-6 or np.nanmax(values) > 1 + 1e-6):
+                raise DataCheckFailed(f"run {run.digest}: column {name} leaves [0, 1]")
+        # At alpha = 0 every network is the same; elsewhere equal losses mean that the seed was ignored.
+        if run.alpha > 0 and len(each.step) > 2:
+            key = run.replace(seed=0).digest.encode() + np.ascontiguousarray(each["train_loss"]).tobytes()
+            other = seen.setdefault(key, each)
+            if other is not each:
+                raise DataCheckFailed(
+                    f"runs {other.run.digest} (seed {other.run.seed}) and {run.digest} (seed {run.seed}) have identical training losses: "
+                    "the seed was ignored; delete the records and train them again"
+                )

@@ -1,0 +1,114 @@
+"""From the YAML of an experiment to the list of Runs that one tier and protocol need."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from omnigrok.audit.schema import Experiment, Figure, Patch, Protocol, Tier, load_figure
+from omnigrok.errors import BadInput
+from omnigrok.runs.run import Run
+
+
+def axis_values(name: str, spec: Any) -> list[Any]:
+    """The values of one axis: a list, ``{log: [lo, hi, n]}``, ``{linear: [lo, hi, n]}`` or ``{count: n}`` (0 to n - 1).
+
+    Logarithmic grids of whole numbers (``n_train``) are rounded.
+
+    Raises:
+        BadInput: the form is none of these.
+    """
+    if isinstance(spec, list) and spec:
+        return spec
+    if isinstance(spec, Mapping) and len(spec) == 1:
+        (form, value), *_ = spec.items()
+        if form == "count" and isinstance(value, int) and value > 0:
+            return list(range(value))
+        if form in ("log", "linear") and isinstance(value, list) and len(value) == 3:
+            low, high, n = value
+            grid = np.geomspace(low, high, n) if form == "log" else np.linspace(low, high, n)
+            if name == "n_train":
+                return [round(float(x)) for x in grid]
+            # Six digits keep the digest of a Run the same on every machine's libm.
+            return [float(f"{x:.6g}") for x in grid]
+    raise BadInput(f"sweep: {name}: {spec!r} is not accepted; give a list, {{log: [lo, hi, n]}}, {{linear: [lo, hi, n]}} or {{count: n}}")
+
+
+def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        target, _, option = key.partition(".")
+        if option:
+            merged[target] = {**merged.get(target, {}), option: value}
+        elif key in ("data", "network") and isinstance(value, Mapping):
+            merged[key] = {**merged.get(key, {}), **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _patches(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Patch]:
+    return [experiment, *(patch for patch in (experiment.protocols.get(protocol), experiment.tiers.get(tier)) if patch)]
+
+
+def expand(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Run]:
+    """All Runs of an experiment: the product of its axes and points, merged over its base.
+
+    Raises:
+        BadInput: a key is not a field of Run, or a value is not accepted.
+    """
+    base: dict[str, Any] = {}
+    sweep: dict[str, Any] = {}
+    points: Sequence[Mapping[str, Any]] = [{}]
+    for patch in _patches(experiment, tier, protocol):
+        base = _merge(base, patch.base)
+        sweep.update(patch.sweep)
+        points = points if patch.points is None else patch.points
+    names = list(sweep)
+    runs: dict[Run, None] = {}
+    for values in itertools.product(*(axis_values(name, sweep[name]) for name in names)):
+        for point in points:
+            runs[Run.from_dict(_merge(_merge(base, dict(zip(names, values, strict=True))), point))] = None
+    return list(runs)
+
+
+def scale_of(experiment: Experiment, tier: Tier, protocol: Protocol) -> tuple[str, str]:
+    """("full" or "reduced", how it is reduced) of an experiment."""
+    scale, reduction = "full", ""
+    for patch in _patches(experiment, tier, protocol):
+        if patch.scale is not None:
+            scale, reduction = patch.scale, patch.reduction
+    return scale, reduction
+
+
+def find_experiment(folder: Path, figure: Figure, name: str) -> tuple[str, Experiment]:
+    """An experiment by its name in ``figure``, or by ``figure:name``; returns its full name and the experiment.
+
+    Raises:
+        BadInput: there is none.
+    """
+    owner, _, short = name.rpartition(":")
+    home = load_figure(folder / f"{owner}.yaml") if owner else figure
+    if short not in home.experiments:
+        raise BadInput(f"{home.figure}.yaml has no experiment {short!r}; it has {', '.join(home.experiments)}")
+    return f"{home.figure}:{short}", home.experiments[short]
+
+
+@lru_cache(maxsize=512)
+def runs_of(folder: Path, figure_name: str, name: str, tier: Tier, protocol: Protocol) -> tuple[Run, ...]:
+    """The Runs of an experiment that a figure's claim names (cached: the same tuple for the same question).
+
+    Raises:
+        BadInput: unknown experiment, key or value; the message names the file.
+    """
+    figure = load_figure(folder / f"{figure_name}.yaml")
+    full_name, experiment = find_experiment(folder, figure, name)
+    try:
+        return tuple(expand(experiment, tier, protocol))
+    except (BadInput, TypeError, ValueError) as error:
+        raise BadInput(f"{folder / full_name.split(':')[0]}.yaml: experiments.{full_name.split(':')[1]}: {error}") from error

@@ -1,0 +1,95 @@
+"""The curves of one experiment, laid out by seed and by the axes that were swept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omnigrok.errors import BadInput, Diverged
+from omnigrok.runs.curves import Curves
+from omnigrok.runs.run import Run
+
+
+def _value(run: Run, name: str) -> Any:
+    if hasattr(run, name) and name not in ("data", "network"):
+        return getattr(run, name)
+    return run.option(name.partition(".")[2] or name)
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, int | float) and isinstance(right, int | float):
+        return math.isclose(left, right, rel_tol=1e-5, abs_tol=1e-12)
+    return bool(left == right)
+
+
+class Grid:
+    """Curves of one experiment.
+
+    Args:
+        name: of the experiment.
+        curves: by Run.
+        diverging: a diverged run is data (its values are NaN), not an error.
+    """
+
+    def __init__(self, name: str, curves: Mapping[Run, Curves], diverging: bool = False) -> None:
+        self.name = name
+        self.curves = dict(curves)
+        self.diverging = diverging
+
+    def where(self, **values: Any) -> Grid:
+        """The part with these values, e.g. ``alpha=2.0``; numbers match to 1e-5.
+
+        Raises:
+            BadInput: no run matches.
+        """
+        kept = {run: curves for run, curves in self.curves.items() if all(_equal(_value(run, key), value) for key, value in values.items())}
+        if not kept:
+            wanted = ", ".join(f"{key} = {value}" for key, value in values.items())
+            raise BadInput(f"experiment {self.name} has no run with {wanted}; " + "; ".join(f"{key}: {self.axis(key)}" for key in values))
+        return Grid(self.name, kept, self.diverging)
+
+    def between(self, name: str, low: float, high: float) -> Grid:
+        """The part whose ``name`` lies in [low, high]."""
+        inside = [value for value in self.axis(name) if low * (1 - 1e-6) <= value <= high * (1 + 1e-6)]
+        return Grid(self.name, {run: each for run, each in self.curves.items() if _value(run, name) in inside}, self.diverging)
+
+    def axis(self, name: str) -> list[Any]:
+        """The values that a field or option takes, sorted."""
+        return sorted({_value(run, name) for run in self.curves})
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds, sorted."""
+        return self.axis("seed")
+
+    def one(self, seed: int, **values: Any) -> Curves:
+        """The only curves with these values.
+
+        Raises:
+            BadInput: none or several match.
+            Diverged: the run ended in NaN and the experiment does not expect that.
+        """
+        found = list(self.where(seed=seed, **values).curves.values())
+        if len(found) != 1:
+            raise BadInput(f"experiment {self.name}: {len(found)} runs match seed = {seed}, {values}; name one more axis")
+        if found[0].diverged and not self.diverging:
+            raise Diverged(f"experiment {self.name}: the run {found[0].run.digest} (seed {seed}, {values}) diverged at step {found[0].step[-1]}")
+        return found[0]
+
+    def per_seed(self, measure: Callable[[Curves], float], **values: Any) -> NDArray[np.float64]:
+        """(seeds,) a number from each seed's curves; NaN for a diverged run where the experiment expects those."""
+        chosen = [self.one(seed, **values) for seed in self.seeds]
+        return np.array([float("nan") if curves.diverged else measure(curves) for curves in chosen])
+
+    def table(self, measure: Callable[[Curves], float], axis: str, values: Iterable[Any] | None = None) -> NDArray[np.float64]:
+        """(seeds, values of ``axis``) a number from each run's curves."""
+        chosen = self.axis(axis) if values is None else list(values)
+        return np.stack([self.per_seed(measure, **{axis: value}) for value in chosen], axis=1)
+
+    def each(self, **values: Any) -> list[Curves]:
+        """The curves of all seeds with these values, in seed order."""
+        return [self.one(seed, **values) for seed in self.seeds]

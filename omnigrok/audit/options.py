@@ -1,0 +1,60 @@
+"""The command-line options of an audit."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from omnigrok.audit.schema import PROTOCOLS
+from omnigrok.audit.session import Options
+from omnigrok.data import default_root
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise ValueError(text)
+    return value
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register the options with pytest."""
+    group = parser.getgroup("omnigrok", "audit of the Omnigrok paper")
+    add = group.addoption
+    add("--tier", choices=["smoke", "paper"], default=None, help="smoke: small nets, minutes, no evidence for the paper (default); paper: its sizes")
+    add("--gpu", action="store_true", help="train on CUDA; implies --tier paper unless --tier smoke is given")
+    add("--protocol", choices=[*PROTOCOLS, "all"], default="paper", help="settings of the text (default), of the published code, or corrected")
+    add("--replay", action="store_true", help="judge recorded evidence of the paper tier; trains nothing")
+    add("--accept-stale", action="store_true", help="use results of another trainer version, torch or device; they are marked")
+    add("--data-root", type=Path, default=None, metavar="DIR", help="folder of downloaded data (default: $OMNIGROK_DATA or the user's cache folder)")
+    add("--runs", type=Path, default=None, metavar="PATH", help="the run store (default: .omnigrok/runs.sqlite under the root folder)")
+    add("--budget", type=_seconds, default=math.inf, metavar="SECONDS", help="stop training cleanly after so long; the same command goes on later")
+    add("--strict-verdicts", action="store_true", help="INCONCLUSIVE fails instead of being skipped")
+    add("--audit-json", type=Path, default=None, metavar="PATH", help="write all verdicts and findings as JSON, whole or not at all")
+
+
+def read_options(config: pytest.Config) -> Options:
+    """The options in the package's own terms.
+
+    Raises:
+        pytest.UsageError: they contradict each other, or ask for a device that is not there.
+    """
+    gpu, replay = config.getoption("gpu"), config.getoption("replay")
+    tier = config.getoption("tier") or ("paper" if gpu or replay else "smoke")
+    if replay and tier != "paper":
+        raise pytest.UsageError("--replay judges recorded evidence of the paper tier; leave --tier out")
+    if gpu and not torch.cuda.is_available():
+        raise pytest.UsageError(f"--gpu: torch {torch.__version__} sees no CUDA device; leave --gpu out, or install a CUDA build of torch")
+    return Options(
+        tier=tier,
+        gpu=gpu,
+        replay=replay,
+        accept_stale=config.getoption("accept_stale"),
+        data_root=config.getoption("data_root") or default_root(),
+        runs=config.getoption("runs") or config.rootpath / ".omnigrok" / "runs.sqlite",
+        budget=config.getoption("budget"),
+        strict=config.getoption("strict_verdicts"),
+    )

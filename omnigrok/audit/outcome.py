@@ -1,0 +1,142 @@
+"""How a judgement leaves a check: an Outcome that is recorded, and the exception that pytest sees."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from omnigrok.stats.finding import Finding, Verdict
+
+
+class ClaimRefuted(AssertionError):
+    """The interval of a finding lies outside the criterion's region."""
+
+
+class ClaimInconclusive(AssertionError):
+    """Raised with ``--strict-verdicts`` where a claim is neither reproduced nor refuted."""
+
+
+class ControlReproduced(AssertionError):
+    """A control, where the sentence is false, came out REPRODUCED: the claim's check proves nothing."""
+
+
+class DeviationMoved(AssertionError):
+    """A recorded deviation no longer covers the effect that was found."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict on one claim, or on its control, under one protocol and tier.
+
+    Args:
+        claim, figure, protocol, tier, role: what was judged; role is "claim" or "control".
+        verdict: of the whole conjunction.
+        reason: one line for a person.
+        findings: all that was computed, deciding ones first.
+        scale, reduction: "reduced" and how, where the grid or the steps are not the paper's.
+        cost: runs, steps and seconds that the evidence took, and how many of the runs other claims share.
+        digests: of the claim's YAML entry and of the check's source.
+        stale: runs that come from another trainer, torch or device.
+    """
+
+    claim: str
+    figure: str
+    protocol: str
+    tier: str
+    role: str
+    verdict: Verdict
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    scale: str = "full"
+    reduction: str = ""
+    cost: Mapping[str, float] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    stale: int = 0
+    headline: bool = False
+    statement: str = ""
+    place: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-ready, with infinities as strings."""
+        return {
+            "id": self.claim,
+            "figure": self.figure,
+            "protocol": self.protocol,
+            "tier": self.tier,
+            "role": self.role,
+            "verdict": self.verdict.value,
+            "reason": self.reason,
+            "findings": [finding_dict(finding, self.tier) for finding in self.findings],
+            "scale": self.scale,
+            "reduction": self.reduction,
+            "cost": dict(self.cost),
+            "digests": dict(self.digests),
+            "stale": self.stale,
+            "headline": self.headline,
+            "statement": self.statement,
+            "place": self.place,
+        }
+
+
+def plain(number: float | None) -> float | str | None:
+    """A number as JSON takes it: not-a-number becomes null, infinities "inf" and "-inf"."""
+    if number is None or (isinstance(number, float) and math.isnan(number)):
+        return None
+    number = float(number)
+    return number if math.isfinite(number) else str(number)
+
+
+def finding_dict(finding: Finding, tier: str) -> dict[str, Any]:
+    """One finding, JSON-ready. The smoke tier has values and a rule, but no p and no interval."""
+    smoke = tier == "smoke"
+    region = finding.region
+    verdict = finding.smoke_verdict() if smoke else finding.verdict()
+    ci = None if smoke or finding.ci is None else [plain(end) for end in finding.ci]
+    return {
+        "name": finding.name,
+        "estimate": plain(finding.estimate),
+        "ci": ci,
+        "p": None if smoke else plain(finding.p),
+        "n": finding.n,
+        "censored": finding.censored,
+        "level": finding.level,
+        "smallest_p": None if smoke else plain(finding.smallest_p),
+        "region": None if region is None else {"lo": plain(region.lo), "hi": plain(region.hi), "closed": region.closed, "text": str(region)},
+        "values": [plain(value) for value in finding.values],
+        "verdict": verdict.value if region is not None and finding.decides else None,
+        "decides": finding.decides and region is not None,
+        "method": finding.method,
+        "note": finding.note,
+        "extra": {key: plain(value) for key, value in finding.extra.items()},
+    }
+
+
+def describe(finding: Finding, tier: str) -> str:
+    """One line: name, estimate, interval or seeds' values, criterion."""
+    if tier == "smoke":
+        shown = ", ".join(f"{value:.3g}" for value in finding.values)
+        where = f"seeds {shown}"
+    else:
+        low, high = finding.ci or (math.nan, math.nan)
+        where = f"{finding.estimate:.3g} [{low:.3g}, {high:.3g}]" + (f", p = {finding.p:.2g}" if finding.p is not None else "")
+    criterion = f", criterion {finding.region}" if finding.region is not None and finding.decides else ""
+    return f"{finding.name}: {where}{criterion}"
+
+
+def deciding_line(findings: Sequence[Finding], tier: str, verdict: Verdict) -> str:
+    """The finding that decided: the first whose own verdict is the whole's."""
+    deciding = [each for each in findings if each.decides and each.region is not None]
+    for finding in deciding:
+        own = finding.smoke_verdict() if tier == "smoke" else finding.verdict()
+        if own is verdict:
+            return describe(finding, tier)
+    return describe(deciding[0], tier) if deciding else ""
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of canonical JSON, 16 hex digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

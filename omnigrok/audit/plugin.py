@@ -1,0 +1,241 @@
+"""The pytest plugin: options, one item a claim and protocol, its control another, verdicts as test outcomes.
+
+Load it from a root conftest with ``pytest_plugins = ["omnigrok.audit.plugin"]``, or with ``-p omnigrok.audit.plugin``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from omnigrok.audit.case import Case, Role
+from omnigrok.audit.deviation import find_deviation
+from omnigrok.audit.options import add_options, read_options
+from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
+from omnigrok.audit.progress import ProgressPrinter
+from omnigrok.audit.schema import Protocol, load_figure
+from omnigrok.audit.session import AuditSession, NotRun, Request
+from omnigrok.errors import OmnigrokError
+from omnigrok.runs.execute import BudgetSpent
+from omnigrok.stats.finding import Verdict
+
+PROPERTY = "omnigrok"
+_session = pytest.StashKey[AuditSession]()
+_request = pytest.StashKey[Request]()
+_outcome = pytest.StashKey[Outcome]()
+
+# What a report line and the summary call each verdict: (word, letter).
+CLAIM_WORDS = {
+    Verdict.REPRODUCED: ("reproduced", "+", "REPRODUCED"),
+    Verdict.REFUTED: ("refuted", "x", "REFUTED"),
+    Verdict.INCONCLUSIVE: ("inconclusive", "?", "INCONCLUSIVE"),
+    Verdict.NOT_RUN: ("not run", "-", "NOT RUN"),
+}
+CONTROL_WORDS = {
+    Verdict.REFUTED: ("control holds", ",", "CONTROL HOLDS"),
+    Verdict.INCONCLUSIVE: ("weak control", ";", "WEAK CONTROL"),
+    Verdict.NOT_RUN: ("control not run", "-", "NOT RUN"),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "claim(id): this test is the check of one claim of the paper; see the YAML file beside it")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if config.getoption("gpu") and worker.startswith("gw"):
+        _assign_gpu(int(worker[2:]))
+    config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")
+
+
+def _assign_gpu(worker: int) -> None:
+    """Give this worker one of the visible GPUs, before CUDA starts; what the caller has set is respected."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None:
+        import torch  # noqa: PLC0415 (counting devices does not start CUDA)
+
+        cards = [str(number) for number in range(torch.cuda.device_count())]
+    else:
+        cards = [card.strip() for card in visible.split(",") if card.strip()]
+    if cards:
+        os.environ["CUDA_VISIBLE_DEVICES"] = cards[worker % len(cards)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    mark = metafunc.definition.get_closest_marker("claim")
+    if mark is None or "case" not in metafunc.fixturenames:
+        return
+    claim_id = mark.args[0]
+    path = Path(str(metafunc.definition.path))
+    figure_file = path.with_name(path.stem.removeprefix("test_") + ".yaml")
+    wanted = metafunc.config.getoption("protocol")
+    values = []
+    try:
+        claim = load_figure(figure_file).claim(claim_id)
+    except OmnigrokError as error:
+        raise pytest.UsageError(str(error)) from None
+    tier = read_options(metafunc.config).tier
+    for protocol in claim.protocols if wanted == "all" else [each for each in claim.protocols if each == wanted]:
+        for role in ("claim", "control"):
+            request = Request(figure_file.parent, figure_file.stem, claim_id, cast("Protocol", protocol), cast("Role", role), metafunc.function)
+            marks = []
+            if role == "claim" and find_deviation(figure_file.parent, claim_id, tier, protocol, claim.version):
+                marks.append(pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation"))
+            values.append(pytest.param(request, id=protocol if role == "claim" else f"{protocol}-control", marks=marks))
+    metafunc.parametrize("case", values, indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Drop claims that have no form under the chosen protocol, and plan once for all that is left."""
+    kept, dropped = [], []
+    for item in items:
+        request = _request_of(item)
+        if item.get_closest_marker("claim") and request is None:
+            dropped.append(item)
+            continue
+        if request is not None:
+            item.stash[_request] = request
+        kept.append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+    requests = [item.stash[_request] for item in items if _request in item.stash]
+    printer = config.pluginmanager.get_plugin("omnigrok-progress")
+    config.stash[_session] = AuditSession(read_options(config), requests, printer.update if printer else None)
+
+
+def _request_of(item: pytest.Item) -> Request | None:
+    callspec = getattr(item, "callspec", None)
+    value = callspec.params.get("case") if callspec is not None else None
+    return value if isinstance(value, Request) else None
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    """The claim under test with its curves: trained here, or read from the store or the evidence.
+
+    Training and loading happen in this set-up, so that their failures are pytest errors.
+    """
+    session = request.config.stash[_session]
+    wanted: Request = request.param
+    try:
+        prepared = session.case(wanted)
+    except (NotRun, BudgetSpent) as error:
+        claim = load_figure(wanted.folder / f"{wanted.figure}.yaml").claim(wanted.claim)
+        request.node.stash[_outcome] = Outcome(
+            claim.id, wanted.figure, wanted.protocol, session.options.tier, wanted.role, Verdict.NOT_RUN, str(error),
+            headline=claim.headline, statement=claim.statement, place=claim.place,
+        )  # fmt: skip
+        pytest.skip(f"NOT RUN: {error}")
+    yield prepared
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    """Turn the outcome of a check into what pytest reports."""
+    if pyfuncitem.stash.get(_request, None) is None:
+        return (yield)
+    case: Case = pyfuncitem.funcargs["case"]
+    try:
+        result = yield
+    finally:
+        if case.outcome is not None:
+            pyfuncitem.stash[_outcome] = case.outcome
+            _check_deviation(pyfuncitem, case.outcome)
+    if case.outcome is None:
+        raise AssertionError(f"the check of {case.claim.id} ended without a judgement; call case.judge(findings)")
+    _report(pyfuncitem, case.outcome)
+    return result
+
+
+def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:
+    request = item.stash[_request]
+    version = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim).version
+    known = find_deviation(request.folder, request.claim, outcome.tier, outcome.protocol, version)
+    if known is not None and outcome.role == "claim" and outcome.verdict is Verdict.REFUTED and not known.covers(outcome):
+        raise DeviationMoved(f"{outcome.claim}: the recorded deviation ({known.finding} in {known.interval}) no longer covers what was found")
+
+
+def _report(item: pytest.Function, outcome: Outcome) -> None:
+    strict = item.config.getoption("strict_verdicts")
+    if outcome.role == "control":
+        if outcome.verdict is Verdict.REPRODUCED:
+            raise ControlReproduced(f"the control of {outcome.claim} came out REPRODUCED: {outcome.reason}")
+        if outcome.verdict is Verdict.INCONCLUSIVE:
+            pytest.skip(f"weak control: {outcome.reason}")
+    elif outcome.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN):
+        if strict and outcome.verdict is Verdict.INCONCLUSIVE:
+            raise ClaimInconclusive(outcome.reason)
+        pytest.skip(f"{outcome.verdict.value}: {outcome.reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Attach the outcome to the report, which travels from worker to controller."""
+    report = yield
+    request = item.stash.get(_request, None)
+    if request is None or call.when == "teardown" or (call.when == "setup" and report.passed):
+        return report
+    outcome = item.stash.get(_outcome, None)
+    error = call.excinfo
+    verdicts = (ClaimRefuted, ClaimInconclusive, ControlReproduced, DeviationMoved, pytest.skip.Exception)
+    if error is not None and not isinstance(error.value, verdicts):
+        outcome = _error_outcome(item, request, error.value)
+    elif outcome is None and error is not None and isinstance(error.value, pytest.skip.Exception):
+        outcome = _error_outcome(item, request, error.value)
+    if outcome is not None:
+        report.user_properties.append((PROPERTY, json.dumps(outcome.as_dict())))
+    return report
+
+
+def _error_outcome(item: pytest.Item, request: Request, error: BaseException) -> Outcome:
+    claim = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim)
+    session = item.config.stash[_session]
+    text = f"{type(error).__name__}: {error}" if not isinstance(error, OmnigrokError) else str(error)
+    return Outcome(
+        claim.id, request.figure, request.protocol, session.options.tier, request.role, Verdict.ERROR, " ".join(text.split())[:600],
+        headline=claim.headline, statement=claim.statement, place=claim.place,
+    )  # fmt: skip
+
+
+def outcome_of(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any] | None:
+    """The outcome that a report carries, as a dict."""
+    for name, value in getattr(report, "user_properties", []):
+        if name == PROPERTY:
+            return cast("dict[str, Any]", json.loads(value))
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+    outcome = outcome_of(report)
+    if outcome is None or report.when == "teardown":
+        return None
+    verdict = Verdict(outcome["verdict"])
+    if outcome["role"] == "control":
+        return CONTROL_WORDS.get(verdict)
+    if verdict is Verdict.INCONCLUSIVE and report.failed:
+        return None
+    if hasattr(report, "wasxfail") and verdict is Verdict.REFUTED:
+        return "refuted as recorded", "X", "REFUTED (recorded)"
+    if report.failed and verdict is Verdict.REFUTED and "DeviationMoved" in str(report.longrepr):
+        return None
+    if report.failed and verdict is Verdict.REPRODUCED:
+        return None
+    return CLAIM_WORDS.get(verdict)
+
+
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    session = config.stash.get(_session, None)
+    if session is not None:
+        session.close()

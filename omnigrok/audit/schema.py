@@ -1,0 +1,229 @@
+"""The YAML of one figure: experiments (what is trained) and claims (what is judged). Criteria live here and nowhere else.
+
+A figure file has the keys of ``Figure``; every key that is not declared here is refused with the file, the key and what is accepted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from omnigrok.errors import BadInput
+from omnigrok.stats.finding import Region
+
+Protocol = Literal["paper", "code", "corrected"]
+Tier = Literal["smoke", "paper"]
+PROTOCOLS: tuple[Protocol, ...] = ("paper", "code", "corrected")
+LARGEST_FILE = 1_000_000
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Patch(Strict):
+    """Changes to an experiment under one protocol or in one tier.
+
+    Args:
+        base: Run fields that all runs share; ``data`` and ``network`` are merged key by key.
+        sweep: axes of the grid; an axis replaces the one of the same name.
+        points: list of settings that vary together; replaces the list.
+        scale: "reduced" says that the grid or the steps are coarser than the paper's; ``reduction`` says how.
+    """
+
+    base: dict[str, Any] = {}
+    sweep: dict[str, Any] = {}
+    points: list[dict[str, Any]] | None = None
+    scale: Literal["full", "reduced"] | None = None
+    reduction: str = ""
+
+
+class Experiment(Patch):
+    """A grid of Runs. Merged in this order: the experiment, the protocol's patch, the tier's patch."""
+
+    about: str = ""
+    diverging: bool = False
+    protocols: dict[Protocol, Patch] = {}
+    tiers: dict[Tier, Patch] = {}
+
+
+class Bounds(Strict):
+    """A region: ``above``, ``below`` (open), or ``inside: [lo, hi]`` (closed)."""
+
+    above: float | None = None
+    below: float | None = None
+    inside: tuple[float, float] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Bounds:
+        if (self.inside is None) == (self.above is None and self.below is None):
+            raise ValueError("give above and/or below, or inside: [lo, hi]")
+        if self.inside is not None and not self.inside[0] < self.inside[1]:
+            raise ValueError("inside needs lo < hi")
+        return self
+
+    def region(self) -> Region:
+        """The region these bounds describe."""
+        if self.inside is not None:
+            return Region(*self.inside, closed=True)
+        return Region(float("-inf") if self.above is None else self.above, float("inf") if self.below is None else self.below)
+
+
+class Control(Strict):
+    """The same statistic on data for which the sentence is false.
+
+    Args:
+        why: why the sentence is false there.
+        quantity: what differs from the claim's own quantity.
+    """
+
+    why: str
+    quantity: dict[str, Any] = {}
+
+
+class Claim(Strict):
+    """One claim of the paper.
+
+    Args:
+        id: as in the list of claims, e.g. ``fig02.grok``.
+        statement: the paper's sentence in our words.
+        place: section and figure.
+        version: of the criterion; raised, with a reason in ``history``, whenever the criterion changes.
+        experiments: names of this file's experiments, or ``figure:name`` of another's.
+        quantity: what the check reads, e.g. which arm.
+        criterion: named regions, and plain numbers such as floors and margins.
+        null: the generator of data on which the claim is false, used to calibrate the check.
+        protocols: where the claim applies.
+        headline: whether it belongs to the family that Holm's correction decides.
+        choices: settings on which text and code are silent, and what was chosen.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+\.[A-Za-z0-9-]+$")]
+    statement: str
+    place: str
+    version: Annotated[int, Field(ge=1)] = 1
+    experiments: list[str] = []
+    quantity: dict[str, Any] = {}
+    criterion: dict[str, Bounds | float]
+    control: Control
+    null: Literal["permuted grid", "sign flips", "effect at the margin", "control arm"]
+    protocols: list[Protocol] = ["paper"]
+    headline: bool = False
+    choices: str = ""
+    history: list[str] = []
+
+    @field_validator("protocols")
+    @classmethod
+    def _some_protocol(cls, value: list[Protocol]) -> list[Protocol]:
+        if not value:
+            raise ValueError("name at least one protocol")
+        return value
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole entry, 16 hex digits: a verdict carries it, so a criterion cannot change unseen."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Figure(Strict):
+    """One YAML file."""
+
+    figure: str
+    title: str
+    place: str
+    choices: str = ""
+    experiments: dict[str, Experiment] = {}
+    claims: list[Claim]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Figure:
+        seen: set[str] = set()
+        for claim in self.claims:
+            if claim.id in seen:
+                raise ValueError(f"claim {claim.id} stands twice")
+            seen.add(claim.id)
+            for name in claim.experiments:
+                if ":" not in name and name not in self.experiments:
+                    raise ValueError(f"claim {claim.id}: unknown experiment {name!r}; accepted: {', '.join(self.experiments)}, or figure:name")
+        return self
+
+    def claim(self, claim_id: str) -> Claim:
+        """The claim of that id.
+
+        Raises:
+            BadInput: there is none.
+        """
+        for claim in self.claims:
+            if claim.id == claim_id:
+                return claim
+        raise BadInput(f"{self.figure}.yaml has no claim {claim_id!r}; it has {', '.join(claim.id for claim in self.claims)}")
+
+
+def _describe(path: Path, error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    model: type[BaseModel] | None = None
+    if first["type"] == "extra_forbidden":
+        model = _model_at(first["loc"][:-1])
+    accepted = f"; accepted keys: {', '.join(model.model_fields)}" if model else ""
+    more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"{path}: {where}: {first['msg']}{accepted}{more}"
+
+
+def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model whose keys stand at a place in the file."""
+    names = [part for part in loc if isinstance(part, str)]
+    if not names:
+        return Figure
+    if names[0] == "claims":
+        return Control if "control" in names else Bounds if "criterion" in names else Claim
+    return Patch if "protocols" in names or "tiers" in names else Experiment
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe YAML in which a key that stands twice is an error, not a silent override."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            if isinstance(key, str):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+@lru_cache(maxsize=64)
+def load_figure(path: Path) -> Figure:
+    """Read and validate one figure file.
+
+    Raises:
+        BadInput: the file is missing, too large, not YAML, or has a key or value that is not accepted.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadInput(f"{path}: larger than {LARGEST_FILE} bytes; a figure file is a few kilobytes")
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read: {error}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise BadInput(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(raw, dict):
+        raise BadInput(f"{path}: must be a mapping with the keys {', '.join(Figure.model_fields)}")
+    try:
+        figure = Figure.model_validate(raw)
+    except ValidationError as error:
+        raise BadInput(_describe(path, error)) from None
+    except RecursionError as error:
+        raise BadInput(f"{path}: nested too deeply") from error
+    if figure.figure != path.stem:
+        raise BadInput(f"{path}: figure: {figure.figure!r} must be the file's name, {path.stem!r}")
+    return figure

@@ -1,0 +1,185 @@
+"""One audit session of one process: options, the store, what is planned, and curves for the cases."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from omnigrok.audit.bookkeeping import check_curves
+from omnigrok.audit.case import Case, Role
+from omnigrok.audit.evidence import recorded
+from omnigrok.audit.experiment import find_experiment, runs_of, scale_of
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.outcome import digest_of
+from omnigrok.audit.schema import Protocol, Tier, load_figure
+from omnigrok.errors import OmnigrokError
+from omnigrok.runs.curves import Curves
+from omnigrok.runs.execute import Executor, Progress
+from omnigrok.runs.run import Run
+from omnigrok.runs.store import Environment, Store
+from omnigrok.training.device import choose_device, describe
+from omnigrok.training.fingerprint import fingerprint, normalised
+
+
+class NotRun(OmnigrokError):
+    """There is no evidence for a claim."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line, in the package's own terms."""
+
+    tier: Tier = "smoke"
+    gpu: bool = False
+    replay: bool = False
+    accept_stale: bool = False
+    data_root: Path = Path()
+    runs: Path = Path(".omnigrok/runs.sqlite")
+    budget: float = math.inf
+    strict: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one pytest item asks for: a claim or its control, under one protocol.
+
+    Args:
+        folder: where the figure files are.
+        check: the check function; the verdict carries a digest of its module's source.
+    """
+
+    folder: Path
+    figure: str
+    claim: str
+    protocol: Protocol
+    role: Role
+    check: Callable[..., Any]
+
+
+class AuditSession:
+    """Serves cases to checks.
+
+    Args:
+        options: of this session.
+        requests: everything that was collected, so that training is planned once.
+        report: called with the progress while training.
+    """
+
+    def __init__(self, options: Options, requests: Iterable[Request], report: Callable[[Progress], None] | None = None) -> None:
+        self.options = options
+        self.requests = list(requests)
+        self.report = report
+        self._uses: dict[Run, set[str]] | None = None
+
+    @cached_property
+    def device(self) -> torch.device:
+        return choose_device(self.options.gpu)
+
+    @cached_property
+    def store(self) -> Store:
+        return Store(self.options.runs)
+
+    @cached_property
+    def executor(self) -> Executor:
+        planned = [run for request in self.requests for runs in self._experiments(request, quietly=True).values() for run in runs]
+        return Executor(self.store, self.device, self.options.data_root, planned, self.options.budget, self.report)
+
+    def close(self) -> None:
+        """Close the store, if it was opened."""
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def _experiments(self, request: Request, quietly: bool = False) -> dict[str, tuple[Run, ...]]:
+        """name to Runs; ``quietly`` leaves bad figure files to the item that needs them."""
+        try:
+            claim = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim)
+            tier = self.options.tier
+            return {name: runs_of(request.folder, request.figure, name, tier, request.protocol) for name in claim.experiments}
+        except OmnigrokError:
+            if quietly:
+                return {}
+            raise
+
+    def runs(self, request: Request) -> list[Run]:
+        """All Runs that a request needs."""
+        return list(dict.fromkeys(run for runs in self._experiments(request).values() for run in runs))
+
+    def case(self, request: Request) -> Case:
+        """The curves of a request, trained, read from the store, or replayed; checked, and laid out for the check.
+
+        Raises:
+            NotRun: replay has no evidence.
+            BudgetSpent: the time is over.
+            OmnigrokError: anything that makes the verdict ERROR.
+        """
+        figure = load_figure(request.folder / f"{request.figure}.yaml")
+        claim = figure.claim(request.claim)
+        experiments = self._experiments(request)
+        found = self._replayed(request, experiments) if self.options.replay else self._trained(experiments)
+        check_curves(curves for curves, _ in found.values())
+        grids, scales = {}, []
+        for name, runs in experiments.items():
+            _, experiment = find_experiment(request.folder, figure, name)
+            grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
+            scales.append(scale_of(experiment, self.options.tier, request.protocol))
+        reduced = [how for scale, how in scales if scale == "reduced"]
+        return Case(
+            claim=claim,
+            figure=request.figure,
+            protocol=request.protocol,
+            tier=self.options.tier,
+            role=request.role,
+            grids=grids,
+            scale="reduced" if reduced else "full",
+            reduction="; ".join(dict.fromkeys(reduced)),
+            cost=self._cost(request, found),
+            digests={"criterion": claim.digest, "check": digest_of(normalised(Path(inspect.getfile(request.check)).read_text()))},
+            stale=sum(self._is_stale(run, env) for run, (_, env) in found.items()),
+        )
+
+    def _is_stale(self, run: Run, env: Environment) -> bool:
+        return env != Environment(fingerprint(run), torch.__version__, describe(self.device))
+
+    def _trained(self, experiments: dict[str, tuple[Run, ...]]) -> dict[Run, tuple[Curves, Environment]]:
+        runs = list(dict.fromkeys(run for part in experiments.values() for run in part))
+        found: dict[Run, tuple[Curves, Environment]] = {}
+        if self.options.accept_stale:
+            for run in self.executor.missing(runs):
+                stale = self.store.get_stale(run, self.executor.environment(run))
+                if stale is not None:
+                    found[run] = stale
+        wanted = [run for run in runs if run not in found]
+        self.executor.ensure(wanted)
+        for run in wanted:
+            env = self.executor.environment(run)
+            found[run] = (cast("Curves", self.store.get(run, env)), env)
+        return found
+
+    def _replayed(self, request: Request, experiments: dict[str, tuple[Run, ...]]) -> dict[Run, tuple[Curves, Environment]]:
+        figure = load_figure(request.folder / f"{request.figure}.yaml")
+        found: dict[Run, tuple[Curves, Environment]] = {}
+        for name, runs in experiments.items():
+            full_name, _ = find_experiment(request.folder, figure, name)
+            curves = recorded(request.folder, full_name, request.protocol, runs)
+            if curves is None:
+                raise NotRun(f"no recorded evidence of {full_name} under protocol {request.protocol}")
+            found.update(curves)
+        return found
+
+    def _cost(self, request: Request, found: dict[Run, tuple[Curves, Environment]]) -> dict[str, float]:
+        if self._uses is None:
+            self._uses = {}
+            for each in self.requests:
+                for runs in self._experiments(each, quietly=True).values():
+                    for run in runs:
+                        self._uses.setdefault(run, set()).add(each.claim)
+        shared = sum(len(self._uses.get(run, {request.claim})) > 1 for run in found)
+        seconds = sum(curves.seconds for curves, _ in found.values())
+        return {"runs": len(found), "steps": sum(run.steps for run in found), "seconds": round(seconds, 3), "shared_runs": shared}

@@ -1,0 +1,239 @@
+"""Train what is missing from a store: lease, resume, train a stack, checkpoint, record."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from omnigrok.errors import OmnigrokError, StaleToken
+from omnigrok.models import find_model
+from omnigrok.runs.curves import Curves
+from omnigrok.runs.encode import decode_state, encode_state
+from omnigrok.runs.lease import Leases, new_owner
+from omnigrok.runs.plan import StackPlan, operations_per_step, plan
+from omnigrok.runs.run import Run
+from omnigrok.runs.store import Environment, Store
+from omnigrok.training.device import describe
+from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.stack import Stack, shape_key
+from omnigrok.training.state import State
+
+LEASE_SECONDS = 180.0
+HEARTBEAT = 5.0
+CHECKPOINT_EVERY = 60.0
+
+
+class BudgetSpent(OmnigrokError):
+    """The time given with ``--budget`` is over; what was trained is saved."""
+
+
+@dataclass
+class Progress:
+    """What a person wants to know while training goes on."""
+
+    runs_done: int
+    runs_planned: int
+    steps_done: int
+    steps_planned: int
+    seconds: float
+    label: str
+
+
+@lru_cache(maxsize=256)
+def step_cost(key: Run) -> float:
+    """Floating-point operations of one step of one network with this ``shape_key``."""
+    architecture = find_model(key.model)
+    with torch.random.fork_rng(devices=[]):
+        parameters = sum(parameter.numel() for parameter in architecture.build(key).parameters())
+    return operations_per_step(key, parameters, float(getattr(architecture, "WORK", 1.0)))
+
+
+def make_plan(runs: Iterable[Run], device: str) -> list[StackPlan]:
+    """The stacks that a set of Runs needs, the longest first (``omnigrok.runs.plan.plan``)."""
+    runs = list(dict.fromkeys(runs))
+    return plan(runs, {key: step_cost(key) for key in {shape_key(run) for run in runs}}, device)
+
+
+class Executor:
+    """Trains Runs into a store; several workers may share the store and the plan.
+
+    Args:
+        store: where results, checkpoints and leases live.
+        device: where stacks train.
+        root: the folder of downloaded data.
+        runs: everything this session needs, so that stacks are large.
+        budget: seconds of training after which to stop cleanly.
+        report: called with the progress every few seconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        device: torch.device,
+        root: Path,
+        runs: Iterable[Run],
+        budget: float = float("inf"),
+        report: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.store, self.device, self.root = store, device, root
+        self.leases = Leases(store)
+        self.owner = new_owner()
+        self.stacks = make_plan(runs, device.type)
+        self.deadline = time.monotonic() + budget
+        self.report = report
+        self.started = time.monotonic()
+        self.steps_done = self.runs_done = 0
+        self.failed: set[StackPlan] = set()
+        self._stop = False
+
+    def environment(self, run: Run) -> Environment:
+        """What besides the Run decides its numbers here."""
+        return Environment(fingerprint(run), torch.__version__, describe(self.device))
+
+    def missing(self, runs: Sequence[Run]) -> list[Run]:
+        """Those without a result in this environment."""
+        by_environment: dict[Environment, list[Run]] = {}
+        for run in runs:
+            by_environment.setdefault(self.environment(run), []).append(run)
+        return [run for env, part in by_environment.items() for found in [self.store.has_many(part, env)] for run in part if run.digest not in found]
+
+    def ensure(self, runs: Sequence[Run]) -> None:
+        """Train until every one of ``runs`` is recorded; while others train them, train what else is planned.
+
+        Raises:
+            BudgetSpent: the time is over.
+            KeyboardInterrupt: after SIGINT, once the chunk has ended and the checkpoint is written.
+            OmnigrokError: the data is missing, a setting is not accepted, or the store cannot be written.
+        """
+        with self._interruptible():
+            while missing := self.missing(runs):
+                wanted = set(missing)
+                mine = [stack for stack in self.stacks if wanted.intersection(stack.runs)]
+                others = [stack for stack in self.stacks if stack not in mine and stack not in self.failed]
+                if any(self._train(stack) for stack in mine):
+                    continue
+                if not self._help(others):
+                    self._check_time()
+                    time.sleep(0.2)
+
+    def _help(self, stacks: Sequence[StackPlan]) -> bool:
+        """Train one of the stacks that nobody here waits for; its errors belong to the claims that need it."""
+        for stack in stacks:
+            try:
+                if self._train(stack):
+                    return True
+            except BudgetSpent:
+                raise
+            except OmnigrokError:
+                self.failed.add(stack)
+        return False
+
+    def _train(self, stack: StackPlan) -> bool:
+        """Lease and train what is missing of a stack; False where there is nothing to lease."""
+        missing = self.missing(stack.runs)
+        if not missing:
+            return False
+        env = self.environment(missing[0])
+        tokens = self.leases.acquire(missing, env, self.owner, LEASE_SECONDS)
+        if not tokens:
+            return False
+        try:
+            leased = [run for run in missing if run.digest in tokens]
+            for part, states in self._resumable(leased, env):
+                self._train_part(part, states, env, tokens)
+        finally:
+            self.leases.release(tokens)
+        return True
+
+    def _resumable(self, runs: Sequence[Run], env: Environment) -> Iterator[tuple[list[Run], dict[Run, State]]]:
+        """Runs with their checkpoints, grouped by the step they stand at."""
+        by_step: dict[int, list[tuple[Run, State | None]]] = {}
+        for run in runs:
+            found = self.store.load_checkpoint(run, env)
+            state = State.from_arrays(found[0], decode_state(found[1])[0]) if found else None
+            by_step.setdefault(state.step if state else 0, []).append((run, state))
+        for members in by_step.values():
+            yield [run for run, _ in members], {run: state for run, state in members if state is not None}
+
+    def _train_part(self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]) -> None:
+        try:
+            trained = Stack(runs, self.device, self.root, states)
+            self._loop(trained, env, tokens)
+        except torch.cuda.OutOfMemoryError:
+            if len(runs) == 1:
+                raise
+            torch.cuda.empty_cache()
+            half = len(runs) // 2
+            for part in (runs[:half], runs[half:]):
+                for again, saved in self._resumable(self.missing(part), env):
+                    self._train_part(again, saved, env, tokens)
+
+    def _loop(self, stack: Stack, env: Environment, tokens: dict[str, int]) -> None:
+        saved = time.monotonic()
+        provenance = {
+            "torch": env.torch,
+            "device": env.device,
+            "fingerprint": env.fingerprint,
+            "precision": stack.form.precision,
+            "stack": stack.size,
+            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        }
+        while stack.histories:
+            before, active = stack.step, len(stack.histories)
+            done = stack.advance(HEARTBEAT)
+            self.steps_done += (stack.step - before) * active
+            self.runs_done += len(done)
+            if done:
+                self._record([replace(curves, provenance=provenance) for curves in done], env, tokens)
+            held = self.leases.renew({run.digest: tokens[run.digest] for run in stack.histories}, LEASE_SECONDS)
+            if len(held) < len(stack.histories):
+                raise StaleToken(f"store {self.store.path}: another process has taken over runs of this stack; nothing of it was written")
+            over = self._stop or time.monotonic() > self.deadline
+            if stack.histories and (over or time.monotonic() - saved > CHECKPOINT_EVERY):
+                states = [(run, state.step, encode_state(state.arrays())) for run, state in stack.states().items()]
+                self.store.checkpoint_many(states, env, tokens)
+                saved = time.monotonic()
+            self._tell(stack)
+            self._check_time()
+
+    def _record(self, done: list[Curves], env: Environment, tokens: dict[str, int]) -> None:
+        self.store.put_many(done, env, tokens)
+
+    def _tell(self, stack: Stack) -> None:
+        if self.report is not None:
+            runs = sum(len(planned.runs) for planned in self.stacks)
+            steps = sum(planned.network_steps for planned in self.stacks)
+            label = f"{stack.form.task}, {stack.size} networks, step {stack.step}"
+            self.report(Progress(self.runs_done, runs, self.steps_done, steps, time.monotonic() - self.started, label))
+
+    def _check_time(self) -> None:
+        if self._stop:
+            raise KeyboardInterrupt(f"interrupted; what was trained is saved in {self.store.path}: run the same command to go on")
+        if time.monotonic() > self.deadline:
+            raise BudgetSpent(f"the --budget is spent; what was trained is saved in {self.store.path}: run the same command to go on")
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Let SIGINT and SIGTERM end the chunk instead of tearing it."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self._stop = True
+
+        previous = {}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError):  # not in the main thread
+                previous[number] = signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

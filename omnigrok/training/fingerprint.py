@@ -1,0 +1,60 @@
+"""The trainer fingerprint: a digest of the source that decides a Run's numbers, blind to comments, docstrings and layout."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+from omnigrok.errors import BadInput
+from omnigrok.runs.run import Run
+
+# Modules of this package that touch no number: where a stack runs, and this file.
+_NO_NUMBERS = ("device.py", "fingerprint.py", "__init__.py")
+
+
+def normalised(source: str) -> str:
+    """The syntax tree of a module without docstrings and positions."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def _source_of(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise BadInput(f"module {module} has no source file")
+    return Path(spec.origin)
+
+
+def _imports(source: str) -> set[str]:
+    """The data and model modules that a module imports, each as a dotted path."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(("omnigrok.data", "omnigrok.models")):
+            found.add(node.module)
+    return {name for name in found if name.count(".") > 1}
+
+
+@lru_cache(maxsize=64)
+def _digest(task: str, model: str) -> str:
+    parts = {path.name: path.read_text() for path in sorted(Path(__file__).parent.glob("*.py")) if path.name not in _NO_NUMBERS}
+    waiting = [task if "." in task else f"omnigrok.data.{task}", model if "." in model else f"omnigrok.models.{model}"]
+    while waiting:
+        module = waiting.pop()
+        if module not in parts:
+            parts[module] = _source_of(module).read_text()
+            waiting += sorted(_imports(parts[module]))
+    text = "\n".join(f"{name}\n{normalised(source)}" for name, source in sorted(parts.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def fingerprint(run: Run) -> str:
+    """16 hex digits over the trainer and over the data and model modules of this Run, so that a new data set makes no record stale."""
+    return _digest(run.task, run.model)
