@@ -32,21 +32,21 @@ class Transformer(nn.Module):
         super().__init__()
         d_head = d_model // n_heads
 
-        def weight(*shape: int, fan: int = d_model) -> nn.Parameter:
-            return nn.Parameter(torch.randn(*shape, dtype=torch.float64) / math.sqrt(fan))
+        def draw(*shape: int, fan: int = d_model) -> Tensor:
+            return torch.randn(*shape, dtype=torch.float64) / math.sqrt(fan)
 
         # The order of these lines is the order of draws: GOLDEN.md depends on it.
-        self.embedding = nn.Parameter(weight(d_model, vocabulary).detach().T.contiguous())
-        self.position = weight(CONTEXT, d_model)
-        self.key = weight(n_heads, d_head, d_model)
-        self.query = weight(n_heads, d_head, d_model)
-        self.value = weight(n_heads, d_head, d_model)
-        self.output = weight(d_model, d_model)
-        self.mlp_in = weight(d_mlp, d_model)
+        self.embedding = nn.Parameter(draw(d_model, vocabulary).T.contiguous())
+        self.position = nn.Parameter(draw(CONTEXT, d_model))
+        self.key = nn.Parameter(draw(n_heads, d_head, d_model))
+        self.query = nn.Parameter(draw(n_heads, d_head, d_model))
+        self.value = nn.Parameter(draw(n_heads, d_head, d_model))
+        self.output = nn.Parameter(draw(d_model, d_model))
+        self.mlp_in = nn.Parameter(draw(d_mlp, d_model))
         self.bias_in = nn.Parameter(torch.zeros(d_mlp, dtype=torch.float64))
-        self.mlp_out = weight(d_model, d_mlp)
+        self.mlp_out = nn.Parameter(draw(d_model, d_mlp))
         self.bias_out = nn.Parameter(torch.zeros(d_model, dtype=torch.float64))
-        self.unembedding = weight(d_model, vocabulary, fan=vocabulary)
+        self.unembedding = nn.Parameter(draw(d_model, vocabulary, fan=vocabulary))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, 3) int64 tokens to (batch, vocabulary) logits; every prompt of a batch must end in the same token.
@@ -58,24 +58,30 @@ class Transformer(nn.Module):
         table = self.embedding + self.position.unsqueeze(1)  # (position, token, d_model)
         last = table[-1].index_select(0, tokens[:1, -1])  # (1, d_model)
         query = self.query @ last.squeeze(0)  # (head, d_head)
-        asked = (query.unsqueeze(1) @ self.key).squeeze(1) / math.sqrt(d_head)  # (head, d_model)
-        weight = self.value.flatten(0, 1)  # (d_model, d_model)
-        # One row for each sample at the first positions, one row for all of them at the last.
+        to_scores = (query.unsqueeze(1) @ self.key).squeeze(1).T / math.sqrt(d_head)  # (d_model, head)
+        to_values = self.value.flatten(0, 1).T  # (d_model, d_model)
+        # At the first positions one row for each sample, at the last one row for all of them.
         at = [tokens[:, position] for position in range(CONTEXT - 1)]
-        scores = [head[index] for head, index in zip(table[:-1] @ asked.T, at, strict=True)] + [(last @ asked.T).expand(len(tokens), -1)]
-        values = [head[index] for head, index in zip(table[:-1] @ weight.T, at, strict=True)] + [last @ weight.T]
-        attention = torch.stack(scores).softmax(0)  # (position, batch, head)
-        mixed = sum(
-            share.unsqueeze(-1) * value.unflatten(-1, (n_heads, d_head)) for share, value in zip(attention, values, strict=True)
-        )  # (batch, head, d_head)
-        stream = last + mixed.flatten(-2) @ self.output.T
+        scores = [rows[index] for rows, index in zip(table[:-1] @ to_scores, at, strict=True)]
+        values = [rows[index] for rows, index in zip(table[:-1] @ to_values, at, strict=True)]
+        attention = torch.stack([*scores, (last @ to_scores).expand_as(scores[0])]).softmax(0)  # (position, batch, head)
+        heads = [value.unflatten(-1, (n_heads, d_head)) for value in (*values, last @ to_values)]
+        mixed = [share.unsqueeze(-1) * value for share, value in zip(attention, heads, strict=True)]  # (batch, head, d_head) each
+        stream = last + (mixed[0] + mixed[1] + mixed[2]).flatten(-2) @ self.output.T
         hidden = (stream @ self.mlp_in.T + self.bias_in).relu()
         stream = stream + hidden @ self.mlp_out.T + self.bias_out
-        return stream @ self.unembedding
+        logits: Tensor = stream @ self.unembedding
+        return logits
 
 
 def build(run: Run) -> Transformer:
-    """Options: ``d_model`` (128), ``n_heads`` (4) and ``d_mlp`` (512); the vocabulary is the data's ``p`` + 1."""
+    """Options: ``d_model`` (128), ``n_heads`` (4) and ``d_mlp`` (512); the vocabulary is the data's ``p`` + 1.
+
+    The defaults are those of the paper and of its code. The draws are in float64 whatever ``run.precision`` is, then rounded to it.
+
+    Raises:
+        BadInput: an option is not accepted.
+    """
     sizes = {name: run.option(name, default) for name, default in DEFAULTS.items()}
     for name, value in sizes.items():
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
