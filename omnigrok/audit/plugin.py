@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from omnigrok.audit.case import Case, Role
+from omnigrok.audit.controller import Controller
 from omnigrok.audit.deviation import find_deviation
 from omnigrok.audit.options import add_options, read_options
 from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
@@ -53,6 +54,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("gpu") and worker.startswith("gw"):
         _assign_gpu(int(worker[2:]))
     config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")
+    read_options(config)
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Controller(config, outcome_of), "omnigrok-controller")
 
 
 def _assign_gpu(worker: int) -> None:

@@ -1,0 +1,3 @@
+"""Loads the audit plugin for everything below this folder."""
+
+pytest_plugins = ["omnigrok.audit.plugin", "pytester"]

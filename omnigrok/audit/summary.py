@@ -1,0 +1,100 @@
+"""From the outcomes of all items to one row a claim and protocol: controls merged in, Holm and Benjamini-Hochberg applied."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omnigrok.errors import BadInput
+from omnigrok.stats.multiplicity import benjamini_hochberg, holm
+
+SCHEMA = 1
+# The family that Holm's correction decides; a member without evidence counts with p = 1.
+HEADLINE = (
+    "fig02.train-L",
+    "fig02.test-U",
+    "fig02.inverse",
+    "fig10.transformer-inverse",
+    "fig07.degrok-constraint",
+    "fig03.critical",
+    "fig09.critical",
+)
+Row = dict[str, Any]
+
+
+def merge(outcomes: Iterable[Row]) -> list[Row]:
+    """One row a claim and protocol, its control's verdict in it. A control that is REPRODUCED or ERROR makes its claim ERROR."""
+    claims: dict[tuple[str, str], Row] = {}
+    controls: dict[tuple[str, str], Row] = {}
+    for outcome in outcomes:
+        (claims if outcome["role"] == "claim" else controls)[outcome["id"], outcome["protocol"]] = outcome
+    rows = []
+    for key in sorted(claims.keys() | controls.keys()):
+        control = controls.get(key)
+        row = dict(claims[key]) if key in claims else {**controls[key], "verdict": "NOT RUN", "reason": "only its control was selected", "findings": []}
+        row.pop("role", None)
+        row["control"] = {"verdict": control["verdict"] if control else "NOT RUN", "reason": control["reason"] if control else "not selected"}
+        if control:
+            row["control"]["findings"] = control["findings"]
+        if control and control["verdict"] in ("REPRODUCED", "ERROR") and row["verdict"] not in ("ERROR", "NOT RUN"):
+            row["reason"] = f"its control came out {control['verdict']}: {control['reason']} (the claim alone: {row['verdict']})"
+            row["verdict"] = "ERROR"
+        row["p"] = claim_p(row)
+        rows.append(row)
+    return adjust(rows)
+
+
+def claim_p(row: Row) -> float | None:
+    """The largest p among the deciding findings: a conjunction is as weak as its weakest part."""
+    values = [finding["p"] for finding in row["findings"] if finding["decides"] and isinstance(finding["p"], int | float)]
+    return max(values) if values else None
+
+
+def adjust(rows: list[Row]) -> list[Row]:
+    """Holm among the headline claims of each protocol decides there; Benjamini-Hochberg over the audit is shown and changes nothing."""
+    for protocol in {row["protocol"] for row in rows}:
+        family = {name: 1.0 for name in HEADLINE}
+        here = [row for row in rows if row["protocol"] == protocol and row["tier"] == "paper"]
+        family.update({row["id"]: row["p"] for row in here if row["id"] in family and row["p"] is not None})
+        adjusted = holm(family)
+        shown = benjamini_hochberg({row["id"]: row["p"] for row in here if row["p"] is not None})
+        for row in here:
+            row["q"] = shown.get(row["id"])
+            if row["id"] in family:
+                row["holm_p"] = adjusted[row["id"]]
+                if row["verdict"] == "REPRODUCED" and adjusted[row["id"]] > 0.05:
+                    row["verdict"] = "INCONCLUSIVE"
+                    row["reason"] = f"Holm-adjusted p = {adjusted[row['id']]:.3g} > .05 among the headline claims; {row['reason']}"
+    return rows
+
+
+def audit_document(rows: Sequence[Row], tier: str, device: str, versions: dict[str, str]) -> dict[str, Any]:
+    """What ``--audit-json`` writes."""
+    return {"schema": SCHEMA, "tier": tier, "device": device, "versions": versions, "claims": list(rows)}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        BadInput: the folder is missing or cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadInput(f"{path}: cannot be written: {error.strerror or error}; name another path") from error
+
+
+def write_audit(path: Path, document: dict[str, Any]) -> None:
+    """``write_whole`` of the audit document."""
+    write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")

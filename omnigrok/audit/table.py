@@ -1,0 +1,78 @@
+"""The verdict table in the terminal: at most 100 columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+WIDTH = 100
+LETTERS = {"REPRODUCED": "+", "REFUTED": "x", "INCONCLUSIVE": "?", "ERROR": "E", "NOT RUN": "-"}
+EXPLAIN = {
+    "+": "REPRODUCED: the interval lies in the criterion's region",
+    "x": "REFUTED: it lies outside",
+    "?": "INCONCLUSIVE: neither",
+    "E": "ERROR: no verdict possible; the reason says what to do",
+    "-": "NOT RUN: no evidence",
+}
+SMOKE = "SMOKE TIER: small nets, few steps, 3 seeds, verdicts by rule; never evidence for the paper"
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{float(value):.3g}"
+
+
+def effect(row: dict[str, Any]) -> str:
+    """Estimate with interval (paper tier) or the range of the seeds (smoke) of the finding that decided."""
+    deciding = [finding for finding in row["findings"] if finding["decides"]]
+    if not deciding:
+        return ""
+    shown = next((finding for finding in deciding if finding["verdict"] == row["verdict"]), deciding[0])
+    region = shown["region"]["text"] if shown["region"] else ""
+    if shown["ci"] is not None:
+        return f"{_number(shown['estimate'])} [{_number(shown['ci'][0])}, {_number(shown['ci'][1])}] ({region})"
+    values = [float(value) for value in shown["values"] if value is not None]
+    if not values:
+        return f"no value ({region})"
+    return f"{min(values):.3g} .. {max(values):.3g} ({region})"
+
+
+def _counted(row: dict[str, Any]) -> int:
+    return max((int(finding["n"]) for finding in row["findings"]), default=0)
+
+
+def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0) -> Iterator[str]:
+    """The table, a line a claim; with ``verbose`` every finding below its claim."""
+    marks = {"control": "ctl"}
+    if tier == "smoke":
+        yield SMOKE
+    yield f"{'claim':28} {'protocol':9} {'':1} {'effect (criterion)':40} {'n':>3} {marks['control']:>3} {'cost s':>7}"
+    for row in rows:
+        letter = LETTERS[row["verdict"]]
+        control = LETTERS[row["control"]["verdict"]]
+        scale = "~" if row.get("scale") == "reduced" and tier == "paper" else " "
+        stale = "!" if row.get("stale") else " "
+        name = f"{row['id']}{scale.strip()}{stale.strip()}"
+        text = effect(row)[:40] if row["verdict"] not in ("ERROR", "NOT RUN") else row["reason"][:40]
+        yield f"{name[:28]:28} {row['protocol']:9} {letter} {text:40} {_counted(row):>3} {control:>3} {row['cost'].get('seconds', 0):>7.1f}"
+        if verbose or row["verdict"] == "ERROR":
+            yield from _details(row)
+    yield ""
+    yield "  ".join(f"{letter} {text.split(':')[0]}" for letter, text in EXPLAIN.items()) + "   ctl: the control, x is right"
+    if tier == "paper":
+        yield "~ reduced scale: grid or steps coarser than the paper's   ! stale: another trainer, torch or device"
+    counts = Counter(row["verdict"] for row in rows)
+    yield f"{tier} tier: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in LETTERS if counts[verdict])
+
+
+def _details(row: dict[str, Any]) -> Iterator[str]:
+    if row["verdict"] == "ERROR":
+        for start in range(0, len(row["reason"]), WIDTH - 4):
+            yield f"    {row['reason'][start : start + WIDTH - 4]}"
+    for finding in row["findings"]:
+        region = finding["region"]["text"] if finding["region"] else "shown only"
+        ci = "" if finding["ci"] is None else f" [{_number(finding['ci'][0])}, {_number(finding['ci'][1])}]"
+        p = "" if finding["p"] is None else f" p = {_number(finding['p'])} (smallest {_number(finding['smallest_p'])})"
+        yield f"    {finding['name']}: {_number(finding['estimate'])}{ci}{p} ({region}) {finding['note']}"[:WIDTH]
