@@ -28,7 +28,8 @@ def fetch(root: Path) -> None:
         try:
             datasets.MNIST(str(root), download=True)
         except (OSError, RuntimeError) as error:
-            raise DataMissing(f"MNIST: the download failed ({error}); {_by_hand(root)}") from error
+            # torchvision puts one line a mirror into its message.
+            raise DataMissing(f"MNIST: the download failed ({' '.join(str(error).split())}); {_by_hand(root)}") from error
     idx.read(idx.find(root))
 
 

@@ -7,7 +7,8 @@ option         values        meaning
 ============== ============= =============================================================================================
 source         full, bundled 60,000 + 10,000 images below the data root, or 5,000 + 2,000 of them that come with the package
 subset         random, first which ``n_train`` training images: drawn by the seed (``paper``), or the first ones (``code``)
-n_test         whole number  only so many test images, the first ones; by default all (both protocols)
+n_test         whole number  only so many test images, the first ones; by default all (both protocols). Of the full set the first
+                             5,000 are harder than the rest; the bundled ones are in an order that spreads them evenly
 shuffle_labels true, false   permute the labels of the training images, a control; by default false
 ============== ============= =============================================================================================
 """
@@ -46,8 +47,8 @@ def split(run: Run, root: Path) -> Split:
 
     Inputs are (n, 784) float32; targets are one-hot (n, 10) float32 under ``mse`` and (n,) int64 classes under ``cross_entropy``. Runs
     with the same source share one tensor of inputs. Random subsets are nested: a seed's smaller one is the start of its larger one.
-    Torch's generator is left at ``manual_seed(run.seed)``, so the weights depend on nothing else: seed 0 is
-    the authors' own in Figure 3d. Their landscapes (Figures 3a to 3c, 8) set none, and torch then starts differently every time.
+    Torch's generator is left at ``manual_seed(run.seed)``, so the weights depend on nothing else: seed 0 is the authors' own in
+    Figure 3d. Their landscapes (Figures 3a to 3c, 8) set none, and torch then starts differently every time.
 
     Raises:
         BadInput: an option or the loss is not accepted, or there are fewer images than asked for.

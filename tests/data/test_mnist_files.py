@@ -233,7 +233,7 @@ class FakeTorchvision:
     """Stands in for torchvision: ``MNIST(root, download=True)`` writes the given files."""
 
     def __init__(self, contents: dict[str, bytes]) -> None:
-        self.contents, self.calls, self.failures = contents, 0, [] if contents else [RuntimeError("Error downloading")]
+        self.contents, self.calls, self.failures = contents, 0, [] if contents else [RuntimeError("Error downloading:\nTried x")]
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         package, datasets = ModuleType("torchvision"), ModuleType("torchvision.datasets")
@@ -287,7 +287,7 @@ def test_fetch_of_damaged_files_says_so(tmp_path: Path, contents: dict[str, byte
 
 def test_fetch_without_a_network(tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     FakeTorchvision({}).install(monkeypatch)
-    with pytest.raises(DataMissing, match=r"^MNIST: the download failed \(Error downloading\); or copy train-images") as caught:
+    with pytest.raises(DataMissing, match=r"^MNIST: the download failed \(Error downloading: Tried x\); or copy train-images") as caught:
         mnist.fetch(tmp_path)
     assert str(tmp_path / "MNIST" / "raw") in str(caught.value)
 
