@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,14 @@ def _by_hand(root: Path) -> str:
 def _torchvision_datasets(root: Path) -> Any:
     try:
         try:
-            return importlib.import_module("torchvision.datasets")
+            return import_module("torchvision.datasets")
         except RuntimeError as error:
             if "torchvision::nms" not in str(error):
                 raise
         # A torchvision built for another torch (CUDA's beside the CPU's) cannot load its operators and then fails to describe them.
         # Its data sets need none of them, so declared names are enough.
         _declare_operators()
-        return importlib.import_module("torchvision.datasets")
+        return import_module("torchvision.datasets")
     except ImportError as error:
         raise DataMissing(f"MNIST: fetching needs torchvision ({error}): `pip install torchvision`, {_by_hand(root)}") from error
     except RuntimeError as error:
@@ -59,7 +59,8 @@ def _torchvision_datasets(root: Path) -> Any:
 def _declare_operators() -> None:
     for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
         del sys.modules[name]
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    make: Any = torch.library.Library  # its methods have no annotations
+    library = make("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):
         library.define(f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     _declared.append(library)

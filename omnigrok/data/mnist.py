@@ -26,12 +26,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from omnigrok.data import _mnist_bundle, _mnist_idx
-from omnigrok.data._mnist_fetch import fetch as fetch
-from omnigrok.data._mnist_idx import Stamp
-from omnigrok.data._mnist_idx import status as status
+from omnigrok.data._mnist_fetch import fetch
+from omnigrok.data._mnist_idx import Stamp, status
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
+
+__all__ = ["accuracy", "fetch", "files", "split", "status"]
 
 CLASSES = 10
 SOURCES = ("full", "bundled")

@@ -10,11 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from omnigrok.data import mnist
-from omnigrok.data.mnist import accuracy as accuracy
-from omnigrok.data.mnist import files as files
+from omnigrok.data.mnist import accuracy, files
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
+
+__all__ = ["accuracy", "files", "split"]
 
 
 def split(run: Run, root: Path) -> Split:

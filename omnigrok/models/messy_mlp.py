@@ -33,7 +33,8 @@ class MessyMLP(nn.Module):
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
         """(..., pixels) images and (...) int64 classes to (..., classes)."""
         value = self.template[label].unsqueeze(-1)
-        return self.network(self.messiness * image + (1 - self.messiness) * value)
+        outputs: Tensor = self.network(self.messiness * image + (1 - self.messiness) * value)
+        return outputs
 
 
 def build(run: Run) -> MessyMLP:

@@ -30,17 +30,23 @@ def options(**data: object) -> Run:
 def test_shapes_types_and_range_under_mse() -> None:
     split = mnist.split(RUN, NOWHERE)
     (pixels,) = split.pool.inputs
-    assert pixels.shape == (7000, 784) and pixels.dtype == torch.float32
-    assert pixels.min() == 0 and pixels.max() == 1
-    assert split.pool.targets.shape == (7000, 10) and split.pool.targets.dtype == torch.float32
-    assert torch.equal(split.pool.targets.sum(-1), torch.ones(7000)) and set(split.pool.targets.flatten().tolist()) == {0.0, 1.0}
-    assert split.train.shape == (200,) and split.test.shape == (2000,)
+    assert pixels.shape == (7000, 784)
+    assert pixels.dtype == torch.float32
+    assert pixels.min() == 0
+    assert pixels.max() == 1
+    assert split.pool.targets.shape == (7000, 10)
+    assert split.pool.targets.dtype == torch.float32
+    assert torch.equal(split.pool.targets.sum(-1), torch.ones(7000))
+    assert set(split.pool.targets.flatten().tolist()) == {0.0, 1.0}
+    assert split.train.shape == (200,)
+    assert split.test.shape == (2000,)
     assert split.train.dtype == split.test.dtype == torch.int64
 
 
 def test_targets_are_classes_under_cross_entropy() -> None:
     classes = mnist.split(RUN.replace(loss="cross_entropy"), NOWHERE).pool.targets
-    assert classes.shape == (7000,) and classes.dtype == torch.int64
+    assert classes.shape == (7000,)
+    assert classes.dtype == torch.int64
     assert torch.equal(classes, mnist.split(RUN, NOWHERE).pool.targets.argmax(-1))
 
 
@@ -58,7 +64,8 @@ def test_train_and_test_are_disjoint_and_without_repeats(subset: str, n_train: i
     split = mnist.split(options(subset=subset).replace(n_train=n_train), NOWHERE)
     both = torch.cat([split.train, split.test])
     assert len(set(both.tolist())) == n_train + 2000
-    assert split.train.max() < 5000 <= split.test.min() and split.test.max() < 7000
+    assert split.train.max() < 5000 <= split.test.min()
+    assert split.test.max() < 7000
 
 
 def test_first_takes_the_first() -> None:
@@ -73,7 +80,8 @@ def test_random_is_the_default_and_set_by_the_seed_alone() -> None:
     assert torch.equal(one, same)
     # 200 of 5,000: two independent subsets share about 8.
     shared = len(set(one.tolist()) & set(other.tolist()))
-    assert shared < 30 and not torch.equal(one, torch.arange(200))
+    assert shared < 30
+    assert not torch.equal(one, torch.arange(200))
 
 
 def test_random_subsets_of_one_seed_are_nested() -> None:
@@ -103,7 +111,8 @@ def test_shuffled_labels_permute_the_training_targets_of_this_run_only() -> None
 def test_shuffled_labels_follow_the_seed_and_the_loss() -> None:
     run = options(shuffle_labels=True, subset="first")
     one, same, other = (mnist.split(run.replace(seed=seed), NOWHERE).pool.targets for seed in (0, 0, 1))
-    assert torch.equal(one, same) and not torch.equal(one, other)
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
     assert torch.equal(mnist.split(run.replace(loss="cross_entropy"), NOWHERE).pool.targets, one.argmax(-1))
 
 
@@ -137,7 +146,8 @@ def test_accuracy_is_equality_of_the_largest() -> None:
     assert torch.equal(mnist.accuracy(RUN, outputs, one_hot)["acc"], expected)
     assert torch.equal(mnist.accuracy(RUN.replace(loss="cross_entropy"), outputs, classes)["acc"], expected)
     stacked = mnist.accuracy(RUN, outputs.double().expand(4, 3, 3), one_hot.expand(4, 3, 3))["acc"]
-    assert stacked.shape == (4, 3) and stacked.dtype == torch.float64
+    assert stacked.shape == (4, 3)
+    assert stacked.dtype == torch.float64
 
 
 def test_one_hot_targets_score_fully_and_shuffled_ones_do_not() -> None:
@@ -203,7 +213,9 @@ def test_the_full_set() -> None:
     run = RUN.replace(data={"subset": "first"}, n_train=60_000)
     split = mnist.split(run, default_root())
     (pixels,) = split.pool.inputs
-    assert pixels.shape == (70_000, 784) and len(split.train) == 60_000 and len(split.test) == 10_000
+    assert pixels.shape == (70_000, 784)
+    assert len(split.train) == 60_000
+    assert len(split.test) == 10_000
     # Mean and deviation that everybody normalises with.
     assert pixels[:60_000].mean().item() == pytest.approx(0.1307, abs=1e-4)
     assert pixels[:60_000].std().item() == pytest.approx(0.3081, abs=1e-4)

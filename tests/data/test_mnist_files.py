@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -38,7 +39,7 @@ def contents(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     )
     made = {name: idx_bytes(array) for name, array in zip(NAMES, arrays, strict=True)}
     for name, data in made.items():
-        monkeypatch.setitem(_mnist_idx.FILES, name, _mnist_idx.Known(len(data), hashlib.md5(data).hexdigest()))
+        monkeypatch.setitem(_mnist_idx.FILES, name, _mnist_idx.Known(len(data), hashlib.md5(data, usedforsecurity=False).hexdigest()))
     return made
 
 
@@ -74,7 +75,9 @@ def test_real_sizes_are_those_of_28_by_28_images() -> None:
 def test_reads_what_was_written(root: Path, contents: dict[str, bytes]) -> None:
     split = mnist.split(RUN, root)
     (pixels,) = split.pool.inputs
-    assert pixels.shape == (60, 784) and len(split.train) == 30 and split.test.tolist() == list(range(40, 60))
+    assert pixels.shape == (60, 784)
+    assert len(split.train) == 30
+    assert split.test.tolist() == list(range(40, 60))
     stored = np.frombuffer(contents[NAMES[0]][16:], dtype=np.uint8).reshape(40, 784)
     assert torch.equal(pixels[:40], torch.tensor(stored).float() / 255)
     assert split.pool.targets.argmax(-1)[40:].tolist() == list(contents[NAMES[3]][8:])
@@ -86,7 +89,8 @@ def test_gz_files_give_the_same(root: Path, zipped: list[str]) -> None:
     for name in zipped:
         zip_up(root, name)
     packed = mnist.split(RUN, root).pool
-    assert torch.equal(plain.inputs[0], packed.inputs[0]) and torch.equal(plain.targets, packed.targets)
+    assert torch.equal(plain.inputs[0], packed.inputs[0])
+    assert torch.equal(plain.targets, packed.targets)
     assert set(mnist.status(root).values()) == {"ok"}
 
 
@@ -103,7 +107,9 @@ def test_a_missing_file_is_named_with_all_four_and_their_folder(root: Path, name
     message = str(caught.value)
     assert message.startswith(f"MNIST: {name} not found in {root / 'MNIST' / 'raw'}")
     assert all(other in message for other in NAMES)
-    assert "omnigrok data fetch mnist" in message and "--data-root" in message and "bundled" in message
+    assert "omnigrok data fetch mnist" in message
+    assert "--data-root" in message
+    assert "bundled" in message
 
 
 def test_an_empty_root_and_no_root_miss_all_four(tmp_path: Path) -> None:
@@ -176,21 +182,28 @@ def test_status_tells_each_file(root: Path, contents: dict[str, bytes]) -> None:
     raw(root, NAMES[3]).write_bytes(b"short")
     status = mnist.status(root)
     assert list(status) == NAMES
-    assert status[NAMES[0]] == "missing" and status[NAMES[1]] == status[NAMES[2]] == "ok"
+    assert status[NAMES[0]] == "missing"
+    assert status[NAMES[1]] == status[NAMES[2]] == "ok"
     assert "expected 28 bytes, found 5" in status[NAMES[3]]
 
 
 def test_the_bundled_file_is_verified_and_has_every_digit() -> None:
     images = _mnist_bundle.read()
-    assert images.train_pixels.shape == (5000, 784) and images.test_pixels.shape == (2000, 784)
+    assert images.train_pixels.shape == (5000, 784)
+    assert images.test_pixels.shape == (2000, 784)
     train, test = np.bincount(images.train_labels, minlength=10), np.bincount(images.test_labels, minlength=10)
-    assert train.min() > 400 and train.max() < 600 and test.min() > 150 and test.max() < 250
+    assert train.min() > 400
+    assert train.max() < 600
+    assert test.min() > 150
+    assert test.max() < 250
     assert _mnist_bundle.PATH.stat().st_size < 2**20
 
 
 def test_the_attribution_beside_it_has_its_counts() -> None:
     text = _mnist_bundle.PATH.with_suffix(".txt").read_text()
-    assert "LeCun" in text and "Attribution-Share Alike" in text and "the first 5,000" in text
+    assert "LeCun" in text
+    assert "Attribution-Share Alike" in text
+    assert "the first 5,000" in text
     images = _mnist_bundle.read()
     for labels in (images.train_labels, images.test_labels):
         assert " ".join(map(str, np.bincount(labels).tolist())) in text
@@ -253,14 +266,14 @@ class FakeTorchvision:
 def import_error(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     """Errors that importing torchvision.datasets raises, in turn."""
     errors: list[Exception] = []
-    original = _mnist_fetch.importlib.import_module
+    original = importlib.import_module
 
-    def failing(name: str, package: str | None = None) -> ModuleType:
-        if name == "torchvision.datasets" and errors:
+    def failing(name: str) -> ModuleType:
+        if errors:
             raise errors.pop(0)
-        return original(name, package)
+        return original(name)
 
-    monkeypatch.setattr(_mnist_fetch.importlib, "import_module", failing)
+    monkeypatch.setattr(_mnist_fetch, "import_module", failing)
     return errors
 
 
@@ -268,7 +281,8 @@ def test_fetch_downloads_and_verifies(tmp_path: Path, contents: dict[str, bytes]
     fake = FakeTorchvision(contents)
     fake.install(monkeypatch)
     mnist.fetch(tmp_path)
-    assert fake.calls == 1 and set(mnist.status(tmp_path).values()) == {"ok"}
+    assert fake.calls == 1
+    assert set(mnist.status(tmp_path).values()) == {"ok"}
     mnist.fetch(tmp_path)
     assert fake.calls == 1
 

@@ -29,8 +29,10 @@ def test_inputs_are_images_and_their_true_classes(loss: str) -> None:
     run = RUN.replace(loss=loss)
     split, plain = mnist_representation.split(run, NOWHERE), mnist.split(run, NOWHERE)
     pixels, classes = split.pool.inputs
-    assert pixels is plain.pool.inputs[0] and split.pool.targets is plain.pool.targets
-    assert classes.shape == (7000,) and classes.dtype == torch.int64
+    assert pixels is plain.pool.inputs[0]
+    assert split.pool.targets is plain.pool.targets
+    assert classes.shape == (7000,)
+    assert classes.dtype == torch.int64
     truth = plain.pool.targets.argmax(-1) if loss == "mse" else plain.pool.targets
     assert torch.equal(classes, truth)
 
@@ -39,7 +41,8 @@ def test_samples_are_those_of_mnist() -> None:
     for data in ({"source": "bundled"}, {"source": "bundled", "subset": "first", "n_test": 100}):
         run = RUN.replace(data=data, seed=3)
         split, plain = mnist_representation.split(run, NOWHERE), mnist.split(run, NOWHERE)
-        assert torch.equal(split.train, plain.train) and torch.equal(split.test, plain.test)
+        assert torch.equal(split.train, plain.train)
+        assert torch.equal(split.test, plain.test)
 
 
 def test_runs_share_one_pool() -> None:

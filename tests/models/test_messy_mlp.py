@@ -81,7 +81,7 @@ def test_one_sample_without_a_batch_axis() -> None:
 def test_a_stack_of_three_equals_three_single_networks() -> None:
     runs = [small(m, template, precision="float64") for m, template in ((0.0, "label"), (0.3, "linspace"), (1.0, "label"))]
     models = [messy_mlp.build(run).double() for run in runs]
-    state = stack_module_state(models)  # type: ignore[arg-type]
+    state = stack_module_state(models)
     image, label = torch.rand(3, 7, 6, dtype=torch.float64), torch.randint(0, 10, (3, 7))
     stacked = vmap(lambda parameters, buffers, *x: functional_call(models[0], (parameters, buffers), x))(*state, image, label)
     for i, model in enumerate(models):
@@ -90,7 +90,7 @@ def test_a_stack_of_three_equals_three_single_networks() -> None:
 
 def test_gradients_of_a_stack_equal_those_of_single_networks() -> None:
     models = [messy_mlp.build(small(m, precision="float64")).double() for m in (0.1, 0.6, 0.9)]
-    parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
+    parameters, buffers = stack_module_state(models)
     image, label = torch.rand(3, 7, 6, dtype=torch.float64), torch.randint(0, 10, (3, 7))
 
     def loss(p: dict[str, torch.Tensor], b: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -116,7 +116,8 @@ def test_the_scale_alpha_leaves_the_representation_alone() -> None:
 
 def test_buffers_have_the_precision_of_the_run() -> None:
     double = messy_mlp.build(small(0.98, "linspace", precision="float64"))
-    assert double.messiness.item() == 0.98 and double.template.dtype == torch.float64
+    assert double.messiness.item() == 0.98
+    assert double.template.dtype == torch.float64
     assert messy_mlp.build(small(0.98, precision="tf32")).messiness.dtype == torch.float32
 
 
