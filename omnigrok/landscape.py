@@ -1,0 +1,203 @@
+"""Reduced losses over weight norm and a second axis: messiness m (Sections 5.1 and 5.2) or the number of samples (Figures 3 to 5).
+
+A ``Landscape`` holds one reduced loss (Eqs. 1, 3 and 5) on a grid, w being the true weight norm, and interpolates its logarithm over ln w.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.interpolate import NdBSpline, make_interp_spline
+from scipy.ndimage import gaussian_filter
+
+from omnigrok.errors import BadInput, Diverged, EvidenceError
+
+Array = NDArray[np.float64]
+
+REDUCTIONS = ("final", "best", "at_minimiser")
+FLOOR = 1e-12
+
+
+def reduce(values: ArrayLike, how: str = "final", train: ArrayLike | None = None) -> Array:
+    """A reduced loss from logged curves: (..., T) to (...).
+
+    Args:
+        values: logged losses of one or more runs, the time axis last.
+        how: "final" is the last one, "best" the smallest of each curve by itself, "at_minimiser" the one logged where the training loss
+            was smallest (w* of Eqs. 1, 3 and 5).
+        train: (..., T) training losses, which "at_minimiser" needs.
+
+    Raises:
+        BadInput: ``how`` is not accepted, or ``train`` is missing or of another shape.
+        Diverged: a curve holds no finite value.
+    """
+    curves = np.asarray(values, dtype=float)
+    if how not in REDUCTIONS:
+        raise BadInput(f"reduced loss: how = {how!r} is not accepted; one of {', '.join(REDUCTIONS)}")
+    if how == "final":
+        return curves[..., -1]
+    guide = curves if how == "best" else np.asarray(np.nan if train is None else train, dtype=float)
+    if guide.shape != curves.shape:
+        raise BadInput(f"reduced loss: at_minimiser needs train losses of shape {curves.shape}, not {guide.shape}")
+    finite = np.isfinite(guide)
+    if not finite.any(-1).all():
+        raise Diverged("reduced loss: a curve holds no finite value")
+    at = np.where(finite, guide, np.inf).argmin(-1)
+    return np.take_along_axis(curves, at[..., None], -1)[..., 0]
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """One reduced loss on a grid.
+
+    Args:
+        w: (W,) rising, the true weight norm.
+        m: (M,) rising, the messiness (or what the second axis is).
+        loss: (W, M), 0 or above.
+        degree: of the interpolating spline in ln w and m, 3 (smooth gradients) or 1 (no overshoot).
+        floor: smaller losses count as this; the default is about the square of float32's rounding.
+
+    Raises:
+        BadInput: an axis does not rise, is too short for the degree, w is not positive, or the shapes do not fit.
+        Diverged: a loss is NaN, infinite or negative.
+    """
+
+    w: Array
+    m: Array
+    loss: Array
+    degree: int = 3
+    floor: float = FLOOR
+    _spline: NdBSpline = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("w", "m", "loss"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=float))
+        for name, axis in (("w", self.w), ("m", self.m)):
+            if axis.ndim != 1 or len(axis) <= self.degree or not (np.diff(axis) > 0).all():
+                raise BadInput(f"landscape: {name} must rise and hold at least {self.degree + 1} values for degree {self.degree}")
+        if self.w[0] <= 0:
+            raise BadInput("landscape: w must be above 0 (its logarithm is taken); leave out alpha = 0")
+        if self.loss.shape != (len(self.w), len(self.m)):
+            raise BadInput(f"landscape: loss has shape {self.loss.shape}, its axes {(len(self.w), len(self.m))}")
+        bad = np.argwhere(~np.isfinite(self.loss) | (self.loss < 0))
+        if len(bad):
+            raise Diverged(f"landscape: loss at w = {self.w[bad[0, 0]]:.4g}, m = {self.m[bad[0, 1]]:.4g} is {self.loss[tuple(bad[0])]}")
+        along_w = make_interp_spline(np.log(self.w), self.log_loss, k=self.degree)
+        along_m = make_interp_spline(self.m, along_w.c.T, k=self.degree)
+        object.__setattr__(self, "_spline", NdBSpline((along_w.t, along_m.t), np.ascontiguousarray(along_m.c.T), self.degree))
+
+    @property
+    def log_loss(self) -> Array:
+        """(W, M) natural logarithm of the loss."""
+        return np.asarray(np.log(np.maximum(self.loss, self.floor)))
+
+    def at(self, w: ArrayLike, m: ArrayLike) -> Array:
+        """Interpolated loss at the points (w, m), which broadcast; outside the grid the value at its edge."""
+        return np.asarray(np.exp(self._spline(self._inside(w, m))))
+
+    def slope(self, w: ArrayLike, m: ArrayLike) -> tuple[Array, Array]:
+        """dl / d ln w and dl / dm at the points (w, m), which broadcast. Divide the first by w for dl / dw."""
+        points = self._inside(w, m)
+        loss = np.exp(self._spline(points))
+        return loss * self._spline(points, nu=(1, 0)), loss * self._spline(points, nu=(0, 1))
+
+    def _inside(self, w: ArrayLike, m: ArrayLike) -> Array:
+        """(..., 2) the points (ln w, m), moved to the edge of the grid if outside."""
+        low, high = (self.w[0], self.m[0]), (self.w[-1], self.m[-1])
+        u, v = np.broadcast_arrays(np.log(np.clip(w, low[0], high[0])), np.clip(m, low[1], high[1]))
+        return np.stack([u, v], axis=-1)
+
+    def crossings(self, level: float) -> NDArray[np.int64]:
+        """(M,) how many times each column of the grid crosses ``level``."""
+        return np.count_nonzero(np.diff(self.loss > level, axis=0), axis=0)
+
+    def contour(self, level: float) -> Array:
+        """(M,) w where each column, from small w on, first falls to ``level``; ln l is linear in ln w between two grid points.
+
+        0 where it lies left of the grid (the first value is at or under ``level`` already), infinity where it is never reached.
+        """
+        u, v = np.log(self.w), self.log_loss - np.log(level)
+        contour = np.empty(len(self.m))
+        for column, values in enumerate(v.T):
+            under = np.flatnonzero(values <= 0)
+            if len(under) == 0:
+                contour[column] = np.inf
+            elif under[0] == 0:
+                contour[column] = 0
+            else:
+                right = under[0]
+                left = right - 1
+                share = values[left] / (values[left] - values[right])
+                contour[column] = np.exp(u[left] + share * (u[right] - u[left]))
+        return contour
+
+    def gradient_sizes(self, level: float, in_log_w: bool = False) -> tuple[Array, Array]:
+        """Sizes of the loss's gradient at the grid points left, and right, of the contour of ``level`` (regions I and II).
+
+        Central differences on the grid, with respect to (w, m) as in Eq. 6, or to (ln w, m).
+        """
+        axis = np.log(self.w) if in_log_w else self.w
+        size = np.hypot(*np.gradient(self.loss, axis, self.m))
+        left = self.w[:, None] < self.contour(level)
+        return size[left], size[~left]
+
+    def range_over_m(self) -> Array:
+        """(W,) largest minus smallest loss over m at each w, over the mean loss at the smallest w."""
+        return np.asarray(np.ptp(self.loss, axis=1) / self.loss[0].mean())
+
+    def smoothed(self, sigma: float) -> Landscape:
+        """The logarithm of the loss after a Gaussian filter of ``sigma`` grid cells (the published maps have 1, on the loss itself)."""
+        return replace(self, loss=np.exp(gaussian_filter(self.log_loss, sigma, mode="nearest")))
+
+    def permuted_w(self, seed: int) -> Landscape:
+        """The same values with the order of w shuffled within each column: a control, on which no claim about w holds."""
+        return replace(self, loss=np.random.default_rng(seed).permuted(self.loss, axis=0))
+
+
+def from_runs(alpha: ArrayLike, m: ArrayLike, loss: ArrayLike, norm: ArrayLike, degree: int = 3) -> Landscape:
+    """A Landscape from one value a run, in any order.
+
+    Args:
+        alpha: (n,) initialization scale, which with ``m`` names the grid point; runs with alpha = 0 are left out.
+        m: (n,) messiness.
+        loss: (n,) reduced loss.
+        norm: (n,) true weight norm at which it was read. It can depend on m, since the ``code`` protocol holds another norm: then each
+            column is read at the median norm of its alpha, ln l being linear in ln w.
+        degree: see ``Landscape``.
+
+    Raises:
+        BadInput: the arrays differ in length, or the norm does not rise with alpha.
+        EvidenceError: a grid point has no run, or more than one.
+        Diverged: a loss is NaN, infinite or negative.
+    """
+    columns = [np.asarray(column, dtype=float) for column in (alpha, m, loss, norm)]
+    if any(column.shape != (len(columns[0]),) for column in columns):
+        raise BadInput(f"landscape: alpha, m, loss and norm must be of one length, not {[column.shape for column in columns]}")
+    kept = columns[0] != 0
+    scales, messiness, losses, norms = (column[kept] for column in columns)
+    scale_axis, row = np.unique(scales, return_inverse=True)
+    m_axis, column_of = np.unique(messiness, return_inverse=True)
+    count = np.zeros((len(scale_axis), len(m_axis)), dtype=int)
+    np.add.at(count, (row, column_of), 1)
+    wrong = np.argwhere(count != 1)
+    if len(wrong):
+        i, j = wrong[0]
+        raise EvidenceError(f"landscape: alpha = {scale_axis[i]:.4g}, m = {m_axis[j]:.4g} has {count[i, j]} runs, not 1")
+    grid, norm_grid = np.empty(count.shape), np.empty(count.shape)
+    grid[row, column_of], norm_grid[row, column_of] = losses, norms
+    if not (np.diff(norm_grid, axis=0) > 0).all():
+        raise BadInput("landscape: the weight norm must rise with alpha at each m")
+    w = np.median(norm_grid, axis=1)
+    moved = not np.allclose(norm_grid, w[:, None], rtol=1e-5, atol=0)
+    if moved and (np.isfinite(grid) & (grid >= 0)).all():  # Landscape names the cell otherwise
+        logs = np.log(np.maximum(grid, FLOOR))
+        for j in range(len(m_axis)):
+            grid[:, j] = np.exp(np.interp(np.log(w), np.log(norm_grid[:, j]), logs[:, j]))
+    return Landscape(w, m_axis, grid, degree)
+
+
+def generalising_solution(test: Landscape) -> tuple[float, float]:
+    """(w, m) of the green star of Figure 6: the w of the smallest test loss at the smallest m of the grid (0)."""
+    return float(test.w[test.loss[:, 0].argmin()]), float(test.m[0])

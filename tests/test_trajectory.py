@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from omnigrok.errors import BadInput
+from omnigrok.landscape import Landscape
+from omnigrok.trajectory import (
+    Dynamics,
+    Path,
+    boundary_angle,
+    count_descents,
+    count_humps,
+    exponent,
+    formula_time,
+    starts,
+    sweep,
+    travel,
+)
+
+LEAN, PLACE, STEEPNESS = 0.4, 1.0, 200.0
+GOAL = (float(np.exp(PLACE)), 0.0)
+FAR = (float(np.exp(2.2)), 1.0)
+
+
+def wall(lean: float = LEAN, steepness: float = STEEPNESS) -> Landscape:
+    """A straight tilted boundary, ln w = 1 + lean m, with a steep wall on its left; exact under the spline, since ln l is linear."""
+    w, m = np.geomspace(1, 12, 21), np.linspace(0, 1, 11)
+    return Landscape(w, m, np.exp(-steepness * (np.log(w)[:, None] - PLACE - lean * m)), degree=1, floor=1e-300)
+
+
+def angle(lean: float = LEAN) -> float:
+    return float(np.arctan2(1, lean))
+
+
+def smooth(lean: float = LEAN, steepness: float = STEEPNESS) -> Landscape:
+    """The same wall on a domain where it neither over- nor underflows, with the cubic spline."""
+    w, m = np.geomspace(np.exp(0.6), np.exp(2.4), 21), np.linspace(0, 1, 11)
+    floor = np.log(w)[:, None] - PLACE - lean * m
+    return Landscape(w, m, np.exp(-steepness * floor * 0.1 - 0.9 * steepness * np.tanh(floor)), degree=3)
+
+
+class TestWorkedExample:
+    """On the wall the integrated time must be the paper's t = (L + h tan theta) / (eta gamma)."""
+
+    @pytest.mark.parametrize("lean", [0.2, 0.4, 0.8])
+    @pytest.mark.parametrize("gamma", [0.03, 1.0])
+    def test_the_metric_of_the_drawing_gives_the_formula(self, lean, gamma):
+        dynamics = Dynamics(gamma, metric="ln w")
+        path = travel(wall(lean), FAR, GOAL, dynamics)
+        assert path.outcome == "reached"
+        assert formula_time(FAR, GOAL, angle(lean), dynamics) / path.time == pytest.approx(1, abs=0.06)
+
+    def test_a_sharper_wall_and_a_smaller_goal_come_nearer(self):
+        dynamics = Dynamics(0.1, metric="ln w")
+        path = travel(wall(steepness=290), FAR, GOAL, dynamics, reach=(0.03, 0.004))
+        assert formula_time(FAR, GOAL, angle(), dynamics) / path.time == pytest.approx(1, abs=0.02)
+
+    def test_eq_6_itself_needs_the_tilt(self):
+        dynamics = Dynamics(0.1, metric="w")
+        path = travel(wall(), FAR, GOAL, dynamics)
+        on_boundary = np.exp(PLACE + LEAN * np.linspace(0, 1, 101))
+        tilted = formula_time(FAR, GOAL, angle(), dynamics, tilt=float((on_boundary**-2).mean()))
+        assert tilted / path.time == pytest.approx(1, abs=0.06)
+        assert formula_time(FAR, GOAL, angle(), dynamics) / path.time > 1.3
+
+    def test_unequal_rates_tilt_it_too(self):
+        dynamics = Dynamics(0.1, eta_d=2.0, eta_r=1.0, metric="ln w")
+        path = travel(wall(), FAR, GOAL, dynamics)
+        assert formula_time(FAR, GOAL, angle(), dynamics, tilt=2) / path.time == pytest.approx(1, abs=0.06)
+
+    @pytest.mark.parametrize("metric", ["w", "ln w"])
+    def test_the_path_goes_left_first_and_then_along_the_boundary(self, metric):
+        path = travel(wall(), FAR, GOAL, Dynamics(0.1, metric=metric))
+        u = np.log(path.w)
+        free = u > PLACE + LEAN * path.m + 0.1
+        assert path.m[free] == pytest.approx(1, abs=1e-3)
+        assert u[~free][5:] == pytest.approx(PLACE + LEAN * path.m[~free][5:], abs=0.11)
+        assert (np.diff(path.m) <= 1e-9).all()
+
+    def test_far_from_the_boundary_the_speed_is_eta_gamma(self):
+        path = travel(wall(), FAR, GOAL, Dynamics(0.1, eta_d=3.0))
+        early = slice(0, np.searchsorted(-np.log(path.w), -1.8))
+        slope = np.polyfit(path.t[early], np.log(path.w[early]), 1)[0]
+        assert slope == pytest.approx(-0.3, rel=1e-3)
+
+    def test_from_region_one_the_path_first_runs_downhill(self):
+        path = travel(smooth(steepness=20), (float(np.exp(0.7)), 1.0), GOAL, Dynamics(0.01, metric="ln w"))
+        assert path.w.max() > path.w[0]
+        assert path.losses(smooth(steepness=20))[0] > path.losses(smooth(steepness=20))[-1]
+
+
+class TestSweep:
+    gammas = (0.02, 0.05, 0.1, 0.3)
+
+    @pytest.mark.parametrize("metric", ["w", "ln w"])
+    def test_time_is_inverse_in_gamma(self, metric):
+        times = sweep(wall(), FAR, GOAL, Dynamics(1.0, metric=metric), "gamma", self.gammas)
+        assert exponent(self.gammas, times) == pytest.approx(-1, abs=0.05)
+
+    def test_gamma_frozen_is_the_control(self):
+        times = sweep(wall(), FAR, GOAL, Dynamics(0.1), "gamma", self.gammas, frozen=True)
+        assert np.ptp(times) == 0
+        assert exponent(self.gammas, times) == pytest.approx(0, abs=1e-9)
+
+    def test_tied_rates_only_change_the_unit_of_time(self):
+        times = sweep(wall(), FAR, GOAL, Dynamics(0.1), "eta_d", (0.5, 1, 2), tied=True)
+        assert exponent((0.5, 1, 2), times) == pytest.approx(-1, abs=1e-3)
+
+    def test_with_eta_r_held_the_drift_gains_less(self):
+        """(L + h tan theta eta_d / eta_r) / (eta_d gamma): the second term does not depend on eta_d."""
+        times = sweep(wall(), FAR, GOAL, Dynamics(0.1, metric="ln w"), "eta_d", (0.5, 1, 2))
+        expected = [formula_time(FAR, GOAL, angle(), Dynamics(0.1, eta_d=eta), tilt=eta) for eta in (0.5, 1, 2)]
+        assert times == pytest.approx(expected, rel=0.06)
+        assert -0.6 < exponent((0.5, 1, 2), times) < -0.1
+
+    def test_eta_d_frozen_is_the_control(self):
+        times = sweep(wall(), FAR, GOAL, Dynamics(0.1), "eta_d", (0.5, 1, 2), frozen=True)
+        assert exponent((0.5, 1, 2), times) == pytest.approx(0, abs=1e-9)
+
+    def test_only_the_two_rates_of_the_claims(self):
+        with pytest.raises(BadInput, match="varied = 'eta_r' is not accepted; one of gamma, eta_d"):
+            sweep(wall(), FAR, GOAL, Dynamics(0.1), "eta_r", (1,))
+
+    def test_a_censored_time_has_no_exponent(self):
+        assert np.isnan(exponent((1, 2), (np.inf, 3)))
+        assert np.isnan(exponent((1,), (3,)))
+
+
+class TestOutcomes:
+    def test_a_boundary_that_leans_the_other_way_keeps_the_path_from_the_goal(self):
+        """Negative gradients then point to larger m: the path stays at m = 1 (sizes 25 and 35 of Figure 6e)."""
+        path = travel(wall(lean=-0.4), FAR, GOAL, Dynamics(0.1))
+        assert path.outcome == "out of time"
+        assert path.time == np.inf
+        assert path.m[-1] == pytest.approx(1, abs=1e-6)
+
+    def test_without_a_wall_the_path_leaves_the_grid(self):
+        flat = Landscape(np.geomspace(1, 12, 21), np.linspace(0, 1, 11), np.full((21, 11), 1e-9))
+        path = travel(flat, FAR, GOAL, Dynamics(0.1))
+        assert path.outcome == "left"
+        assert path.time == np.inf
+        assert path.w[-1] == pytest.approx(1)
+        assert path.t[-1] == pytest.approx(2.2 / 0.1, rel=1e-3)
+
+    def test_without_decay_nothing_moves_in_region_two(self):
+        path = travel(wall(), FAR, GOAL, Dynamics(0.0), t_max=1e4)
+        assert path.outcome == "out of time"
+        assert path.w[-1] == pytest.approx(FAR[0], rel=1e-6)
+
+    def test_a_start_at_the_goal_is_there(self):
+        assert travel(wall(), GOAL, GOAL, Dynamics(0.1)).time == 0
+
+    def test_m_never_leaves_the_grid(self):
+        path = travel(smooth(steepness=20), (float(np.exp(0.7)), 0.3), (float(np.exp(2.3)), 0.0), Dynamics(0.01))
+        assert path.m.min() >= 0
+        assert path.m[-1] == 0
+
+    def test_m_is_held_at_its_end_and_w_settles_there(self):
+        """The drift line passes the goal's box on the left; at m = 0 the path rests where slope and decay balance."""
+        landscape, dynamics = wall(steepness=60), Dynamics(0.1, metric="ln w")
+        path = travel(landscape, FAR, GOAL, dynamics)
+        assert path.outcome == "out of time"
+        assert path.m[-1] == 0
+        assert float(landscape.slope(path.w[-1], 0.0)[0]) == pytest.approx(-0.1, rel=1e-3)
+
+    def test_m_comes_away_from_its_end_when_the_slope_turns(self):
+        """l = (m - .5) (ln w - 1.5): right of ln w = 1.5 m is pushed to 0, left of it to 1."""
+        w, m = np.geomspace(1, 12, 31), np.linspace(0, 1, 11)
+        landscape = Landscape(w, m, 5 + (m - 0.5) * (np.log(w)[:, None] - 1.5))
+        path = travel(landscape, (float(np.exp(2.0)), 0.1), (1.5, 1.0), Dynamics(1.0, eta_r=3.0, metric="ln w"))
+        assert path.m.min() == 0
+        resting = path.m == 0
+        assert np.log(path.w[resting]).min() == pytest.approx(1.5, abs=0.01)
+        assert path.m[-1] > 0.5
+
+    def test_errors(self):
+        with pytest.raises(BadInput, match=r"start .* lies outside"):
+            travel(wall(), (100.0, 0.5), GOAL, Dynamics(0.1))
+        with pytest.raises(BadInput, match=r"goal .* lies outside"):
+            travel(wall(), FAR, (2.0, 3.0), Dynamics(0.1))
+        with pytest.raises(BadInput, match="gamma = 0 needs t_max"):
+            travel(wall(), FAR, GOAL, Dynamics(0.0))
+        with pytest.raises(BadInput, match="metric = 'm' is not accepted; one of w, ln w"):
+            Dynamics(0.1, metric="m")
+        with pytest.raises(BadInput, match="eta_d above 0"):
+            Dynamics(0.1, eta_d=0.0)
+
+
+class TestGeometry:
+    @pytest.mark.parametrize("lean", [0.1, 0.4, 2.0])
+    def test_the_angle_of_a_straight_boundary(self, lean):
+        w, m = np.geomspace(1, 30, 41), np.linspace(0, 1, 5)
+        landscape = Landscape(w, m, np.exp(-9 * (np.log(w)[:, None] - 1 - lean * m)))
+        assert boundary_angle(landscape, 0.05) == pytest.approx(angle(lean), rel=1e-6)
+
+    def test_more_lean_is_a_smaller_angle_and_a_shorter_time(self):
+        dynamics = Dynamics(0.1)
+        assert angle(0.8) < angle(0.4)
+        assert formula_time(FAR, GOAL, angle(0.8), dynamics) < formula_time(FAR, GOAL, angle(0.4), dynamics)
+
+    def test_the_other_lean_is_above_a_right_angle(self):
+        assert boundary_angle(wall(lean=-0.4), 1.0) > np.pi / 2
+
+    def test_only_points_on_the_grid_count(self):
+        w, m = np.geomspace(1, 4, 21), np.linspace(0, 1, 11)
+        landscape = Landscape(w, m, np.exp(-9 * (np.log(w)[:, None] - 1 - 2 * m)))
+        assert boundary_angle(landscape, 1.0) == pytest.approx(angle(2.0), rel=1e-6)
+        assert np.isnan(boundary_angle(landscape, 1e-9))
+        assert np.isnan(boundary_angle(landscape, 1.0, m_max=0.05))
+
+    def test_formula(self):
+        dynamics = Dynamics(0.5, eta_d=2.0)
+        assert formula_time((np.e, 0.5), (1.0, 0.0), np.pi / 4, dynamics) == pytest.approx(1.5)
+        assert formula_time((np.e, 0.5), (1.0, 0.0), np.pi / 4, dynamics, tilt=0.5) == pytest.approx(1.25)
+
+    def test_twenty_stated_starts_lie_in_region_one(self):
+        landscape = smooth()
+        points = starts(landscape, 0.05)
+        assert len(points) == len(set(points)) == 20
+        for w, m in points:
+            assert 0.5 <= m <= 1
+            assert landscape.w[0] < w < np.exp(np.interp(m, landscape.m, np.log(landscape.contour(0.05))))
+
+
+class TestDescents:
+    @pytest.mark.parametrize(
+        ("curve", "descents"),
+        [
+            ([5, 4, 3, 1], 1),
+            ([1, 2, 3, 5], 0),
+            ([5, 1, 3, 0], 2),
+            ([5, 1, 4, 2, 3, 0], 3),
+            ([5, 1, 1.2, 0.9, 0], 1),
+            ([5, 1, 1, 1], 1),
+            ([2, 2, 2], 0),
+            ([5, 0, 5], 1),
+            ([0, 5, 0], 1),
+            ([1, 5, 2, 5], 1),
+        ],
+    )
+    def test_counts(self, curve, descents):
+        assert count_descents(curve) == descents
+
+    def test_prominence_is_a_share_of_the_range(self):
+        curve = np.array([10, 2, 3.5, 0])
+        assert count_descents(curve, prominence=0.1) == count_descents(100 * curve + 7, prominence=0.1) == 2
+        assert count_descents(curve, prominence=0.2) == 1
+
+    @pytest.mark.parametrize(("curve", "humps"), [([1, 2, 3], 0), ([3, 2, 1], 0), ([1, 3, 2], 1), ([1, 3, 3, 2], 1), ([1, 3, 1, 3, 1], 2)])
+    def test_humps(self, curve, humps):
+        assert count_humps(curve) == humps
+
+    def test_a_constant_norm_has_no_hump(self):
+        assert count_humps([2.0, 2.0, 2.0]) == 0
+
+
+def test_losses_along_a_path():
+    landscape = smooth()
+    path = Path(np.arange(2.0), np.array([3.0, 4.0]), np.array([0.1, 0.2]), "left")
+    assert path.losses(landscape) == pytest.approx([float(landscape.at(3.0, 0.1)), float(landscape.at(4.0, 0.2))])
