@@ -1,0 +1,147 @@
+"""IMDb reviews, positive or negative (Section 4, Figure 4; Maas et al. 2011).
+
+Options of ``Run.data``; the first value is the default and the protocol ``paper``, the one marked (code) is the published code:
+
+=============== ============================== ==========================================================================
+``source``      "full", "bundled"              50,000 reviews below the data root, or 4,000 that come with the package
+``sampling``    "random", "first" (code)       "random": a quarter of all reviews is held back for testing and ``n_train``
+                                               are drawn from the others. "first": the first ``n_train`` rows are split
+                                               into 3/4 for training and 1/4 for testing, so n_train counts test data
+``stop_words``  "keep", "drop" (code)          whether 179 stop words are left out
+``digits``      "keep", "drop" (code)          whether digits are cut out of words
+``vocabulary``  1000                           most frequent words of the training reviews; others are left out
+``length``      500                            tokens; longer reviews keep the first, shorter ones are padded with 0 on the left
+``n_test``      0                              if positive, at most so many test reviews
+``shuffle_labels`` False                       permute the training labels (a control)
+=============== ============================== ==========================================================================
+
+The paper says neither where a review is padded nor whose words are counted; both are as in the code, which counts those of its training
+reviews. The order of rows in the authors' csv is not known: the rows here are a fixed shuffle of the sorted file names, the same for
+every seed. All splits are stratified by label, as in scikit-learn's ``train_test_split``, and drawn by numpy's generator of the seed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omnigrok.data.imdb_files import ARCHIVES, bundled, fetch, full
+from omnigrok.data.imdb_text import Ints, encode, most_frequent
+from omnigrok.data.split import Pool, Split
+from omnigrok.errors import BadInput
+from omnigrok.runs.run import Run
+
+__all__ = ["accuracy", "fetch", "files", "split"]
+
+CHOICES = {"source": ("full", "bundled"), "sampling": ("random", "first"), "stop_words": ("keep", "drop"), "digits": ("keep", "drop")}
+NUMBERS = {"vocabulary": (1000, 1, 32_767), "length": (500, 1, 100_000), "n_test": (0, 0, 50_000)}
+ORDER_SEED = 2022
+
+
+def stratified(labels: Ints, seed: int) -> tuple[Ints, Ints]:
+    """Three quarters and a quarter of the rows, each with the labels' shares, in random order (train_test_split's procedure)."""
+    rng = np.random.RandomState(seed)
+    counts = np.bincount(labels, minlength=2)
+    n_test = -(-len(labels) // 4)
+
+    def share(available: Ints, draws: int) -> Ints:
+        exact = available * draws / available.sum()
+        whole: Ints = np.floor(exact).astype(np.int64)
+        left = draws - int(whole.sum())
+        # Left-over draws go to the larger remainders; equal ones are drawn among.
+        for value in np.unique(exact - whole)[::-1]:
+            if left:
+                tied = np.flatnonzero(exact - np.floor(exact) == value)
+                take = min(len(tied), left)
+                whole[rng.choice(tied, size=take, replace=False)] += 1
+                left -= take
+        return whole
+
+    train_counts = share(counts, len(labels) - n_test)
+    test_counts = share(counts - train_counts, n_test)
+    train, test = [], []
+    for label, (n, m) in enumerate(zip(train_counts, test_counts, strict=True)):
+        rows = np.flatnonzero(labels == label)[rng.permutation(counts[label])]
+        train.append(rows[:n])
+        test.append(rows[n : n + m])
+    return rng.permutation(np.concatenate(train)), rng.permutation(np.concatenate(test))
+
+
+@functools.lru_cache(maxsize=16)
+def _split(root: Path, seed: int, n_train: int, options: tuple[tuple[str, str | int], ...]) -> Split:
+    """The split itself; arms that differ in other settings than these share it, and its memory."""
+    chosen = dict(options)
+    corpus = bundled() if chosen["source"] == "bundled" else full(root)
+    rows = np.random.RandomState(ORDER_SEED).permutation(len(corpus))
+    labels = corpus.labels[rows].astype(np.int64)
+    first = chosen["sampling"] == "first"
+    most = len(rows) if first else len(rows) - -(-len(rows) // 4)
+    if n_train > most or (first and n_train < 8):
+        raise BadInput(
+            f"imdb: n_train = {n_train} is not possible; with source {chosen['source']} and sampling {chosen['sampling']} "
+            f"it is {'8' if first else '1'} to {most}"
+        )
+    if first:
+        train, test = stratified(labels[:n_train], seed)
+    else:
+        train, test = stratified(labels, seed)
+        train = train[:n_train]
+    if chosen["n_test"]:
+        test = test[: int(chosen["n_test"])]
+    both = rows[np.concatenate([train, test])]
+    drop = {"drop_stop_words": chosen["stop_words"] == "drop", "drop_digits": chosen["digits"] == "drop"}
+    _, rank = most_frequent(corpus, rows[train], int(chosen["vocabulary"]), **drop)
+    tokens = torch.from_numpy(encode(corpus, both, rank, int(chosen["length"])))
+    targets = corpus.labels[both].astype(np.float32)
+    if chosen["shuffle_labels"]:
+        targets[: len(train)] = np.random.RandomState([seed, 1]).permutation(targets[: len(train)])
+    indices = torch.arange(len(both))
+    return Split(Pool((tokens,), torch.from_numpy(targets)), indices[: len(train)], indices[len(train) :])
+
+
+def split(run: Run, root: Path) -> Split:
+    """Tokens (n, length) int16 with 0 for padding, and targets (n,) float32, 1 for a positive review.
+
+    Afterwards torch's generator is seeded with the run's seed and has made the two draws with which the authors' data loader shows its
+    first batch, so that the network's initialization at seed 0 is theirs.
+
+    Raises:
+        BadInput: an option is not accepted, or there are not ``n_train`` reviews.
+        DataMissing, DataCorrupt: as ``imdb_files.full``.
+    """
+    options: dict[str, str | int] = {}
+    for name, accepted in CHOICES.items():
+        options[name] = run.option(name, accepted[0])
+        if options[name] not in accepted:
+            raise BadInput(f"imdb: {name} = {options[name]!r} is not accepted; one of {', '.join(accepted)}")
+    for name, (default, low, high) in NUMBERS.items():
+        value = run.option(name, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise BadInput(f"imdb: {name} = {value!r} is not accepted; a whole number from {low} to {high}")
+        options[name] = value
+    options["shuffle_labels"] = shuffled = run.option("shuffle_labels", False)
+    if not isinstance(shuffled, bool):
+        raise BadInput(f"imdb: shuffle_labels = {shuffled!r} is not accepted; true or false")
+    unknown = sorted({name for name, _ in run.data} - set(options))
+    if unknown:
+        raise BadInput(f"imdb: unknown option {unknown[0]!r}; accepted: {', '.join(options)}")
+    made = _split(Path(root), run.seed, run.n_train, tuple(options.items()))
+    torch.manual_seed(run.seed)
+    for _ in range(2):
+        torch.empty((), dtype=torch.int64).random_()
+    return made
+
+
+def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
+    """``acc``: whether the logit's sign is the label's; a logit of 0 says negative, as rounding a probability of .5 does."""
+    return {"acc": ((outputs.reshape(targets.shape) > 0) == (targets > 0.5)).to(outputs.dtype)}
+
+
+def files(run: Run) -> list[str]:
+    """The archive that ``fetch`` brings; the folder or the other archive of ``imdb_files.read_reviews`` does as well."""
+    return [] if run.option("source") == "bundled" else [ARCHIVES[1]]
