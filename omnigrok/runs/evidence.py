@@ -111,7 +111,9 @@ def export(
 def write(
     path: str | os.PathLike[str], results: Iterable[tuple[Curves, Environment]], *, meta: Mapping[str, Any] | None = None
 ) -> list[Path]:
-    """Write results to an evidence file, whole or not at all. Further parts are named by content, so an older version stays whole till the end.
+    """Write results to an evidence file, whole or not at all.
+
+    Further parts are named by content, so an older version stays whole until the first file is replaced.
 
     Returns:
         The files, the one to ``read`` first.

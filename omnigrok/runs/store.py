@@ -339,8 +339,8 @@ def read_row(row: Sequence[Any]) -> tuple[Run, Environment, Curves]:
 
 def _insert(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> set[str]:
     new = set()
+    sql = f"INSERT OR IGNORE INTO results(digest, env, fingerprint, torch, device, seconds, sha256, record) VALUES ({_marks('12345678')})"
     for row in rows:
-        sql = "INSERT OR IGNORE INTO results(digest, env, fingerprint, torch, device, seconds, sha256, record) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         if db.execute(sql, row).rowcount == 1:
             new.add(row[0])
         for table in ("checkpoints", "leases"):

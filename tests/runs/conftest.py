@@ -36,10 +36,9 @@ def _same(one: Curves, other: Curves) -> bool:
 
 
 def _start(source: str, *arguments: object) -> subprocess.Popen[str]:
-    paths = [str(Path(omnigrok.__file__).parents[1]), str(Path(__file__).parent)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(omnigrok.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-W", "error", "-c", source, *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +53,7 @@ def same() -> Callable[[Curves, Curves], bool]:
 
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Starts Python on a source text, with omnigrok and this file (as ``conftest``) to import."""
+    """Starts Python on a source text, with omnigrok to import."""
     return _start
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import struct
 import zlib
@@ -18,7 +19,7 @@ from omnigrok.runs import Curves, Run
 from omnigrok.runs.encode import _CURVES, _PREFIX, _checksum, decode, decode_state, encode, encode_state
 
 RUN = Run(task="made_up", model="none", seed=3, n_train=5, steps=100, lr=1e-3, network=(("width", 7), ("sizes", (1, 2))))
-# encode(Curves(Run(task="t", model="m", seed=1, n_train=2, steps=3, lr=0.5), [0, 1, 3], {"train_loss": [1, 0.5, nan]}, seconds=2.0)), format 1
+# Format 1 of Run(task="t", model="m", seed=1, n_train=2, steps=3, lr=0.5) with step [0, 1, 3], train_loss [1, 0.5, nan] and seconds 2.0
 GOLDEN = """
 T0dDVVJWRVMBAAAATAIAABQAAAAAAAAAfUmgNzo6i/2DmA7N3Tthgb3FlKXRcpU3J+F393nO/kh7ImFycmF5cyI6W3siZGVsdGEiOnRydWUsImR0eXBlIjoi
 PGk4IiwibmFtZSI6InN0ZXAiLCJzaGFwZSI6WzNdfSx7ImRlbHRhIjpmYWxzZSwiZHR5cGUiOiI8ZjQiLCJuYW1lIjoidHJhaW5fbG9zcyIsInNoYXBlIjpb
@@ -50,9 +51,11 @@ def any_curves(draw: st.DrawFn) -> Curves:
 @given(curves=any_curves(), compress=st.booleans())
 def test_curves_come_back(curves: Curves, compress: bool) -> None:
     back = decode(encode(curves, compress=compress))
-    assert back.run == curves.run and back.run.digest == curves.run.digest
+    assert back.run == curves.run
+    assert back.run.digest == curves.run.digest
     assert list(back.columns) == list(curves.columns)
-    assert back.step.dtype == np.int64 and np.array_equal(back.step, curves.step)
+    assert back.step.dtype == np.int64
+    assert np.array_equal(back.step, curves.step)
     for name in curves.columns:
         assert back[name].dtype == np.float64
         assert np.array_equal(back[name], curves[name], equal_nan=True)
@@ -120,9 +123,11 @@ def test_what_is_not_json_is_refused(value: object) -> None:
 )
 def test_states_come_back_bit_for_bit(arrays: dict[str, np.ndarray], meta: dict[str, object]) -> None:
     back, back_meta = decode_state(encode_state(arrays, meta))
-    assert back_meta == meta and list(back) == list(arrays)
+    assert back_meta == meta
+    assert list(back) == list(arrays)
     for name, values in arrays.items():
-        assert back[name].dtype == values.dtype.newbyteorder("=") and back[name].shape == values.shape
+        assert back[name].dtype == values.dtype.newbyteorder("=")
+        assert back[name].shape == values.shape
         assert back[name].tobytes() == values.astype(values.dtype.newbyteorder("=")).tobytes()
         assert back[name].flags.writeable
 
@@ -192,10 +197,8 @@ def test_a_forged_header_raises_only_evidence_errors(path: list[str | int], valu
     holder = {"head": head} if last == "head" else parent
     holder[last] = value
     body = WHOLE[_PREFIX.size + _PREFIX.unpack_from(WHOLE)[2] :] if payload is None else payload
-    try:
+    with contextlib.suppress(EvidenceError):
         decode(sealed(value if last == "head" else head, body))
-    except EvidenceError:
-        pass
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def test_evidence_goes_round(store: Store, tmp_path: Path, env: Environment, mak
     assert set(evidence.curves) == set(evidence.environments) == {run.digest for run in runs}
     assert all(same(evidence.curves[curves.run.digest], curves) for curves in batch[:4])
     assert set(evidence.environments.values()) == {env}
-    assert evidence.meta["claim"] == "fig02" and "date" in evidence.meta
+    assert evidence.meta["claim"] == "fig02"
+    assert "date" in evidence.meta
     with Store(tmp_path / "other.db") as other:
         assert ev.import_into(other, path) == 4
         assert ev.import_into(other, path) == 0
@@ -89,7 +90,9 @@ def test_large_evidence_is_split(small_files: int, tmp_path: Path, env: Environm
     batch = [make_curves(seed, points=400) for seed in range(30)]
     path = tmp_path / "x.ogev"
     files = ev.write(path, [(curves, env) for curves in batch])
-    assert len(files) > 2 and files[0] == path and set(files) == set(tmp_path.iterdir())
+    assert len(files) > 2
+    assert files[0] == path
+    assert set(files) == set(tmp_path.iterdir())
     assert all(file.stat().st_size < small_files for file in files)
     evidence = ev.read(path)
     assert all(same(evidence.curves[curves.run.digest], curves) for curves in batch)
@@ -126,10 +129,11 @@ def test_a_failure_leaves_the_older_version_whole(
         replace(source, target)
 
     monkeypatch.setattr(ev.os, "replace", full)
-    with pytest.raises(EvidenceError, match="was not written: .*No space left"):
+    with pytest.raises(EvidenceError, match=r"was not written: .*No space left"):
         ev.write(path, [(make_curves(seed, points=400), env) for seed in range(50, 75)])
     assert all(same(ev.read(path).curves[curves.run.digest], curves) for curves in old)
-    assert before <= set(tmp_path.iterdir()) and not list(tmp_path.glob("*.tmp"))
+    assert before <= set(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.tmp"))
 
 
 def test_what_cannot_be_written(tmp_path: Path, env: Environment, make_curves: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +169,8 @@ def reads(content: bytes) -> ev.EvidenceFile | None:
         try:
             return ev.read(path)
         except EvidenceError as error:
-            assert str(path) in str(error)
+            if str(path) not in str(error):
+                raise AssertionError(f"the message does not name the file: {error}") from error
             return None
 
 
@@ -245,7 +250,8 @@ def test_bombs_and_other_files(whole: bytes, tmp_path: Path, monkeypatch: pytest
     bomb = lzma.compress(bytes(50 << 20), preset=1)
     assert reads(ev._signed(header, bomb)) is None
     assert reads(ev._signed(header, b"not xz")) is None
-    assert reads(b"") is None and reads(b"PK\x03\x04\n") is None
+    assert reads(b"") is None
+    assert reads(b"PK\x03\x04\n") is None
     for path in (tmp_path, tmp_path / "none.ogev", Path("bad\0name.ogev")):
         with pytest.raises(EvidenceError, match="cannot be read"):
             ev.read(path)

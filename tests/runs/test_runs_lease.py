@@ -80,7 +80,8 @@ def test_expiry_and_heartbeat(leases: Leases, clock: Clock, env: Environment) ->
     assert leases.renew({"a": tokens["a"]}, TTL) == {"a": tokens["a"]}
     clock.now += 50
     later = leases.acquire(["a", "b"], env, "two", TTL)
-    assert set(later) == {"b"} and later["b"] > tokens["b"]
+    assert set(later) == {"b"}
+    assert later["b"] > tokens["b"]
     assert leases.renew(tokens, TTL) == {"a": tokens["a"]}
     leases.release(tokens)  # the old token of b frees nothing
     assert leases.holders(["a", "b"], env) == {"b": "two"}
@@ -98,7 +99,8 @@ def test_a_lease_that_ran_out_counts_until_it_is_replaced(
         store.put(second, env, tokens[second.run.digest])
     with pytest.raises(StaleToken):
         store.checkpoint(second.run, env, tokens[second.run.digest], 5, b"state")
-    assert store.get(second.run, env) is None and store.load_checkpoint(second.run, env) is None
+    assert store.get(second.run, env) is None
+    assert store.load_checkpoint(second.run, env) is None
     assert store.put(second, env, new[second.run.digest])
 
 
@@ -125,7 +127,8 @@ def test_a_ttl_that_never_ends_is_refused(leases: Leases, env: Environment, ttl:
 
 def test_the_dead_of_this_host_are_known() -> None:
     mine = new_owner()
-    assert not is_dead(mine) and mine != new_owner()
+    assert not is_dead(mine)
+    assert mine != new_owner()
     host, pid, start = mine.split(":")
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         other = f"{host}:{child.pid}:"
@@ -133,7 +136,8 @@ def test_the_dead_of_this_host_are_known() -> None:
     assert is_dead(other + start)
     assert not is_dead(other.replace(host, "elsewhere") + start)
     assert is_dead(f"{host}:{pid}:1-abcd")  # the number of a dead process, used again
-    assert not is_dead("anything") and not is_dead(f"{host}:x:y")
+    assert not is_dead("anything")
+    assert not is_dead(f"{host}:x:y")
 
 
 def test_a_killed_process_that_nobody_waited_for_is_dead() -> None:
@@ -157,7 +161,8 @@ with Store(sys.argv[1]) as store:
     sys.stdin.readline()
 """
     with start(source, store.path) as child:
-        assert child.stdout is not None and "a" in child.stdout.readline()
+        assert child.stdout is not None
+        assert "a" in child.stdout.readline()
         assert Leases(store).acquire(["a"], env, "two", TTL) == {}
         child.kill()
     assert Leases(store).acquire(["a"], env, "two", TTL)
