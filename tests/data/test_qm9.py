@@ -7,19 +7,22 @@ import itertools
 import lzma
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from omnigrok.data import find_task, qm9
 from omnigrok.errors import BadInput, DataCorrupt, DataMissing
-from omnigrok.runs.run import Run
+from omnigrok.runs.run import Run, freeze
+
+pytest.importorskip("rdkit")
 
 ROOT = Path("unused")
 
 
-def a_run(n_train: int = 12, seed: int = 0, **data: object) -> Run:
-    return Run(task="qm9", model="nnconv", seed=seed, n_train=n_train, steps=1, lr=1e-3, data=tuple(data.items()))  # type: ignore[arg-type]
+def a_run(n_train: int = 12, seed: int = 0, **data: Any) -> Run:
+    return Run(task="qm9", model="nnconv", seed=seed, n_train=n_train, steps=1, lr=1e-3, data=freeze(data))
 
 
 def test_found_by_name() -> None:
@@ -81,7 +84,7 @@ def test_first_is_the_authors_split() -> None:
     split = qm9.split(a_run(50, subset="first"), ROOT)
     after = torch.rand(1)
     torch.manual_seed(0)
-    theirs = torch.utils.data.random_split(range(100), [50, 50])  # type: ignore[arg-type]
+    theirs = torch.utils.data.random_split(torch.utils.data.TensorDataset(torch.arange(100)), [50, 50])
     assert list(theirs[0].indices) == split.train.tolist()
     assert list(theirs[1].indices) == split.test.tolist()
     assert torch.equal(torch.rand(1), after), "the model draws next in the authors' stream"
@@ -152,7 +155,7 @@ def test_shuffled_labels(subset: str) -> None:
         (100_000, {"n_test": 40_000}, "more than QM9's 130831"),
     ],
 )
-def test_bad_options(n_train: int, data: dict[str, object], message: str) -> None:
+def test_bad_options(n_train: int, data: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         qm9.split(a_run(n_train, **data), ROOT)
 

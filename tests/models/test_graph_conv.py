@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -12,13 +13,15 @@ from torch.func import functional_call, stack_module_state, vmap
 from omnigrok.data import qm9
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model, graph_conv
-from omnigrok.runs.run import Run
+from omnigrok.runs.run import Run, freeze
+
+pytest.importorskip("rdkit")
 
 ROWS = (0, 3, 11, 40, 200, 213, 900, 100_000)
 
 
-def a_run(**network: object) -> Run:
-    return Run(task="qm9", model="graph_conv", seed=0, n_train=8, steps=1, lr=1e-3, network=tuple(network.items()))  # type: ignore[arg-type]
+def a_run(**network: Any) -> Run:
+    return Run(task="qm9", model="graph_conv", seed=0, n_train=8, steps=1, lr=1e-3, network=freeze(network))
 
 
 def molecules(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
@@ -97,10 +100,10 @@ def test_bond_types_matter_only_by_order() -> None:
 
 
 @pytest.mark.parametrize("network", [{}, {"edge_weight": "order"}, {"widths": (11, 8)}])
-def test_stack_equals_single_networks(network: dict[str, object]) -> None:
+def test_stack_equals_single_networks(network: dict[str, Any]) -> None:
     torch.manual_seed(0)
     models = [graph_conv.build(a_run(**network)).double() for _ in range(3)]
-    parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
+    parameters, buffers = stack_module_state(models)
     inputs = tuple(torch.stack([x.roll(shift, 0) for shift in range(3)]) for x in molecules(torch.float64))
     stacked = vmap(lambda p, b, *x: functional_call(models[0], (p, b), x))(parameters, buffers, *inputs)
     single = torch.stack([model(*(x[row] for x in inputs)) for row, model in enumerate(models)])
@@ -115,6 +118,6 @@ def test_stack_equals_single_networks(network: dict[str, object]) -> None:
         ({"edge_weight": "length"}, "edge_weight = 'length' is not accepted; one of none, order"),
     ],
 )
-def test_bad_options(network: dict[str, object], message: str) -> None:
+def test_bad_options(network: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         graph_conv.build(a_run(**network))
