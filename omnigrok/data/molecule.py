@@ -36,7 +36,7 @@ def graph(smiles: str, perceived: bool = False) -> Graph:
         DataMissing: RDKit is not installed.
     """
     try:
-        from rdkit import Chem
+        from rdkit import Chem  # noqa: PLC0415 (optional, and slow to load)
     except ImportError:
         raise DataMissing("molecules need RDKit, which is not installed; run: pip install 'omnigrok[molecules]'") from None
     molecule = Chem.MolFromSmiles(smiles)

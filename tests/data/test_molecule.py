@@ -13,7 +13,7 @@ import torch
 from omnigrok.data.molecule import ELEMENTS, NODE_FEATURES, graph, pad
 from omnigrok.errors import DataCorrupt, DataMissing
 
-pytest.importorskip("rdkit")
+Chem = pytest.importorskip("rdkit.Chem")
 
 SMILES = ["C", "O", "C#N", "CC=O", "c1cc[nH]c1", "C1=CC=CC=C1", "[NH3+]CC([O-])=O", "FC(F)(F)C#C", "Cc1ccno1"]
 
@@ -105,9 +105,7 @@ def test_without_rdkit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_same_as_torch_geometric(tmp_path: Path) -> None:
     """Structure files written from the SMILES go through torch_geometric.datasets.QM9 itself."""
-    pytest.importorskip("torch_geometric")
-    from rdkit import Chem
-
+    datasets = pytest.importorskip("torch_geometric.datasets")
     raw = tmp_path / "raw"
     raw.mkdir()
     with Chem.SDWriter(str(raw / "gdb9.sdf")) as writer:
@@ -123,9 +121,7 @@ def test_same_as_torch_geometric(tmp_path: Path) -> None:
     (raw / "uncharacterized.txt").write_text("\n" * 9 + "  2 O\n" + "footer\n")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from torch_geometric.datasets import QM9
-
-        theirs = list(QM9(str(tmp_path)))
+        theirs = list(datasets.QM9(str(tmp_path)))
     kept = [row for row in range(len(SMILES)) if row != 1]
     for row, data in zip(kept, theirs, strict=True):
         smiles = SMILES[row]

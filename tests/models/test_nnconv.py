@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import pytest
@@ -96,13 +95,9 @@ def test_bond_types_matter() -> None:
 
 def geometric_net() -> nn.Module:
     """A network of PyTorch Geometric's own layers, made in the order in which the published code makes them."""
-    pytest.importorskip("torch_geometric")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from torch_geometric.nn import NNConv
-
+    layers = pytest.importorskip("torch_geometric.nn")
     edges = [nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, size)) for size in (11 * 32, 32 * 16)]
-    convolutions = [NNConv(*shape, edge) for shape, edge in zip(((11, 32), (32, 16)), edges, strict=True)]
+    convolutions = [layers.NNConv(*shape, edge) for shape, edge in zip(((11, 32), (32, 16)), edges, strict=True)]
     return nn.ModuleList([*convolutions, nn.Linear(16, 32), nn.Linear(32, 1)])
 
 
