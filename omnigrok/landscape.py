@@ -111,7 +111,7 @@ class Landscape:
 
     def crossings(self, level: float) -> NDArray[np.int64]:
         """(M,) how many times each column of the grid crosses ``level``."""
-        return np.count_nonzero(np.diff(self.loss > level, axis=0), axis=0)
+        return np.asarray(np.count_nonzero(np.diff(self.loss > level, axis=0), axis=0), dtype=np.int64)
 
     def contour(self, level: float) -> Array:
         """(M,) w where each column, from small w on, first falls to ``level``; ln l is linear in ln w between two grid points.

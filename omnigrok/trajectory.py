@@ -101,7 +101,8 @@ def travel(
     At an end of the grid in m (0 and 1 in the paper) m is held for as long as its velocity points outwards.
 
     Args:
-        landscape: reduced training loss.
+        landscape: reduced training loss, of degree 2 or more: a path would slide along the kinks of a linear one in ever smaller steps.
+            Noise of the grid makes pits that hold a path; see ``Landscape.smoothed``.
         start: (w, m).
         goal: (w, m) of the generalising solution.
         dynamics: rates and metric.
@@ -110,9 +111,11 @@ def travel(
         points: of the path in each phase (free, held), evenly spread over the integrator's own, which are dense where the path turns.
 
     Raises:
-        BadInput: start or goal lies outside the grid, or gamma = 0 without ``t_max``.
+        BadInput: start or goal lies outside the grid, the landscape has degree 1, or gamma = 0 comes without ``t_max``.
         Diverged: the integrator gave up.
     """
+    if landscape.degree < 2:
+        raise BadInput("trajectory: the landscape has degree 1, which has no continuous gradient; give it degree 3")
     for name, (w, m) in (("start", start), ("goal", goal)):
         if not (landscape.w[0] <= w <= landscape.w[-1] and landscape.m[0] <= m <= landscape.m[-1]):
             raise BadInput(f"trajectory: {name} {(w, m)} lies outside the landscape's grid")

@@ -26,7 +26,7 @@ FAR = (float(np.exp(2.2)), 1.0)
 def wall(lean: float = LEAN, steepness: float = STEEPNESS) -> Landscape:
     """A straight tilted boundary, ln w = 1 + lean m, with a steep wall on its left; exact under the spline, since ln l is linear."""
     w, m = np.geomspace(1, 12, 21), np.linspace(0, 1, 11)
-    return Landscape(w, m, np.exp(-steepness * (np.log(w)[:, None] - PLACE - lean * m)), degree=1, floor=1e-300)
+    return Landscape(w, m, np.exp(-steepness * (np.log(w)[:, None] - PLACE - lean * m)), floor=1e-300)
 
 
 def angle(lean: float = LEAN) -> float:
@@ -179,12 +179,30 @@ class TestOutcomes:
             travel(wall(), (100.0, 0.5), GOAL, Dynamics(0.1))
         with pytest.raises(BadInput, match=r"goal .* lies outside"):
             travel(wall(), FAR, (2.0, 3.0), Dynamics(0.1))
+        kinked = Landscape(wall().w, wall().m, np.ones((21, 11)), degree=1)
+        with pytest.raises(BadInput, match="degree 1, which has no continuous gradient; give it degree 3"):
+            travel(kinked, FAR, GOAL, Dynamics(0.1))
         with pytest.raises(BadInput, match="gamma = 0 needs t_max"):
             travel(wall(), FAR, GOAL, Dynamics(0.0))
         with pytest.raises(BadInput, match="metric = 'm' is not accepted; one of w, ln w"):
             Dynamics(0.1, metric="m")
         with pytest.raises(BadInput, match="eta_d above 0"):
             Dynamics(0.1, eta_d=0.0)
+
+
+@pytest.mark.parametrize("metric", ["w", "ln w"])
+def test_a_noisy_landscape_costs_a_moment(metric, monkeypatch):
+    """Measured maps are rough: no path may cost more than a few thousand evaluations, whatever becomes of it."""
+    w, m = np.linspace(6, 117, 20), np.linspace(0, 0.2, 21)
+    height = -6 * (1 + np.tanh(2.5 * (np.log(w / 26)[:, None] - 3 * m)))
+    landscape = Landscape(w, m, np.exp(height + 0.3 * np.random.default_rng(0).normal(size=height.shape)))
+    calls = []
+    velocity = Dynamics.velocity
+    monkeypatch.setattr(Dynamics, "velocity", lambda *args: calls.append(1) or velocity(*args))
+    points = starts(landscape, 0.05)[::4]
+    outcomes = {travel(landscape, start, (26.0, 0.0), Dynamics(1e-3, metric=metric)).outcome for start in points}
+    assert outcomes <= {"reached", "left", "out of time"}
+    assert len(calls) < 5000 * len(points)
 
 
 class TestGeometry:
