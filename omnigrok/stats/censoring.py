@@ -128,7 +128,7 @@ def time_ratio(
     estimate, low, high = (_exp(end) for end in censored_mean(logs, cut, level, rng))
     tests = []
     if known.any():
-        if 0 < region.lo:
+        if region.lo > 0:
             tests.append(sign_flip_p(logs[known] - math.log(region.lo), rng))
         if region.hi < math.inf:
             tests.append(sign_flip_p(math.log(region.hi) - np.where(cut, FAR, logs)[known], rng))

@@ -179,10 +179,7 @@ def _transformed_mean(
     given = np.asarray(values, dtype=float)
     data = forward(finite_values(given))
     estimate, low, high = (float(backward(np.asarray(end))) for end in interval(data, level, rng))
-    if data.size >= BOOTSTRAP_FROM and not _constant(data):
-        kind = "BCa bootstrap interval"
-    else:
-        kind = "t interval"
+    kind = "BCa bootstrap interval" if data.size >= BOOTSTRAP_FROM and not _constant(data) else "t interval"
     lower = region.lo if region.lo > outside[0] else None
     upper = region.hi if region.hi < outside[1] else None
     if null is not None:

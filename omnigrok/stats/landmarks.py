@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import integrate
 
 from omnigrok.stats.censoring import censored_mean
 from omnigrok.stats.comparison import BOOTSTRAP_FROM, Array, mean_in_region, with_missing
@@ -137,7 +138,7 @@ def gap_integral(x: ArrayLike, train: ArrayLike, test: ArrayLike) -> Array:
     if upper.shape != lower.shape:
         raise ValueError(f"train and test must have one shape, got {lower.shape} and {upper.shape}")
     grid, _ = _log_grid(x, np.atleast_2d(upper))
-    return np.asarray(np.trapezoid(upper - lower, grid / math.log(10), axis=-1))
+    return np.asarray(integrate.trapezoid(upper - lower, grid / math.log(10), axis=-1))
 
 
 def _log_grid(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:

@@ -61,7 +61,8 @@ def largest_range(x: ArrayLike, times: Times, region: Region, *, level: float = 
     for first, last in sorted(ranges, key=lambda pair: (grid[pair[0]] - grid[pair[1]], pair[0])):
         cut = slice(first, last + 1)
         if _slope_finding("", grid[cut], logs[:, cut], censored[:, cut], region, level).verdict() is Verdict.REPRODUCED:
-            return float(np.exp(grid[first])), float(np.exp(grid[last]))
+            ends = np.asarray(x, dtype=float)[[first, last]]
+            return float(ends[0]), float(ends[1])
     return None
 
 
