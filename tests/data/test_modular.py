@@ -29,10 +29,12 @@ def test_is_found_by_name():
 def test_every_ordered_pair_once_with_its_sum():
     pool = modular.pairs(7)
     (tokens,) = pool.inputs
-    assert tokens.shape == (49, 3) and pool.targets.shape == (49,)
+    assert tokens.shape == (49, 3)
+    assert pool.targets.shape == (49,)
     assert tokens.dtype == pool.targets.dtype == torch.int64
     assert len({tuple(row) for row in tokens[:, :2].tolist()}) == 49
-    assert tokens[:, :2].min() == 0 and tokens[:, :2].max() == 6
+    assert tokens[:, :2].min() == 0
+    assert tokens[:, :2].max() == 6
     assert (tokens[:, 2] == 7).all()
     assert pool.targets.tolist() == [(x + y) % 7 for x, y, _ in tokens.tolist()]
 
@@ -60,7 +62,8 @@ def test_split_and_the_stream_after_it_are_those_of_random_split(seed):
 def test_train_and_test_part_all_pairs(p, share, seed, shuffle):
     n_train = 1 + int(share * (p * p - 2))
     split = modular.split(a_run(seed=seed, n_train=n_train, data={"p": p, "shuffle_labels": shuffle}), ROOT)
-    assert len(split.train) == n_train and len(split.test) >= 1
+    assert len(split.train) == n_train
+    assert len(split.test) >= 1
     assert sorted(split.train.tolist() + split.test.tolist()) == list(range(p * p))
     assert split.train.dtype == split.test.dtype == torch.int64
 
@@ -70,7 +73,8 @@ def test_same_seed_same_split_whatever_was_drawn_before():
     torch.rand(5)
     again = modular.split(a_run(seed=3), ROOT)
     other = modular.split(a_run(seed=4), ROOT)
-    assert torch.equal(first.train, again.train) and torch.equal(first.test, again.test)
+    assert torch.equal(first.train, again.train)
+    assert torch.equal(first.test, again.test)
     assert not torch.equal(first.train, other.train)
 
 
@@ -89,7 +93,8 @@ def test_shuffled_labels_leave_split_inputs_test_labels_and_stream():
     before = plain.pool.targets.clone()
     control = modular.split(a_run(n_train=30, data={"p": 7, "shuffle_labels": True}), ROOT)
     assert torch.equal(follows, torch.rand(3))
-    assert torch.equal(plain.train, control.train) and torch.equal(plain.test, control.test)
+    assert torch.equal(plain.train, control.train)
+    assert torch.equal(plain.test, control.test)
     assert control.pool.inputs[0] is plain.pool.inputs[0]
     assert torch.equal(plain.pool.targets, before)
     assert torch.equal(plain.pool.targets[plain.test], control.pool.targets[control.test])
@@ -137,7 +142,8 @@ def test_accuracy_is_whether_the_largest_output_is_right():
     outputs = torch.tensor([[0.0, 2.0, 1.0], [3.0, 2.0, 1.0], [0.0, 1.0, 2.0]], dtype=torch.float64)
     scores = modular.accuracy(a_run(), outputs, torch.tensor([1, 1, 0]))
     assert list(scores) == ["acc"]
-    assert scores["acc"].tolist() == [1.0, 0.0, 0.0] and scores["acc"].dtype == torch.float64
+    assert scores["acc"].tolist() == [1.0, 0.0, 0.0]
+    assert scores["acc"].dtype == torch.float64
 
 
 def test_accuracy_counts_the_equals_sign_as_a_wrong_answer():

@@ -110,8 +110,10 @@ def test_same_draws_in_float32():
         torch.manual_seed(1)
         models.append(transformer.build(a_run(precision=precision)))
     for double, single, tf32 in zip(*(model.parameters() for model in models), strict=True):
-        assert double.dtype == torch.float64 and single.dtype == tf32.dtype == torch.float32
-        assert torch.equal(double.float(), single) and torch.equal(single, tf32)
+        assert double.dtype == torch.float64
+        assert single.dtype == tf32.dtype == torch.float32
+        assert torch.equal(double.float(), single)
+        assert torch.equal(single, tf32)
 
 
 def test_forward_is_the_last_position_of_the_network_written_out():
@@ -119,7 +121,8 @@ def test_forward_is_the_last_position_of_the_network_written_out():
     model = with_biases(transformer.build(a_run()))
     (tokens,) = modular.pairs(7).inputs
     outputs = model(tokens)
-    assert outputs.shape == (49, 8) and outputs.dtype == torch.float64
+    assert outputs.shape == (49, 8)
+    assert outputs.dtype == torch.float64
     torch.testing.assert_close(outputs, written_out(model, tokens)[:, -1], rtol=1e-12, atol=1e-12)
 
 
@@ -182,13 +185,17 @@ def test_learns_its_training_pairs_and_not_the_others():
         functional.cross_entropy(model(tokens[split.train]), targets[split.train]).backward()
         optimiser.step()
     train, test = (modular.accuracy(run, model(tokens[part]), targets[part])["acc"].mean() for part in (split.train, split.test))
-    assert train == 1 and test < 0.6
+    assert train == 1
+    assert test < 0.6
 
 
 def test_defaults_are_those_of_the_paper():
     model = transformer.build(a_run(data={}, network={}))
-    assert model.key.shape == (4, 32, 128) and model.mlp_in.shape == (512, 128)
-    assert model.embedding.shape == (114, 128) and model.position.shape == (3, 128) and model.unembedding.shape == (128, 114)
+    assert model.key.shape == (4, 32, 128)
+    assert model.mlp_in.shape == (512, 128)
+    assert model.embedding.shape == (114, 128)
+    assert model.position.shape == (3, 128)
+    assert model.unembedding.shape == (128, 114)
 
 
 @pytest.mark.parametrize("name", ["d_model", "n_heads", "d_mlp"])
