@@ -31,7 +31,7 @@ STOP_WORDS = frozenset(
     m ma me mightn mightn't more most mustn mustn't my myself needn needn't no nor not now o of off on once only or other our ours ourselves
     out over own re s same shan shan't she she's should should've shouldn shouldn't so some such t than that that'll the their theirs them
     themselves then there these they this those through to too under until up ve very was wasn wasn't we were weren weren't what when where
-    which while who whom why will with won won't wouldn wouldn't y you you'd you'll you're you've your yours yourself yourselves""".split()
+    which while who whom why will with won won't wouldn wouldn't y you you'd you'll you're you've your yours yourself yourselves""".split()  # noqa: SIM905
 )
 
 

@@ -33,7 +33,8 @@ def test_registry_finds_the_module() -> None:
 @pytest.mark.parametrize("n_train", [1, 100, 3000])
 def test_paper_holds_back_a_quarter_and_draws_n_of_the_rest(n_train: int) -> None:
     made = split(make_run(n_train), NOWHERE)
-    assert len(made.train) == n_train and len(made.test) == 1000
+    assert len(made.train) == n_train
+    assert len(made.test) == 1000
     assert not set(made.train.tolist()) & set(made.test.tolist())
     assert made.pool.targets[made.test].mean() == 0.5
 
@@ -48,24 +49,29 @@ def test_code_counts_the_test_reviews_in_n() -> None:
 def test_shapes_and_types() -> None:
     made = split(make_run(50, length=100, vocabulary=500, n_test=30), NOWHERE)
     (tokens,) = made.pool.inputs
-    assert tokens.shape == (80, 100) and tokens.dtype == torch.int16
-    assert made.pool.targets.shape == (80,) and made.pool.targets.dtype == torch.float32
+    assert tokens.shape == (80, 100)
+    assert tokens.dtype == torch.int16
+    assert made.pool.targets.shape == (80,)
+    assert made.pool.targets.dtype == torch.float32
     assert made.train.dtype == made.test.dtype == torch.int64
-    assert tokens.min() >= 0 and tokens.max() == 500
+    assert tokens.min() >= 0
+    assert tokens.max() == 500
     assert set(made.pool.targets.tolist()) == {0.0, 1.0}
 
 
 def test_tokens_are_ranked_by_frequency_in_the_training_reviews() -> None:
     made = split(make_run(500, length=2000), NOWHERE)
     counts = torch.bincount(made.pool.inputs[0][made.train].int().flatten())[1:]
-    assert len(counts) == 1000 and bool((counts.diff() <= 0).all())
+    assert len(counts) == 1000
+    assert bool((counts.diff() <= 0).all())
 
 
 def test_padding_is_on_the_left() -> None:
     (tokens,) = split(make_run(), NOWHERE).pool.inputs
     filled = (tokens > 0).int()
     assert bool((filled.diff(dim=1) >= 0).all())
-    assert bool((filled[:, 0] == 0).any()) and bool((filled[:, -1] == 1).all())
+    assert bool((filled[:, 0] == 0).any())
+    assert bool((filled[:, -1] == 1).all())
 
 
 def test_a_short_length_keeps_the_first_tokens() -> None:
@@ -85,7 +91,8 @@ def test_same_seed_same_samples_and_shared_memory() -> None:
     assert first.pool is second.pool
     imdb._split.cache_clear()
     third = split(make_run(), NOWHERE)
-    assert torch.equal(first.pool.inputs[0], third.pool.inputs[0]) and torch.equal(first.pool.targets, third.pool.targets)
+    assert torch.equal(first.pool.inputs[0], third.pool.inputs[0])
+    assert torch.equal(first.pool.targets, third.pool.targets)
 
 
 def test_seeds_draw_other_reviews() -> None:
@@ -98,7 +105,8 @@ def test_seeds_draw_other_reviews() -> None:
 def test_code_uses_the_same_first_rows_at_every_seed() -> None:
     both = [rows(100, seed, "train", sampling="first", vocabulary=2000, length=900) for seed in (0, 1)]
     sizes = [len(part) for part in both]
-    assert sizes == [75, 75] and both[0] != both[1]
+    assert sizes == [75, 75]
+    assert both[0] != both[1]
     labels = [split(make_run(100, seed, sampling="first"), NOWHERE).pool.targets.sum() for seed in (0, 1)]
     assert labels[0] == labels[1]
 
@@ -113,7 +121,8 @@ def test_shuffled_labels_keep_inputs_test_labels_and_shares() -> None:
     assert torch.equal(plain.pool.inputs[0], control.pool.inputs[0])
     assert torch.equal(plain.pool.targets[plain.test], control.pool.targets[control.test])
     train, shuffled = plain.pool.targets[plain.train], control.pool.targets[control.train]
-    assert train.sum() == shuffled.sum() and 0.4 < (train == shuffled).float().mean() < 0.6
+    assert train.sum() == shuffled.sum()
+    assert 0.4 < (train == shuffled).float().mean() < 0.6
 
 
 @pytest.mark.parametrize("seed", [0, 3])
@@ -133,7 +142,8 @@ LABELS = np.array([0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1])
 
 def test_stratified_is_train_test_split() -> None:
     train, test = stratified(LABELS, 0)
-    assert train.tolist() == [6, 0, 8, 2, 9, 5, 1, 3, 4] and test.tolist() == [10, 11, 7]
+    assert train.tolist() == [6, 0, 8, 2, 9, 5, 1, 3, 4]
+    assert test.tolist() == [10, 11, 7]
 
 
 @pytest.mark.parametrize("n", [8, 101, 398, 1000])
@@ -149,7 +159,8 @@ def test_accuracy_is_the_sign_of_the_logit() -> None:
     targets = torch.tensor([1.0, 1.0, 0.0, 0.0])
     for outputs in (torch.tensor([2.0, -1.0, 0.0, 3.0]), torch.tensor([[2.0], [-1.0], [0.0], [3.0]])):
         scores = accuracy(make_run(), outputs, targets)
-        assert list(scores) == ["acc"] and scores["acc"].tolist() == [1, 0, 1, 0]
+        assert list(scores) == ["acc"]
+        assert scores["acc"].tolist() == [1, 0, 1, 0]
 
 
 @pytest.mark.parametrize(

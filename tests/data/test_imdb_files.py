@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import lzma
 import tarfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from omnigrok.data import imdb_files
 from omnigrok.data.imdb_files import ARCHIVES, TOKENS, bundled, fetch, full, make_bundle, read_reviews
-from omnigrok.data.imdb_text import tokenise
+from omnigrok.data.imdb_text import from_bytes, tokenise
 from omnigrok.errors import DataCorrupt, DataMissing
 
 REVIEWS = {
@@ -140,15 +141,19 @@ def test_read_only_root_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(imdb_files, "write_whole", refuse)
     pack(tmp_path / ARCHIVES[0])
-    assert len(full(tmp_path)) == 12 and not (tmp_path / TOKENS).exists()
+    assert len(full(tmp_path)) == 12
+    assert not (tmp_path / TOKENS).exists()
 
 
 def test_bundled_subset() -> None:
     corpus = bundled()
-    assert len(corpus) == 4000 and corpus.labels.sum() == 2000 and len(corpus.words) == 2000
+    assert len(corpus) == 4000
+    assert corpus.labels.sum() == 2000
+    assert len(corpus.words) == 2000
     assert corpus.words[:4] == ("the", "a", "and", "of")
     lengths = np.diff(corpus.ends, prepend=0)
-    assert 150 < lengths.mean() < 250 and (lengths > 0).sum() >= 3999  # one consists of rarer words only
+    assert 150 < lengths.mean() < 250
+    assert (lengths > 0).sum() >= 3999
     assert bundled() is corpus
 
 
@@ -156,7 +161,8 @@ def test_bundled_file_is_small_and_has_its_attribution() -> None:
     folder = Path(imdb_files.__file__).parent / "bundled"
     assert (folder / imdb_files.BUNDLED).stat().st_size < 1_000_000
     text = (folder / "imdb.md").read_text()
-    assert "Maas" in text and "Learning Word Vectors for Sentiment" in text
+    assert "Maas" in text
+    assert "Learning Word Vectors for Sentiment" in text
 
 
 def test_altered_bundle_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,13 +174,10 @@ def test_altered_bundle_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_make_bundle_keeps_frequent_words_of_a_balanced_draw() -> None:
-    import lzma
-
-    from omnigrok.data.imdb_text import from_bytes
-
     corpus = tokenise((f"good good film {k}" if k % 2 else f"bad bad film {k}", k % 2) for k in range(10))
     made = from_bytes(lzma.decompress(make_bundle(corpus, 2, 3)), "x")
-    assert len(made) == 4 and made.labels.sum() == 2
+    assert len(made) == 4
+    assert made.labels.sum() == 2
     assert sorted(made.words) == ["bad", "film", "good"]
     assert make_bundle(corpus, 2, 3) == make_bundle(corpus, 2, 3)
 
@@ -187,7 +190,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     data = path.read_bytes()
     monkeypatch.setattr(imdb_files, "URL", path.as_uri())
     monkeypatch.setattr(imdb_files, "URL_BYTES", len(data))
-    monkeypatch.setattr(imdb_files, "URL_MD5", hashlib.md5(data).hexdigest())
+    monkeypatch.setattr(imdb_files, "URL_MD5", hashlib.md5(data, usedforsecurity=False).hexdigest())
     return path
 
 
@@ -211,6 +214,6 @@ def test_fetch_leaves_nothing_of_a_wrong_file(tmp_path: Path, served: Path, faul
 
 def test_fetch_without_a_network(tmp_path: Path, served: Path) -> None:
     served.unlink()
-    with pytest.raises(DataMissing, match="cannot be fetched.*by hand"):
+    with pytest.raises(DataMissing, match=r"cannot be fetched.*by hand"):
         fetch(tmp_path / "root")
     assert list((tmp_path / "root").iterdir()) == []

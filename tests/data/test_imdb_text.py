@@ -31,7 +31,8 @@ def words_of(corpus: Corpus, row: int) -> list[str]:
 def test_words_are_lower_case_without_marks(corpus: Corpus) -> None:
     assert words_of(corpus, 0) == ["the", "movie", "was", "great", "great", "funbr", "br", "dont", "miss", "it"]
     assert words_of(corpus, 2) == []
-    assert corpus.labels.tolist() == [1, 0, 0, 1] and len(corpus) == 4
+    assert corpus.labels.tolist() == [1, 0, 0, 1]
+    assert len(corpus) == 4
 
 
 def test_reviews_in_any_order(corpus: Corpus) -> None:
@@ -55,9 +56,12 @@ def test_only_the_given_rows_count(corpus: Corpus) -> None:
 
 def test_stop_words_and_digits(corpus: Corpus) -> None:
     words, rank = most_frequent(corpus, ALL, 100, **DROP)
-    assert "the" not in words and "too" not in words and "" not in words
+    assert "the" not in words
+    assert "too" not in words
+    assert "" not in words
     assert "dont" in words  # the apostrophe went before the list was asked
-    assert "minutes" in words and "10minutes" not in words
+    assert "minutes" in words
+    assert "10minutes" not in words
     assert rank[corpus.words.index("2")] == 0
     assert words[rank[corpus.words.index("10minutes")] - 1] == "minutes"
 
@@ -65,12 +69,14 @@ def test_stop_words_and_digits(corpus: Corpus) -> None:
 def test_digits_merge_with_an_existing_word() -> None:
     corpus = tokenise([("minutes minutes2 minutes3 hours", 1)])
     words, rank = most_frequent(corpus, np.array([0]), 1, drop_stop_words=False, drop_digits=True)
-    assert words == ["minutes"] and rank.tolist() == [1, 1, 1, 0]
+    assert words == ["minutes"]
+    assert rank.tolist() == [1, 1, 1, 0]
 
 
 def test_a_small_vocabulary_is_all_there_is(corpus: Corpus) -> None:
     words, rank = most_frequent(corpus, np.array([3]), 10, **KEEP)
-    assert words == ["great"] and rank.sum() == 1
+    assert words == ["great"]
+    assert rank.sum() == 1
 
 
 def test_stop_word_list() -> None:
@@ -98,12 +104,13 @@ def test_token_file_round_trip(corpus: Corpus) -> None:
         again = from_bytes(to_bytes(corpus, compress=compress), "x")
         assert again.words == corpus.words
         for name in ("tokens", "ends", "labels"):
-            assert np.array_equal(getattr(again, name), getattr(corpus, name)) and getattr(again, name).dtype == getattr(corpus, name).dtype
+            assert np.array_equal(getattr(again, name), getattr(corpus, name))
+            assert getattr(again, name).dtype == getattr(corpus, name).dtype
 
 
 @pytest.mark.parametrize("keep", [0, 10, 300, -1, -60])
 def test_truncated_token_file(corpus: Corpus, keep: int) -> None:
-    with pytest.raises(DataCorrupt, match="some.npz: not a whole IMDb token file"):
+    with pytest.raises(DataCorrupt, match=r"some\.npz: not a whole IMDb token file"):
         from_bytes(to_bytes(corpus)[:keep], "some.npz")
 
 
@@ -142,4 +149,5 @@ def test_write_whole_leaves_the_old_file_when_it_fails(tmp_path, monkeypatch) ->
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="disk full"):
         write_whole(path, b"new")
-    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1
