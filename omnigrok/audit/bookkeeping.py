@@ -22,7 +22,9 @@ def check_curves(curves: Iterable[Curves]) -> None:
         run = each.run
         expected = log_steps(run)
         if tuple(each.step) != expected[: len(each.step)] or (not each.diverged and len(each.step) != len(expected)):
-            raise DataCheckFailed(f"run {run.digest}: its time axis is not the logging grid of its settings; delete the record and train it again")
+            raise DataCheckFailed(
+                f"run {run.digest}: its time axis is not the logging grid of its settings; delete the record and train it again"
+            )
         for name in ("train_acc", "test_acc"):
             values = each.columns.get(name)
             if values is not None and not each.diverged and (np.nanmin(values) < -1e-6 or np.nanmax(values) > 1 + 1e-6):

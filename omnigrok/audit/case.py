@@ -13,6 +13,7 @@ from omnigrok.errors import BadInput
 from omnigrok.stats.finding import Finding, Region, Verdict, conjunction
 
 Role = Literal["claim", "control"]
+ROLES: tuple[Role, ...] = ("claim", "control")
 
 
 @dataclass

@@ -77,7 +77,9 @@ class Grid:
         if len(found) != 1:
             raise BadInput(f"experiment {self.name}: {len(found)} runs match seed = {seed}, {values}; name one more axis")
         if found[0].diverged and not self.diverging:
-            raise Diverged(f"experiment {self.name}: the run {found[0].run.digest} (seed {seed}, {values}) diverged at step {found[0].step[-1]}")
+            raise Diverged(
+                f"experiment {self.name}: the run {found[0].run.digest} (seed {seed}, {values}) diverged at step {found[0].step[-1]}"
+            )
         return found[0]
 
     def per_seed(self, measure: Callable[[Curves], float], **values: Any) -> NDArray[np.float64]:

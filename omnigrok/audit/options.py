@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from omnigrok.audit.schema import PROTOCOLS
+from omnigrok.audit.schema import PROTOCOLS, Tier
 from omnigrok.audit.session import Options
 from omnigrok.data import default_root
 
@@ -24,14 +24,36 @@ def add_options(parser: pytest.Parser) -> None:
     """Register the options with pytest."""
     group = parser.getgroup("omnigrok", "audit of the Omnigrok paper")
     add = group.addoption
-    add("--tier", choices=["smoke", "paper"], default=None, help="smoke: small nets, minutes, no evidence for the paper (default); paper: its sizes")
+    add(
+        "--tier",
+        choices=["smoke", "paper"],
+        default=None,
+        help="smoke: small nets, minutes, no evidence for the paper (default); paper: its sizes",
+    )
     add("--gpu", action="store_true", help="train on CUDA; implies --tier paper unless --tier smoke is given")
-    add("--protocol", choices=[*PROTOCOLS, "all"], default="paper", help="settings of the text (default), of the published code, or corrected")
+    add(
+        "--protocol",
+        choices=[*PROTOCOLS, "all"],
+        default="paper",
+        help="settings of the text (default), of the published code, or corrected",
+    )
     add("--replay", action="store_true", help="judge recorded evidence of the paper tier; trains nothing")
     add("--accept-stale", action="store_true", help="use results of another trainer version, torch or device; they are marked")
-    add("--data-root", type=Path, default=None, metavar="DIR", help="folder of downloaded data (default: $OMNIGROK_DATA or the user's cache folder)")
+    add(
+        "--data-root",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help="folder of downloaded data (default: $OMNIGROK_DATA or the user's cache folder)",
+    )
     add("--runs", type=Path, default=None, metavar="PATH", help="the run store (default: .omnigrok/runs.sqlite under the root folder)")
-    add("--budget", type=_seconds, default=math.inf, metavar="SECONDS", help="stop training cleanly after so long; the same command goes on later")
+    add(
+        "--budget",
+        type=_seconds,
+        default=math.inf,
+        metavar="SECONDS",
+        help="stop training cleanly after so long; the same command goes on later",
+    )
     add("--strict-verdicts", action="store_true", help="INCONCLUSIVE fails instead of being skipped")
     add("--audit-json", type=Path, default=None, metavar="PATH", help="write all verdicts and findings as JSON, whole or not at all")
 
@@ -43,7 +65,7 @@ def read_options(config: pytest.Config) -> Options:
         pytest.UsageError: they contradict each other, or ask for a device that is not there.
     """
     gpu, replay = config.getoption("gpu"), config.getoption("replay")
-    tier = config.getoption("tier") or ("paper" if gpu or replay else "smoke")
+    tier: Tier = config.getoption("tier") or ("paper" if gpu or replay else "smoke")
     if replay and tier != "paper":
         raise pytest.UsageError("--replay judges recorded evidence of the paper tier; leave --tier out")
     if gpu and not torch.cuda.is_available():

@@ -105,7 +105,9 @@ def finding_dict(finding: Finding, tier: str) -> dict[str, Any]:
         "censored": finding.censored,
         "level": finding.level,
         "smallest_p": None if smoke else plain(finding.smallest_p),
-        "region": None if region is None else {"lo": plain(region.lo), "hi": plain(region.hi), "closed": region.closed, "text": str(region)},
+        "region": None
+        if region is None
+        else {"lo": plain(region.lo), "hi": plain(region.hi), "closed": region.closed, "text": str(region)},
         "values": [plain(value) for value in finding.values],
         "verdict": verdict.value if region is not None and finding.decides else None,
         "decides": finding.decides and region is not None,

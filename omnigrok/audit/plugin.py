@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from omnigrok.audit.case import Case, Role
+from omnigrok.audit.case import ROLES, Case
 from omnigrok.audit.controller import Controller
 from omnigrok.audit.deviation import find_deviation
 from omnigrok.audit.options import add_options, read_options
@@ -87,12 +87,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(str(error)) from None
     tier = read_options(metafunc.config).tier
     for protocol in claim.protocols if wanted == "all" else [each for each in claim.protocols if each == wanted]:
-        for role in ("claim", "control"):
-            request = Request(figure_file.parent, figure_file.stem, claim_id, cast("Protocol", protocol), cast("Role", role), metafunc.function)
+        for role in ROLES:
+            request = Request(figure_file.parent, figure_file.stem, claim_id, protocol, role, metafunc.function)
             marks = []
             if role == "claim" and find_deviation(figure_file.parent, claim_id, tier, protocol, claim.version):
                 marks.append(pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation"))
-            values.append(pytest.param(request, id=protocol if role == "claim" else f"{protocol}-control", marks=marks))
+            values.append(pytest.param(request, id=f"{claim_id}-{protocol}" + ("-control" if role == "control" else ""), marks=marks))
     metafunc.parametrize("case", values, indirect=True)
 
 
@@ -147,7 +147,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     """Turn the outcome of a check into what pytest reports."""
     if pyfuncitem.stash.get(_request, None) is None:
         return (yield)
-    case: Case = pyfuncitem.funcargs["case"]
+    case = cast("Case", pyfuncitem.funcargs["case"])
     try:
         result = yield
     finally:
@@ -165,7 +165,9 @@ def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:
     version = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim).version
     known = find_deviation(request.folder, request.claim, outcome.tier, outcome.protocol, version)
     if known is not None and outcome.role == "claim" and outcome.verdict is Verdict.REFUTED and not known.covers(outcome):
-        raise DeviationMoved(f"{outcome.claim}: the recorded deviation ({known.finding} in {known.interval}) no longer covers what was found")
+        raise DeviationMoved(
+            f"{outcome.claim}: the recorded deviation ({known.finding} in {known.interval}) no longer covers what was found"
+        )
 
 
 def _report(item: pytest.Function, outcome: Outcome) -> None:
@@ -235,8 +237,6 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
     if report.failed and verdict is Verdict.REPRODUCED:
         return None
     return CLAIM_WORDS.get(verdict)
-
-
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

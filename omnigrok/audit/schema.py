@@ -151,7 +151,9 @@ class Figure(Strict):
             seen.add(claim.id)
             for name in claim.experiments:
                 if ":" not in name and name not in self.experiments:
-                    raise ValueError(f"claim {claim.id}: unknown experiment {name!r}; accepted: {', '.join(self.experiments)}, or figure:name")
+                    raise ValueError(
+                        f"claim {claim.id}: unknown experiment {name!r}; accepted: {', '.join(self.experiments)}, or figure:name"
+                    )
         return self
 
     def claim(self, claim_id: str) -> Claim:

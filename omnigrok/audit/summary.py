@@ -35,9 +35,16 @@ def merge(outcomes: Iterable[Row]) -> list[Row]:
     rows = []
     for key in sorted(claims.keys() | controls.keys()):
         control = controls.get(key)
-        row = dict(claims[key]) if key in claims else {**controls[key], "verdict": "NOT RUN", "reason": "only its control was selected", "findings": []}
+        row = (
+            dict(claims[key])
+            if key in claims
+            else {**controls[key], "verdict": "NOT RUN", "reason": "only its control was selected", "findings": []}
+        )
         row.pop("role", None)
-        row["control"] = {"verdict": control["verdict"] if control else "NOT RUN", "reason": control["reason"] if control else "not selected"}
+        row["control"] = {
+            "verdict": control["verdict"] if control else "NOT RUN",
+            "reason": control["reason"] if control else "not selected",
+        }
         if control:
             row["control"]["findings"] = control["findings"]
         if control and control["verdict"] in ("REPRODUCED", "ERROR") and row["verdict"] not in ("ERROR", "NOT RUN"):

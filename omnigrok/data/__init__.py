@@ -29,6 +29,11 @@ from omnigrok.runs.run import Run
 __all__ = ["Pool", "Split", "Task", "default_root", "find_task"]
 
 
+def _is_task(file: Path) -> bool:
+    """Whether a module of this folder is a data set, by its source."""
+    return "def split(" in file.read_text(encoding="utf-8")
+
+
 class Task(Protocol):
     """What a data module offers."""
 
@@ -49,7 +54,7 @@ def find_task(name: str) -> Task:
     except ModuleNotFoundError as error:
         if error.name is None or not path.startswith(error.name):
             raise
-        here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in ("__init__", "split"))
+        here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if _is_task(file))
         raise BadInput(f"unknown task {name!r}; accepted: {', '.join(here)}, or the dotted path of a module") from None
     if not hasattr(module, "split") or not hasattr(module, "accuracy"):
         raise BadInput(f"task {name!r}: module {path} must define split(run, root) and accuracy(run, outputs, targets)")

@@ -2,6 +2,8 @@
 
 A module here defines ``build(run) -> nn.Module``: the network with its default initialization, drawn from torch's global generator.
 The trainer multiplies every parameter by ``run.alpha`` and stacks the replicas; ``forward`` takes the pool's inputs in order.
+A model that carries state from one batch to the next within an epoch names those buffers in ``carries``; its ``forward`` then returns
+(outputs, new values by name). Evaluation starts from zeros.
 ``COMPILE = False`` in a module says that torch.compile does not pay for it.
 """
 

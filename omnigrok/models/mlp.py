@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu_0.2": nn.LeakyReLU}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu_0.2": partial(nn.LeakyReLU, 0.2)}
 
 
 class MLP(nn.Sequential):
@@ -25,12 +26,14 @@ class MLP(nn.Sequential):
             raise BadInput(f"network: activation = {activation!r} is not accepted; one of {', '.join(ACTIVATIONS)}")
         layers: list[nn.Module] = []
         for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
-            layers += [nn.Linear(fan_in, fan_out), nn.LeakyReLU(0.2) if activation == "leaky_relu_0.2" else ACTIVATIONS[activation]()]
+            layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]
         super().__init__(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., widths[0]) to (..., widths[-1])."""
-        return super().forward(x)
+        for layer in self:
+            x = layer(x)
+        return x
 
 
 def build(run: Run) -> MLP:

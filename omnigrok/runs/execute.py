@@ -104,7 +104,13 @@ class Executor:
         by_environment: dict[Environment, list[Run]] = {}
         for run in runs:
             by_environment.setdefault(self.environment(run), []).append(run)
-        return [run for env, part in by_environment.items() for found in [self.store.has_many(part, env)] for run in part if run.digest not in found]
+        return [
+            run
+            for env, part in by_environment.items()
+            for found in [self.store.has_many(part, env)]
+            for run in part
+            if run.digest not in found
+        ]
 
     def ensure(self, runs: Sequence[Run]) -> None:
         """Train until every one of ``runs`` is recorded; while others train them, train what else is planned.

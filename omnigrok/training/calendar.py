@@ -25,7 +25,7 @@ def _geometric(steps: int, ratio: float) -> tuple[int, ...]:
 def log_steps(run: Run) -> tuple[int, ...]:
     """The logged steps, from 0 to the last: every step at first, then at most ``log_ratio`` apart, or every ``log_every``."""
     if run.log_every:
-        return tuple(range(0, run.steps, run.log_every)) + (run.steps,)
+        return (*range(0, run.steps, run.log_every), run.steps)
     return _geometric(run.steps, run.log_ratio)
 
 

@@ -16,7 +16,7 @@ COMPILE_FROM = 1.5e12
 
 @lru_cache(maxsize=1)
 def prepare_cpu() -> None:
-    """Flush denormals: at small alpha they make a step up to 12 times slower. Before the first parallel region, since threads inherit it."""
+    """Flush denormals, which make a step up to 12 times slower at small alpha; before the first parallel region: threads inherit it."""
     torch.set_flush_denormal(True)
 
 
@@ -44,4 +44,8 @@ def should_compile(operations: float, compilable: bool) -> bool:
     wish = os.environ.get("OMNIGROK_COMPILE")
     if wish in ("0", "1"):
         return wish == "1" and compilable
-    return compilable and operations >= COMPILE_FROM and (shutil.which("g++") or shutil.which("clang++") or torch.cuda.is_available()) is not None
+    return (
+        compilable
+        and operations >= COMPILE_FROM
+        and (shutil.which("g++") or shutil.which("clang++") or torch.cuda.is_available()) is not None
+    )

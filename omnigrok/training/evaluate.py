@@ -22,6 +22,8 @@ ENTRIES = 64_000_000
 def _scores(stack: Stack, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor) -> dict[str, Tensor]:
     """name to (B,) of one network."""
     outputs = functional_call(stack.template, (stack.flat.split(weights), buffers), inputs)
+    if stack.carries:
+        outputs, _ = outputs
     scores = {"loss": per_sample_loss(stack.form, outputs, targets)}
     scores.update(stack.task.accuracy(stack.form, outputs, targets))
     return scores
@@ -30,9 +32,13 @@ def _scores(stack: Stack, weights: Tensor, buffers: dict[str, Tensor], inputs: t
 def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
     """name to (R,) mean over each replica's samples at pool ``positions`` (R, n); ``real`` (R, n) says which count."""
     replicas, count = positions.shape
-    shared = bool((positions == positions[:1]).all()) and all(int(shelf.offsets.max()) == 0 for shelf in (*stack.samples.inputs, stack.samples.targets))
+    shared = bool((positions == positions[:1]).all()) and all(
+        int(shelf.offsets.max()) == 0 for shelf in (*stack.samples.inputs, stack.samples.targets)
+    )
     entries = max(int(shelf.values[0].numel()) for shelf in stack.samples.inputs)
     chunk = max(1, ENTRIES // (entries * replicas))
+    # What a model carries between batches starts from zero here.
+    buffers = {name: torch.zeros_like(values) if name in stack.carries else values for name, values in stack.buffers.items()}
     sums: dict[str, Tensor] = {}
     for start in range(0, count, chunk):
         part = positions[:, start : start + chunk]
@@ -40,7 +46,7 @@ def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
         inputs, targets = stack.samples.take(part[:1] if shared else part)
         if shared:
             inputs, targets, axis = tuple(each[0] for each in inputs), targets[0], None
-        scores = vmap(lambda w, b, x, y: _scores(stack, w, b, x, y), in_dims=(0, 0, axis, axis))(stack.weights, stack.buffers, inputs, targets)
+        scores = vmap(lambda w, b, x, y: _scores(stack, w, b, x, y), in_dims=(0, 0, axis, axis))(stack.weights, buffers, inputs, targets)
         keep = real[:, start : start + chunk].to(torch.float64)
         for name, values in scores.items():
             total = (values.to(torch.float64) * keep).sum(1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from omnigrok.runs.run import Run
 
@@ -19,9 +19,9 @@ def per_sample_loss(run: Run, outputs: Tensor, targets: Tensor) -> Tensor:
     if run.loss_precision == "float64":
         outputs = outputs.double()
     if run.loss == "cross_entropy":
-        return F.cross_entropy(outputs, targets, reduction="none")
+        return functional.cross_entropy(outputs, targets, reduction="none")
     if run.loss == "binary_cross_entropy":
-        return F.binary_cross_entropy_with_logits(outputs.reshape(-1), targets.reshape(-1).to(outputs.dtype), reduction="none")
+        return functional.binary_cross_entropy_with_logits(outputs.reshape(-1), targets.reshape(-1).to(outputs.dtype), reduction="none")
     return (outputs - targets.to(outputs.dtype)).square().flatten(1).mean(1)
 
 

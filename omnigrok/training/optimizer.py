@@ -46,7 +46,14 @@ def schedule(runs: Sequence[Run], first_step: int, count: int, dtype: torch.dtyp
 
 
 def adamw_(
-    weights: Tensor, first: Tensor, second: Tensor, grad: Tensor, betas: tuple[float, float], decay: Tensor, step_size: Tensor, scale: Tensor
+    weights: Tensor,
+    first: Tensor,
+    second: Tensor,
+    grad: Tensor,
+    betas: tuple[float, float],
+    decay: Tensor,
+    step_size: Tensor,
+    scale: Tensor,
 ) -> None:
     """One AdamW step in place (Loshchilov and Hutter 2019): decoupled decay, then the Adam update.
 
@@ -55,13 +62,17 @@ def adamw_(
         decay, step_size: (R,) of a ``Schedule``.
         scale: scalar, ``Schedule.second`` of this step.
     """
-    first.lerp_(grad, 1 - betas[0])
-    second.mul_(betas[1]).addcmul_(grad, grad, value=1 - betas[1])
-    denominator = (second.sqrt() / scale).add_(EPS)
-    weights.mul_(decay[:, None]).sub_(step_size[:, None] * (first / denominator))
+    # Out of place up to the copies: inductor then fuses the whole update into one pass over each tensor.
+    new_first = torch.lerp(first, grad, 1 - betas[0])
+    new_second = second * betas[1] + (1 - betas[1]) * grad * grad
+    denominator = new_second.sqrt() / scale + EPS
+    weights.copy_(weights * decay[:, None] - step_size[:, None] * (new_first / denominator))
+    first.copy_(new_first)
+    second.copy_(new_second)
 
 
-def clip_(grad: Tensor, limit: float) -> Tensor:
+def clip(grad: Tensor, limit: float) -> Tensor:
     """Gradients (R, P) scaled down to norm ``limit`` per replica, as torch.nn.utils.clip_grad_norm_."""
-    norm = grad.norm(dim=1, keepdim=True)
-    return grad * (limit / (norm + 1e-6)).clamp(max=1.0)
+    norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
+    factor: Tensor = (limit / (norm + 1e-6)).clamp(max=1.0)
+    return grad * factor

@@ -12,16 +12,23 @@ Weight norm means the L2 norm over all trainable parameters of the network, bias
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 DOUBLE_COUNT = ("rescale_double", "published")
 
 
+def dot(left: Tensor, right: Tensor) -> Tensor:
+    """(R,) inner product of each replica's vectors (R, P), without a temporary of their size."""
+    return torch.bmm(left.unsqueeze(1), right.unsqueeze(2)).reshape(-1)
+
+
 def held_square(weights: Tensor, constraint: str, first_size: int) -> Tensor:
     """(R,) the squared norm that ``constraint`` holds; ``first_size`` is the number of entries of the first parameter tensor."""
-    square = weights.square().sum(1)
+    square = dot(weights, weights)
     if constraint in DOUBLE_COUNT:
-        square = square + weights[:, :first_size].square().sum(1)
+        first = weights[:, :first_size]
+        square = square + dot(first, first)
     return square
 
 
@@ -34,5 +41,5 @@ def rescale_(weights: Tensor, target: Tensor, constraint: str, first_size: int) 
 
 def remove_radial(grad: Tensor, weights: Tensor) -> Tensor:
     """(R, P) the part of the gradient that is tangent to the sphere through ``weights``."""
-    square = weights.square().sum(1, keepdim=True).clamp_min(1e-30)
-    return grad - (grad * weights).sum(1, keepdim=True) / square * weights
+    share = dot(grad, weights) / dot(weights, weights).clamp_min(1e-30)
+    return torch.addcmul(grad, share[:, None], weights, value=-1)

@@ -9,15 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from omnigrok.data import default_root, find_task
-from omnigrok.errors import BadInput
+from omnigrok.data import Split, default_root, find_task
+from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
@@ -25,14 +24,12 @@ from omnigrok.training.calendar import batch_order, effective_batch, log_steps
 from omnigrok.training.device import prepare_cpu, should_compile
 from omnigrok.training.evaluate import evaluate
 from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
-from omnigrok.training.optimizer import adamw_, clip_, schedule
+from omnigrok.training.optimizer import Schedule, adamw_, clip, schedule
 from omnigrok.training.samples import Samples
 from omnigrok.training.sphere import held_square, remove_radial, rescale_
 from omnigrok.training.state import State
 
-# Fields that differ between replicas of one stack; all others shape the computation.
-PER_REPLICA = ("seed", "alpha", "weight_decay", "lr", "messiness", "n_train", "steps", "lr_drops", "lr_factor")
-# Steps between two looks at the clock, and the most samples gathered at once for one evaluation.
+# Steps between two looks at the clock.
 CHUNK = 100
 
 
@@ -56,7 +53,7 @@ class Flat:
 
     def split(self, weights: Tensor) -> dict[str, Tensor]:
         """(P,) vector to named parameters."""
-        parts = weights.split(self.sizes)
+        parts = torch.split(weights, self.sizes)
         return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
 
 
@@ -94,7 +91,7 @@ class Stack:
         self.full_batch: tuple[tuple[Tensor, ...], Tensor, Tensor | None] | None = None
         self.finished: list[Curves] = []
         self.calendar = {run: frozenset(log_steps(run)) for run in self.runs}
-        self._compiled: Callable[..., None] | None = None
+        self._compiled: tuple[Callable[..., tuple[Tensor, dict[str, Tensor]]], Callable[..., None]] | None = None
 
     def _build(self, states: Mapping[Run, State]) -> None:
         splits, vectors, buffers = [], [], []
@@ -102,13 +99,13 @@ class Stack:
             for run in self.runs:
                 torch.manual_seed(run.seed)
                 splits.append(self.task.split(run, self.root))
-                if len(splits[-1].train) != run.n_train:
-                    raise BadInput(f"task {run.task}: split gave {len(splits[-1].train)} training samples, n_train is {run.n_train}")
+                _check_split(run, splits[-1])
                 model = self.architecture.build(run).to(self.dtype)
                 with torch.no_grad():
                     vectors.append(torch.cat([parameter.reshape(-1) for parameter in model.parameters()]) * run.alpha)
                 buffers.append(dict(model.named_buffers()))
         self.template = model.to("meta")
+        self.carries: tuple[str, ...] = tuple(getattr(model, "carries", ()))
         self.flat = Flat(self.template)
         self.buffers = {name: torch.stack([each[name] for each in buffers]).to(self.device) for name in buffers[0]}
         self.samples = Samples(splits, self.dtype, self.device)
@@ -126,49 +123,60 @@ class Stack:
                 for tensor, values in ((self.weights, state.weights), (self.first, state.first), (self.second, state.second)):
                     tensor[row] = torch.as_tensor(values, dtype=self.dtype)
                 self.held[row] = state.held
+                for name, carried in state.carried.items():
+                    self.buffers[name][row] = torch.as_tensor(carried)
 
     @property
     def operations_per_step(self) -> float:
         """Floating-point operations of one step of one replica, counting 6 a weight and sample (forward, backward)."""
         return 6.0 * sum(self.flat.sizes) * self.width * float(getattr(self.architecture, "WORK", 1.0))
 
-    def _loss(self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None) -> Tensor:
+    def _loss(
+        self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         outputs = functional_call(self.template, (self.flat.split(weights), buffers), inputs)
-        return weighted_mean(per_sample_loss(self.form, outputs, targets), real)
+        carried: dict[str, Tensor] = {}
+        if self.carries:
+            outputs, carried = outputs
+        return weighted_mean(per_sample_loss(self.form, outputs, targets), real), carried
 
-    def _step(
-        self,
-        weights: Tensor,
-        first: Tensor,
-        second: Tensor,
-        held: Tensor,
-        buffers: dict[str, Tensor],
-        inputs: tuple[Tensor, ...],
-        targets: Tensor,
-        real: Tensor | None,
-        decay: Tensor,
-        step_size: Tensor,
-        scale: Tensor,
-    ) -> None:
-        """Forward, backward, update and projection of all replicas, in place."""
-        form = self.form
-        gradient = vmap(grad(self._loss), in_dims=(0, 0, 0, 0, None if real is None else 0))(weights, buffers, inputs, targets, real)
-        if form.constraint == "tangent":
-            gradient = remove_radial(gradient, weights)
-        if form.clip:
-            gradient = clip_(gradient, form.clip)
-        if form.constraint == "published":
-            rescale_(weights, held, form.constraint, self.flat.sizes[0])
-        adamw_(weights, first, second, gradient, form.betas, decay, step_size, scale)
-        if form.constraint in ("rescale", "rescale_double", "tangent"):
-            rescale_(weights, held, form.constraint, self.flat.sizes[0])
+    def _gradient(
+        self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """(R, P) gradient of every replica's loss, and what the model carries to the next batch."""
+        axes = (0, 0, 0, 0, None if real is None else 0)
+        gradient, carried = vmap(grad(self._loss, has_aux=True), in_dims=axes)(weights, buffers, inputs, targets, real)
+        return gradient, carried
 
-    def _stepper(self) -> Callable[..., None]:
+    def _stepper(self) -> tuple[Callable[..., tuple[Tensor, dict[str, Tensor]]], Callable[..., None]]:
+        """The gradient and the update, compiled where that pays.
+
+        The projection stays outside: fused with a reduction over the weights it just wrote, inductor 2.13 fails on the CPU (KeyError on
+        a buffer in outer-loop fusion).
+        """
         if self._compiled is None:
             remaining = sum(run.steps - self.step for run in self.runs if run in self.histories)
-            compile_it = should_compile(remaining * self.operations_per_step, getattr(self.architecture, "COMPILE", True))
-            self._compiled = torch.compile(self._step, dynamic=False) if compile_it else self._step
+            self._compiled = self._gradient, adamw_
+            if should_compile(remaining * self.operations_per_step, getattr(self.architecture, "COMPILE", True)):
+                self._compiled = torch.compile(self._gradient, dynamic=False), torch.compile(adamw_, dynamic=False)
         return self._compiled
+
+    def _take_step(self, inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None, plan: Schedule, k: int) -> None:
+        """Forward, backward, update and projection of all replicas, in place."""
+        form, first_size = self.form, self.flat.sizes[0]
+        gradient_of, update = self._stepper()
+        gradient, carried = gradient_of(self.weights, self.buffers, inputs, targets, real)
+        for name, values in carried.items():
+            self.buffers[name].copy_(values)
+        if form.constraint == "tangent":
+            gradient = remove_radial(gradient, self.weights)
+        if form.clip:
+            gradient = clip(gradient, form.clip)
+        if form.constraint == "published":
+            rescale_(self.weights, self.held, form.constraint, first_size)
+        update(self.weights, self.first, self.second, gradient, form.betas, plan.decay[k], plan.step_size[k], plan.second[k])
+        if form.constraint in ("rescale", "rescale_double", "tangent"):
+            rescale_(self.weights, self.held, form.constraint, first_size)
 
     def _fixed_batch(self) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
         if self.full_batch is None:
@@ -180,7 +188,6 @@ class Stack:
     def _advance(self, count: int) -> None:
         """Take ``count`` steps with no host synchronisation between them."""
         plan = schedule(self.runs, self.step, count, self.dtype, self.device)
-        step = self._stepper()
         fixed = all(effective_batch(run) == run.n_train for run in self.runs)
         if not fixed:
             orders = [batch_order(run, self.step, count, self.width) for run in self.runs]
@@ -188,25 +195,17 @@ class Stack:
             real_all = torch.as_tensor(np.stack([order[1] for order in orders], axis=1), device=self.device)
             # Whether any place is filled must not depend on the chunk: it would recompile the step.
             ragged = any(run.n_train % self.width for run in self.runs)
+        per_epoch = -(-self.runs[0].n_train // effective_batch(self.runs[0]))
         for k in range(count):
+            if (self.step + k) % per_epoch == 0:
+                for name in self.carries:
+                    self.buffers[name].zero_()
             if fixed:
                 inputs, targets, real = self._fixed_batch()
             else:
                 inputs, targets = self.samples.take(self.samples.train.gather(1, positions[k]))
                 real = real_all[k] if ragged else None
-            step(
-                self.weights,
-                self.first,
-                self.second,
-                self.held,
-                self.buffers,
-                inputs,
-                targets,
-                real,
-                plan.decay[k],
-                plan.step_size[k],
-                plan.second[k],
-            )
+            self._take_step(inputs, targets, real, plan, k)
         self.step += count
 
     def _log(self) -> None:
@@ -234,7 +233,7 @@ class Stack:
         start = last = time.perf_counter()
         self._log()
         while self.histories:
-            ahead = min((step for run in self.histories for step in (self._next_log(run),)), default=self.step)
+            ahead = min(self._next_log(run) for run in self.histories)
             active = len(self.histories)
             self._advance(min(CHUNK, ahead - self.step))
             self._log()
@@ -276,10 +275,22 @@ class Stack:
         for row, run in enumerate(self.runs):
             if run in self.histories:
                 old = self.histories[run]
-                arrays: list[Any] = [tensor[row].cpu().numpy().copy() for tensor in (self.weights, self.first, self.second)]
+                weights, first, second = (tensor[row].cpu().numpy().copy() for tensor in (self.weights, self.first, self.second))
                 columns = {name: list(values) for name, values in old.columns.items()}
-                saved[run] = State(*arrays, float(self.held[row]), self.step, list(old.logged), columns, old.seconds)
+                carried = {name: self.buffers[name][row].cpu().numpy().copy() for name in self.carries}
+                saved[run] = State(
+                    weights, first, second, float(self.held[row]), self.step, list(old.logged), columns, old.seconds, carried
+                )
         return saved
+
+
+def _check_split(run: Run, split: Split) -> None:
+    """Refuse a split of another size, or one that tests on what it trains on."""
+    if len(split.train) != run.n_train:
+        raise BadInput(f"task {run.task}: split gave {len(split.train)} training samples, n_train is {run.n_train}")
+    shared = np.intersect1d(split.train.numpy(), split.test.numpy())
+    if shared.size:
+        raise DataCheckFailed(f"task {run.task}, seed {run.seed}: {shared.size} samples are in the training set and in the test set")
 
 
 def train(runs: Sequence[Run], device: torch.device | str = "cpu", root: Path | None = None) -> list[Curves]:

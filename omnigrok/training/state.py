@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,28 +20,32 @@ class State:
         logged: the steps logged so far.
         columns: name to the values logged so far.
         seconds: seconds of training so far (this replica's share).
+        carried: buffers that the model carries from one batch to the next.
     """
 
-    weights: NDArray[np.floating]
-    first: NDArray[np.floating]
-    second: NDArray[np.floating]
+    weights: NDArray[Any]
+    first: NDArray[Any]
+    second: NDArray[Any]
     held: float
     step: int = 0
     logged: list[int] = field(default_factory=list)
     columns: dict[str, list[float]] = field(default_factory=dict)
     seconds: float = 0.0
+    carried: dict[str, NDArray[Any]] = field(default_factory=dict)
 
-    def arrays(self) -> dict[str, NDArray[np.floating]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as arrays, for ``omnigrok.runs.encode.encode_state``."""
         named = {f"column.{name}": np.asarray(values, dtype=np.float64) for name, values in self.columns.items()}
+        named |= {f"carried.{name}": values for name, values in self.carried.items()}
         scalars = np.asarray([self.held, self.seconds], dtype=np.float64)
         logged = np.asarray(self.logged, dtype=np.float64)
         return {"weights": self.weights, "first": self.first, "second": self.second, "scalars": scalars, "logged": logged, **named}
 
     @classmethod
-    def from_arrays(cls, step: int, arrays: dict[str, NDArray[np.floating]]) -> State:
+    def from_arrays(cls, step: int, arrays: dict[str, NDArray[Any]]) -> State:
         """The inverse of ``arrays``."""
         held, seconds = (float(value) for value in arrays["scalars"])
         columns = {name.removeprefix("column."): list(map(float, values)) for name, values in arrays.items() if name.startswith("column.")}
+        carried = {name.removeprefix("carried."): values for name, values in arrays.items() if name.startswith("carried.")}
         logged = [int(value) for value in arrays["logged"]]
-        return cls(arrays["weights"], arrays["first"], arrays["second"], held, step, logged, columns, seconds)
+        return cls(arrays["weights"], arrays["first"], arrays["second"], held, step, logged, columns, seconds, carried)

@@ -1,0 +1,203 @@
+"""Checks of Figure 2: teacher-student regression (Sections 2 and 3)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from omnigrok.audit import Case, claim
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.quantities import decay_rate, delay, final, generalises, norm_at, time_of, time_table, times, value_at
+from omnigrok.stats import (
+    Finding,
+    Region,
+    additive_delay,
+    argmin,
+    equivalent,
+    exponent,
+    knee,
+    l_shape,
+    largest_range,
+    mean_in_region,
+    share,
+    slope_equivalent,
+    time_ratio,
+    u_shape,
+)
+
+
+def score(case: Case) -> str:
+    """The accuracy column of this protocol."""
+    return case["score"][case.protocol]
+
+
+def decays(case: Case, grid: Grid) -> list[float]:
+    low, high = case["range"]
+    return grid.between("weight_decay", low, high).axis("weight_decay")
+
+
+@claim("fig02.train-L")
+def test_train_l(case: Case) -> None:
+    grid = case.grid()
+    alphas = grid.axis("alpha")
+    losses = grid.table(final(case["curve"]), "alpha")
+    case.judge(
+        [
+            *l_shape("reduced loss over alpha", alphas, losses, case["split"]),
+            knee("break of the L (alpha)", alphas, losses, case.number("knee_fraction"), region=case.region("knee")),
+        ]
+    )
+
+
+@claim("fig02.test-U")
+def test_test_u(case: Case) -> None:
+    grid = case.grid()
+    alphas = grid.axis("alpha")
+    losses = grid.table(final(case["curve"]), "alpha")
+    case.judge(
+        [
+            *u_shape("reduced loss over alpha", alphas, losses, case["split"]),
+            argmin("bottom of the U (alpha)", alphas, losses, case.region("argmin")),
+        ]
+    )
+
+
+@claim("fig02.no-reg")
+def test_no_reg(case: Case) -> None:
+    runs = case.grid(case["arm"]).where(weight_decay=case["weight_decay"])
+
+    def overfits(column: str, threshold: float) -> Finding:
+        train = times(runs, f"train_{column}", threshold)
+        test = times(runs, f"test_{column}", threshold)
+        stuck = [fit.reached and not late.reached for fit, late in zip(train, test, strict=True)]
+        return share(f"seeds that fit and never generalise ({column}, {threshold:.0%})", stuck, case.region("share"))
+
+    rows = [overfits(column, level).as_sensitivity() for column, level in sensitivity(case)]
+    case.judge([overfits(score(case), case["threshold"]), *rows])
+
+
+def sensitivity(case: Case) -> list[tuple[str, float]]:
+    """Other readings of "accuracy reaches 95 %": the other thetas, and 80 and 90 %."""
+    main = score(case)
+    other = [(column, case["threshold"]) for column in ("acc", "acc_code", "acc_euclid") if column != main]
+    return [*other, (main, 0.8), (main, 0.9)]
+
+
+@claim("fig02.grok")
+def test_grok(case: Case) -> None:
+    runs = case.grid(case["arm"]).where(weight_decay=case["weight_decay"])
+
+    def found(column: str, threshold: float) -> tuple[Finding, Finding]:
+        late, early = times(runs, f"test_{column}", threshold), times(runs, f"train_{column}", threshold)
+        return delay(f"{column}, {threshold:.0%}", late, early, case.region("ratio"), case.region("reached"))
+
+    rows = [finding.as_sensitivity() for column, level in sensitivity(case) for finding in found(column, level)]
+    case.judge([*found(score(case), case["threshold"]), *rows])
+
+
+@claim("fig02.large-reg")
+def test_large_reg(case: Case) -> None:
+    grid = case.grid()
+    column = f"{case['side']}_{score(case)}"
+    slow = times(grid.where(weight_decay=case["slow"]), column, case["threshold"])
+    fast = times(grid.where(weight_decay=case["fast"]), column, case["threshold"])
+    case.judge(
+        [
+            generalises("weight decay 1", fast, case.region("reached")),
+            time_ratio("t at weight decay .03 / t at 1", slow, fast, case.region("ratio")),
+        ]
+    )
+
+
+@claim("fig02.small-init")
+def test_small_init(case: Case) -> None:
+    grid = case.grid(case["arm"])
+    column, level = score(case), case["threshold"]
+    findings: list[Finding] = []
+    for gamma in case["decays"]:
+        runs = grid.where(weight_decay=gamma)
+        late, early = times(runs, f"test_{column}", level), times(runs, f"train_{column}", level)
+        findings.append(time_ratio(f"t_test / t_train at weight decay {gamma:g}", late, early, case.region("ratio")))
+    table = time_table(grid, f"test_{column}", "weight_decay", case["decays"], level)
+    findings.append(slope_equivalent("slope of log t_test on log weight decay", case["decays"], table, case.number("slope_margin")))
+    without = times(grid.where(weight_decay=0.0), f"test_{column}", level)
+    findings.append(time_ratio("t_test at weight decay 0 / at .03", without, [row[0] for row in table], case.region("no_decay")))
+    case.judge(findings)
+
+
+@claim("fig02.train-flat")
+def test_train_flat(case: Case) -> None:
+    grid = case.grid()
+    gammas = decays(case, grid)
+    table = time_table(grid, f"{case['side']}_{score(case)}", "weight_decay", gammas, case["threshold"])
+    case.judge([slope_equivalent(f"slope of log t_{case['side']} on log weight decay", gammas, table, case.number("slope_margin"))])
+
+
+@claim("fig02.inverse")
+def test_inverse(case: Case) -> None:
+    grid = case.grid()
+    gammas = decays(case, grid)
+    region = case.region("exponent")
+
+    def slopes(column: str, threshold: float) -> tuple[Finding, ...]:
+        table = time_table(grid, f"{case['side']}_{column}", "weight_decay", gammas, threshold)
+        return exponent(f"exponent of t_{case['side']} on weight decay ({column}, {threshold:.0%})", gammas, table, region)
+
+    main = time_table(grid, f"{case['side']}_{score(case)}", "weight_decay", gammas, case["threshold"])
+    findings = [*slopes(score(case), case["threshold"])]
+    held = largest_range(gammas, main, region)
+    words = f"1/gamma holds from {held[0]:g} to {held[1]:g}" if held else "1/gamma holds on no range of three points"
+    if any(time.reached for row in main for time in row):
+        findings.append(additive_delay("AIC of a/gamma minus AIC of a/gamma + b", gammas, main).as_sensitivity(words))
+    findings += [finding.as_sensitivity() for column, level in sensitivity(case) for finding in slopes(column, level)[:1]]
+    case.judge(findings)
+
+
+@claim("fig02.norm-at-grok")
+def test_norm_at_grok(case: Case) -> None:
+    grid = case.grid()
+
+    def norm(curves: object, gamma: float, seed: int) -> float:
+        run = grid.one(seed, weight_decay=gamma)
+        if case["when"] == "fixed":
+            return value_at(run, "weight_norm", case["fixed_step"] * run.run.steps)
+        return norm_at(run, time_of(run, f"test_{score(case)}", case["threshold"]))
+
+    norms = np.array([[norm(None, gamma, seed) for gamma in decays(case, grid)] for seed in grid.seeds])
+    spread = norms.max(axis=1) / norms.min(axis=1)
+    region = Region(1 / case.region("spread").hi, case.region("spread").hi)
+    case.judge([equivalent("largest / smallest norm over weight decays", spread, region, log=True)])
+
+
+@claim("fig02.decay")
+def test_decay(case: Case) -> None:
+    runs = case.grid().where(weight_decay=case["weight_decay"])
+    rates = []
+    for curves in runs.each():
+        fit = time_of(curves, f"train_{score(case)}", case["threshold"])
+        arrival = norm_at(curves, time_of(curves, f"test_{score(case)}", case["threshold"]))
+        rates.append(
+            decay_rate(curves, fit.value, case["stop"] * (0.0 if np.isnan(arrival) else arrival)) / (curves.run.lr * case["nominal"])
+        )
+    case.judge([mean_in_region("rate of ln w / (lr gamma)", rates, case.region("rate"))])
+
+
+@claim("fig02.predict")
+def test_predict(case: Case) -> None:
+    dynamics, landscape = case.grid("large"), case.grid("landscape_fine")
+    column, level = f"test_{score(case)}", case["threshold"]
+    findings = []
+    for gamma in decays(case, dynamics):
+        ratios = []
+        for seed in dynamics.seeds:
+            curves = dynamics.one(seed, weight_decay=gamma)
+            start = float(curves["weight_norm"][0])
+            if case["w_c"] == "landscape":
+                good = [alpha for alpha in landscape.axis("alpha") if landscape.one(seed, alpha=alpha)[column][-1] >= level]
+                critical = max((float(landscape.one(seed, alpha=alpha)["weight_norm"][-1]) for alpha in good), default=float("nan"))
+            else:
+                critical = norm_at(curves, time_of(curves, f"train_{score(case)}", level))
+            measured = time_of(curves, column, level)
+            ratios.append(np.log(start / critical) / (curves.run.lr * gamma) / (measured.value if measured.reached else float("nan")))
+        positive = [ratio if ratio > 0 else 1e-6 if ratio <= 0 else float("nan") for ratio in ratios]
+        findings.append(mean_in_region(f"predicted / measured t_test at weight decay {gamma:g}", positive, case.region("ratio"), log=True))
+    case.judge(findings)

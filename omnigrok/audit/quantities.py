@@ -1,0 +1,83 @@
+"""What checks of several figures read off the curves: final values, times to a threshold, the norm at a time, decay rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omnigrok.audit.grid import Grid
+from omnigrok.runs.curves import Curves
+from omnigrok.stats import Finding, Region, Time, share, time_ratio, time_to
+
+Measure = Callable[[Curves], float]
+
+
+def final(column: str) -> Measure:
+    """The last logged value of a column: the reduced function of Eq. (1) for a run at constant norm."""
+    return lambda curves: float(curves[column][-1])
+
+
+def best(column: str) -> Measure:
+    """The smallest logged value (published code of Figures 3, 4, 5 and 8: picked separately for train and test)."""
+    return lambda curves: float(np.nanmin(curves[column]))
+
+
+def complement(measure: Measure) -> Measure:
+    """1 - accuracy: the error."""
+    return lambda curves: 1.0 - measure(curves)
+
+
+def time_of(curves: Curves, column: str, threshold: float = 0.95) -> Time:
+    """t_train or t_test (CLAIMS.md, times): the column stays at the threshold or above for 5 % of the elapsed steps."""
+    return time_to(curves.step, curves[column], threshold)
+
+
+def times(grid: Grid, column: str, threshold: float = 0.95, **where: Any) -> list[Time]:
+    """One time a seed."""
+    return [time_of(curves, column, threshold) for curves in grid.each(**where)]
+
+
+def time_table(grid: Grid, column: str, axis: str, values: Sequence[Any], threshold: float = 0.95, **where: Any) -> list[list[Time]]:
+    """(seeds, values) times."""
+    columns = [times(grid, column, threshold, **{axis: value}, **where) for value in values]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def value_at(curves: Curves, column: str, step: float) -> float:
+    """A column at an optimiser step, interpolated between logged ones; NaN beyond the record."""
+    if not np.isfinite(step) or step > curves.step[-1]:
+        return float("nan")
+    return float(np.interp(step, curves.step, curves[column]))
+
+
+def norm_at(curves: Curves, time: Time) -> float:
+    """The weight norm when a time is reached; NaN where it is not."""
+    return value_at(curves, "weight_norm", time.value if time.reached else float("nan"))
+
+
+def decay_rate(curves: Curves, start: float, stop_norm: float) -> float:
+    """Least-squares rate of -ln w per step, from step ``start`` until w first falls to ``stop_norm``; NaN with under 3 points."""
+    norm: NDArray[np.float64] = curves["weight_norm"]
+    below = np.flatnonzero((norm <= stop_norm) & (curves.step >= start))
+    end = int(below[0]) if below.size else len(norm) - 1
+    window = (curves.step >= start) & (np.arange(len(norm)) <= end)
+    if not np.isfinite(start) or window.sum() < 3:
+        return float("nan")
+    slope = np.polyfit(curves.step[window].astype(float), np.log(norm[window]), 1)[0]
+    return float(-slope)
+
+
+def generalises(name: str, late: Sequence[Time], region: Region) -> Finding:
+    """Share of seeds whose time is reached within the record."""
+    return share(f"{name}: share of seeds that get there", [time.reached for time in late], region)
+
+
+def delay(name: str, late: Sequence[Time], early: Sequence[Time], ratio: Region, reached: Region) -> tuple[Finding, Finding]:
+    """Delayed generalisation: t_test is reached at all, and t_test / t_train lies in ``ratio``.
+
+    Without the first part a run that never generalises would pass for one that generalises late.
+    """
+    return generalises(name, late, reached), time_ratio(f"{name}: t_test / t_train", late, early, ratio)
