@@ -5,8 +5,8 @@ Options of ``Run.data``; the first value is the default and the protocol ``paper
 =============== ============================== ==========================================================================
 ``source``      "full", "bundled"              50,000 reviews below the data root, or 4,000 that come with the package
 ``sampling``    "random", "first" (code)       "random": a quarter of all reviews is held back for testing and ``n_train``
-                                               are drawn from the others. "first": the first ``n_train`` rows are split
-                                               into 3/4 for training and 1/4 for testing, so n_train counts test data
+                                               are drawn from the others. "first": the first rows, as many as make
+                                               ``n_train`` three quarters of them, and the last quarter is for testing
 ``stop_words``  "keep", "drop" (code)          whether 179 stop words are left out
 ``digits``      "keep", "drop" (code)          whether digits are cut out of words
 ``vocabulary``  1000                           most frequent words of the training reviews; others are left out
@@ -16,8 +16,9 @@ Options of ``Run.data``; the first value is the default and the protocol ``paper
 =============== ============================== ==========================================================================
 
 The paper says neither where a review is padded nor whose words are counted; both are as in the code, which counts those of its training
-reviews. The order of rows in the authors' csv is not known: the rows here are a fixed shuffle of the sorted file names, the same for
-every seed. All splits are stratified by label, as in scikit-learn's ``train_test_split``, and drawn by numpy's generator of the seed.
+reviews. The authors' axis N counts test reviews too: their N = 1,000 is ``n_train`` 750 here. The order of rows in their csv is not known:
+the rows here are a fixed shuffle of the sorted file names, the same for every seed. All splits are stratified by label, as in
+scikit-learn's ``train_test_split``, and drawn by numpy's generator of the seed.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ __all__ = ["accuracy", "fetch", "files", "split"]
 CHOICES = {"source": ("full", "bundled"), "sampling": ("random", "first"), "stop_words": ("keep", "drop"), "digits": ("keep", "drop")}
 NUMBERS = {"vocabulary": (1000, 1, 32_767), "length": (500, 1, 100_000), "n_test": (0, 0, 50_000)}
 ORDER_SEED = 2022
+LEAST_FIRST = 6
 
 
 def stratified(labels: Ints, seed: int) -> tuple[Ints, Ints]:
@@ -80,14 +82,14 @@ def _split(root: Path, seed: int, n_train: int, options: tuple[tuple[str, str | 
     rows = np.random.RandomState(ORDER_SEED).permutation(len(corpus))
     labels = corpus.labels[rows].astype(np.int64)
     first = chosen["sampling"] == "first"
-    most = len(rows) if first else len(rows) - -(-len(rows) // 4)
-    if n_train > most or (first and n_train < 8):
+    least, most = LEAST_FIRST if first else 1, len(rows) - -(-len(rows) // 4)
+    if not least <= n_train <= most:
         raise BadInput(
             f"imdb: n_train = {n_train} is not possible; with source {chosen['source']} and sampling {chosen['sampling']} "
-            f"it is {'8' if first else '1'} to {most}"
+            f"it is {least} to {most}"
         )
     if first:
-        train, test = stratified(labels[:n_train], seed)
+        train, test = stratified(labels[: n_train + -(-n_train // 3)], seed)
     else:
         train, test = stratified(labels, seed)
         train = train[:n_train]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
-from omnigrok.models.lstm_function import StackedLSTM
+from omnigrok.models.lstm_function import run_lstm
 from omnigrok.runs.run import Run
 
 # The recurrence is one call of hand-written steps: nothing is left for the compiler to fuse, and unrolled it would compile for minutes.
@@ -26,29 +26,36 @@ class LSTM(nn.Module):
         embedding: width of an embedding.
         hidden: units of each layer.
         layers: LSTM layers.
+        carry: if positive, batches of so many reviews start from the state in the buffer ``state``, and ``forward`` returns the new one
+            beside the logits; other batches start from zero and leave it alone.
     """
 
-    def __init__(self, vocabulary: int, embedding: int, hidden: int, layers: int) -> None:
+    def __init__(self, vocabulary: int, embedding: int, hidden: int, layers: int, carry: int = 0) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary + 1, embedding)
         self.lstm = nn.LSTM(embedding, hidden, layers, batch_first=True)
         self.fc = nn.Linear(hidden, 1)
+        self.state: Tensor | None
+        self.register_buffer("state", torch.zeros(2, layers, carry, hidden) if carry else None)
+        self.carries = ("state",) if carry else ()
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """(B, T) integer tokens, padded with 0 on the left, to (B,) logits of a positive review."""
-        weights = [self.embedding.weight]
+        parameters = [self.embedding.weight]
         for k in range(self.lstm.num_layers):
-            weights += [getattr(self.lstm, f"{name}_l{k}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
-        stack = [weight.unsqueeze(0) for weight in weights]
-        last, *_ = StackedLSTM.apply(torch.is_grad_enabled(), tokens.unsqueeze(0), *stack)  # type: ignore[no-untyped-call]
-        logits: Tensor = self.fc(last.squeeze(0))
-        return logits.squeeze(-1)
+            parameters += [getattr(self.lstm, f"{name}_l{k}") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        start = self.state
+        fits = start is not None and start.shape[-2] == len(tokens)
+        last, end = run_lstm(tokens, start if fits else None, parameters)
+        logits: Tensor = self.fc(last).squeeze(-1)
+        return logits if start is None else (logits, {"state": end if fits else start})
 
 
 def build(run: Run) -> LSTM:
-    """Options: ``vocabulary`` (1000, the data's), ``embedding`` (64), ``hidden`` (128 in the paper, 256 in the code), ``layers`` (2).
+    """The network of Figure 4.
 
-    ``vocabulary`` is an option of the data set; the network reads it from there.
+    Options: ``vocabulary`` (1000; an option of the data, read from there), ``embedding`` (64), ``hidden`` (128 in the paper, 256 in the
+    code), ``layers`` (2), ``carry`` (False; True in the code: the state goes on from one batch to the next of an epoch, without gradient).
 
     Raises:
         BadInput: an option is not accepted.
@@ -59,4 +66,11 @@ def build(run: Run) -> LSTM:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise BadInput(f"network: {name} = {value!r} is not accepted; the lstm needs a whole number, 1 or more")
         sizes[name] = value
-    return LSTM(**sizes)
+    carry = run.option("carry", False)
+    if not isinstance(carry, bool):
+        raise BadInput(f"network: carry = {carry!r} is not accepted; true or false")
+    unknown = sorted({name for name, _ in run.network} - {*DEFAULTS, "carry"})
+    if unknown:
+        raise BadInput(f"network: unknown option {unknown[0]!r}; the lstm accepts {', '.join(DEFAULTS)}, carry")
+    batch = min(run.batch_size or run.n_train, run.n_train)
+    return LSTM(**sizes, carry=batch if carry else 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -11,53 +12,75 @@ from torch import Tensor
 from omnigrok.models import lstm_packed, lstm_stacked
 
 
+def run_lstm(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """An LSTM over one network's reviews, differentiable with respect to the parameters.
+
+    Args:
+        tokens: (B, T) ids, padded with 0 on the left.
+        start: (2, layers, B, H) outputs and cells to start from, through which no gradient flows; None for zero.
+        parameters: embedding (V, E), then weight_ih, weight_hh, bias_ih and bias_hh of each layer, as in torch.nn.LSTM.
+
+    Returns:
+        The top layer's last output (B, H), and the last state (2, layers, B, H) without gradient.
+    """
+    stack = [None if each is None else each.unsqueeze(0) for each in (tokens, start, *parameters)]
+    last, end, *_ = StackedLSTM.apply(torch.is_grad_enabled(), *stack)  # type: ignore[no-untyped-call]
+    return last.squeeze(0), end.squeeze(0)
+
+
 def engine(tensor: Tensor) -> ModuleType:
     """oneDNN replica by replica for float32 on the CPU, the stacked recurrence for everything else."""
     return lstm_packed if lstm_packed.available(tensor) else lstm_stacked
 
 
-def merge(size: int, tensor: Tensor, dim: int | None) -> Tensor:
+def merge(size: int, tensor: Tensor | None, dim: int | None) -> Tensor | None:
     """The axis that vmap maps over, merged into the replica axis; what all replicas share is repeated."""
+    if tensor is None:
+        return None
     tensor = tensor.unsqueeze(0).expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
     return tensor.flatten(0, 1)
 
 
 class StackedLSTM(torch.autograd.Function):
-    """(keep, tokens (R, B, T), embedding (R, V, E), weights of the layers) to the last output (R, B, H), and the engine's notes.
+    """``run_lstm`` with a leading replica axis on every tensor; the results are followed by the engine's notes for ``backward``.
 
     The notes belong to all replicas at once, so under vmap they are an output without a mapped axis. With ``keep`` False there are none,
     and no gradient.
     """
 
     @staticmethod
-    def forward(keep: bool, tokens: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
-        last, notes = engine(parameters[0]).forward(tokens, parameters, keep)
-        return (last, *notes)
+    def forward(keep: bool, tokens: Tensor, start: Tensor | None, *parameters: Tensor) -> tuple[Tensor, ...]:
+        last, end, notes = engine(parameters[0]).forward(tokens, start, parameters, keep)
+        return (last, end, *notes)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        ctx.n_inputs = len(inputs) - 1
+        _, tokens, start, *parameters = inputs
+        ctx.carried, ctx.n_parameters = start is not None, len(parameters)
         ctx.mark_non_differentiable(*output[1:])
-        ctx.save_for_backward(*inputs[1:], *output[1:])
+        ctx.save_for_backward(tokens, *parameters, *output[2:])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> Any:
-        return None, None, *StackedLSTMBackward.apply(ctx.n_inputs, grad, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        grads = StackedLSTMBackward.apply(ctx.carried, ctx.n_parameters, grad, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        return None, None, None, *grads
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], keep: bool, *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int | None, ...]]:
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], keep: bool, *tensors: Tensor | None
+    ) -> tuple[tuple[Tensor, ...], tuple[int | None, ...]]:
         merged = [merge(info.batch_size, tensor, dim) for tensor, dim in zip(tensors, in_dims[1:], strict=True)]
-        last, *notes = StackedLSTM.apply(keep, *merged)  # type: ignore[no-untyped-call]
-        return (last.unflatten(0, (info.batch_size, -1)), *notes), (0, *[None] * len(notes))
+        last, end, *notes = StackedLSTM.apply(keep, *merged)  # type: ignore[no-untyped-call]
+        results = [each.unflatten(0, (info.batch_size, -1)) for each in (last, end)]
+        return (*results, *notes), (0, 0, *[None] * len(notes))
 
 
 class StackedLSTMBackward(torch.autograd.Function):
     """Gradients of the parameters; a function of its own, so that vmap hands all replicas to the engine here too."""
 
     @staticmethod
-    def forward(n_inputs: int, grad: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        tokens, *parameters = tensors[:n_inputs]
-        return tuple(engine(grad).backward(grad, tokens, parameters, tensors[n_inputs:]))
+    def forward(carried: bool, n_parameters: int, grad: Tensor, tokens: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return tuple(engine(grad).backward(grad, tokens, carried, tensors[:n_parameters], tensors[n_parameters:]))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -68,8 +91,10 @@ class StackedLSTMBackward(torch.autograd.Function):
         raise NotImplementedError("the LSTM has no second derivative here")
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[int | None, ...], n_inputs: int, *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-        size, last = info.batch_size, 1 + n_inputs
-        merged = [merge(size, tensor, dim) for tensor, dim in zip(tensors[:last], in_dims[1 : last + 1], strict=True)]
-        grads = StackedLSTMBackward.apply(n_inputs, *merged, *tensors[last:])  # type: ignore[no-untyped-call]
-        return tuple(grad.unflatten(0, (size, -1)) for grad in grads), (0,) * len(grads)
+    def vmap(
+        info: Any, in_dims: tuple[int | None, ...], carried: bool, n_parameters: int, *tensors: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+        stacked = 2 + n_parameters
+        merged = [merge(info.batch_size, tensor, dim) for tensor, dim in zip(tensors[:stacked], in_dims[2 : stacked + 2], strict=True)]
+        grads = StackedLSTMBackward.apply(carried, n_parameters, *merged, *tensors[stacked:])  # type: ignore[no-untyped-call]
+        return tuple(grad.unflatten(0, (info.batch_size, -1)) for grad in grads), (0,) * len(grads)

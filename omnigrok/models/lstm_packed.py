@@ -2,7 +2,8 @@
 
 Reviews are padded on the left and start from a zero state, so until its first word every review goes through the same states. One extra
 row, the chain, goes through them once; time is cut into chunks, and a review joins at the chunk of its first word with the chain's state.
-That is exact, and at length 500 saves two thirds of the arithmetic (more without stop words). Shapes as in ``lstm_stacked``.
+That is exact, and at length 500 saves two thirds of the arithmetic (more without stop words). A state carried over from another batch
+leaves nothing to share: then all reviews go through all steps. Shapes as in ``lstm_stacked``.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ def available(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
-def plan(tokens: Tensor) -> tuple[Tensor, list[int]]:
+def plan(tokens: Tensor, carried: bool) -> tuple[Tensor, list[int]]:
     """Order in which the reviews of (B, T) tokens join, and how many have joined in each chunk."""
-    steps = tokens.shape[1]
+    batch, steps = tokens.shape
+    if carried:
+        return torch.arange(batch), [batch] * -(-steps // CHUNK)
     real = tokens != 0
     first = torch.where(real.any(1), real.int().argmax(1), steps - 1)
     first, order = first.sort(stable=True)
@@ -51,25 +54,28 @@ def rows_of(tokens: Tensor, order: Tensor, now: int, start: int) -> Tensor:
     return torch.nn.functional.pad(ids, (0, int(now < len(tokens))))
 
 
-def forward(tokens: Tensor, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, list[Tensor]]:
+def forward(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
     """As ``lstm_stacked.forward``."""
-    last, kept = [], []
+    ends, kept = [], []
     for r, ids in enumerate(tokens):
-        h, parts = forward_one(ids, [parameter[r].detach() for parameter in parameters], keep)
-        last.append(h)
+        end, parts = forward_one(ids, None if start is None else start[r].detach(), [each[r].detach() for each in parameters], keep)
+        ends.append(end)
         kept += parts
-    return torch.stack(last), kept
+    stack = torch.stack(ends)
+    return stack[:, 0, -1].clone(), stack, kept
 
 
-def forward_one(tokens: Tensor, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, list[Tensor]]:
-    """One replica: (B, T) tokens to (B, H), and for each chunk and layer what the fused layer's backward wants."""
+def forward_one(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, list[Tensor]]:
+    """One replica: (B, T) tokens to the last state (2, layers, B, H), and for each chunk and layer what the fused backward wants."""
     embedding, *weights = parameters
     layers = [weights[k : k + PER_LAYER] for k in range(0, len(weights), PER_LAYER)]
     batch = len(tokens)
-    order, counts = plan(tokens)
-    state = [(embedding.new_zeros(1, 1, layer[1].shape[-1]),) * 2 for layer in layers]
+    order, counts = plan(tokens, start is not None)
+    before = 0 if start is None else batch
+    if start is None:
+        start = embedding.new_zeros(2, len(layers), 1, layers[0][1].shape[-1])
+    state = [(start[0, k : k + 1], start[1, k : k + 1]) for k in range(len(layers))]
     kept = []
-    before = 0
     for chunk, now in enumerate(counts):
         x = torch.nn.functional.embedding(rows_of(tokens, order, now, chunk * CHUNK), embedding)
         for k, layer in enumerate(layers):
@@ -84,25 +90,28 @@ def forward_one(tokens: Tensor, parameters: Sequence[Tensor], keep: bool) -> tup
             state[k] = h_out, c_out
             x = out
         before = now
-    last = torch.empty_like(state[-1][0][0])
-    last[order] = state[-1][0][0]
-    return last, kept
+    ordered = torch.stack([torch.cat(part) for part in zip(*state, strict=True)])
+    end = torch.empty_like(ordered)
+    end[:, :, order] = ordered
+    return end, kept
 
 
-def backward(grad: Tensor, tokens: Tensor, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> list[Tensor]:
+def backward(grad: Tensor, tokens: Tensor, carried: bool, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> list[Tensor]:
     """As ``lstm_stacked.backward``."""
     each = len(kept) // len(tokens)
     grads = [torch.zeros_like(parameter) for parameter in parameters]
     for r, ids in enumerate(tokens):
-        backward_one(grad[r], ids, [p[r] for p in parameters], kept[r * each : (r + 1) * each], [g[r] for g in grads])
+        backward_one(grad[r], ids, carried, [p[r] for p in parameters], kept[r * each : (r + 1) * each], [g[r] for g in grads])
     return grads
 
 
-def backward_one(grad: Tensor, tokens: Tensor, parameters: Sequence[Tensor], kept: Sequence[Tensor], grads: Sequence[Tensor]) -> None:
+def backward_one(
+    grad: Tensor, tokens: Tensor, carried: bool, parameters: Sequence[Tensor], kept: Sequence[Tensor], grads: Sequence[Tensor]
+) -> None:
     """One replica; adds to ``grads``."""
     n_layers = len(parameters) // PER_LAYER
     batch = len(tokens)
-    order, counts = plan(tokens)
+    order, counts = plan(tokens, carried)
     d_h, d_c = ([grad.new_zeros(1, batch, parameters[2 + PER_LAYER * k].shape[-1]) for k in range(n_layers)] for _ in range(2))
     d_h[-1] = grad[order].unsqueeze(0).contiguous()
     for chunk in reversed(range(len(counts))):

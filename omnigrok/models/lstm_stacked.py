@@ -45,15 +45,27 @@ def recur(gates: Tensor, w_hh: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Te
     return outputs, cells
 
 
-def forward(tokens: Tensor, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, list[Tensor]]:
-    """The top layer's output at the last step (R, B, H) from a zero state, and what ``backward`` needs of the way there if ``keep``."""
+def forward(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """The top layer's output at the last step, the state there, and what ``backward`` needs of the way.
+
+    Args:
+        tokens: (R, B, T) ids.
+        start: (R, 2, layers, B, H) outputs and cells before the first step; None for zero.
+        parameters: the embedding (R, V, E) and the weights of each layer.
+        keep: whether ``backward`` will be called.
+
+    Returns:
+        (R, B, H); (R, 2, layers, B, H); a list that only ``backward`` understands.
+    """
     embedding, *weights = parameters
     layers = [weights[k : k + PER_LAYER] for k in range(0, len(weights), PER_LAYER)]
     replicas, batch, steps = tokens.shape
-    state = [(embedding.new_zeros(replicas, batch, layer[1].shape[-1]),) * 2 for layer in layers]
+    if start is None:
+        start = embedding.new_zeros(replicas, 2, len(layers), batch, layers[0][1].shape[-1])
+    state = [(start[:, 0, k], start[:, 1, k]) for k in range(len(layers))]
     kept = []
-    for start in range(0, steps, CHUNK):
-        x = lookup(tokens[..., start : start + CHUNK], embedding)
+    for first in range(0, steps, CHUNK):
+        x = lookup(tokens[..., first : first + CHUNK], embedding)
         for k, (w_ih, w_hh, b_ih, b_hh) in enumerate(layers):
             gates = torch.baddbmm((b_ih + b_hh).unsqueeze(1), x.flatten(1, 2), w_ih.mT).view(*x.shape[:-1], -1)
             outputs, cells = recur(gates, w_hh, *state[k])
@@ -61,11 +73,12 @@ def forward(tokens: Tensor, parameters: Sequence[Tensor], keep: bool) -> tuple[T
                 kept += [gates, torch.cat([state[k][0].unsqueeze(1), outputs], 1), torch.cat([state[k][1].unsqueeze(1), cells], 1)]
             state[k] = outputs[:, -1], cells[:, -1]
             x = outputs
-    return state[-1][0], kept
+    end = torch.stack([torch.stack(part, 1) for part in zip(*state, strict=True)], 1)
+    return state[-1][0].clone(), end, kept
 
 
-def backward(grad: Tensor, tokens: Tensor, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> list[Tensor]:
-    """Gradients of the parameters, in their order, from that of ``forward``'s result."""
+def backward(grad: Tensor, tokens: Tensor, carried: bool, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> list[Tensor]:
+    """Gradients of the parameters, in their order, from that of the last output; ``carried``: whether ``forward`` had a ``start``."""
     embedding, *weights = parameters
     layers = [weights[k : k + PER_LAYER] for k in range(0, len(weights), PER_LAYER)]
     grads = [torch.zeros_like(weight) for weight in weights]

@@ -39,8 +39,17 @@ def test_paper_holds_back_a_quarter_and_draws_n_of_the_rest(n_train: int) -> Non
     assert made.pool.targets[made.test].mean() == 0.5
 
 
-def test_code_counts_the_test_reviews_in_n() -> None:
-    made = split(make_run(1000, **CODE), NOWHERE)
+@pytest.mark.parametrize("n", [8, 100, 158, 251, 398, 1584, 2511, 3981, 4000])
+def test_code_tests_on_a_quarter_of_the_first_rows(n: int) -> None:
+    """The authors' N gives its n_train, and n_train gives N back (or one row less, where both have the same n_train)."""
+    n_train = n - -(-n // 4)
+    made = split(make_run(n_train, sampling="first"), NOWHERE)
+    assert len(made.train) == n_train
+    assert len(made.train) + len(made.test) == n - (n % 4 == 1)
+
+
+def test_code_is_stratified() -> None:
+    made = split(make_run(750, **CODE), NOWHERE)
     assert (len(made.train), len(made.test)) == (750, 250)
     whole = made.pool.targets.mean()
     assert abs(made.pool.targets[made.train].mean() - whole) < 0.002
@@ -103,11 +112,11 @@ def test_seeds_draw_other_reviews() -> None:
 
 
 def test_code_uses_the_same_first_rows_at_every_seed() -> None:
-    both = [rows(100, seed, "train", sampling="first", vocabulary=2000, length=900) for seed in (0, 1)]
+    both = [rows(75, seed, "train", sampling="first", vocabulary=2000, length=900) for seed in (0, 1)]
     sizes = [len(part) for part in both]
     assert sizes == [75, 75]
     assert both[0] != both[1]
-    labels = [split(make_run(100, seed, sampling="first"), NOWHERE).pool.targets.sum() for seed in (0, 1)]
+    labels = [split(make_run(75, seed, sampling="first"), NOWHERE).pool.targets.sum() for seed in (0, 1)]
     assert labels[0] == labels[1]
 
 
@@ -167,8 +176,8 @@ def test_accuracy_is_the_sign_of_the_logit() -> None:
     ("change", "message"),
     [
         ({"n_train": 3001}, "n_train = 3001 is not possible.* 1 to 3000"),
-        ({"n_train": 4, "sampling": "first"}, "it is 8 to 4000"),
-        ({"n_train": 4001, "sampling": "first"}, "it is 8 to 4000"),
+        ({"n_train": 4, "sampling": "first"}, "it is 6 to 3000"),
+        ({"n_train": 3001, "sampling": "first"}, "it is 6 to 3000"),
         ({"sampling": "last"}, "sampling = 'last' is not accepted; one of random, first"),
         ({"source": "kaggle"}, "source = 'kaggle'"),
         ({"stop_words": True}, "stop_words = True"),

@@ -107,6 +107,13 @@ def test_refusals(name: str, value: object) -> None:
         build(make_run(**{name: value}))
 
 
+def test_other_refusals() -> None:
+    with pytest.raises(BadInput, match="carry = 1 is not accepted; true or false"):
+        build(make_run(carry=1))
+    with pytest.raises(BadInput, match="unknown option 'width'; the lstm accepts vocabulary, embedding, hidden, layers, carry"):
+        build(make_run(width=5))
+
+
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("steps", [1, 4, 9])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -201,6 +208,64 @@ def test_nested_stacks(engine: str) -> None:
         assert relative(outputs[r, k], models[r](tokens[r, k])) < 1e-6
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_carried_state_is_torchs(engine: str, dtype: torch.dtype) -> None:
+    """Two batches one after the other, as the authors train: the second starts from the first one's last state, without gradient."""
+    model = build(make_run(**SIZES, carry=True).replace(n_train=18, batch_size=6)).to(dtype)
+    assert model.state is not None
+    targets = torch.randint(0, 2, (6,)).to(dtype)
+    hidden = None
+    for tokens in reviews(6, 9, 2):
+        x, hidden = model.lstm(model.embedding(tokens.long()), hidden)
+        hidden = tuple(part.detach() for part in hidden)
+        theirs = model.fc(x[:, -1]).squeeze(-1)
+        model.zero_grad()
+        loss_of(theirs, targets).backward()
+        wanted = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+        logits, carried = model(tokens)
+        assert relative(logits, theirs) < 2 * TOLERANCE[dtype]
+        ours = single_gradients(model, tokens, targets, lambda m, x: m(x)[0])
+        assert max(relative(ours[name], value) for name, value in wanted.items()) < 5 * TOLERANCE[dtype]
+        assert relative(carried["state"], torch.stack(hidden)) < 2 * TOLERANCE[dtype]
+        assert not carried["state"].requires_grad
+        model.state.copy_(carried["state"])
+
+
+def test_carried_state_of_a_stack(engine: str) -> None:
+    run = make_run(**SIZES, carry=True).replace(n_train=18, batch_size=6)
+    models = [build(run) for _ in range(3)]
+    parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
+    buffers["state"] = torch.randn_like(buffers["state"])
+    tokens = reviews(6, 9, 3)
+
+    def step(p: dict[str, Tensor], b: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        logits, carried = functional_call(models[0], (p, b), (x,))
+        return logits.square().mean(), carried
+
+    gradients, carried = vmap(grad(step, has_aux=True))({k: v.detach() for k, v in parameters.items()}, buffers, tokens)
+    for r in range(3):
+        part = {name: value[r].detach() for name, value in parameters.items()}
+        single, end = grad(step, has_aux=True)(part, {"state": buffers["state"][r]}, tokens[r])
+        assert relative(carried["state"][r], end["state"]) < 1e-6
+        assert max(relative(gradients[name][r], value) for name, value in single.items()) < 5e-6
+
+
+def test_batches_of_another_size_start_from_zero_and_leave_the_state_alone(engine: str) -> None:
+    torch.manual_seed(1)
+    model = build(make_run(**SIZES, carry=True).replace(n_train=18, batch_size=6))
+    torch.manual_seed(1)
+    plain = build(make_run(**SIZES))
+    assert model.carries == ("state",)
+    assert plain.carries == ()
+    assert not dict(plain.named_buffers())
+    assert model.state is not None
+    model.state.fill_(0.5)
+    tokens = reviews(4, 9)
+    logits, carried = model(tokens)
+    assert relative(logits, plain(tokens)) < 1e-6
+    assert torch.equal(carried["state"], model.state)
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_evaluation_keeps_nothing(engine: str, monkeypatch: pytest.MonkeyPatch, mode: Callable[[], object]) -> None:
     models = [build(make_run(**SIZES)) for _ in range(2)]
@@ -209,10 +274,10 @@ def test_evaluation_keeps_nothing(engine: str, monkeypatch: pytest.MonkeyPatch, 
     module = lstm_function.engine(wanted)
     notes = []
 
-    def spy(*arguments: object) -> tuple[Tensor, list[Tensor]]:
-        last, kept = original(*arguments)  # type: ignore[arg-type]
+    def spy(*arguments: object) -> tuple[Tensor, Tensor, list[Tensor]]:
+        last, end, kept = original(*arguments)
         notes.append(len(kept))
-        return last, kept
+        return last, end, kept
 
     original = module.forward
     monkeypatch.setattr(module, "forward", spy)
@@ -239,9 +304,12 @@ def test_engine_by_device_and_precision() -> None:
 def test_plan_orders_reviews_by_their_first_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lstm_packed, "CHUNK", 4)
     tokens = torch.tensor([[0, 0, 0, 0, 0, 3], [0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 1], [0, 0, 0, 2, 1, 1]])
-    order, counts = lstm_packed.plan(tokens)
+    order, counts = lstm_packed.plan(tokens, False)
     assert order.tolist() == [2, 3, 0, 1]
     assert counts == [2, 4]
+    order, counts = lstm_packed.plan(tokens, True)
+    assert order.tolist() == [0, 1, 2, 3]
+    assert counts == [4, 4]
 
 
 def test_join_and_leave_are_adjoint() -> None:
