@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import warnings
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
@@ -49,3 +52,12 @@ def should_compile(operations: float, compilable: bool) -> bool:
         and operations >= COMPILE_FROM
         and (shutil.which("g++") or shutil.which("clang++") or torch.cuda.is_available()) is not None
     )
+
+
+@contextlib.contextmanager
+def quiet_compiler() -> Iterator[None]:
+    """Silence deprecation warnings that torch's compiler raises about its own modules: under ``-W error`` they would end a training."""
+    with warnings.catch_warnings():
+        for category in (DeprecationWarning, FutureWarning, UserWarning):
+            warnings.filterwarnings("ignore", category=category, module=r"torch(\.|$)")
+        yield

@@ -21,7 +21,7 @@ from omnigrok.models import find_model
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
 from omnigrok.training.calendar import batch_order, effective_batch, log_steps
-from omnigrok.training.device import prepare_cpu, should_compile
+from omnigrok.training.device import prepare_cpu, quiet_compiler, should_compile
 from omnigrok.training.evaluate import evaluate
 from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
 from omnigrok.training.optimizer import Schedule, adamw_, clip, schedule
@@ -187,6 +187,10 @@ class Stack:
 
     def _advance(self, count: int) -> None:
         """Take ``count`` steps with no host synchronisation between them."""
+        with quiet_compiler():
+            self._take_steps(count)
+
+    def _take_steps(self, count: int) -> None:
         plan = schedule(self.runs, self.step, count, self.dtype, self.device)
         fixed = all(effective_batch(run) == run.n_train for run in self.runs)
         if not fixed:
