@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from omnigrok.audit.deviation import find_deviation
 from omnigrok.audit.options import add_options, read_options
 from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
 from omnigrok.audit.progress import ProgressPrinter
-from omnigrok.audit.schema import Protocol, load_figure
+from omnigrok.audit.schema import load_figure
 from omnigrok.audit.session import AuditSession, NotRun, Request
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.execute import BudgetSpent
@@ -123,7 +123,7 @@ def _request_of(item: pytest.Item) -> Request | None:
 
 
 @pytest.fixture
-def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+def case(request: pytest.FixtureRequest) -> Case:
     """The claim under test with its curves: trained here, or read from the store or the evidence.
 
     Training and loading happen in this set-up, so that their failures are pytest errors.
@@ -139,7 +139,7 @@ def case(request: pytest.FixtureRequest) -> Iterator[Case]:
             headline=claim.headline, statement=claim.statement, place=claim.place,
         )  # fmt: skip
         pytest.skip(f"NOT RUN: {error}")
-    yield prepared
+    return prepared
 
 
 @pytest.hookimpl(wrapper=True)
@@ -193,10 +193,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     outcome = item.stash.get(_outcome, None)
     error = call.excinfo
     verdicts = (ClaimRefuted, ClaimInconclusive, ControlReproduced, DeviationMoved, pytest.skip.Exception)
-    if error is not None and not isinstance(error.value, verdicts):
+    judged = outcome is not None and error is not None and isinstance(error.value, verdicts)
+    if error is not None and not judged:
         outcome = _error_outcome(item, request, error.value)
-    elif outcome is None and error is not None and isinstance(error.value, pytest.skip.Exception):
-        outcome = _error_outcome(item, request, error.value)
+    if error is not None and isinstance(error.value, OmnigrokError) and report.failed:
+        # These messages say all there is to say; a traceback would bury them.
+        report.longrepr = f"{type(error.value).__name__}: {error.value}"
     if outcome is not None:
         report.user_properties.append((PROPERTY, json.dumps(outcome.as_dict())))
     return report

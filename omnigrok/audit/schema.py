@@ -169,7 +169,8 @@ class Figure(Strict):
 
 
 def _describe(path: Path, error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt key also shows as a missing one: name the misspelt one.
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"]) or "(top level)"
     model: type[BaseModel] | None = None
     if first["type"] == "extra_forbidden":

@@ -14,6 +14,7 @@ from types import FrameType
 
 import torch
 
+from omnigrok.data import find_task
 from omnigrok.errors import OmnigrokError, StaleToken
 from omnigrok.models import find_model
 from omnigrok.runs.curves import Curves
@@ -63,6 +64,16 @@ def make_plan(runs: Iterable[Run], device: str) -> list[StackPlan]:
     return plan(runs, {key: step_cost(key) for key in {shape_key(run) for run in runs}}, device)
 
 
+def can_be_built(run: Run) -> bool:
+    """Whether the task and the model of a Run exist and accept its options, as far as that shows without data."""
+    try:
+        find_task(run.task)
+        step_cost(shape_key(run))
+    except OmnigrokError:
+        return False
+    return True
+
+
 class Executor:
     """Trains Runs into a store; several workers may share the store and the plan.
 
@@ -87,7 +98,9 @@ class Executor:
         self.store, self.device, self.root = store, device, root
         self.leases = Leases(store)
         self.owner = new_owner()
-        self.stacks = make_plan(runs, device.type)
+        # A setting that is not accepted is the error of the claim that asks for it, not of all the others.
+        self.stacks = make_plan((run for run in runs if can_be_built(run)), device.type)
+        self.planned = {run for stack in self.stacks for run in stack.runs}
         self.deadline = time.monotonic() + budget
         self.report = report
         self.started = time.monotonic()
@@ -120,6 +133,10 @@ class Executor:
             KeyboardInterrupt: after SIGINT, once the chunk has ended and the checkpoint is written.
             OmnigrokError: the data is missing, a setting is not accepted, or the store cannot be written.
         """
+        unplanned = [run for run in runs if run not in self.planned]
+        if unplanned:
+            self.stacks += make_plan(unplanned, self.device.type)
+            self.planned.update(unplanned)
         with self._interruptible():
             while missing := self.missing(runs):
                 wanted = set(missing)

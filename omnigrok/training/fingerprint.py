@@ -8,7 +8,9 @@ import importlib.util
 from functools import lru_cache
 from pathlib import Path
 
+from omnigrok.data import find_task
 from omnigrok.errors import BadInput
+from omnigrok.models import find_model
 from omnigrok.runs.run import Run
 
 # Modules of this package that touch no number: where a stack runs, and this file.
@@ -44,6 +46,8 @@ def _imports(source: str) -> set[str]:
 
 @lru_cache(maxsize=64)
 def _digest(task: str, model: str) -> str:
+    find_task(task)
+    find_model(model)
     parts = {path.name: path.read_text() for path in sorted(Path(__file__).parent.glob("*.py")) if path.name not in _NO_NUMBERS}
     waiting = [task if "." in task else f"omnigrok.data.{task}", model if "." in model else f"omnigrok.models.{model}"]
     while waiting:

@@ -1,0 +1,39 @@
+"""What a step of each figure costs here: one pytest-benchmark item a figure, on a fresh chunk of steps that is not recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from omnigrok.audit.experiment import runs_of
+from omnigrok.audit.options import read_options
+from omnigrok.audit.recording import figures, protocols_of
+from omnigrok.training.device import choose_device
+from omnigrok.training.stack import Stack, shape_key
+
+FOLDER = Path(__file__).parent
+FIGURES = {figure.figure: figure for figure in figures(FOLDER) if figure.experiments}
+REPLICAS, STEPS = 4, 10
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_cost(name: str, benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> None:
+    options = read_options(request.config)
+    if options.replay:
+        pytest.skip("--replay trains nothing; run without it to time a chunk of steps")
+    if hasattr(request.config, "workerinput"):
+        pytest.skip("pytest-benchmark is off under xdist; run with -n 0 to time a chunk of steps")
+    figure = FIGURES[name]
+    experiment = next(iter(figure.experiments))
+    runs = runs_of(FOLDER, name, experiment, options.tier, protocols_of(figure, experiment)[0])
+    alike = [run for run in runs if shape_key(run) == shape_key(runs[0])][:REPLICAS]
+    chunk = [run.replace(log_every=STEPS, steps=100 * STEPS) for run in alike]
+    stack = Stack(chunk, choose_device(options.gpu), options.data_root)
+    stack.advance(0.0)
+    before = stack.step
+    benchmark.group = "steps"
+    benchmark.extra_info.update(replicas=len(chunk), steps=STEPS)
+    benchmark.pedantic(stack.advance, args=(0.0,), rounds=3)
+    assert stack.step == before + 3 * STEPS

@@ -1,0 +1,57 @@
+"""From a run store to evidence files: one file an experiment and protocol, only where every run is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from omnigrok.audit.evidence import name_of
+from omnigrok.audit.experiment import runs_of
+from omnigrok.audit.schema import Figure, Protocol, load_figure
+from omnigrok.errors import BadInput
+from omnigrok.runs.evidence import write
+from omnigrok.runs.store import Store
+
+
+def figures(folder: Path) -> list[Figure]:
+    """All figure files of a claims folder, by name.
+
+    Raises:
+        BadInput: there is none, or one is not valid.
+    """
+    paths = sorted(path for path in folder.glob("*.yaml") if path.with_name(f"test_{path.stem}.py").exists())
+    if not paths:
+        raise BadInput(f"{folder}: holds no figure file (NAME.yaml beside test_NAME.py)")
+    return [load_figure(path) for path in paths]
+
+
+def protocols_of(figure: Figure, experiment: str) -> list[Protocol]:
+    """The protocols under which some claim of the figure reads the experiment."""
+    used = {protocol for claim in figure.claims if experiment in claim.experiments for protocol in claim.protocols}
+    return [protocol for protocol in get_args(Protocol) if protocol in used]
+
+
+def export_experiment(store: Store, folder: Path, figure: Figure, protocol: str | None, target: Path) -> Iterator[tuple[Path, str]]:
+    """Write the evidence of a figure's experiments; yields each file with what was done.
+
+    Raises:
+        StoreError, EvidenceError: a record is damaged or a file cannot be written.
+    """
+    for name in figure.experiments:
+        for each in protocols_of(figure, name):
+            if protocol not in (None, each):
+                continue
+            path = target / f"{name_of(f'{figure.figure}:{name}', each)}.ogev"
+            runs = runs_of(folder, figure.figure, name, "paper", each)
+            found = [store.get_stale(run) for run in runs]
+            results = [record for record in found if record is not None]
+            if len(results) < len(runs):
+                yield path, f"left out: {len(results)} of {len(runs)} runs recorded"
+                continue
+            criteria = {claim.id: claim.digest for claim in figure.claims if name in claim.experiments}
+            write(path, results, meta={"experiment": f"{figure.figure}:{name}", "protocol": each, "criteria": criteria})
+            yield (
+                path,
+                f"written, {len(runs)} runs, {sum(part.stat().st_size for part in path.parent.glob(path.stem + '*')) / 1024:.0f} KiB",
+            )

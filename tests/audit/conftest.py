@@ -1,0 +1,79 @@
+"""A claims folder with one toy claim a verdict, in a pytest of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TOY_YAML = """\
+figure: toy
+title: Toy
+place: nowhere
+experiments:
+  tiny:
+    base: {task: teacher_student, model: mlp, n_train: 8, lr: 1.0e-3, steps: 12, network: {widths: [2, 4, 2], activation: tanh}, data: {n_test: 8}}
+    sweep: {seed: {count: 3}, alpha: [0.5, 2.0]}
+claims:
+"""
+CLAIM = """\
+  - id: {id}
+    statement: the mean of three numbers is above zero
+    place: nowhere
+    criterion: {{mean: {{above: 0}}}}
+    quantity: {{values: {values}}}
+    experiments: {experiments}
+    control: {{why: these numbers are below zero, quantity: {{values: {control}}}}}
+    "null": sign flips
+"""
+CHECKS = '''\
+"""Toy checks."""
+
+from omnigrok.audit import Case, claim
+from omnigrok.stats import mean_in_region
+
+
+def judge(case: Case) -> None:
+    case.judge([mean_in_region("mean", case["values"], case.region("mean"))])
+'''
+CHECK = """
+
+@claim("{id}")
+def test_{name}(case: Case) -> None:
+    {body}
+"""
+GOOD, BAD = "[1.0, 1.1, 1.2]", "[-1.0, -1.1, -1.2]"
+
+
+class Toy:
+    """Builds the folder and runs pytest in it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.yaml, self.checks = TOY_YAML, CHECKS
+        pytester.makeini("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n")
+        pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n')
+
+    @property
+    def folder(self) -> Path:
+        return self.pytester.path / "claims"
+
+    def add(self, name: str, values: str = GOOD, control: str = BAD, body: str = "judge(case)", experiments: str = "[]") -> None:
+        """One claim ``toy.<name>`` with its check."""
+        self.yaml += CLAIM.format(id=f"toy.{name}", values=values, control=control, experiments=experiments)
+        self.checks += CHECK.format(id=f"toy.{name}", name=name, body=body)
+
+    def write(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        (self.folder / "toy.yaml").write_text(self.yaml)
+        (self.folder / "test_toy.py").write_text(self.checks)
+
+    def run(self, *args: str) -> pytest.RunResult:
+        """pytest in a process of its own, as a user starts it."""
+        self.write()
+        return self.pytester.runpytest_subprocess("claims", "-p", "no:cacheprovider", *args)
+
+
+@pytest.fixture
+def toy(pytester: pytest.Pytester) -> Toy:
+    return Toy(pytester)

@@ -1,0 +1,154 @@
+"""Every state of a claim comes out right, however pytest is started."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+MODES = (["-n", "0"], ["-n", "2"], ["--junitxml=out.xml"], ["-W", "error"])
+GOOD, BAD, MIXED = "[1.0, 1.1, 1.2]", "[-1.0, -1.1, -1.2]", "[-1.0, 2.0, 3.0]"
+
+
+def fill(toy: Any) -> None:
+    toy.add("good")
+    toy.add("bad", values=BAD)
+    toy.add("open", values=MIXED)
+    toy.add("broken", body='raise KeyError("no such column")')
+
+
+def verdicts(path: Path) -> dict[str, str]:
+    return {row["id"]: row["verdict"] for row in json.loads(path.read_text())["claims"]}
+
+
+@pytest.mark.parametrize("mode", MODES, ids=[" ".join(mode) for mode in MODES])
+def test_states(toy: Any, mode: list[str]) -> None:
+    fill(toy)
+    result = toy.run(*mode, "--audit-json", "a.json")
+    assert verdicts(toy.pytester.path / "a.json") == {
+        "toy.good": "REPRODUCED",
+        "toy.bad": "REFUTED",
+        "toy.open": "INCONCLUSIVE",
+        "toy.broken": "ERROR",
+    }
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*smoke tier: 1 REPRODUCED, 1 REFUTED, 1 INCONCLUSIVE, 1 ERROR*"])
+
+
+@pytest.mark.parametrize("mode", MODES, ids=[" ".join(mode) for mode in MODES])
+def test_smoke_verdicts_are_no_failures(toy: Any, mode: list[str]) -> None:
+    toy.add("good")
+    toy.add("bad", values=BAD)
+    toy.add("open", values=MIXED)
+    assert toy.run(*mode).ret == pytest.ExitCode.OK
+
+
+def test_paper_tier_refuted_fails(toy: Any) -> None:
+    toy.add("bad", values=BAD)
+    result = toy.run("--tier", "paper")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*paper tier: 1 REFUTED*"])
+
+
+@pytest.mark.parametrize("mode", MODES, ids=[" ".join(mode) for mode in MODES])
+def test_not_run(toy: Any, mode: list[str]) -> None:
+    toy.add("good", experiments="[tiny]")
+    result = toy.run("--replay", "--audit-json", "a.json", *mode)
+    assert verdicts(toy.pytester.path / "a.json") == {"toy.good": "NOT RUN"}
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*paper tier: 1 NOT RUN*"])
+
+
+def test_control_that_reproduces_makes_error(toy: Any) -> None:
+    toy.add("good", control=GOOD)
+    result = toy.run("--audit-json", "a.json")
+    (row,) = json.loads((toy.pytester.path / "a.json").read_text())["claims"]
+    assert row["verdict"] == "ERROR"
+    assert "its control came out REPRODUCED" in row["reason"]
+    assert row["control"]["verdict"] == "REPRODUCED"
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_weak_control_is_said(toy: Any) -> None:
+    toy.add("good", control=MIXED)
+    result = toy.run("-v")
+    result.stdout.fnmatch_lines(["*toy.good-paper-control* WEAK CONTROL*"])
+    assert result.ret == pytest.ExitCode.OK
+
+
+def test_strict_verdicts(toy: Any) -> None:
+    toy.add("open", values=MIXED)
+    assert toy.run().ret == pytest.ExitCode.OK
+    assert toy.run("--strict-verdicts").ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_check_without_judgement_is_an_error(toy: Any) -> None:
+    toy.add("silent", body="pass")
+    result = toy.run("--audit-json", "a.json")
+    assert verdicts(toy.pytester.path / "a.json") == {"toy.silent": "ERROR"}
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_a_finding_without_region_is_an_error(toy: Any) -> None:
+    body = "case.judge([mean_in_region('m', case['values'], case.region('mean')).as_sensitivity()])"
+    toy.add("toothless", body=body)
+    result = toy.run("--audit-json", "a.json")
+    (row,) = json.loads((toy.pytester.path / "a.json").read_text())["claims"]
+    assert row["verdict"] == "ERROR"
+    assert "cannot fail" in row["reason"]
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_protocol_without_form_is_deselected(toy: Any) -> None:
+    toy.add("good")
+    result = toy.run("--protocol", "corrected")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "2 deselected" in result.stdout.str() or "1 deselected" in result.stdout.str()
+
+
+def test_unknown_option_value(toy: Any) -> None:
+    toy.add("good")
+    assert toy.run("--protocol", "quantum").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_gpu_without_cuda_is_a_usage_error(toy: Any) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA; the refusal shows only without")
+    toy.add("good")
+    result = toy.run("--gpu")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--gpu: torch * sees no CUDA device*"])
+
+
+def test_replay_is_paper_tier_only(toy: Any) -> None:
+    toy.add("good")
+    result = toy.run("--replay", "--tier", "smoke")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("statement:", "statment:", "*toy.yaml: claims.0.statment: *accepted keys: id, statement*"),
+        ("task: teacher_student", "tusk: teacher_student", "*experiments.tiny: Run: unknown key 'tusk'; accepted: task, *"),
+        ("above: 0", "abvoe: 0", "*toy.yaml: claims.0.criterion.*abvoe*"),
+        ("task: teacher_student", "task: teacher_studnet", "*unknown task 'teacher_studnet'; accepted: *"),
+    ],
+)
+def test_bad_yaml(toy: Any, old: str, new: str, message: str) -> None:
+    toy.add("good", experiments="[tiny]")
+    toy.yaml = toy.yaml.replace(old, new)
+    result = toy.run()
+    assert result.ret != pytest.ExitCode.OK
+    assert fnmatch.fnmatch(" ".join(result.stdout.lines + result.stderr.lines), message)
+
+
+def test_json_path_that_cannot_be_written(toy: Any) -> None:
+    toy.add("good")
+    result = toy.run("--audit-json", "missing/folder/a.json")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["*missing/folder/a.json: cannot be written*"])
