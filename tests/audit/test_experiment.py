@@ -1,0 +1,89 @@
+"""From YAML to Runs."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omnigrok.audit.experiment import axis_values, expand, runs_of, scale_of
+from omnigrok.audit.recording import figures
+from omnigrok.audit.schema import Experiment, Protocol
+from omnigrok.errors import BadInput
+
+CLAIMS = Path(__file__).parents[2] / "claims"
+BASE: dict[str, Any] = {"task": "teacher_student", "model": "mlp", "n_train": 8, "lr": 0.1, "steps": 5, "network": {"widths": [2, 2]}}
+
+
+def test_product_of_axes_and_points() -> None:
+    experiment = Experiment(base=BASE, sweep={"seed": {"count": 2}, "alpha": [1.0, 2.0]}, points=[{"weight_decay": 0.0}, {"weight_decay": 1.0, "steps": 7}])
+    runs = expand(experiment, "paper", "paper")
+    assert len(runs) == len(set(runs)) == 8
+    assert {(run.weight_decay, run.steps) for run in runs} == {(0.0, 5), (1.0, 7)}
+
+
+def test_patches_in_order() -> None:
+    experiment = Experiment.model_validate(
+        {
+            "base": {**BASE, "seed": 0, "data": {"a": 1, "b": 2}},
+            "protocols": {"code": {"base": {"steps": 50, "data": {"b": 3}}}},
+            "tiers": {"smoke": {"base": {"steps": 2, "data.a": 9}, "scale": "reduced", "reduction": "fewer"}},
+        }
+    )
+    (run,) = expand(experiment, "smoke", "code")
+    assert (run.steps, dict(run.data)) == (2, {"a": 9, "b": 3})
+    (run,) = expand(experiment, "paper", "code")
+    assert (run.steps, dict(run.data)) == (50, {"a": 1, "b": 3})
+    assert scale_of(experiment, "smoke", "paper") == ("reduced", "fewer")
+    assert scale_of(experiment, "paper", "paper") == ("full", "")
+
+
+def test_sweep_over_an_option() -> None:
+    experiment = Experiment(base={**BASE, "seed": 0}, sweep={"data.p": [3, 5]})
+    assert [run.option("p") for run in expand(experiment, "paper", "paper")] == [3, 5]
+
+
+@given(low=st.floats(1e-3, 1), factor=st.floats(1.5, 1e3), n=st.integers(2, 30))
+def test_log_axis(low: float, factor: float, n: int) -> None:
+    values = axis_values("alpha", {"log": [low, low * factor, n]})
+    assert len(values) == n
+    assert values == sorted(values)
+    assert math.isclose(values[0], low, rel_tol=1e-5)
+    assert math.isclose(values[-1], low * factor, rel_tol=1e-5)
+
+
+def test_sizes_are_whole() -> None:
+    assert axis_values("n_train", {"log": [10, 60000, 28]})[:4] == [10, 14, 19, 26]
+
+
+@pytest.mark.parametrize("spec", [3, [], {}, {"log": [1, 2]}, {"count": 0}, {"count": 2.5}, {"step": [1, 2, 3]}, {"log": [1, 2, 3], "count": 3}])
+def test_bad_axis(spec: Any) -> None:
+    with pytest.raises(BadInput, match=r"sweep: alpha: .*is not accepted; give a list"):
+        axis_values("alpha", spec)
+
+
+def test_unknown_key_names_the_file(tmp_path: Path) -> None:
+    claim = "{id: toy.a, statement: s, place: p, experiments: [e], criterion: {x: 1}, control: {why: w}, 'null': sign flips}"
+    (tmp_path / "toy.yaml").write_text(f"figure: toy\ntitle: t\nplace: p\nexperiments: {{e: {{base: {{tusk: 1}}}}}}\nclaims: [{claim}]\n")
+    with pytest.raises(BadInput, match=r"toy\.yaml: experiments\.e: Run: unknown key 'tusk'; accepted: task, model"):
+        runs_of(tmp_path, "toy", "e", "smoke", "paper")
+
+
+def test_every_experiment_of_the_project_expands() -> None:
+    for figure in figures(CLAIMS):
+        for claim in figure.claims:
+            for protocol in claim.protocols:
+                for name in claim.experiments:
+                    smoke = runs_of(CLAIMS, figure.figure, name, "smoke", protocol)
+                    paper = runs_of(CLAIMS, figure.figure, name, "paper", protocol)
+                    assert len({run.seed for run in smoke}) <= 3
+                    assert len({run.seed for run in paper}) >= 5, f"{claim.id} {name}"
+                    assert sum(run.steps for run in smoke) < sum(run.steps for run in paper)
+
+
+def test_protocols_are_those_of_the_design() -> None:
+    assert get_args(Protocol) == ("paper", "code", "corrected")

@@ -1,0 +1,81 @@
+"""Curves laid out by seed and axis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.quantities import best, complement, decay_rate, final, norm_at, time_of, time_table, value_at
+from omnigrok.errors import BadInput, Diverged
+from omnigrok.runs import Curves, Run
+from omnigrok.stats import Time
+
+STEPS = np.arange(0, 101)
+
+
+def run(seed: int, alpha: float) -> Run:
+    return Run(task="teacher_student", model="mlp", seed=seed, n_train=4, steps=100, lr=0.1, alpha=alpha, log_every=1)
+
+
+def curves(seed: int, alpha: float, diverged: bool = False) -> Curves:
+    accuracy = np.clip(STEPS / (50.0 * alpha), 0, 1)
+    columns = {"train_acc": accuracy, "test_acc": accuracy**2, "weight_norm": 10 * np.exp(-0.01 * alpha * STEPS), "test_loss": 1 / (1 + STEPS) + seed}
+    return Curves(run(seed, alpha), STEPS, columns, diverged)
+
+
+def grid(diverging: bool = False, bad: bool = False) -> Grid:
+    every = [curves(seed, alpha, diverged=bad and seed == 1) for seed in range(3) for alpha in (0.5, 1.0)]
+    return Grid("toy", {each.run: each for each in every}, diverging)
+
+
+def test_axes_and_tables() -> None:
+    assert grid().seeds == [0, 1, 2]
+    assert grid().axis("alpha") == [0.5, 1.0]
+    table = grid().table(final("test_loss"), "alpha")
+    assert table.shape == (3, 2)
+    np.testing.assert_allclose(table, [[1 / 101 + seed] * 2 for seed in range(3)])
+    assert grid().between("alpha", 0.9, 2).axis("alpha") == [1.0]
+
+
+def test_measures() -> None:
+    one = curves(0, 1.0)
+    assert best("test_loss")(one) == pytest.approx(1 / 101)
+    assert complement(final("train_acc"))(one) == 0.0
+    assert value_at(one, "train_acc", 25) == pytest.approx(0.5)
+    assert np.isnan(value_at(one, "train_acc", 101))
+
+
+def test_times() -> None:
+    time = time_of(curves(0, 1.0), "train_acc", 0.8)
+    assert time == Time(40.0, True, 100.0)
+    assert norm_at(curves(0, 1.0), time) == pytest.approx(10 * np.exp(-0.4))
+    assert np.isnan(norm_at(curves(0, 1.0), Time.never(100)))
+    table = time_table(grid(), "train_acc", "alpha", [0.5, 1.0], 0.8)
+    assert [[time.value for time in row] for row in table] == [[20.0, 40.0]] * 3
+
+
+def test_decay_rate_is_the_exponent_of_the_norm() -> None:
+    assert decay_rate(curves(0, 1.0), 10, 5.0) == pytest.approx(0.01)
+    assert np.isnan(decay_rate(curves(0, 1.0), np.nan, 5.0))
+    assert np.isnan(decay_rate(curves(0, 1.0), 99.5, 5.0))
+
+
+def test_no_match_names_what_there_is() -> None:
+    with pytest.raises(BadInput, match=r"no run with alpha = 3; alpha: \[0\.5, 1\.0\]"):
+        grid().where(alpha=3)
+    with pytest.raises(BadInput, match="2 runs match"):
+        grid().one(0)
+
+
+def test_diverged_is_an_error_unless_expected() -> None:
+    with pytest.raises(Diverged, match="diverged at step 100"):
+        grid(bad=True).table(final("test_loss"), "alpha")
+    table = grid(diverging=True, bad=True).table(final("test_loss"), "alpha")
+    assert np.isnan(table[1]).all()
+    assert np.isfinite(table[[0, 2]]).all()
+
+
+def test_unknown_column() -> None:
+    with pytest.raises(KeyError, match="logs no column 'loss'; it logs test_acc"):
+        final("loss")(curves(0, 1.0))

@@ -1,0 +1,81 @@
+"""Merging controls, Holm, Benjamini-Hochberg, the JSON file and the table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omnigrok.audit.summary import HEADLINE, audit_document, merge, write_audit
+from omnigrok.audit.table import WIDTH, lines
+from omnigrok.errors import BadInput
+
+
+def outcome(name: str, verdict: str, role: str = "claim", p: float | None = None, tier: str = "paper") -> dict[str, Any]:
+    finding = {
+        "name": "f", "estimate": 1.0, "ci": [0.5, 1.5], "p": p, "n": 10, "censored": 0, "smallest_p": 0.001, "level": 0.95, "values": [1.0],
+        "region": {"lo": 0.0, "hi": "inf", "closed": False, "text": "> 0"}, "verdict": verdict, "decides": True, "method": "", "note": "", "extra": {},
+    }  # fmt: skip
+    return {
+        "id": name, "figure": "x", "protocol": "paper", "tier": tier, "role": role, "verdict": verdict, "reason": "r", "findings": [finding],
+        "cost": {"runs": 1, "steps": 10, "seconds": 2.0}, "scale": "full", "stale": 0,
+    }  # fmt: skip
+
+
+def pair(name: str, verdict: str, control: str = "REFUTED", **more: Any) -> list[dict[str, Any]]:
+    return [outcome(name, verdict, **more), outcome(name, control, role="control")]
+
+
+@pytest.mark.parametrize(("control", "expected"), [("REFUTED", "REPRODUCED"), ("INCONCLUSIVE", "REPRODUCED"), ("REPRODUCED", "ERROR"), ("ERROR", "ERROR")])
+def test_control_decides_over_its_claim(control: str, expected: str) -> None:
+    (row,) = merge(pair("a.b", "REPRODUCED", control))
+    assert row["verdict"] == expected
+    assert row["control"]["verdict"] == control
+
+
+def test_holm_among_headline_claims_decides() -> None:
+    rows = {row["id"]: row for row in merge(pair(HEADLINE[0], "REPRODUCED", p=0.02) + pair("a.b", "REPRODUCED", p=0.04))}
+    assert rows[HEADLINE[0]]["holm_p"] == pytest.approx(0.02 * len(HEADLINE))
+    assert rows[HEADLINE[0]]["verdict"] == "INCONCLUSIVE"
+    assert rows["a.b"]["verdict"] == "REPRODUCED"
+    assert rows["a.b"]["q"] == pytest.approx(0.04)
+
+
+def test_holm_lets_small_p_stand() -> None:
+    (row,) = merge(pair(HEADLINE[1], "REPRODUCED", p=0.001))
+    assert row["verdict"] == "REPRODUCED"
+
+
+def test_smoke_has_no_multiplicity() -> None:
+    (row,) = merge(pair(HEADLINE[0], "REPRODUCED", p=0.5, tier="smoke"))
+    assert row["verdict"] == "REPRODUCED"
+    assert "holm_p" not in row
+
+
+def test_json_whole_or_not_at_all(tmp_path: Path) -> None:
+    document = audit_document(merge(pair("a.b", "REPRODUCED")), "paper", "cpu", {"torch": "2"})
+    write_audit(tmp_path / "a.json", document)
+    loaded = json.loads((tmp_path / "a.json").read_text())
+    assert loaded["schema"] == 1
+    claim = loaded["claims"][0]
+    assert {"id", "figure", "tier", "protocol", "verdict", "reason", "findings", "control", "cost"} <= claim.keys()
+    assert {"name", "estimate", "ci", "p", "n", "censored"} <= claim["findings"][0].keys()
+    with pytest.raises(BadInput, match="cannot be written"):
+        write_audit(tmp_path / "none" / "a.json", document)
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_audit(tmp_path / "a.json", {"x": float("nan")})
+    assert json.loads((tmp_path / "a.json").read_text()) == loaded
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+def test_table_fits_and_explains(tier: str) -> None:
+    rows = merge([*pair("fig10.transformer-inverse-long", "REFUTED"), *pair("a.b", "REPRODUCED"), *pair("c.d", "ERROR")])
+    table = list(lines(rows, tier, verbose=1))
+    assert max(map(len, table)) <= WIDTH
+    assert ("SMOKE TIER" in table[0]) == (tier == "smoke")
+    assert table[-1] == f"{tier} tier: 1 REPRODUCED, 1 REFUTED, 1 ERROR"
+    for word in ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"):
+        assert any(word in line for line in table)
