@@ -81,3 +81,13 @@ def delay(name: str, late: Sequence[Time], early: Sequence[Time], ratio: Region,
     Without the first part a run that never generalises would pass for one that generalises late.
     """
     return generalises(name, late, reached), time_ratio(f"{name}: t_test / t_train", late, early, ratio)
+
+
+def halves(values: Sequence[Any], missing: Any) -> tuple[list[Any], list[Any]]:
+    """Each seed of the first half against one of the second: a control in which nothing differs but the seeds.
+
+    Both lists are as long as ``values``; where a seed has no partner (every seed of the second half), ``missing`` stands in the
+    second list, so that the smoke rule, which wants every seed, cannot be met by one pair.
+    """
+    half = len(values) // 2
+    return list(values), [*values[half : 2 * half], *[missing] * (len(values) - half)]

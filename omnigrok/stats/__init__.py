@@ -7,6 +7,7 @@ from omnigrok.stats.critical import critical_size
 from omnigrok.stats.finding import Finding, Region, Verdict, conjunction
 from omnigrok.stats.landmarks import argmin, gap_integral, knee, zone_width
 from omnigrok.stats.multiplicity import benjamini_hochberg, holm
+from omnigrok.stats.plateau import longest_stay
 from omnigrok.stats.powerlaw import additive_delay, exponent, largest_range, slope_equivalent
 from omnigrok.stats.shape import arms, l_shape, trend, u_shape
 from omnigrok.stats.threshold import bracket, dose_response
@@ -37,6 +38,7 @@ __all__ = [
     "knee",
     "l_shape",
     "largest_range",
+    "longest_stay",
     "mean_in_region",
     "share",
     "sign_flip_p",
