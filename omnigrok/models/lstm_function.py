@@ -11,6 +11,9 @@ from torch import Tensor
 
 from omnigrok.models import lstm_packed, lstm_stacked
 
+# Reviews of a replica that an evaluation holds at once: bounds its memory on large test sets.
+SLAB = 512
+
 
 def run_lstm(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """An LSTM over one network's reviews, differentiable with respect to the parameters.
@@ -50,18 +53,27 @@ class StackedLSTM(torch.autograd.Function):
 
     @staticmethod
     def forward(keep: bool, tokens: Tensor, start: Tensor | None, *parameters: Tensor) -> tuple[Tensor, ...]:
-        last, end, notes = engine(parameters[0]).forward(tokens, start, parameters, keep)
-        return (last, end, *notes)
+        forward = engine(parameters[0]).forward
+        if keep or tokens.shape[1] <= SLAB:
+            last, end, notes = forward(tokens, start, parameters, keep)
+            return (last, end, *notes)
+        starts = [None] * tokens.shape[1] if start is None else start.split(SLAB, -2)
+        slabs = [forward(part, begin, parameters, False) for part, begin in zip(tokens.split(SLAB, 1), starts, strict=False)]
+        return torch.cat([last for last, *_ in slabs], 1), torch.cat([end for _, end, _ in slabs], -2)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         _, tokens, start, *parameters = inputs
         ctx.carried, ctx.n_parameters = start is not None, len(parameters)
         ctx.mark_non_differentiable(*output[1:])
+        # Or autograd would fill zeros of the size of all the notes, as their gradient.
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(tokens, *parameters, *output[2:])
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> Any:
+    def backward(ctx: Any, grad: Tensor | None, *_: None) -> Any:
+        if grad is None:
+            return (None,) * (3 + ctx.n_parameters)
         grads = StackedLSTMBackward.apply(ctx.carried, ctx.n_parameters, grad, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
         return None, None, None, *grads
 

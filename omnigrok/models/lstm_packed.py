@@ -8,7 +8,9 @@ leaves nothing to share: then all reviews go through all steps. Shapes as in ``l
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,10 +22,28 @@ CHUNK = 50
 PER_CALL = 7
 LSTM_MODE = 2
 
+Result = TypeVar("Result")
+
 
 def available(tensor: Tensor) -> bool:
     """Whether torch's fused layer takes such tensors here."""
     return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+
+
+def side_by_side(function: Callable[[int], Result], replicas: int) -> list[Result]:
+    """The function of each replica's number, one thread a replica, as many at a time as torch has threads.
+
+    Threads inside the fused layer would meet at a barrier in every step, and on busy cores wait there most of the time.
+    """
+    threads = torch.get_num_threads()
+    if min(threads, replicas) == 1:
+        return [function(r) for r in range(replicas)]
+    try:
+        # The setting counts for the thread that makes it, and as torch's own for threads to come.
+        with ThreadPoolExecutor(min(threads, replicas), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(function, range(replicas)))
+    finally:
+        torch.set_num_threads(threads)
 
 
 def plan(tokens: Tensor, carried: bool) -> tuple[Tensor, list[int]]:
@@ -57,8 +77,11 @@ def rows_of(tokens: Tensor, order: Tensor, now: int, start: int) -> Tensor:
 def forward(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
     """As ``lstm_stacked.forward``."""
     ends, kept = [], []
-    for r, ids in enumerate(tokens):
-        end, parts = forward_one(ids, None if start is None else start[r].detach(), [each[r].detach() for each in parameters], keep)
+
+    def one(r: int) -> tuple[Tensor, list[Tensor]]:
+        return forward_one(tokens[r], None if start is None else start[r].detach(), [each[r].detach() for each in parameters], keep)
+
+    for end, parts in side_by_side(one, len(tokens)):
         ends.append(end)
         kept += parts
     stack = torch.stack(ends)
@@ -100,8 +123,12 @@ def backward(grad: Tensor, tokens: Tensor, carried: bool, parameters: Sequence[T
     """As ``lstm_stacked.backward``."""
     each = len(kept) // len(tokens)
     grads = [torch.zeros_like(parameter) for parameter in parameters]
-    for r, ids in enumerate(tokens):
-        backward_one(grad[r], ids, carried, [p[r] for p in parameters], kept[r * each : (r + 1) * each], [g[r] for g in grads])
+
+    def one(r: int) -> None:
+        notes = kept[r * each : (r + 1) * each]
+        backward_one(grad[r], tokens[r], carried, [p[r] for p in parameters], notes, [g[r] for g in grads])
+
+    side_by_side(one, len(tokens))
     return grads
 
 

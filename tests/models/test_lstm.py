@@ -288,6 +288,21 @@ def test_evaluation_keeps_nothing(engine: str, monkeypatch: pytest.MonkeyPatch, 
     assert relative(outputs, wanted) < 1e-6
 
 
+def test_evaluation_in_slabs(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lstm_function, "SLAB", 3)
+    models = [build(make_run(**SIZES, carry=True).replace(n_train=8, batch_size=8)) for _ in range(2)]
+    parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
+    tokens = reviews(8, 9, 2)
+    for scale in (0.0, 1.0):
+        buffers["state"] = scale * torch.randn_like(buffers["state"])
+        call = vmap(lambda p, b, x: functional_call(models[0], (p, b), (x,)))
+        with torch.no_grad():
+            logits, carried = call(parameters, buffers, tokens)
+        wanted, kept = call(parameters, buffers, tokens)
+        assert relative(logits, wanted) < 1e-6
+        assert relative(carried["state"], kept["state"]) < 1e-6
+
+
 def test_second_derivatives_are_refused(engine: str) -> None:
     model = build(make_run(**SIZES))
     (first,) = torch.autograd.grad(model(reviews(2, 5)).sum(), [model.lstm.weight_hh_l0], create_graph=True)
@@ -299,6 +314,27 @@ def test_engine_by_device_and_precision() -> None:
     assert lstm_function.engine(torch.zeros(1, dtype=torch.float64)) is lstm_stacked
     expected = lstm_packed if torch.backends.mkldnn.is_available() else lstm_stacked
     assert lstm_function.engine(torch.zeros(1)) is expected
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_change_nothing(threads: int) -> None:
+    models = [build(make_run(**SIZES)) for _ in range(3)]
+    tokens, targets = reviews(6, 60, 3), torch.randint(0, 2, (3, 6)).float()
+    wanted, _ = stacked_gradients(models, tokens, targets)
+    torch.set_num_threads(threads)
+    found, _ = stacked_gradients(models, tokens, targets)
+    assert torch.get_num_threads() == threads
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted if name.startswith("lstm"))
+
+
+def test_threads_are_restored_after_an_error() -> None:
+    def fail(_: int) -> None:
+        raise ValueError("a replica failed")
+
+    torch.set_num_threads(2)
+    with pytest.raises(ValueError, match="a replica failed"):
+        lstm_packed.side_by_side(fail, 3)
+    assert torch.get_num_threads() == 2
 
 
 def test_plan_orders_reviews_by_their_first_word(monkeypatch: pytest.MonkeyPatch) -> None:
