@@ -57,8 +57,10 @@ class StackedLSTM(torch.autograd.Function):
         if keep or tokens.shape[1] <= SLAB:
             last, end, notes = forward(tokens, start, parameters, keep)
             return (last, end, *notes)
-        starts = [None] * tokens.shape[1] if start is None else start.split(SLAB, -2)
-        slabs = [forward(part, begin, parameters, False) for part, begin in zip(tokens.split(SLAB, 1), starts, strict=False)]
+        slabs = []
+        for first in range(0, tokens.shape[1], SLAB):
+            part = slice(first, first + SLAB)
+            slabs.append(forward(tokens[:, part], None if start is None else start[..., part, :], parameters, False))
         return torch.cat([last for last, *_ in slabs], 1), torch.cat([end for _, end, _ in slabs], -2)
 
     @staticmethod
