@@ -25,7 +25,7 @@ class Case:
         figure: name of the YAML file.
         protocol, tier, role: which of its forms.
         grids: the curves of each experiment, by the name the claim uses.
-        others: outcomes of other claims, for claims derived from them.
+        remark: said in front of the reason, e.g. that the criterion has changed since the evidence was recorded.
     """
 
     claim: Claim
@@ -39,6 +39,7 @@ class Case:
     cost: Mapping[str, float] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
+    remark: str = ""
     outcome: Outcome | None = None
 
     @property
@@ -118,7 +119,7 @@ class Case:
             tier=self.tier,
             role=self.role,
             verdict=verdict,
-            reason=reason or deciding_line(findings, self.tier, verdict),
+            reason="; ".join(part for part in (self.remark, reason or deciding_line(findings, self.tier, verdict)) if part),
             findings=findings,
             scale=self.scale,
             reduction=self.reduction,

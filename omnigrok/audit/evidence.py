@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from omnigrok.audit.schema import Claim
 from omnigrok.errors import EvidenceError
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.evidence import EvidenceFile, read
@@ -30,14 +31,25 @@ def recorded(folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]
     Raises:
         EvidenceError: the file is damaged, or lacks a run of the experiment.
     """
-    path = folder / FOLDER / f"{name_of(experiment, protocol)}.ogev"
-    if not path.exists():
+    file = _file(folder, experiment, protocol)
+    if file is None:
         return None
-    file = _read(path)
     missing = [run for run in runs if run.digest not in file.curves]
     if missing:
+        first = f"seed {missing[0].seed}, alpha {missing[0].alpha:g}, weight decay {missing[0].weight_decay:g}"
         raise EvidenceError(
-            f"{path}: {len(missing)} of {len(runs)} runs of {experiment} under {protocol} are not in it (first: seed {missing[0].seed}, alpha "
-            f"{missing[0].alpha:g}); the evidence is incomplete or belongs to other settings: record it again with omnigrok evidence export"
+            f"{file.path}: {len(missing)} of {len(runs)} runs of {experiment} under {protocol} are not in it (first: {first}); the "
+            "evidence is incomplete or belongs to other settings: record it again with omnigrok evidence export"
         )
     return {run: (file.curves[run.digest], file.environments[run.digest]) for run in runs}
+
+
+def criterion_changed(folder: Path, experiment: str, protocol: str, claim: Claim) -> bool:
+    """Whether a claim's entry differs from the one that stood in the YAML when its evidence was recorded."""
+    file = _file(folder, experiment, protocol)
+    return file is not None and file.meta.get("criteria", {}).get(claim.id, claim.digest) != claim.digest
+
+
+def _file(folder: Path, experiment: str, protocol: str) -> EvidenceFile | None:
+    path = folder / FOLDER / f"{name_of(experiment, protocol)}.ogev"
+    return _read(path) if path.exists() else None

@@ -16,8 +16,8 @@ from omnigrok.runs.curves import Curves
 
 Array = NDArray[np.float64]
 
-# Which logged value is the reduced one (``omnigrok.landscape.reduce``). The code of Figure 6 takes the last step, that of Figure 8 the best of
-# each curve by itself; the text's Eq. (5) reads the test loss at the training minimiser.
+# Which logged value is the reduced one (``omnigrok.landscape.reduce``). The code of Figure 6 takes the last step, that of Figure 8
+# the best of each curve by itself; the text's Eq. (5) reads the test loss at the training minimiser.
 REDUCTION: dict[str, dict[Protocol, str]] = {
     "addition": {"paper": "final", "code": "final", "corrected": "at_minimiser"},
     "mnist_representation": {"paper": "at_minimiser", "code": "best", "corrected": "at_minimiser"},

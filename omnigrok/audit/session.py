@@ -14,7 +14,7 @@ import torch
 
 from omnigrok.audit.bookkeeping import check_curves
 from omnigrok.audit.case import Case, Role
-from omnigrok.audit.evidence import recorded
+from omnigrok.audit.evidence import criterion_changed, recorded
 from omnigrok.audit.experiment import find_experiment, runs_of, scale_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import digest_of
@@ -129,6 +129,11 @@ class AuditSession:
             _, experiment = find_experiment(request.folder, figure, name)
             grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
             scales.append(scale_of(experiment, self.options.tier, request.protocol))
+        changed = self.options.replay and any(
+            criterion_changed(request.folder, find_experiment(request.folder, figure, name)[0], request.protocol, claim)
+            for name in experiments
+            if ":" not in name
+        )
         reduced = [how for scale, how in scales if scale == "reduced"]
         return Case(
             claim=claim,
@@ -141,6 +146,7 @@ class AuditSession:
             reduction="; ".join(dict.fromkeys(reduced)),
             cost=self._cost(request, found),
             digests={"criterion": claim.digest, "check": digest_of(normalised(Path(inspect.getfile(request.check)).read_text()))},
+            remark="the criterion has changed since the evidence was recorded" if changed else "",
             stale=sum(self._is_stale(run, env) for run, (_, env) in found.items()),
         )
 

@@ -64,7 +64,7 @@ def claim_p(row: Row) -> float | None:
 def adjust(rows: list[Row]) -> list[Row]:
     """Holm among the headline claims of each protocol decides there; Benjamini-Hochberg over the audit is shown and changes nothing."""
     for protocol in {row["protocol"] for row in rows}:
-        family = {name: 1.0 for name in HEADLINE}
+        family = dict.fromkeys(HEADLINE, 1.0)
         here = [row for row in rows if row["protocol"] == protocol and row["tier"] == "paper"]
         family.update({row["id"]: row["p"] for row in here if row["id"] in family and row["p"] is not None})
         adjusted = holm(family)

@@ -28,12 +28,9 @@ def freeze(options: Mapping[str, Any]) -> Options:
         BadInput: a value is neither a scalar nor a flat list of scalars.
     """
     frozen = []
-    for key, value in sorted(options.items()):
-        if isinstance(value, list | tuple):
-            value = tuple(value)
-            parts: tuple[Any, ...] = value
-        else:
-            parts = (value,)
+    for key, given in sorted(options.items()):
+        value = tuple(given) if isinstance(given, list | tuple) else given
+        parts: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
         if not all(isinstance(part, str | int | float | bool) or part is None for part in parts):
             raise BadInput(f"option {key!r} must be a scalar or a flat list of scalars, not {value!r}")
         frozen.append((str(key), value))

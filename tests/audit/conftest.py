@@ -12,7 +12,9 @@ title: Toy
 place: nowhere
 experiments:
   tiny:
-    base: {task: teacher_student, model: mlp, n_train: 8, lr: 1.0e-3, steps: 12, network: {widths: [2, 4, 2], activation: tanh}, data: {n_test: 8}}
+    base:
+      {task: teacher_student, model: mlp, n_train: 8, lr: 1.0e-3, steps: 12, data: {n_test: 8},
+       network: {widths: [2, 4, 2], activation: tanh}}
     sweep: {seed: {count: 3}, alpha: [0.5, 2.0]}
 claims:
 """

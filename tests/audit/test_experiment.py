@@ -20,7 +20,9 @@ BASE: dict[str, Any] = {"task": "teacher_student", "model": "mlp", "n_train": 8,
 
 
 def test_product_of_axes_and_points() -> None:
-    experiment = Experiment(base=BASE, sweep={"seed": {"count": 2}, "alpha": [1.0, 2.0]}, points=[{"weight_decay": 0.0}, {"weight_decay": 1.0, "steps": 7}])
+    experiment = Experiment(
+        base=BASE, sweep={"seed": {"count": 2}, "alpha": [1.0, 2.0]}, points=[{"weight_decay": 0.0}, {"weight_decay": 1.0, "steps": 7}]
+    )
     runs = expand(experiment, "paper", "paper")
     assert len(runs) == len(set(runs)) == 8
     assert {(run.weight_decay, run.steps) for run in runs} == {(0.0, 5), (1.0, 7)}
@@ -60,7 +62,9 @@ def test_sizes_are_whole() -> None:
     assert axis_values("n_train", {"log": [10, 60000, 28]})[:4] == [10, 14, 19, 26]
 
 
-@pytest.mark.parametrize("spec", [3, [], {}, {"log": [1, 2]}, {"count": 0}, {"count": 2.5}, {"step": [1, 2, 3]}, {"log": [1, 2, 3], "count": 3}])
+@pytest.mark.parametrize(
+    "spec", [3, [], {}, {"log": [1, 2]}, {"count": 0}, {"count": 2.5}, {"step": [1, 2, 3]}, {"log": [1, 2, 3], "count": 3}]
+)
 def test_bad_axis(spec: Any) -> None:
     with pytest.raises(BadInput, match=r"sweep: alpha: .*is not accepted; give a list"):
         axis_values("alpha", spec)

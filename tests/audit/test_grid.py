@@ -20,7 +20,12 @@ def run(seed: int, alpha: float) -> Run:
 
 def curves(seed: int, alpha: float, diverged: bool = False) -> Curves:
     accuracy = np.clip(STEPS / (50.0 * alpha), 0, 1)
-    columns = {"train_acc": accuracy, "test_acc": accuracy**2, "weight_norm": 10 * np.exp(-0.01 * alpha * STEPS), "test_loss": 1 / (1 + STEPS) + seed}
+    columns = {
+        "train_acc": accuracy,
+        "test_acc": accuracy**2,
+        "weight_norm": 10 * np.exp(-0.01 * alpha * STEPS),
+        "test_loss": 1 / (1 + STEPS) + seed,
+    }
     return Curves(run(seed, alpha), STEPS, columns, diverged)
 
 

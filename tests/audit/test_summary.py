@@ -14,9 +14,10 @@ from omnigrok.errors import BadInput
 
 
 def outcome(name: str, verdict: str, role: str = "claim", p: float | None = None, tier: str = "paper") -> dict[str, Any]:
+    region = {"lo": 0.0, "hi": "inf", "closed": False, "text": "> 0"}
     finding = {
-        "name": "f", "estimate": 1.0, "ci": [0.5, 1.5], "p": p, "n": 10, "censored": 0, "smallest_p": 0.001, "level": 0.95, "values": [1.0],
-        "region": {"lo": 0.0, "hi": "inf", "closed": False, "text": "> 0"}, "verdict": verdict, "decides": True, "method": "", "note": "", "extra": {},
+        "name": "f", "estimate": 1.0, "ci": [0.5, 1.5], "p": p, "n": 10, "censored": 0, "smallest_p": 0.001, "level": 0.95,
+        "values": [1.0], "region": region, "verdict": verdict, "decides": True, "method": "", "note": "", "extra": {},
     }  # fmt: skip
     return {
         "id": name, "figure": "x", "protocol": "paper", "tier": tier, "role": role, "verdict": verdict, "reason": "r", "findings": [finding],
@@ -28,7 +29,9 @@ def pair(name: str, verdict: str, control: str = "REFUTED", **more: Any) -> list
     return [outcome(name, verdict, **more), outcome(name, control, role="control")]
 
 
-@pytest.mark.parametrize(("control", "expected"), [("REFUTED", "REPRODUCED"), ("INCONCLUSIVE", "REPRODUCED"), ("REPRODUCED", "ERROR"), ("ERROR", "ERROR")])
+@pytest.mark.parametrize(
+    ("control", "expected"), [("REFUTED", "REPRODUCED"), ("INCONCLUSIVE", "REPRODUCED"), ("REPRODUCED", "ERROR"), ("ERROR", "ERROR")]
+)
 def test_control_decides_over_its_claim(control: str, expected: str) -> None:
     (row,) = merge(pair("a.b", "REPRODUCED", control))
     assert row["verdict"] == expected
