@@ -2,7 +2,7 @@
 
 Reviews are padded on the left and start from a zero state, so until its first word every review goes through the same states. One extra
 row, the chain, goes through them once; time is cut into chunks, and a review joins at the chunk of its first word with the chain's state.
-That is exact, and at length 500 saves two thirds of the arithmetic (more without stop words). A state carried over from another batch
+That is exact, and at length 500 saves about three fifths of the steps (more without stop words). A state carried over from another batch
 leaves nothing to share: then all reviews go through all steps. Shapes as in ``lstm_stacked``.
 """
 
