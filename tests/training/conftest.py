@@ -1,0 +1,84 @@
+"""Small settings, and data and model modules of somebody else, for the tests of the trainer."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omnigrok.runs import Curves, Run
+
+TEACHER_STUDENT = Run(
+    task="teacher_student",
+    model="mlp",
+    seed=0,
+    n_train=12,
+    steps=50,
+    lr=1e-2,
+    log_every=1,
+    precision="float64",
+    data={"n_test": 7},
+    network={"widths": (3, 6, 5, 2), "activation": "tanh"},
+)
+MNIST = Run(
+    task="mnist",
+    model="mlp",
+    seed=0,
+    n_train=40,
+    steps=50,
+    lr=1e-3,
+    batch_size=16,
+    log_every=1,
+    precision="float64",
+    data={"source": "bundled", "n_test": 20},
+    network={"widths": (784, 16, 10), "activation": "relu"},
+)
+
+
+@pytest.fixture(scope="session")
+def student() -> Run:
+    """A full-batch teacher-student setting that takes milliseconds."""
+    return TEACHER_STUDENT
+
+
+@pytest.fixture(scope="session")
+def digits() -> Run:
+    """A mini-batch setting on the bundled MNIST images."""
+    return MNIST
+
+
+@pytest.fixture(scope="session")
+def assert_equal() -> Callable[..., None]:
+    """Compares two Curves of one Run; exactly, or to a relative tolerance."""
+
+    def compare(one: Curves, other: Curves, rtol: float = 0.0) -> None:
+        assert one.run == other.run
+        assert one.diverged == other.diverged
+        assert sorted(one.columns) == sorted(other.columns)
+        np.testing.assert_array_equal(one.step, other.step)
+        for name in one.columns:
+            np.testing.assert_allclose(one[name], other[name], rtol=rtol, atol=0, err_msg=name)
+
+    return compare
+
+
+@pytest.fixture
+def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes a module of a new package and returns its dotted path."""
+
+    def write(source: str) -> str:
+        package = f"somebody_{secrets.token_hex(4)}"
+        folder = tmp_path / package
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / "module.py").write_text(source)
+        monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+        importlib.invalidate_caches()
+        return f"{package}.module"
+
+    return write
