@@ -39,7 +39,7 @@ def find_model(name: str) -> Architecture:
     except ModuleNotFoundError as error:
         if error.name is None or not path.startswith(error.name):
             raise
-        here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
+        here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if "def build(" in file.read_text(encoding="utf-8"))
         raise BadInput(f"unknown model {name!r}; accepted: {', '.join(here)}, or the dotted path of a module") from None
     if not hasattr(module, "build"):
         raise BadInput(f"model {name!r}: module {path} must define build(run)")

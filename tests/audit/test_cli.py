@@ -1,0 +1,97 @@
+"""The command line: help with examples, clear errors, evidence and data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from omnigrok.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args))
+
+
+@pytest.fixture(autouse=True)
+def _at_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def test_help_shows_the_audit_commands() -> None:
+    text = call("--help").output
+    for part in ("pytest claims/", "--replay", "list", "show", "evidence", "data"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["list"],
+        ["show"],
+        ["evidence", "export"],
+        ["evidence", "import"],
+        ["evidence", "check"],
+        ["evidence", "salvage"],
+        ["data", "status"],
+        ["data", "fetch"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_has_an_example(command: list[str]) -> None:
+    done = call(*command, "--help")
+    assert done.exit_code == 0
+    assert f"Example: omnigrok {' '.join(command)}" in done.output
+
+
+def test_list_names_every_claim() -> None:
+    lines = call("list").output.splitlines()
+    assert any(line.startswith("fig02.inverse") and "*" in line for line in lines)
+    assert any(line.startswith("fig02.decay") and "*" not in line for line in lines)
+
+
+def test_show() -> None:
+    text = call("show", "fig02.inverse").output
+    for part in (
+        "version 1",
+        "criterion exponent: inside [-1.15, -0.85]",
+        "control:",
+        "pytest claims/test_fig02_teacher_student.py -k fig02.inverse",
+    ):
+        assert part in text
+
+
+def test_show_of_an_unknown_claim() -> None:
+    done = call("show", "fig99.nothing")
+    assert done.exit_code == 1
+    assert "unknown claim 'fig99.nothing'; omnigrok list names them" in done.output
+
+
+def test_folder_without_figures(tmp_path: Path) -> None:
+    done = call("list", "--claims", str(tmp_path))
+    assert done.exit_code == 1
+    assert "holds no figure file" in done.output
+
+
+def test_export_without_a_store(tmp_path: Path) -> None:
+    done = call("evidence", "export", "--runs", str(tmp_path / "none.sqlite"))
+    assert done.exit_code == 1
+    assert "none.sqlite" in done.output
+
+
+def test_check_of_a_file_that_is_no_evidence(tmp_path: Path) -> None:
+    path = tmp_path / "x.ogev"
+    path.write_bytes(b"hello")
+    done = call("evidence", "check", str(path))
+    assert done.exit_code == 1
+    assert "x.ogev" in done.output
+
+
+def test_data_status_of_an_empty_folder(tmp_path: Path) -> None:
+    done = call("data", "status", "--data-root", str(tmp_path))
+    assert done.exit_code == 0
+    assert "train-images-idx3-ubyte: missing" in done.output
+    assert "qm9" in done.output

@@ -1,0 +1,60 @@
+"""Recorded deviations: keyed by claim, tier, protocol and version, valid while the effect overlaps; tables still say REFUTED."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omnigrok.audit.deviation import load_deviations
+from omnigrok.errors import BadInput
+
+ENTRY = """\
+- claim: toy.bad
+  tier: paper
+  protocol: paper
+  version: 1
+  finding: mean
+  interval: [{low}, {high}]
+  evidence: none
+  why: known
+"""
+
+
+def run(toy: Any, low: float, high: float, values: str) -> tuple[int, str, str]:
+    toy.add("bad", values=values)
+    toy.write()
+    (toy.folder / "deviations.yaml").write_text(ENTRY.format(low=low, high=high))
+    result = toy.run("--tier", "paper", "--audit-json", "a.json")
+    (row,) = json.loads((toy.pytester.path / "a.json").read_text())["claims"]
+    return result.ret, row["verdict"], result.stdout.str()
+
+
+def test_expected_refuted_passes_and_still_says_refuted(toy: Any) -> None:
+    status, verdict, text = run(toy, -1.5, -0.5, "[-1.0, -1.1, -1.2]")
+    assert (status, verdict) == (pytest.ExitCode.OK, "REFUTED")
+    assert "1 refuted as recorded" in text
+
+
+def test_an_effect_that_moved_fails(toy: Any) -> None:
+    status, verdict, text = run(toy, -9.0, -8.0, "[-1.0, -1.1, -1.2]")
+    assert (status, verdict) == (pytest.ExitCode.TESTS_FAILED, "REFUTED")
+    assert "no longer covers what was found" in text
+
+
+def test_reproduced_trips_the_strict_mark(toy: Any) -> None:
+    status, verdict, _ = run(toy, -1.5, -0.5, "[1.0, 1.1, 1.2]")
+    assert (status, verdict) == (pytest.ExitCode.TESTS_FAILED, "REPRODUCED")
+
+
+@pytest.mark.parametrize("text", ["- {claim: a}", "{a: 1}", "a: [", "- 3"])
+def test_bad_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "deviations.yaml").write_text(text)
+    with pytest.raises(BadInput, match=r"deviations\.yaml"):
+        load_deviations(tmp_path)
+
+
+def test_no_file_means_none(tmp_path: Path) -> None:
+    assert load_deviations(tmp_path) == ()

@@ -1,0 +1,63 @@
+"""Planted faults: each turns claims that are REPRODUCED without it into REFUTED, or is caught as ERROR, on a fresh store."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FIGURE = "claims/test_fig02_teacher_student.py"
+# fault: the smoke claims that are REPRODUCED without it and REFUTED with it
+REFUTES = {
+    "decay_off": ("fig02.grok", "fig02.large-reg", "fig02.decay"),
+    "projection_off": ("fig02.test-U",),
+    "decay_coupled": ("fig02.decay",),
+    "alpha_ignored": ("fig02.grok",),
+    "labels_shuffled": ("fig02.grok", "fig02.large-reg"),
+}
+# fault of bookkeeping: a claim that becomes ERROR, and what the message says
+ERRORS = {
+    "test_in_train": ("fig02.train-flat", "in the training set and in the test set"),
+    "seeds_equal": ("fig02.train-flat", "the seed was ignored"),
+    "grid_shifted": ("fig02.train-flat", "not the logging grid"),
+}
+
+
+@lru_cache(maxsize=32)
+def audit(folder: Path, fault: str, claims: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """claim to (verdict, reason) of a smoke audit in a process and a store of its own."""
+    target = folder / f"{fault or 'clean'}.json"
+    environment = {**os.environ, "OMNIGROK_PLANTED": fault, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-m", "pytest", FIGURE, "-q", "-p", "planted", "-p", "no:cacheprovider", "-n", "0"]
+    command += ["-k", " or ".join(claims), "--runs", str(folder / f"{fault or 'clean'}.sqlite"), "--audit-json", str(target)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert target.exists(), done.stdout + done.stderr
+    return {row["id"]: (row["verdict"], row["reason"]) for row in json.loads(target.read_text())["claims"]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("faults")
+
+
+@pytest.mark.parametrize("fault", REFUTES)
+def test_fault_refutes(folder: Path, fault: str) -> None:
+    every = tuple(sorted({claim for claims in REFUTES.values() for claim in claims}))
+    clean, broken = audit(folder, "", every), audit(folder, fault, REFUTES[fault])
+    for claim in REFUTES[fault]:
+        assert clean[claim][0] == "REPRODUCED", clean[claim]
+        assert broken[claim][0] == "REFUTED", broken[claim]
+
+
+@pytest.mark.parametrize("fault", ERRORS)
+def test_fault_of_bookkeeping_is_an_error(folder: Path, fault: str) -> None:
+    claim, message = ERRORS[fault]
+    verdict, reason = audit(folder, fault, (claim,))[claim]
+    assert verdict == "ERROR"
+    assert message in reason
