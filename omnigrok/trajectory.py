@@ -150,10 +150,12 @@ def travel(
     t, y = 0.0, np.array([np.log(start[0]), start[1]])
     outcome = "reached" if arrived(t, y) <= 0 else "out of time"
     times, states = [np.zeros(1)], [y[:, None]]
+    released = False
     for _ in range(MAX_PHASES):
         if outcome != "out of time" or t >= t_max:
             break
-        is_held = y[1] in ends and outwards(t, y) > 0
+        # Where m has just been let go its velocity is 0 but for a rounding, whose sign must not hold it again.
+        is_held = y[1] in ends and outwards(t, y) > 0 and not released
         events = (arrived, left, outwards if is_held else met_end)
         solution = solve_ivp(
             held if is_held else free, (t, t_max), y, method="LSODA", events=events, dense_output=True, rtol=1e-7, atol=1e-9
@@ -163,6 +165,7 @@ def travel(
         for name, hits in zip(("reached", "left"), solution.t_events, strict=False):
             if len(hits):
                 outcome = name
+        released = is_held and len(solution.t_events[2]) > 0
         fine = np.interp(np.linspace(0, len(solution.t) - 1, points), np.arange(len(solution.t)), solution.t)
         times.append(fine)
         states.append(solution.sol(fine))

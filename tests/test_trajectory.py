@@ -277,3 +277,16 @@ def test_losses_along_a_path():
     landscape = smooth()
     path = Path(np.arange(2.0), np.array([3.0, 4.0]), np.array([0.1, 0.2]), "left")
     assert path.losses(landscape) == pytest.approx([float(landscape.at(3.0, 0.1)), float(landscape.at(4.0, 0.2))])
+
+
+class TestLetGo:
+    """m is held at 0 while the loss rises with m, and let go where w has fallen to the norm at which it does not."""
+
+    def test_m_leaves_the_end_once_and_for_all(self):
+        w, m = np.geomspace(np.exp(0.5), np.exp(2.5), 21), np.linspace(0, 1, 11)
+        landscape = Landscape(w, m, 3 + (np.log(w)[:, None] - 1.5) * m)
+        path = travel(landscape, (float(np.exp(2.0)), 0.0), (float(np.exp(0.6)), 0.0), Dynamics(0.1, metric="ln w"), points=50)
+        on_end = np.log(path.w) > 1.5
+        assert path.m[on_end] == pytest.approx(0, abs=1e-6)
+        assert path.m.max() > 0.5
+        assert len(path.t) < 10 * 50
