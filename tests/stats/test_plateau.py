@@ -32,7 +32,9 @@ def test_the_longest_of_several_stretches_not_their_sum() -> None:
 
 def test_nothing_in_the_band_and_one_point_in_it() -> None:
     assert longest_stay(STEP, np.full(STEP.size, 0.9), BAND, 1.0) == 0.0
-    assert longest_stay(STEP, np.where(STEP >= STEP[-1], 0.3, 0.9), BAND, 1.0) == 0.0
+    one = np.full(STEP.size, 0.9)
+    one[-1] = 0.3
+    assert longest_stay(STEP, one, BAND, 1.0) == 0.0
     assert longest_stay(STEP, np.full(STEP.size, math.nan), BAND, 1.0) == 0.0
 
 

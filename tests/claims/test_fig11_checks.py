@@ -1,0 +1,168 @@
+"""The checks of Figures 11 and 12 on made-up curves: a planted effect is REPRODUCED, an absent one is not."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omnigrok.audit.grid import Grid
+from omnigrok.runs.run import Run
+from omnigrok.stats.finding import Verdict
+
+spec = importlib.util.spec_from_file_location("synthetic_fig11", Path(__file__).with_name("synthetic.py"))
+assert spec is not None
+assert spec.loader is not None
+synthetic = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(synthetic)
+
+FIGURE = "fig11_cross_entropy"
+checks = synthetic.load_checks(FIGURE)
+WIDE, NARROW = np.geomspace(0.1, 1000, 13), np.geomspace(0.1, 10, 7)
+LAST = np.array([0, 100])
+
+
+def noise(run: Run, size: float) -> float:
+    return 1 + size * float(np.random.default_rng([run.seed, run.n_train, round(1e4 * run.alpha)]).normal())
+
+
+def base(**fields: object) -> Run:
+    return Run(**{"task": "mnist", "model": "mlp", "seed": 0, "n_train": 200, "steps": 100_000, "lr": 1e-3, **fields})  # type: ignore[arg-type]
+
+
+def landscape(loss: str, width: float, closes: bool = True, seeds: int = 10) -> Grid:
+    """Train error falls until alpha = 1; test error is a U of that half-width in decades, shallower the more data there are."""
+    sizes, alphas = ([200, 1000, 60000], WIDE) if loss == "cross_entropy" else ([200, 1000], NARROW)
+
+    def columns(run: Run) -> dict[str, float]:
+        x = np.log10(run.alpha)
+        train = 0.9 * max(0.0, -x) ** 0.5 if run.alpha < 0.999 else 0.0
+        depth = (200 / run.n_train) ** 0.5 if closes else 1.0
+        right = 0.7 * (1 - np.exp(-((max(x, 0.0) / width) ** 2))) * depth
+        test = min(0.95, 0.1 * depth + 0.85 * max(0.0, -x) ** 0.5 + right * noise(run, 0.02))
+        return {"train_acc": 1 - train, "test_acc": 1 - test}
+
+    runs = [base(seed=s, n_train=n, alpha=float(a), loss=loss) for s in range(seeds) for n in sizes for a in alphas]
+    return synthetic.grid_of(f"landscape_{loss}", runs, columns, LAST)
+
+
+def both(ce: Grid, mse: Grid) -> dict[str, Grid]:
+    return {"landscape_ce": ce, "landscape_mse": mse}
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+def test_lu(tier: str) -> None:
+    ce = {"landscape_ce": landscape("cross_entropy", 1.0)}
+    assert synthetic.judge(FIGURE, "fig11.ce-LU", checks.test_ce_lu, ce, tier=tier).verdict is Verdict.REPRODUCED
+    assert synthetic.judge(FIGURE, "fig11.ce-LU", checks.test_ce_lu, ce, role="control", tier=tier).verdict is Verdict.REFUTED
+    flat = {"landscape_ce": landscape("cross_entropy", 1e6)}
+    assert synthetic.judge(FIGURE, "fig11.ce-LU", checks.test_ce_lu, flat, tier=tier).verdict is Verdict.REFUTED
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+def test_broader(tier: str) -> None:
+    def verdict(ce: float, mse: float, role: str = "claim") -> Verdict:
+        grids = both(landscape("cross_entropy", ce), landscape("mse", mse))
+        return synthetic.judge(FIGURE, "fig11.ce-broader", checks.test_ce_broader, grids, role=role, tier=tier).verdict
+
+    assert verdict(1.5, 0.5) is Verdict.REPRODUCED
+    assert verdict(0.5, 1.0) is Verdict.REFUTED
+    assert verdict(0.5, 0.5) is not Verdict.REPRODUCED
+    assert verdict(1.5, 0.5, "control") is not Verdict.REPRODUCED
+
+
+def test_a_zone_that_the_grid_cuts_is_a_lower_bound_or_nothing() -> None:
+    wide = both(landscape("cross_entropy", 1e6), landscape("mse", 0.5))
+    found = synthetic.judge(FIGURE, "fig11.ce-broader", checks.test_ce_broader, wide)
+    assert found.verdict is Verdict.REPRODUCED
+    assert found.findings[0].censored == 10
+    swapped = both(landscape("cross_entropy", 0.5), landscape("mse", 1e6))
+    assert synthetic.judge(FIGURE, "fig11.ce-broader", checks.test_ce_broader, swapped).verdict is not Verdict.REPRODUCED
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+def test_milder(tier: str) -> None:
+    def verdict(ce: Grid, role: str = "claim") -> Verdict:
+        grids = both(ce, landscape("mse", 0.4))
+        return synthetic.judge(FIGURE, "fig11.ce-milder", checks.test_ce_milder, grids, role=role, tier=tier).verdict
+
+    planted = landscape("cross_entropy", 2.0)
+    assert verdict(planted) is Verdict.REPRODUCED
+    assert verdict(planted, "control") is Verdict.REFUTED
+    assert verdict(landscape("cross_entropy", 2.0, closes=False)) is Verdict.REFUTED
+    assert verdict(landscape("cross_entropy", 0.2)) is Verdict.REFUTED
+
+
+def plateau(level: float, leaves: float, end: float, fits: float = 30.0) -> dict[str, Grid]:
+    def columns(run: Run) -> dict[str, np.ndarray]:
+        early = synthetic.sigmoid(fits * 0.8, 0.1, level)
+        late = run.alpha > 1 and run.weight_decay == 0.1
+        test = np.maximum(early, synthetic.sigmoid(leaves, 0.0, end)) if late else synthetic.sigmoid(15.0, 0.1, 0.74)
+        return {"train_acc": synthetic.sigmoid(fits * 0.8, 0.1, 1.0), "test_acc": test}
+
+    runs = [
+        base(seed=s, alpha=a, weight_decay=g, loss="cross_entropy") for s in range(10) for a in (1.0, 100.0) for g in (0.0, 0.01, 0.1, 1.0)
+    ]
+    return {"plateau": synthetic.grid_of("plateau", runs, columns)}
+
+
+def test_plateau_at_one_weight_decay() -> None:
+    planted = plateau(0.35, 2e4, 0.75)
+    found = synthetic.judge(FIGURE, "fig12.ce-plateau", checks.test_ce_plateau, planted)
+    assert found.verdict is Verdict.REPRODUCED
+    assert "0.1" in found.findings[0].name
+    assert found.findings[0].level == pytest.approx(1 - 0.05 / 4)
+    assert synthetic.judge(FIGURE, "fig12.ce-plateau", checks.test_ce_plateau, planted, role="control").verdict is Verdict.REFUTED
+
+
+@pytest.mark.parametrize(("level", "leaves", "end"), [(0.6, 2e4, 0.75), (0.35, 60.0, 0.75), (0.35, 2e4, 0.9), (0.35, 1e7, 0.75)])
+def test_no_plateau(level: float, leaves: float, end: float) -> None:
+    found = synthetic.judge(FIGURE, "fig12.ce-plateau", checks.test_ce_plateau, plateau(level, leaves, end))
+    assert found.verdict is Verdict.REFUTED
+
+
+def test_a_train_set_that_is_never_fitted_has_no_plateau_after_it() -> None:
+    found = synthetic.judge(FIGURE, "fig12.ce-plateau", checks.test_ce_plateau, plateau(0.35, 2e4, 0.75, fits=1e8))
+    assert found.verdict is Verdict.REFUTED
+
+
+def scales(first: dict[str, float]) -> dict[str, Grid]:
+    """From that scale on a loss generalises after 200 times its fitting time, below it at once."""
+
+    def columns(run: Run) -> dict[str, np.ndarray]:
+        fit = 100.0 * noise(run, 0.02)
+        late = fit * (200 if run.alpha >= first[run.loss] else 1.2)
+        return {"train_acc": synthetic.sigmoid(fit, 0.1), "test_acc": synthetic.sigmoid(late, 0.3, 0.88)}
+
+    runs = [
+        base(seed=s, n_train=1000, alpha=a, loss=loss, weight_decay=0.1)
+        for s in range(10)
+        for loss in ("mse", "cross_entropy")
+        for a in (3.0, 10.0, 30.0, 100.0)
+    ]
+    return {"scales": synthetic.grid_of("scales", runs, columns)}
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+@pytest.mark.parametrize(
+    ("mse", "ce", "verdict"),
+    [
+        (10.0, 100.0, Verdict.REPRODUCED),
+        (10.0, 30.0, Verdict.REPRODUCED),
+        (10.0, 10.0, Verdict.REFUTED),
+        (30.0, 10.0, Verdict.REFUTED),
+        (10.0, 1e3, Verdict.REFUTED),
+        (1e3, 10.0, Verdict.REFUTED),
+    ],
+)
+def test_needs_alpha(mse: float, ce: float, verdict: Verdict, tier: str) -> None:
+    grids = scales({"mse": mse, "cross_entropy": ce})
+    assert synthetic.judge(FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, grids, tier=tier).verdict is verdict
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+def test_needs_alpha_control(tier: str) -> None:
+    grids = scales({"mse": 3.0, "cross_entropy": 30.0})
+    assert (
+        synthetic.judge(FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, grids, role="control", tier=tier).verdict is Verdict.REFUTED
+    )
