@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 
 import omnigrok
+from omnigrok.audit import markdown
 from omnigrok.audit.evidence import FOLDER
 from omnigrok.audit.recording import export_experiment, figures
-from omnigrok.data import default_root, find_task
+from omnigrok.data import default_root, imdb_files, mnist
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.runs.evidence import import_into, read, salvage
 from omnigrok.runs.store import Store
@@ -88,6 +89,23 @@ def show(claim_id: str, folder: Path) -> None:
                     click.echo(f"\nrun it: pytest {folder}/test_{figure.figure}.py -k {claim.id}")
                     return
         raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")
+
+
+@main.command()
+@click.argument("audit", type=click.Path(path_type=Path))
+@click.option("--into", type=click.Path(path_type=Path), default=None, help="Put the table between the markers of this file.")
+@click.option("--check", "only_check", is_flag=True, help="With --into: change nothing, fail where the table is not current.")
+def report(audit: Path, into: Path | None, only_check: bool) -> None:
+    """Write the verdicts of an audit as a Markdown table.
+
+    Example: omnigrok report audit.json --into README.md
+    """
+    with _clear_errors():
+        text = markdown.table(markdown.load_audit(audit))
+        if into is None:
+            click.echo(text, nl=False)
+        else:
+            markdown.insert(into, text, only_check)
 
 
 @main.group()
@@ -181,11 +199,12 @@ def status(root: Path | None) -> None:
     Example: omnigrok data status
     """
     folder = root or default_root()
-    for name in DATA_SETS:
-        with _clear_errors():
-            for file, state in find_task(name).status(folder).items():  # type: ignore[attr-defined]
-                click.echo(f"{name:8} {folder / file}: {state}")
-    click.echo("qm9      bundled: ok")
+    for file, state in mnist.status(folder).items():
+        click.echo(f"mnist    {file}: {state}")
+    found = [name for name in (imdb_files.FOLDER, *imdb_files.ARCHIVES, imdb_files.TOKENS) if (folder / name).exists()]
+    click.echo(f"imdb     {', '.join(found) or ' or '.join(imdb_files.ARCHIVES) + ': missing'}")
+    click.echo("qm9      bundled with the package")
+    click.echo(f"folder   {folder}")
 
 
 @data.command()
@@ -197,5 +216,5 @@ def fetch(name: str, root: Path | None) -> None:
     Example: omnigrok data fetch mnist
     """
     with _clear_errors():
-        find_task(name).fetch(root or default_root())  # type: ignore[attr-defined]
+        {"mnist": mnist.fetch, "imdb": imdb_files.fetch}[name](root or default_root())
         click.echo(f"{name}: ready in {root or default_root()}")

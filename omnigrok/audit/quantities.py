@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnigrok.audit.grid import Grid
+from omnigrok.errors import BadInput, Diverged
 from omnigrok.runs.curves import Curves
 from omnigrok.stats import Finding, Region, Time, share, time_ratio, time_to
 
@@ -91,3 +92,36 @@ def halves(values: Sequence[Any], missing: Any) -> tuple[list[Any], list[Any]]:
     """
     half = len(values) // 2
     return list(values), [*values[half : 2 * half], *[missing] * (len(values) - half)]
+
+
+def highest(column: str) -> Measure:
+    """The largest logged value, e.g. of an accuracy (published code of Figures 3 and 4: picked separately for train and test)."""
+    return lambda curves: float(np.nanmax(curves[column]))
+
+
+def nearest(values: Sequence[float], target: float) -> Any:
+    """The grid value nearest to ``target`` in log."""
+    return min(values, key=lambda value: abs(float(np.log(value / target))))
+
+
+def surface(grid: Grid, measure: Measure, rows: str, columns: str) -> NDArray[np.float64]:
+    """(seeds, values of ``rows``, values of ``columns``) a number from each run's curves, in one pass: for landscapes of many runs.
+
+    Raises:
+        BadInput: a cell has no run, or several.
+        Diverged: as ``Grid.one``.
+    """
+    axes = [grid.seeds, grid.axis(rows), grid.axis(columns)]
+    places = [{value: place for place, value in enumerate(axis)} for axis in axes]
+    table = np.full([len(axis) for axis in axes], np.nan)
+    count = np.zeros(table.shape, dtype=int)
+    for run, curves in grid.curves.items():
+        key = run.seed, getattr(run, rows), getattr(run, columns)
+        cell = tuple(place[part] for place, part in zip(places, key, strict=True))
+        if curves.diverged and not grid.diverging:
+            raise Diverged(f"experiment {grid.name}: the run {run.digest} (seed {run.seed}) diverged at step {curves.step[-1]}")
+        table[cell] = np.nan if curves.diverged else measure(curves)
+        count[cell] += 1
+    if (count != 1).any():
+        raise BadInput(f"experiment {grid.name}: {int((count != 1).sum())} cells of seed, {rows} and {columns} do not hold one run")
+    return table

@@ -14,7 +14,7 @@ import torch
 from omnigrok.errors import BadInput
 
 # Floating-point operations of a whole stack's training above which compiling (5-8 s a shape on two cores) pays for itself.
-COMPILE_FROM = 1.5e12
+COMPILE_FROM = 5e11
 
 
 @lru_cache(maxsize=1)
