@@ -1,0 +1,132 @@
+"""Checks of Figure 5: polarizability of QM9 molecules with a graph network (Section 4)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omnigrok.audit import Case, claim
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.quantities import Measure, best, final, value_at
+from omnigrok.runs.curves import Curves
+from omnigrok.stats import Finding, Region, mean_in_region, share, u_shape
+from omnigrok.stats.drop import largest_fall
+
+Array = NDArray[np.float64]
+
+
+def loss(case: Case, side: str) -> Measure:
+    """The loss at the end, or the smallest one as the published code reads it."""
+    return best(f"{side}_loss") if case.protocol == "code" else final(f"{side}_loss")
+
+
+def sized(grid: Grid, size: str) -> Grid:
+    """The part with the fewest or the most training molecules."""
+    return grid.where(n_train=grid.axis("n_train")[0 if size == "small" else -1])
+
+
+def log_gap(case: Case, size: str, against: str) -> Array:
+    """(seeds,) mean over the scales in ``range`` of log10(test / train), or of another seed's train over train."""
+    part = sized(case.grid(), size).between("alpha", *case["range"])
+    train = part.table(loss(case, "train"), "alpha")
+    other = np.roll(train, 1, axis=0) if against == "train" else part.table(loss(case, "test"), "alpha")
+    return np.asarray(np.log10(other / train).mean(axis=1))
+
+
+@claim("fig05.mismatch-small")
+def test_mismatch_small(case: Case) -> None:
+    small, large = (log_gap(case, size, case["against"]) for size in ("small", "large"))
+    case.judge(
+        [
+            mean_in_region("mean log10(test / train), N = 100 minus N = 3000", small - large, case.region("gap")),
+            mean_in_region("mean log10(test / train) at N = 100 alone", small, case.region("gap")).as_sensitivity(),
+        ]
+    )
+
+
+@claim("fig05.similar-large")
+def test_similar_large(case: Case) -> None:
+    part = sized(case.grid(), case["size"])
+    alphas = part.axis("alpha")
+    # No loss is worse than that of a constant.
+    constant = part.table(variance, "alpha")
+    findings = [mean_in_region("mean log10(test / train)", log_gap(case, case["size"], "test"), case.region("gap"))]
+    for side in ("train", "test"):
+        table = part.table(loss(case, side), "alpha")
+        findings += u_shape(f"{side} loss over alpha", alphas, np.minimum(table, constant), case["split"])
+        rows = u_shape(f"{side} loss over alpha, unclipped", alphas, table, case["split"])
+        findings += [finding.as_sensitivity() for finding in rows]
+    case.judge(findings)
+
+
+def variance(curves: Curves) -> float:
+    """Of the training targets."""
+    return float(curves["train_target_square"][0] - curves["train_target"][0] ** 2)
+
+
+def fit_step(curves: Curves, fraction: float) -> float:
+    """The first logged step with a training loss under ``fraction`` of the training targets' variance; NaN if there is none."""
+    under = np.flatnonzero(curves["train_loss"] < fraction * variance(curves))
+    return float(curves.step[under[0]]) if under.size else float("nan")
+
+
+def falls(case: Case, runs: Grid) -> tuple[Array, Array]:
+    """(seeds,) factors and steps of the largest fall of the test loss after t_fit."""
+    found = [largest_fall(curves.step, curves["test_loss"], fit_step(curves, case["fit"]), case["width"]) for curves in runs.each()]
+    factors, steps = np.array(found).T
+    return factors, steps
+
+
+def fall(name: str, factors: Array, region: Region) -> Finding:
+    return mean_in_region(f"{name}: largest fall of the test loss within half a decade after t_fit", factors, region, log=True)
+
+
+@claim("fig05.grok")
+def test_grok(case: Case) -> None:
+    def found(name: str, runs: Grid) -> list[Finding]:
+        factors, steps = falls(case, runs)
+        steps = steps * case["pace"][case.tier]
+        return [
+            fall(name, factors, case.region("fall")),
+            mean_in_region(f"{name}: step of that fall", steps, case.region("at"), log=True),
+            share(f"{name}: seeds that fit the training set", np.isfinite(factors), case.region("fitted")),
+        ]
+
+    free = case.grid("dynamics").where(constraint="free", alpha=case["alpha"])
+    plain = case.grid("graph_conv").where(alpha=case["alpha"])
+    case.judge(
+        [
+            *found("edge-conditioned convolutions", free),
+            *(finding.as_sensitivity() for finding in found("plain graph convolutions", plain)),
+        ]
+    )
+
+
+@claim("fig05.standard")
+def test_standard(case: Case) -> None:
+    runs = case.grid().where(constraint="free", alpha=case["alpha"])
+    case.judge([fall(f"alpha = {case['alpha']}", falls(case, runs)[0], case.region("fall"))])
+
+
+@claim("fig05.implicit")
+def test_implicit(case: Case) -> None:
+    runs = case.grid().where(alpha=case["alpha"])
+    free = runs.where(constraint="free")
+    factors, steps = falls(case, free)
+    norms = [
+        value_at(curves, "weight_norm", step) / float(curves["weight_norm"][0]) for curves, step in zip(free.each(), steps, strict=True)
+    ]
+    held, _ = falls(case, runs.where(constraint="rescale"))
+    case.judge(
+        [
+            fall("free", factors, case.region("fall")),
+            mean_in_region("w at the fall / w at the start", norms, case.region("norm"), log=True),
+            fall("at constant norm", held, case.region("held")),
+        ]
+    )
+
+
+@claim("fig05.no-grok-large")
+def test_no_grok_large(case: Case) -> None:
+    runs = case.grid(case["arm"]).where(constraint="free", alpha=case["alpha"])
+    case.judge([fall(case["arm"], falls(case, runs)[0], case.region("fall"))])
