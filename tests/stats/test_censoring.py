@@ -185,6 +185,6 @@ def test_pairs_and_rng() -> None:
     with pytest.raises(ValueError, match="paired by seed"):
         time_ratio("r", EARLY, EARLY[:2], Region(10))
     rng = np.random.default_rng(0)
-    times = [Time.at(t, 1e5) for t in np.exp(rng.normal(7, 1, 12))]
-    one, again, other = (time_ratio("r", times, [Time.at(10)] * 12, Region(10), rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
+    times = [Time.at(t, 1e5) for t in np.exp(rng.normal(7, 1, 24))]
+    one, again, other = (time_ratio("r", times, [Time.at(10)] * 24, Region(10), rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
     assert one == again != other

@@ -9,14 +9,14 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from omnigrok.stats.comparison import interval, mean_in_region, sign_flip_p, spearman_in_region
+from omnigrok.stats.comparison import BOOTSTRAP_FROM, interval, mean_in_region, sign_flip_p, spearman_in_region
 from omnigrok.stats.finding import Region, Verdict
 
 FIVE = [1.0, 2.0, 3.0, 4.0, 5.0]
 numbers = st.floats(-50, 50).map(lambda v: round(v, 3))
 
 
-def test_t_interval_below_ten_by_hand() -> None:
+def test_t_interval_by_hand() -> None:
     # mean 3, s = sqrt(2.5), t(.975, 4) = 2.7764451: half = 2.7764451 * sqrt(2.5 / 5).
     estimate, low, high = interval(FIVE)
     assert estimate == 3
@@ -28,8 +28,22 @@ def test_three_seeds_at_90_percent_by_hand() -> None:
     assert interval([1.0, 2.0, 3.0], level=0.9)[1:] == pytest.approx((2 - 2.9199856 / math.sqrt(3), 2 + 2.9199856 / math.sqrt(3)))
 
 
-def test_bca_from_ten_is_scipys() -> None:
-    values = np.exp(np.random.default_rng(3).normal(size=12))
+@pytest.mark.parametrize("n", [10, BOOTSTRAP_FROM - 1])
+def test_t_interval_below_the_bootstrap_is_scipys(n: int) -> None:
+    values = np.exp(np.random.default_rng(3).normal(size=n))
+    assert interval(values)[1:] == pytest.approx(stats.t.interval(0.95, n - 1, values.mean(), stats.sem(values)))
+
+
+def test_t_interval_of_ten_covers_what_it_says() -> None:
+    # 2000 draws at a true .95 have a standard error of .005.
+    draws = np.random.default_rng(0).normal(size=(2000, 10))
+    ends = np.array([interval(row)[1:] for row in draws])
+    assert np.mean((ends[:, 0] < 0) & (ends[:, 1] > 0)) == pytest.approx(0.95, abs=0.03)
+
+
+@pytest.mark.parametrize("n", [BOOTSTRAP_FROM, 30])
+def test_bca_from_twenty_is_scipys(n: int) -> None:
+    values = np.exp(np.random.default_rng(3).normal(size=n))
     expected = stats.bootstrap(
         (values,), np.mean, n_resamples=9999, method="BCa", confidence_level=0.95, rng=np.random.default_rng(5)
     ).confidence_interval
@@ -37,13 +51,13 @@ def test_bca_from_ten_is_scipys() -> None:
 
 
 def test_bca_is_not_symmetric_on_a_skewed_sample() -> None:
-    values = np.exp(np.random.default_rng(3).normal(size=12))
+    values = np.exp(np.random.default_rng(3).normal(size=24))
     mean, low, high = interval(values)
     assert high - mean > mean - low
 
 
 def test_the_rng_is_honoured_and_the_default_is_fixed() -> None:
-    values = np.random.default_rng(0).normal(size=15)
+    values = np.random.default_rng(0).normal(size=25)
     assert interval(values) == interval(values)
     one, same, other = (interval(values, rng=np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert one == same != other
@@ -58,13 +72,13 @@ def test_equal_values_give_a_degenerate_interval(size: int, value: float) -> Non
 
 
 def test_values_equal_but_for_the_last_bit_do_not_break_the_bootstrap() -> None:
-    estimate, low, high = interval([0.1] * 11 + [np.nextafter(0.1, 1)])
+    estimate, low, high = interval([0.1] * 21 + [np.nextafter(0.1, 1)])
     assert low <= estimate <= high
     assert high - low < 1e-12
 
 
-def test_one_outlier_among_ten_equal_values_has_an_interval() -> None:
-    estimate, low, high = interval([0.0] * 9 + [1.0])
+def test_one_outlier_among_twenty_equal_values_has_an_interval() -> None:
+    estimate, low, high = interval([0.0] * 19 + [1.0])
     assert low <= estimate <= high
 
 

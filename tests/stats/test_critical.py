@@ -81,7 +81,7 @@ def test_missing_seeds_and_rng() -> None:
     assert found.n == 4
     assert math.isnan(found.values[1])
     assert "1 of 4" in found.note
-    many = draws(BROKEN, 10)
+    many = draws(BROKEN, 20)
     one, again, other = (critical_size("c", N, many, rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
     assert one == again != other
     assert critical_size("c", N, np.full((2, 12), math.nan)).verdict() is Verdict.INCONCLUSIVE

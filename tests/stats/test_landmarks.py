@@ -67,7 +67,7 @@ def test_a_curve_without_a_start_has_no_knee() -> None:
 
 
 def test_the_rng_is_honoured() -> None:
-    shift = np.exp(np.random.default_rng(0).normal(0, 0.3, size=(12, 1)))
+    shift = np.exp(np.random.default_rng(0).normal(0, 0.3, size=(24, 1)))
     y = np.exp(-20 * ALPHA * shift)
     one, again, other = (knee("k", ALPHA, y, region=REGION, rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
     assert one == again != other

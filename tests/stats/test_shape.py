@@ -206,7 +206,7 @@ def test_missing_seeds_leave_the_rest() -> None:
 
 
 def test_the_rng_is_honoured() -> None:
-    y = seeds(U, 12, 0.5)
+    y = seeds(U, 24, 0.5)
     one, again, other = (trend("x", y[:, 4:], direction="rising", rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
     assert one == again != other
     u_one, u_other = (u_shape("x", ALPHA, y, SPLIT, rng=np.random.default_rng(k))[0].ci for k in (1, 2))

@@ -46,7 +46,7 @@ def findings(n: int) -> list[Finding]:
     ]
 
 
-@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize("n", [3, 5, 10, 21])
 def test_every_finding_serves_both_tiers(n: int) -> None:
     for found in findings(n):
         assert found.n == n == len(found.values), found.name
@@ -62,6 +62,6 @@ def test_every_finding_serves_both_tiers(n: int) -> None:
         assert all(isinstance(v, float) for v in (*found.values, *found.ci, found.estimate)), found.name
 
 
-@pytest.mark.parametrize("n", [3, 10])
+@pytest.mark.parametrize("n", [3, 10, 21])
 def test_every_statistic_is_deterministic(n: int) -> None:
     assert repr(findings(n)) == repr(findings(n))
