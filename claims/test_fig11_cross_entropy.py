@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import complement, final, generalises, halves, time_of, times
+from omnigrok.audit.quantities import complement, final, generalises, halves, nearest, time_of, times
 from omnigrok.stats import (
     Finding,
     Region,
@@ -33,15 +33,21 @@ def errors(grid: Grid, column: str) -> NDArray[np.float64]:
     return grid.table(complement(final(column)), "alpha")
 
 
+def sized(grid: Grid, size: int) -> Grid:
+    """The runs of the grid's size nearest to the one that a claim names."""
+    return grid.where(n_train=nearest(grid.axis("n_train"), size))
+
+
 @claim("fig11.ce-LU")
 def test_ce_lu(case: Case) -> None:
-    whole = case.grid().where(n_train=case["n_train"])
+    split, resolution = case.number("split"), case.number("resolution")
+    whole = sized(case.grid(), case["n_train"])
 
     def shapes(grid: Grid) -> list[Finding]:
         alphas = grid.axis("alpha")
         span = f"alpha to {alphas[-1]:g}"
-        falls = l_shape(f"L of the reduced {case['falls']} error, {span}", alphas, errors(grid, case["falls"]), case.number("split"))
-        turns = u_shape(f"U of the reduced {case['turns']} error, {span}", alphas, errors(grid, case["turns"]), case.number("split"))
+        falls = l_shape(f"L of the reduced {case['falls']} error, {span}", alphas, errors(grid, case["falls"]), split, epsilon=resolution)
+        turns = u_shape(f"U of the reduced {case['turns']} error, {span}", alphas, errors(grid, case["turns"]), split, epsilon=resolution)
         return [*falls, *turns]
 
     case.judge([*shapes(whole.between("alpha", *case["range"])), *(finding.as_sensitivity() for finding in shapes(whole))])
@@ -51,7 +57,7 @@ def test_ce_lu(case: Case) -> None:
 def test_ce_broader(case: Case) -> None:
     def widths(name: str, size: int) -> list[Time]:
         # A width that the grid cuts is only known from below, as a time that is not reached.
-        grid = case.grid(name).where(n_train=size)
+        grid = sized(case.grid(name), size)
         zones = [zone_width(grid.axis("alpha"), row, case["within"]) for row in errors(grid, "test_acc")]
         return [Time.never(width) if cut else Time.at(width) for width, cut in zones]
 
@@ -74,7 +80,7 @@ def test_ce_milder(case: Case) -> None:
     region, resolution = case.region("ratio"), case.number("resolution")
 
     def gaps(name: str, size: int, whole: bool = False) -> NDArray[np.float64]:
-        grid = case.grid(name).where(n_train=size)
+        grid = sized(case.grid(name), size)
         grid = grid if whole else grid.between("alpha", *case["range"])
         return np.maximum(gap_integral(grid.axis("alpha"), errors(grid, "train_acc"), errors(grid, "test_acc")), resolution)
 
