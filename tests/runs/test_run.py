@@ -5,7 +5,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput
@@ -47,6 +47,7 @@ def test_digest_is_stable_across_versions() -> None:
     assert RUN.digest == "4819cd099fadaca6549dd9b8cf4b8285"
 
 
+@settings(deadline=None)
 @given(runs())
 def test_a_run_survives_json(run: Run) -> None:
     again = Run.from_dict(json.loads(json.dumps(run.as_dict())))
@@ -55,6 +56,7 @@ def test_a_run_survives_json(run: Run) -> None:
     assert hash(again) == hash(run)
 
 
+@settings(deadline=None)
 @given(runs())
 def test_the_order_of_options_does_not_matter(run: Run) -> None:
     backwards = run.replace(data=dict(reversed(run.data)), network=dict(reversed(run.network)))

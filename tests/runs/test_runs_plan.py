@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.runs import Run
@@ -39,6 +39,7 @@ def costs(runs: list[Run]) -> dict[Run, float]:
     return {shape_key(run): COSTS[run.n_train] for run in runs}
 
 
+@settings(deadline=None)
 @given(run_lists, st.sampled_from(["cpu", "cuda"]))
 def test_every_run_is_in_one_stack_of_its_shape(runs: list[Run], device: str) -> None:
     stacks = plan(runs, costs(runs), device)
@@ -49,6 +50,7 @@ def test_every_run_is_in_one_stack_of_its_shape(runs: list[Run], device: str) ->
         assert stack.operations == pytest.approx(stack.network_steps * COSTS[key.n_train])
 
 
+@settings(deadline=None)
 @given(run_lists, st.randoms(use_true_random=False))
 def test_the_plan_does_not_depend_on_the_order_or_on_repetitions(runs: list[Run], rng: random.Random) -> None:
     """Every worker makes its own, from items it may have collected in another order."""
@@ -57,12 +59,14 @@ def test_the_plan_does_not_depend_on_the_order_or_on_repetitions(runs: list[Run]
     assert plan(shuffled, costs(runs)) == plan(runs, costs(runs))
 
 
+@settings(deadline=None)
 @given(run_lists, st.sampled_from(["cpu", "cuda"]))
 def test_the_longest_first(runs: list[Run], device: str) -> None:
     operations = [stack.operations for stack in plan(runs, costs(runs), device)]
     assert operations == sorted(operations, reverse=True)
 
 
+@settings(deadline=None)
 @given(run_lists, st.sampled_from(["cpu", "cuda"]))
 def test_stacks_are_neither_too_large_nor_uneven(runs: list[Run], device: str) -> None:
     by_shape: dict[Run, list[int]] = {}
@@ -137,6 +141,7 @@ def test_mini_batches_share_a_stack_where_little_is_filled_up() -> None:
     assert keys[33] == keys[64] == keys[100] == keys[50_000]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 5000), min_size=2, max_size=20), st.integers(1, 300))
 def test_at_most_half_of_a_batch_is_filling(sizes: list[int], batch_size: int) -> None:
     widths: dict[Run, list[int]] = {}

@@ -4,7 +4,7 @@ from collections import Counter
 from itertools import chain, pairwise
 
 import numpy as np
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from omnigrok.runs import Run
@@ -24,6 +24,7 @@ def epoch_length(run: Run) -> int:
 # Logged steps
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300_000), st.floats(0.001, 1.0))
 @example(100_000, 0.02)
 @example(1, 0.02)
@@ -41,12 +42,14 @@ def test_two_per_cent_is_the_default_and_early_steps_are_all_logged() -> None:
     assert max((after - before) / before for before, after in pairwise(logged[100:])) <= 0.02
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 400))
 def test_log_every(steps: int, every: int) -> None:
     logged = log_steps(FORM.replace(steps=steps, log_every=every))
     assert logged == tuple(sorted({*range(0, steps, every), steps}))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_a_longer_run_logs_what_a_shorter_one_does(short: int, more: int) -> None:
     one, other = (log_steps(FORM.replace(steps=steps)) for steps in (short, short + more))
@@ -61,6 +64,7 @@ def drawn(run: Run, first_step: int, count: int) -> list[list[int]]:
     return [row[kept].tolist() for row, kept in zip(positions, real, strict=True)]
 
 
+@settings(deadline=None)
 @given(sizes, batches, seeds, st.integers(0, 4))
 def test_every_sample_once_an_epoch(n_train: int, batch_size: int, seed: int, epoch: int) -> None:
     run = FORM.replace(n_train=n_train, batch_size=batch_size, seed=seed)
@@ -69,6 +73,7 @@ def test_every_sample_once_an_epoch(n_train: int, batch_size: int, seed: int, ep
     assert seen == Counter(range(n_train))
 
 
+@settings(deadline=None)
 @given(sizes, batches)
 def test_the_last_smaller_batch_is_kept(n_train: int, batch_size: int) -> None:
     run = FORM.replace(n_train=n_train, batch_size=batch_size)
@@ -78,12 +83,14 @@ def test_the_last_smaller_batch_is_kept(n_train: int, batch_size: int) -> None:
     assert lengths[-1] == (n_train % size or size)
 
 
+@settings(deadline=None)
 @given(sizes, batches, seeds, st.integers(0, 40), st.integers(1, 20), st.integers(1, 20))
 def test_a_resumed_run_sees_the_same_batches(n_train: int, batch_size: int, seed: int, start: int, one: int, two: int) -> None:
     run = FORM.replace(n_train=n_train, batch_size=batch_size, seed=seed)
     assert drawn(run, start, one + two) == drawn(run, start, one) + drawn(run, start + one, two)
 
 
+@settings(deadline=None)
 @given(sizes, st.integers(1, 70), st.integers(0, 30), st.integers(1, 10))
 def test_filling_up_is_marked(n_train: int, batch_size: int, more: int, count: int) -> None:
     run = FORM.replace(n_train=n_train, batch_size=batch_size)
@@ -113,6 +120,7 @@ def test_full_batches_keep_the_order_of_the_set() -> None:
 # Samples of an evaluation
 
 
+@settings(deadline=None)
 @given(st.integers(1, 50), st.integers(1, 60), st.integers(0, 10_000), st.sampled_from([0, 1]))
 def test_an_evaluation_sample_has_no_sample_twice(available: int, size: int, step: int, which: int) -> None:
     run = FORM.replace(eval_samples=size)

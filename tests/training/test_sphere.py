@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.runs import Run
@@ -78,6 +78,7 @@ def test_the_gradient_of_tangent_steps_is_orthogonal_to_the_weights(student: Run
     assert (dot(unconstrained.first, before) / (unconstrained.first.norm(dim=1) * before.norm(dim=1))).abs().min() > 1e-3
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([1e-3, 1.0, 1e3]))
 def test_removing_the_radial_part(seed: int, scale: float) -> None:
     gradient, weights = random(3, 7, seed=seed), scale * random(3, 7, seed=seed + 5000)
@@ -103,6 +104,7 @@ def test_the_held_square_counts_the_first_tensor_twice_where_the_authors_do(cons
     assert held_square(weights, constraint, FIRST).tolist() == expected
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1000), st.sampled_from(HELD))
 def test_rescaling_reaches_the_target_and_keeps_the_direction(seed: int, constraint: str) -> None:
     weights, target = random(3, 6, seed=seed), torch.tensor([0.5, 1.0, 40.0], dtype=torch.float64)

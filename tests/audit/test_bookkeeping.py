@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from omnigrok.audit.bookkeeping import check_curves
+from omnigrok.errors import DataCheckFailed
+from omnigrok.runs import Curves, Run
+from omnigrok.training.calendar import log_steps
+
+RUN = Run(task="made_up", model="none", seed=0, n_train=5, steps=100, lr=1e-3)
+
+
+def curves(run: Run = RUN, numbers: int | None = None, **changes: object) -> Curves:
+    """Curves on the grid of their Run; ``numbers`` is the seed of the losses, by default the Run's own."""
+    step = np.array(log_steps(run))
+    rng = np.random.default_rng(run.seed if numbers is None else numbers)
+    columns = {name: rng.random(len(step)) for name in ("train_loss", "test_loss", "train_acc", "test_acc")}
+    return dataclasses.replace(Curves(run, step, columns), **changes)
+
+
+def altered(column: str, value: float, **changes: object) -> Curves:
+    found = curves(**changes)
+    found.columns[column][3] = value
+    return found
+
+
+def cut(whole: Curves, points: int, **changes: object) -> Curves:
+    columns = {name: values[:points] for name, values in whole.columns.items()}
+    return Curves(whole.run, whole.step[:points], columns, **changes)
+
+
+def test_sound_curves_pass() -> None:
+    check_curves([curves(RUN.replace(seed=seed, alpha=alpha)) for seed in range(3) for alpha in (0.5, 1.0)])
+    check_curves([])
+
+
+# The logging grid
+
+
+@pytest.mark.parametrize("shift", [1, -1])
+def test_a_shifted_grid_is_found(shift: int) -> None:
+    found = curves()
+    with pytest.raises(DataCheckFailed, match=f"run {RUN.digest}: its time axis is not the logging grid"):
+        check_curves([dataclasses.replace(found, step=found.step + shift)])
+
+
+def test_the_grid_of_other_settings_is_found() -> None:
+    other = curves(RUN.replace(log_every=10))
+    with pytest.raises(DataCheckFailed, match="logging grid"):
+        check_curves([dataclasses.replace(other, run=RUN)])
+
+
+def test_curves_that_end_early_are_found() -> None:
+    with pytest.raises(DataCheckFailed, match="logging grid"):
+        check_curves([cut(curves(), 10)])
+
+
+def test_diverged_curves_may_end_early() -> None:
+    check_curves([cut(curves(), 10, diverged=True)])
+
+
+def test_diverged_curves_are_on_the_grid_all_the_same() -> None:
+    found = cut(curves(), 10, diverged=True)
+    with pytest.raises(DataCheckFailed, match="logging grid"):
+        check_curves([dataclasses.replace(found, step=found.step + 1)])
+
+
+# Accuracies
+
+
+@pytest.mark.parametrize("column", ["train_acc", "test_acc"])
+@pytest.mark.parametrize("value", [-0.01, 1.01, np.inf, 97.0])
+def test_an_accuracy_out_of_range_is_found(column: str, value: float) -> None:
+    with pytest.raises(DataCheckFailed, match=f"column {column} leaves"):
+        check_curves([altered(column, value)])
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1 + 1e-7, -1e-7])
+def test_an_accuracy_on_the_edge_passes(value: float) -> None:
+    check_curves([altered("test_acc", value)])
+
+
+def test_curves_without_accuracies_pass() -> None:
+    found = curves()
+    check_curves([dataclasses.replace(found, columns={"train_loss": found["train_loss"]})])
+
+
+# Seeds
+
+
+def test_equal_numbers_under_two_seeds_are_found() -> None:
+    one, other = RUN, RUN.replace(seed=1)
+    with pytest.raises(DataCheckFailed, match=rf"runs {one.digest} \(seed 0\) and {other.digest} \(seed 1\) .* the seed was ignored"):
+        check_curves([curves(one), curves(other, numbers=0)])
+
+
+def test_equal_numbers_under_other_settings_are_not_the_seeds_fault() -> None:
+    """A rescaled weight decay that does nothing, for one: not for this rule to judge."""
+    check_curves([curves(RUN), curves(RUN.replace(weight_decay=0.1), numbers=0)])
+
+
+def test_every_network_of_alpha_0_is_the_same() -> None:
+    run = RUN.replace(alpha=0.0)
+    check_curves([curves(run), curves(run.replace(seed=1), numbers=0)])
+
+
+def test_the_same_curves_given_twice_pass() -> None:
+    """Two experiments of one claim may share Runs; an iterator is read once."""
+    found = curves()
+    check_curves(iter([found, found]))
