@@ -146,3 +146,16 @@ def _logs(n: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     if not (sizes > 0).all() or not (np.diff(sizes) > 0).all() or not (curve > 0).all():
         raise ValueError("log-log fits need positive values over positive, strictly rising sizes")
     return np.log(sizes), np.log(curve)
+
+
+def simulated_learning_curve(n: ArrayLike, y: ArrayLike, rng: np.random.Generator) -> Array:
+    """A draw from the learning curve fitted to one curve, with log-normal scatter of the residuals' size (three parameters fitted).
+
+    Args:
+        n: (sizes,) > 0, rising, at least 7. y: (sizes,) > 0.
+    """
+    x, logs = _logs(n, y)
+    fit = learning_curve(n, y)
+    centre = np.log(fit.scale * np.exp(-fit.rate * x) + fit.floor)
+    sigma = math.sqrt(float(((logs - centre) ** 2).sum()) / (x.size - 3))
+    return np.asarray(np.exp(centre + sigma * rng.normal(size=x.size)))
