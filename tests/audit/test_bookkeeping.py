@@ -13,23 +13,23 @@ from omnigrok.training.calendar import log_steps
 RUN = Run(task="made_up", model="none", seed=0, n_train=5, steps=100, lr=1e-3)
 
 
-def curves(run: Run = RUN, numbers: int | None = None, **changes: object) -> Curves:
+def curves(run: Run = RUN, numbers: int | None = None) -> Curves:
     """Curves on the grid of their Run; ``numbers`` is the seed of the losses, by default the Run's own."""
     step = np.array(log_steps(run))
     rng = np.random.default_rng(run.seed if numbers is None else numbers)
     columns = {name: rng.random(len(step)) for name in ("train_loss", "test_loss", "train_acc", "test_acc")}
-    return dataclasses.replace(Curves(run, step, columns), **changes)
+    return Curves(run, step, columns)
 
 
-def altered(column: str, value: float, **changes: object) -> Curves:
-    found = curves(**changes)
+def altered(column: str, value: float) -> Curves:
+    found = curves()
     found.columns[column][3] = value
     return found
 
 
-def cut(whole: Curves, points: int, **changes: object) -> Curves:
+def cut(whole: Curves, points: int, diverged: bool = False) -> Curves:
     columns = {name: values[:points] for name, values in whole.columns.items()}
-    return Curves(whole.run, whole.step[:points], columns, **changes)
+    return Curves(whole.run, whole.step[:points], columns, diverged)
 
 
 def test_sound_curves_pass() -> None:

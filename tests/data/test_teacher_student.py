@@ -9,7 +9,7 @@ from torch import nn
 from omnigrok.data import find_task, teacher_student
 from omnigrok.errors import BadInput
 from omnigrok.models import mlp
-from omnigrok.runs import Run
+from omnigrok.runs import Run, freeze
 
 RUN = Run(
     task="teacher_student",
@@ -18,7 +18,7 @@ RUN = Run(
     n_train=100,
     steps=1,
     lr=3e-4,
-    network={"widths": (5, 100, 100, 5), "activation": "tanh"},
+    network=freeze({"widths": (5, 100, 100, 5), "activation": "tanh"}),
 )
 NOWHERE = Path()
 
@@ -53,7 +53,7 @@ def test_training_and_test_samples_are_different_ones() -> None:
     assert split.train.tolist() == list(range(7))
     assert split.test.tolist() == [7, 8, 9, 10]
     assert len(split.pool.inputs[0]) == len(split.pool.targets) == 11
-    assert len(split.pool.inputs[0].unique(dim=0)) == 11
+    assert len(torch.unique(split.pool.inputs[0], dim=0)) == 11
 
 
 def test_a_split_follows_from_the_seed_alone() -> None:

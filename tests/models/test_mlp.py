@@ -10,7 +10,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model, mlp
-from omnigrok.runs import Run
+from omnigrok.runs import Run, freeze
 
 MNIST = Run(
     task="mnist",
@@ -19,7 +19,7 @@ MNIST = Run(
     n_train=10,
     steps=1,
     lr=1e-3,
-    network={"widths": (784, 200, 200, 10), "activation": "relu"},
+    network=freeze({"widths": (784, 200, 200, 10), "activation": "relu"}),
 )
 
 

@@ -33,9 +33,9 @@ def runs(draw: st.DrawFn) -> Run:
         loss=draw(st.sampled_from(LOSSES)),
         constraint=draw(st.sampled_from(CONSTRAINTS)),
         precision=draw(st.sampled_from(PRECISIONS)),
-        lr_drops=draw(st.lists(st.integers(1, 100), max_size=3)),
-        data=draw(options),
-        network=draw(options),
+        lr_drops=tuple(draw(st.lists(st.integers(1, 100), max_size=3))),
+        data=freeze(draw(options)),
+        network=freeze(draw(options)),
     )
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from omnigrok.errors import BadInput, StaleToken
-from omnigrok.runs import Curves, Run, execute
+from omnigrok.runs import Curves, Run, execute, freeze
 from omnigrok.runs.encode import decode_state
 from omnigrok.runs.execute import BudgetSpent, Executor, Progress
 from omnigrok.runs.lease import Leases, new_owner
@@ -34,8 +34,8 @@ FORM = Run(
     lr=1e-2,
     log_every=20,
     precision="float64",
-    data={"n_test": 5},
-    network={"widths": (3, 4, 2), "activation": "tanh"},
+    data=freeze({"n_test": 5}),
+    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
 )
 BUNDLED = {"source": "bundled", "n_test": 10}
 DIGITS = FORM.replace(task="mnist", batch_size=4, steps=20, data=BUNDLED, network={"widths": (784, 4, 10), "activation": "relu"})
@@ -62,6 +62,7 @@ with Store(sys.argv[1]) as store:
 
 Make = Callable[..., Executor]
 Start = Callable[..., "subprocess.Popen[str]"]
+Take = Callable[[Executor, Sequence[Run]], Callable[[], None]]
 
 
 @pytest.fixture(autouse=True)
@@ -352,7 +353,7 @@ def test_two_workers_on_one_store_train_every_run_once(store: Store, make: Make,
 
 
 @pytest.fixture
-def elsewhere(store: Store) -> Iterator[Callable[[Executor, Sequence[Run]], Callable[[], None]]]:
+def elsewhere(store: Store) -> Take:
     """Lease Runs as another live worker does; the result gives them back."""
     leases = Leases(store)
 
@@ -362,9 +363,6 @@ def elsewhere(store: Store) -> Iterator[Callable[[Executor, Sequence[Run]], Call
         return lambda: leases.release(tokens)
 
     return take
-
-
-Take = Callable[[Executor, Sequence[Run]], Callable[[], None]]
 
 
 def test_while_others_train_what_it_needs_it_helps_and_another_items_failure_does_not_stop_it(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.runs import Run
+from omnigrok.runs import Run, freeze
 from omnigrok.runs.execute import make_plan, step_cost
 from omnigrok.runs.plan import LARGEST, OPERATIONS_PER_STEP, operations_per_step, plan
 from omnigrok.training.stack import shape_key
@@ -19,7 +19,7 @@ FORM = Run(
     n_train=10,
     steps=10,
     lr=1e-3,
-    network={"widths": (3, 4, 2), "activation": "tanh"},
+    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
 )
 COSTS = {10: 1e3, 20: 3e8, 40: 1e9}
 

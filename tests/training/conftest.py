@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omnigrok.runs import Curves, Run
+from omnigrok.runs import Curves, Run, freeze
 
 TEACHER_STUDENT = Run(
     task="teacher_student",
@@ -22,8 +22,8 @@ TEACHER_STUDENT = Run(
     lr=1e-2,
     log_every=1,
     precision="float64",
-    data={"n_test": 7},
-    network={"widths": (3, 6, 5, 2), "activation": "tanh"},
+    data=freeze({"n_test": 7}),
+    network=freeze({"widths": (3, 6, 5, 2), "activation": "tanh"}),
 )
 MNIST = Run(
     task="mnist",
@@ -35,8 +35,8 @@ MNIST = Run(
     batch_size=16,
     log_every=1,
     precision="float64",
-    data={"source": "bundled", "n_test": 20},
-    network={"widths": (784, 16, 10), "activation": "relu"},
+    data=freeze({"source": "bundled", "n_test": 20}),
+    network=freeze({"widths": (784, 16, 10), "activation": "relu"}),
 )
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import shutil
 import warnings
 
 import pytest
 import torch
 
 from omnigrok.errors import BadInput
-from omnigrok.training import device
 from omnigrok.training.device import COMPILE_FROM, choose_device, describe, prepare_cpu, quiet_compiler, should_compile
 
 
@@ -60,7 +60,7 @@ def test_compiling_where_it_pays_and_can_be_done(
     monkeypatch: pytest.MonkeyPatch, operations: float, compilable: bool, compiler: str, cuda: bool, answer: bool
 ) -> None:
     monkeypatch.delenv("OMNIGROK_COMPILE", raising=False)
-    monkeypatch.setattr(device.shutil, "which", lambda name: f"/usr/bin/{name}" if name == compiler else None)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name == compiler else None)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     assert bool(should_compile(operations, compilable)) is answer
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from omnigrok.runs import Curves, Run
+from omnigrok.runs import Curves, Run, freeze
 from omnigrok.training import train
 
 LOSS = 2e-6
@@ -20,7 +20,7 @@ RUN = Run(
     steps=1000,
     lr=3e-4,
     log_every=200,
-    network={"widths": (5, 100, 100, 5), "activation": "tanh"},
+    network=freeze({"widths": (5, 100, 100, 5), "activation": "tanh"}),
 )
 AUTHORS_ALPHA = 0.6309573650360107
 

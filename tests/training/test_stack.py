@@ -51,7 +51,7 @@ def plain_loop(run: Run, clip: float = 0.0) -> list[float]:
                 group["lr"] *= run.lr_factor
         chosen = positions[step][real[step]]
         optimizer.zero_grad()
-        nn.functional.mse_loss(model(inputs[chosen]), targets[chosen]).backward()
+        torch.autograd.backward(nn.functional.mse_loss(model(inputs[chosen]), targets[chosen]))
         if clip:
             nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
@@ -268,7 +268,7 @@ def test_checkpoints_of_equal_trainings_are_equal_bytes_but_for_the_seconds(stud
 
 def test_checkpoints_of_two_steps_do_not_mix(student: Run) -> None:
     other = student.replace(seed=1)
-    states = {}
+    states: dict[Run, State] = {}
     for run, pieces in ((student, 1), (other, 2)):
         stack = Stack([run])
         for _ in range(pieces):
