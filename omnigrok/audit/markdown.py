@@ -21,7 +21,7 @@ def load_audit(path: Path) -> dict[str, Any]:
         BadInput: the file cannot be read, is not such a document, or is of a newer schema.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("claims"), list):
@@ -54,7 +54,7 @@ def table(document: dict[str, Any]) -> str:
 def _cell(row: dict[str, Any] | None) -> str:
     if row is None:
         return ""
-    return row["verdict"] + (" ~" if row.get("scale") == "reduced" else "") + (" !" if row.get("stale") else "")
+    return str(row["verdict"]) + (" ~" if row.get("scale") == "reduced" else "") + (" !" if row.get("stale") else "")
 
 
 def insert(readme: Path, text: str, check: bool = False) -> None:

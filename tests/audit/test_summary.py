@@ -20,8 +20,8 @@ def outcome(name: str, verdict: str, role: str = "claim", p: float | None = None
         "values": [1.0], "region": region, "verdict": verdict, "decides": True, "method": "", "note": "", "extra": {},
     }  # fmt: skip
     return {
-        "id": name, "figure": "x", "protocol": "paper", "tier": tier, "role": role, "verdict": verdict, "reason": "r", "findings": [finding],
-        "cost": {"runs": 1, "steps": 10, "seconds": 2.0}, "scale": "full", "stale": 0,
+        "id": name, "figure": "x", "protocol": "paper", "tier": tier, "role": role, "verdict": verdict, "reason": "r",
+        "findings": [finding], "cost": {"runs": 1, "steps": 10, "seconds": 2.0}, "scale": "full", "stale": 0,
     }  # fmt: skip
 
 
