@@ -25,7 +25,7 @@ class MLP(nn.Sequential):
         if activation not in ACTIVATIONS:
             raise BadInput(f"network: activation = {activation!r} is not accepted; one of {', '.join(ACTIVATIONS)}")
         layers: list[nn.Module] = []
-        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):
+        for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):  # noqa: RUF007
             layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]
         super().__init__(*layers[:-1])
 

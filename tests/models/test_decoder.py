@@ -30,9 +30,7 @@ def test_it_is_the_mlp_with_the_ends_written_out():
 
 def test_the_data_set_accepts_it(tmp_path):
     wide = run("mlp", data={"unseen": False}, widths=[1, 8, 8, 30])
-    assert torch.equal(
-        addition.split(run(data={"unseen": False}), tmp_path).pool.inputs[0], addition.split(wide, tmp_path).pool.inputs[0]
-    )
+    assert torch.equal(addition.split(run(data={"unseen": False}), tmp_path).pool.inputs[0], addition.split(wide, tmp_path).pool.inputs[0])
 
 
 @pytest.mark.parametrize(
