@@ -1,0 +1,185 @@
+"""The checks of Figure 4 on made-up curves: a planted effect is REPRODUCED, an absent one is not, and the control holds."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omnigrok.audit.experiment import runs_of
+from omnigrok.audit.grid import Grid
+from omnigrok.runs.run import Run
+from omnigrok.stats.finding import Verdict
+
+spec = importlib.util.spec_from_file_location("synthetic_fig04", Path(__file__).with_name("synthetic.py"))
+assert spec is not None
+assert spec.loader is not None
+synthetic = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(synthetic)
+
+FIGURE = "fig04_imdb"
+checks = synthetic.load_checks(FIGURE)
+LAST = np.array([0, 100])
+
+
+def noise(run: Run, size: float) -> float:
+    """Of a run: the same for train and test."""
+    return size * float(np.random.default_rng([run.seed, run.n_train, round(1e4 * run.alpha)]).normal())
+
+
+def verdict(claim: str, check: Callable[..., None], grids: dict[str, Grid], role: str = "claim", tier: str = "paper") -> Verdict:
+    found = synthetic.judge(FIGURE, claim, check, grids, role=role, tier=tier).verdict
+    assert isinstance(found, Verdict)
+    return found
+
+
+def made(name: str, columns: Callable[[Run], dict[str, object]], step: np.ndarray = synthetic.STEPS, figure: str = FIGURE) -> Grid:
+    """The runs of the paper tier with made-up curves."""
+    grid = synthetic.grid_of(name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), columns, step)
+    assert isinstance(grid, Grid)
+    return grid
+
+
+def landscape(gap: float) -> dict[str, Grid]:
+    """Errors are Us about alpha = 1; at N = 1k training errors are smaller by ``gap`` and bear no relation to alpha."""
+
+    def columns(run: Run) -> dict[str, object]:
+        u = 0.1 + 0.3 * np.log10(run.alpha) ** 2
+        test = u + noise(run, 0.005)
+        train = test - 0.01
+        if run.n_train == 1000 and gap:
+            test, train = 0.2 + gap + noise(run, 0.01), 0.2 + noise(run.replace(alpha=run.alpha * 3), 0.01)
+        return {"train_acc": 1 - train, "test_acc": 1 - test}
+
+    return {"landscape": made("landscape", columns, LAST)}
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+def test_mismatch_small(tier: str) -> None:
+    check = checks.test_mismatch_small
+    assert verdict("fig04.mismatch-small", check, landscape(0.25), tier=tier) is Verdict.REPRODUCED
+    assert verdict("fig04.mismatch-small", check, landscape(0.25), "control", tier) is Verdict.REFUTED
+    assert verdict("fig04.mismatch-small", check, landscape(0.0), tier=tier) is Verdict.REFUTED
+
+
+def test_similar_large() -> None:
+    check = checks.test_similar_large
+    assert verdict("fig04.similar-large", check, landscape(0.25)) is Verdict.REPRODUCED
+    assert verdict("fig04.similar-large", check, landscape(0.25), "control") is Verdict.REFUTED
+    flat = {"landscape": made("landscape", lambda run: {"train_acc": 0.8 + noise(run, 0.01), "test_acc": 0.7}, LAST)}
+    assert verdict("fig04.similar-large", check, flat) is not Verdict.REPRODUCED
+
+
+def dynamics(rise: float = 1000, early: float = 60, final: float = 0.7) -> dict[str, Grid]:
+    """The large initialization fits at ``early`` and begins to generalise at ``rise``; the standard one does both by then."""
+
+    def columns(run: Run) -> dict[str, object]:
+        wobble = 1 + noise(run, 0.05)
+        if run.option("shuffle_labels"):
+            return {"train_acc": synthetic.sigmoid(500 * wobble, 0.5), "test_acc": 0.5}
+        late = (rise if run.alpha == 6 else 20) * wobble
+        return {
+            "train_acc": synthetic.sigmoid(early * wobble, 0.5),
+            "test_acc": synthetic.sigmoid(late, 0.5, final, sharpness=8 if run.alpha == 6 else 40),
+        }
+
+    return {name: made(name, columns) for name in ("dynamics", "shuffled")}
+
+
+def test_grok() -> None:
+    check = checks.test_grok
+    assert verdict("fig04.grok", check, dynamics()) is Verdict.REPRODUCED
+    assert verdict("fig04.grok", check, dynamics(), "control") is Verdict.REFUTED
+    assert verdict("fig04.grok", check, dynamics(rise=50)) is Verdict.REFUTED
+    never = dynamics(final=0.5)
+    assert verdict("fig04.grok", check, never) is Verdict.REFUTED, "a run that never generalises does not grok"
+
+
+def test_grok_shows_all_arms() -> None:
+    found = synthetic.judge(FIGURE, "fig04.grok", checks.test_grok, dynamics())
+    shown = [finding for finding in found.findings if not finding.decides]
+    assert [finding.name.partition(":")[0] for finding in shown] == [
+        "alpha 6, weight decay 0",
+        "alpha 1, weight decay 0",
+        "alpha 1, weight decay 1",
+    ]
+
+
+def test_steps_of_smoke_count_tenfold() -> None:
+    found = synthetic.judge(FIGURE, "fig04.grok", checks.test_grok, dynamics(rise=100, early=6), tier="smoke")
+    assert found.verdict is Verdict.REPRODUCED
+
+
+def test_standard() -> None:
+    only = {"dynamics": dynamics()["dynamics"]}
+    check = checks.test_standard
+    assert verdict("fig04.standard", check, only) is Verdict.REPRODUCED
+    assert verdict("fig04.standard", check, only, "control") is Verdict.REFUTED
+    never = {"dynamics": dynamics(final=0.5)["dynamics"]}
+    assert verdict("fig04.standard", check, never) is Verdict.REFUTED, "it must generalise early, too"
+
+
+@pytest.mark.parametrize(("late", "expected"), [(True, Verdict.REFUTED), (False, Verdict.REPRODUCED)])
+def test_no_grok_large(late: bool, expected: Verdict) -> None:
+    def columns(run: Run) -> dict[str, object]:
+        wobble = 1 + noise(run, 0.05)
+        delayed = late or run.n_train == 1000
+        return {
+            "train_acc": synthetic.sigmoid(300 * wobble, 0.5),
+            "test_acc": synthetic.sigmoid((5000 if delayed else 330) * wobble, 0.5, 0.86),
+        }
+
+    grids = {name: made(name, columns) for name in ("large", "dynamics")}
+    assert verdict("fig04.no-grok-large", checks.test_no_grok_large, grids) is expected
+    assert verdict("fig04.no-grok-large", checks.test_no_grok_large, grids, "control") is Verdict.REFUTED
+
+
+def rise(cured: bool, there: bool = True) -> dict[str, Grid]:
+    """At the figure's steps the training loss rises at large alpha; with more of them it does not, or still does."""
+
+    def columns(run: Run) -> dict[str, object]:
+        step = np.array([0, 1, 3, 10]) * run.steps // 10
+        wall = 3.0 if run.alpha > 5 and there else 1.0
+        late = wall if not cured else 1.0 if run.constraint == "tangent" else 1.5
+        base = 0.2 * np.exp(noise(run, 0.05))
+        train = base * np.array([5.0, wall, wall, late])
+        assert len(step) == len(train)
+        return {"train_loss": train, "test_loss": base * (9.0 if run.alpha > 5 else 2.0)}
+
+    def grid(name: str, figure: str) -> Grid:
+        runs = runs_of(synthetic.CLAIMS, figure, "long", "paper", "paper")
+        return synthetic.grid_of(name, runs, columns, np.array([0, 1, 3, 10]) * runs[0].steps // 10)  # type: ignore[no-any-return]
+
+    return {"long": grid("long", FIGURE), "fig05_qm9:long": grid("fig05_qm9:long", "fig05_qm9")}
+
+
+def test_rise_is_optimisation() -> None:
+    check = checks.test_rise_is_optimisation
+    assert verdict("fig04.rise-is-optimisation", check, rise(cured=True)) is Verdict.REPRODUCED
+    assert verdict("fig04.rise-is-optimisation", check, rise(cured=True), "control") is Verdict.REFUTED
+    assert verdict("fig04.rise-is-optimisation", check, rise(cured=False)) is Verdict.REFUTED
+    assert verdict("fig04.rise-is-optimisation", check, rise(cured=True, there=False)) is Verdict.REFUTED, "nothing to explain"
+
+
+def test_best_epoch_under_code() -> None:
+    run = Run(task="imdb", model="lstm", seed=0, n_train=750, steps=100, lr=1e-3)
+    curves = synthetic.curves_of(run, {"test_acc": np.array([0.5, 0.8, 0.6])}, np.array([0, 50, 100]))
+    entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig04.mismatch-small")
+    read = {
+        protocol: checks.error(synthetic.Case(entry, FIGURE, protocol, "paper", "claim", {}), "test")(curves)
+        for protocol in ("paper", "code")
+    }
+    assert read == pytest.approx({"paper": 0.4, "code": 0.2})
+
+
+def test_rank_correlation_of_a_constant_curve_is_missing() -> None:
+    rhos = checks.rank_correlation(np.array([[1.0, 2, 3], [1, 1, 1]]), np.array([[2.0, 3, 4], [1, 2, 3]]))
+    assert rhos[0] == pytest.approx(1.0)
+    assert np.isnan(rhos[1])
+
+
+def test_overfitting_that_never_comes_has_no_accuracy() -> None:
+    run = Run(task="imdb", model="lstm", seed=0, n_train=750, steps=100, lr=1e-3)
+    curves = synthetic.curves_of(run, {"train_acc": 0.6, "test_acc": 0.5})
+    assert np.isnan(checks.around_overfitting(curves, 0.95, 1.1)).all()
