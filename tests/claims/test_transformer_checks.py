@@ -1,0 +1,275 @@
+"""The checks of Figures 7, 9 and 10 on made-up curves: an effect that is there, one that is not, and the controls."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from omnigrok.audit.case import Role
+from omnigrok.audit.experiment import runs_of
+from omnigrok.audit.grid import Grid
+from omnigrok.runs.run import Run
+from omnigrok.stats import Time
+from omnigrok.stats.finding import Verdict
+
+spec = importlib.util.spec_from_file_location("synthetic_transformer", Path(__file__).with_name("synthetic.py"))
+assert spec is not None
+assert spec.loader is not None
+synthetic = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(synthetic)
+
+STEPS, sigmoid = synthetic.STEPS, synthetic.sigmoid
+FIG07, FIG09, FIG10 = "fig07_transformer", "fig09_transformer_landscape", "fig10_time_vs_decay"
+ENDS = np.array([0, 100])
+Columns = dict[str, Any]
+Maker = Callable[[Run], Columns]
+
+
+def wobble(run: Run, size: float = 0.03) -> float:
+    """A factor near 1 that is the run's own."""
+    key = [run.seed, run.n_train, round(1e4 * run.alpha), round(1e4 * run.weight_decay)]
+    return float(np.exp(size * np.random.default_rng(key).normal()))
+
+
+def slowness(run: Run, size: float = 0.2) -> float:
+    """A factor near 1 that is the seed's own, whatever else the run is."""
+    return float(np.exp(size * np.random.default_rng(run.seed + 1000).normal()))
+
+
+def outcome(figure: str, claim: str, makers: dict[str, Maker], role: Role = "claim", step: np.ndarray = STEPS) -> Verdict:
+    grids: dict[str, Grid] = {}
+    for name, maker in makers.items():
+        grids[name] = synthetic.grid_of(name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), maker, step)
+    checks = synthetic.load_checks(figure)
+    check = getattr(checks, "test_" + claim.split(".")[1].replace("-", "_").lower())
+    if role == "control":
+        return control(figure, claim, check, grids)
+    verdict: Verdict = synthetic.judge(figure, claim, check, grids).verdict
+    return verdict
+
+
+def control(figure: str, claim: str, check: Callable[..., None], grids: dict[str, Grid]) -> Verdict:
+    verdict: Verdict = synthetic.judge(figure, claim, check, grids, role="control").verdict
+    return verdict
+
+
+# Figure 7
+
+
+def accuracies(run: Run, fit: float, late: float) -> Columns:
+    return {
+        "train_acc": sigmoid(fit * wobble(run)),
+        "test_acc": sigmoid(late * wobble(run)) if late < np.inf else 0.01,
+        "weight_norm": 42.0,
+    }
+
+
+def hump(run: Run) -> Columns:
+    """Grokking with the norm of Figure 7a; without weight decay neither."""
+    if run.weight_decay == 0:
+        return {**accuracies(run, 150, np.inf), "weight_norm": 1 + 0.3 * sigmoid(1000)}
+    late = 9000 * wobble(run)
+    bump = np.exp(-2 * (np.log10(np.maximum(STEPS, 1)) - 3) ** 2)
+    norm = 1 + wobble(run) * 0.4 * bump - bump[0] * 0.4 - 0.3 * sigmoid(late)
+    return {"train_acc": sigmoid(150), "test_acc": sigmoid(late), "weight_norm": norm}
+
+
+def early_peak(run: Run) -> Columns:
+    """The norm peaks before the training set is fitted."""
+    return {**hump(run), "train_acc": sigmoid(5000)}
+
+
+def test_the_norm_humps() -> None:
+    assert outcome(FIG07, "fig07.norm-hump", {"free": hump}) is Verdict.REPRODUCED
+
+
+def test_the_norm_never_falls_without_decay() -> None:
+    assert outcome(FIG07, "fig07.norm-hump", {"free": hump}, "control") is Verdict.REFUTED
+
+
+@pytest.mark.parametrize("maker", [early_peak, lambda run: accuracies(run, 150, 9000)], ids=["peak too early", "flat"])
+def test_a_norm_without_that_hump(maker: Maker) -> None:
+    assert outcome(FIG07, "fig07.norm-hump", {"free": maker}) is Verdict.REFUTED
+
+
+def tracked(run: Run, follows: float = 1.0) -> Columns:
+    """The norm peaks a little earlier at larger decay and falls under its start at t_test ** follows."""
+    late = 2000 / run.weight_decay * slowness(run)
+    fall = 2000 * (late / 2000) ** follows * wobble(run)
+    bump = sigmoid(100, 0, 0.3) * (1 - sigmoid(300 * run.weight_decay**-0.1, 0, 0.3))
+    return {"train_acc": sigmoid(150), "test_acc": sigmoid(late), "weight_norm": 1 + bump - 0.5 * sigmoid(fall) + 1e-9 * (STEPS > 0)}
+
+
+def test_the_fall_of_the_norm_tracks() -> None:
+    assert outcome_tracks(tracked) is Verdict.REPRODUCED
+
+
+def test_a_fall_of_its_own_does_not_track() -> None:
+    assert outcome_tracks(lambda run: tracked(run, 0.1)) is Verdict.REFUTED
+
+
+def test_the_peak_of_the_norm_does_not_track_although_its_ranks_do() -> None:
+    assert outcome_tracks(tracked, "control") is Verdict.REFUTED
+
+
+def outcome_tracks(maker: Maker, role: Role = "claim") -> Verdict:
+    grid = synthetic.grid_of("transformer", runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper"), maker)
+    check = synthetic.load_checks(FIG07).test_norm_tracks
+    verdict: Verdict = synthetic.judge(FIG07, "fig07.norm-tracks", check, {"fig10_time_vs_decay:transformer": grid}, role=role).verdict
+    return verdict
+
+
+def test_ranks_of_times() -> None:
+    never = Time.never(100)
+    pairs = [(Time.at(1), Time.at(10)), (Time.at(2), Time.at(20)), (never, Time.at(30)), (never, never)]
+    assert synthetic.load_checks(FIG07).rank_correlation(pairs) == pytest.approx(1)
+    assert np.isnan(synthetic.load_checks(FIG07).rank_correlation(pairs[1:]))
+
+
+def degrok(run: Run, held: float = 1.1, free: float = 50.0) -> Columns:
+    return accuracies(run, 150, 150 * (held if run.constraint == "rescale" else free))
+
+
+ARMS = ("free", "held", "others")
+
+
+def test_degrok_by_constraint() -> None:
+    assert outcome(FIG07, "fig07.degrok-constraint", dict.fromkeys(ARMS, degrok)) is Verdict.REPRODUCED
+
+
+def test_unconstrained_does_not_degrok() -> None:
+    assert outcome(FIG07, "fig07.degrok-constraint", dict.fromkeys(ARMS, degrok), "control") is Verdict.REFUTED
+
+
+@pytest.mark.parametrize(("held", "free"), [(50, 50), (1.1, 1.1), (np.inf, 50)], ids=["both late", "both together", "held never"])
+def test_no_degrok(held: float, free: float) -> None:
+    arms = dict.fromkeys(ARMS, lambda run: degrok(run, held, free))
+    assert outcome(FIG07, "fig07.degrok-constraint", arms) is Verdict.REFUTED
+
+
+# Figure 9
+
+
+def landscape(run: Run, rise: float = 1.0) -> Columns:
+    """Training loss: an L with its break under .8; test loss: a U with its bottom at .8 if ``rise`` is not 0."""
+    x = np.log(run.alpha / 0.8)
+    train = 4.5 * (1 - np.exp(x)) * wobble(run) + 1e-5 if x < 0 else 1e-5
+    return {"train_loss": train, "test_loss": 0.05 + 3 * wobble(run) * abs(min(x, 0)) + rise * 8 * wobble(run) * max(x, 0)}
+
+
+def test_lu() -> None:
+    assert outcome(FIG09, "fig09.LU", {"landscape": landscape}, step=ENDS) is Verdict.REPRODUCED
+
+
+def test_lu_swapped() -> None:
+    assert outcome(FIG09, "fig09.LU", {"landscape": landscape}, "control", step=ENDS) is Verdict.REFUTED
+
+
+def test_two_ls_are_no_lu() -> None:
+    assert outcome(FIG09, "fig09.LU", {"landscape": lambda run: landscape(run, 0.0)}, step=ENDS) is Verdict.REFUTED
+
+
+def dose(run: Run, critical: float) -> Columns:
+    """Generalises at alpha = .57 and .8 from about a fraction on; with permuted labels never."""
+    works = run.n_train / 113**2 > critical * wobble(run.replace(n_train=1, alpha=1.0), 0.05) and 0.5 < run.alpha < 1
+    return {"test_acc": 0.99 if works and not run.option("shuffle_labels") else 0.02}
+
+
+def critical_at(fraction: float) -> dict[str, Maker]:
+    return dict.fromkeys(("fractions", "shuffled"), lambda run: dose(run, fraction))
+
+
+@pytest.mark.parametrize(("fraction", "verdict"), [(0.25, Verdict.REPRODUCED), (0.37, Verdict.REFUTED), (0.8, Verdict.REFUTED)])
+def test_critical(fraction: float, verdict: Verdict) -> None:
+    assert outcome(FIG09, "fig09.critical", critical_at(fraction), step=ENDS) is verdict
+
+
+def test_critical_with_permuted_labels() -> None:
+    assert outcome(FIG09, "fig09.critical", critical_at(0.25), "control", step=ENDS) is Verdict.REFUTED
+
+
+# Figure 10
+
+
+def power(run: Run, slope: float, at_one: float, seed: float = 0.0, jitter: float = 0.03) -> Columns:
+    late = at_one * run.weight_decay**slope * slowness(run, seed) * wobble(run, jitter)
+    return {"train_acc": sigmoid(200 * wobble(run)), "test_acc": sigmoid(late) if late < 8e4 else 0.3}
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, Verdict.REPRODUCED), (-0.6, Verdict.REFUTED)])
+def test_transformer_inverse(slope: float, verdict: Verdict) -> None:
+    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, slope, 3000)}) is verdict
+
+
+def test_transformer_inverse_holds_with_censored_times() -> None:
+    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, -1, 6000)}) is Verdict.REPRODUCED
+
+
+def test_transformer_time_to_fit() -> None:
+    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, -1, 3000)}, "control") is Verdict.REFUTED
+
+
+def test_a_slope_that_changes_is_not_inverse() -> None:
+    def bent(run: Run) -> Columns:
+        return power(run, -0.7 if run.weight_decay > 0.5 else -1.3, 1500)
+
+    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": bent}) is Verdict.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("seed", "jitter", "role", "verdict"),
+    [
+        (0.4, 0.1, "claim", Verdict.REPRODUCED),
+        (0.0, 0.3, "claim", Verdict.REFUTED),
+        (0.4, 0.1, "control", Verdict.REFUTED),
+    ],
+)
+def test_seed_offset(seed: float, jitter: float, role: Role, verdict: Verdict) -> None:
+    assert outcome(FIG10, "fig10.seed-offset", {"transformer": lambda run: power(run, -1, 2000, seed, jitter)}, role) is verdict
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, Verdict.REPRODUCED), (-0.5, Verdict.REFUTED)])
+def test_mnist_inverse(slope: float, verdict: Verdict) -> None:
+    assert outcome(FIG10, "fig10.mnist-inverse", {"mnist": lambda run: power(run, slope, 2000)}) is verdict
+
+
+def test_mnist_time_to_fit() -> None:
+    assert outcome(FIG10, "fig10.mnist-inverse", {"mnist": lambda run: power(run, -1, 2000)}, "control") is Verdict.REFUTED
+
+
+def bends(run: Run, low: float) -> Columns:
+    """1 / weight decay with a delay of its own inside the range, and ``low`` times it below."""
+    if run.weight_decay >= 0.05:
+        return power(run, -0.95, 50)
+    return power(run, -1, 50 * low)
+
+
+@pytest.mark.parametrize(("low", "verdict"), [(0.2, Verdict.REPRODUCED), (1.5, Verdict.REFUTED)])
+def test_mnist_low(low: float, verdict: Verdict) -> None:
+    assert outcome(FIG10, "fig10.mnist-low", {"mnist": lambda run: bends(run, low)}) is verdict
+
+
+def test_mnist_low_is_open_where_runs_are_cut() -> None:
+    def cut(run: Run) -> Columns:
+        return power(run, -1, 3000) if run.weight_decay >= 0.05 else {"train_acc": 1.0, "test_acc": 0.5}
+
+    assert outcome(FIG10, "fig10.mnist-low", {"mnist": cut}) is Verdict.INCONCLUSIVE
+
+
+def test_mnist_low_inside_the_range() -> None:
+    assert outcome(FIG10, "fig10.mnist-low", {"mnist": lambda run: bends(run, 0.2)}, "control") is Verdict.REFUTED
+
+
+def spoils(run: Run, from_decay: float) -> Columns:
+    return {"train_acc": (0.2 if run.weight_decay >= from_decay else 0.99) + 0.001 * run.seed / 10}
+
+
+@pytest.mark.parametrize(
+    ("from_decay", "role", "verdict"),
+    [(10, "claim", Verdict.REPRODUCED), (1000, "claim", Verdict.REFUTED), (10, "control", Verdict.REFUTED)],
+)
+def test_mnist_high(from_decay: float, role: Role, verdict: Verdict) -> None:
+    assert outcome(FIG10, "fig10.mnist-high", {"mnist": lambda run: spoils(run, from_decay)}, role) is verdict
