@@ -132,9 +132,15 @@ def delays(grid: Grid, test: float, train: float) -> list[Time | None]:
 def test_zone_broadens(case: Case) -> None:
     sizes, alphas, test = errors(case, "test_acc")
     order = list(range(len(sizes))) if case["order"] == "size" else without_trend(len(sizes))
-    zones = np.array([[zone_width(alphas, curve, case["within"]) for curve in seed] for seed in reordered(test, order)])
-    name = f"width of the zone (log alpha), N {sizes[order[0]]} to {sizes[order[-1]]}"
-    case.judge([width_trend(name, zones[..., 0], zones[..., 1] > 0, floor=case.number("floor"))])
+    floor = case.number("floor")
+
+    def found(places: list[int]) -> Finding:
+        zones = np.array([[zone_width(alphas, curve, case["within"]) for curve in seed] for seed in reordered(test, places)])
+        name = f"width of the zone (log alpha), N {sizes[places[0]]} to {sizes[places[-1]]}"
+        return width_trend(name, zones[..., 0], zones[..., 1] > 0, floor=floor)
+
+    later = [place for place in order if sizes[place] >= case["later"]]
+    case.judge([found(order), found(later).as_sensitivity()])
 
 
 @claim("fig03.LU-milder")
@@ -247,9 +253,8 @@ def test_time_vs_n(case: Case) -> None:
 
     extra = [finding for gamma in gammas if gamma != main for finding in found(gamma)]
     if len(sizes) >= FEWEST_SIZES:
-        extra += [
-            divergence(f"AICc of a power law minus that of a divergence, weight decay {gamma:g}", sizes, table(gamma)) for gamma in gammas
-        ]
+        name = f"AICc of a power law with a floor minus that of a divergence, weight decay {main:g}"
+        extra.append(divergence(name, sizes, table(main)))
     case.judge([*found(main), *(finding.as_sensitivity(finding.note) for finding in extra)])
 
 

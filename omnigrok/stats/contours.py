@@ -29,7 +29,7 @@ def has_tip(lowest: ArrayLike, level: float, slack: float = 0.0) -> bool:
     """
     values = np.asarray(lowest, dtype=float)
     below = np.flatnonzero(values < level)
-    return below.size > 0 and below[0] > 0 and bool((values[below[0] :] < level + slack).all())
+    return bool(below.size > 0 and below[0] > 0 and (values[below[0] :] < level + slack).all())
 
 
 def contour_width(x: ArrayLike, curve: ArrayLike, level: float) -> tuple[float, bool]:

@@ -14,7 +14,7 @@ from omnigrok.stats.finding import Finding
 from omnigrok.stats.times import Time, count_censored
 
 # Critical sizes that are tried, as shares of the smallest size: none, and ever closer to it.
-SHARES = np.array([0.0, *(1 - np.geomspace(1, 0.01, 25))[1:]])
+SHARES = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.86, 0.9, 0.94, 0.97, 0.99])
 
 
 def divergence(name: str, n: ArrayLike, times: Sequence[Sequence[Time]]) -> Finding:

@@ -1,0 +1,72 @@
+"""Whether a time bends over a logarithmic grid."""
+
+import math
+
+import numpy as np
+import pytest
+
+from omnigrok.stats.contrast import slope_change
+from omnigrok.stats.finding import Region, Verdict
+from omnigrok.stats.times import Time, times_from
+
+X = 128.0 * 2.0 ** np.arange(9)
+BEND = Region(0.3, math.inf)
+
+
+def times(t: np.ndarray, limit: float = 1e6) -> tuple[tuple[Time, ...], ...]:
+    return times_from(np.where(t > limit, np.nan, t), limit)
+
+
+def bent(low: float, high: float, seeds: int = 10, noise: float = 0.02) -> np.ndarray:
+    logs = np.interp(np.log(X), np.log(X)[[0, 4, 8]], np.cumsum([9.0, low * np.log(16), high * np.log(16)]))
+    return np.exp(logs + noise * np.random.default_rng(0).normal(size=(seeds, 9)))
+
+
+def test_difference_of_the_slopes() -> None:
+    found = slope_change("b", X, times(bent(-1.0, -0.2, noise=0.0)), BEND)
+    assert found.values == pytest.approx([0.8] * 10)
+    uneven = np.array([1.0, 2.0, 5.0, 11.0, 12.0, 30.0])
+    found = slope_change("b", uneven, times(np.tile(uneven**-0.7, (3, 1))), BEND)
+    assert found.values == pytest.approx([0.0] * 3, abs=1e-12)
+
+
+def test_verdicts() -> None:
+    assert slope_change("b", X, times(bent(-1.0, -0.2)), BEND).verdict() is Verdict.REPRODUCED
+    assert slope_change("b", X, times(bent(-0.5, -0.5)), BEND).verdict() is Verdict.REFUTED
+    assert slope_change("b", X, times(bent(-0.2, -1.0)), BEND).verdict() is Verdict.REFUTED
+    assert slope_change("b", X, times(bent(-1.0, -0.2, seeds=5)), BEND).p == pytest.approx(2**-5)
+
+
+def test_a_time_not_reached_at_the_smallest_size_bounds_the_bend_from_below() -> None:
+    t = bent(-1.0, -0.2, seeds=6)
+    limit = float(np.sort(t[:, 0])[2])
+    cut = slope_change("b", X, times(t, limit), BEND)
+    whole = slope_change("b", X, times(t), BEND)
+    assert cut.censored == 3
+    assert sum(math.isinf(value) for value in cut.values) == 3
+    assert cut.estimate == pytest.approx(whole.estimate, abs=0.05)
+    # A bound that does not reach the region says nothing about a seed.
+    assert np.isnan(slope_change("b", X, times(t, limit), Region(3.0, math.inf)).values).sum() == 3
+
+
+def test_a_time_not_reached_where_it_counts_against_leaves_no_value() -> None:
+    t = bent(-1.0, -0.2, seeds=4)
+    t[0, 2] = 1e9
+    t[1, 6] = 1e9
+    found = slope_change("b", X, times(t), BEND)
+    assert np.isnan(found.values[:2]).all()
+    assert np.isfinite(found.values[2:]).all()
+    assert "2 of 4 seeds have no value" in found.note
+    # The middle one of three has no weight.
+    t = bent(-1.0, -0.2, seeds=4)
+    t[0, 1] = 1e9
+    assert np.isfinite(slope_change("b", X, times(t), BEND).values).all()
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 5 grid points"):
+        slope_change("b", X[:4], times(bent(-1, 0)[:, :4]), BEND)
+    with pytest.raises(ValueError, match="strictly rising"):
+        slope_change("b", X[::-1], times(bent(-1, 0)), BEND)
+    with pytest.raises(ValueError, match="one time for each"):
+        slope_change("b", X, times(bent(-1, 0)[:, :4]), BEND)

@@ -1,0 +1,53 @@
+"""A diverging time against a power law."""
+
+import numpy as np
+import pytest
+
+from omnigrok.stats.critical import simulated_learning_curve
+from omnigrok.stats.divergence import divergence
+from omnigrok.stats.times import times_from
+
+N = 128.0 * 2.0 ** np.arange(9)
+
+
+def noisy(t: np.ndarray, seeds: int = 3) -> np.ndarray:
+    return t * np.exp(0.01 * np.random.default_rng(0).normal(size=(seeds, 9)))
+
+
+def test_a_divergence_is_found_where_it_is() -> None:
+    found = divergence("d", N, times_from(noisy(1e5 * (N - 110) ** -0.8 + 300), 1e6))
+    assert found.estimate > 0
+    assert found.extra["critical"] == pytest.approx(110, rel=0.05)
+    assert found.note == "a divergence is preferred"
+    assert not found.decides
+
+
+def test_a_power_law_has_none() -> None:
+    found = divergence("d", N, times_from(noisy(1e5 * N**-0.8 + 300), 1e6))
+    assert found.estimate < 0
+    assert found.note == "no divergence is preferred"
+
+
+def test_a_seed_with_a_time_that_was_not_reached_has_no_value() -> None:
+    t = noisy(1e5 * N**-0.8 + 300)
+    t[0, 0] = np.nan
+    found = divergence("d", N, times_from(t, 1e6))
+    assert np.isnan(found.values[0])
+    assert np.isfinite(found.values[1:]).all()
+    assert found.censored == 1
+    nothing = divergence("d", N, times_from(np.full((2, 9), np.nan), 1e6))
+    assert np.isnan(nothing.estimate)
+    assert nothing.extra == {}
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least 7 sizes"):
+        divergence("d", N[:5], times_from(noisy(N)[:, :5], 1e6))
+
+
+def test_simulated_learning_curves_scatter_around_the_fit() -> None:
+    truth = 2 * N**-0.5 + 0.02
+    rng = np.random.default_rng(0)
+    draws = np.stack([simulated_learning_curve(N, noisy(truth, 1)[0], rng) for _ in range(50)])
+    np.testing.assert_allclose(np.exp(np.log(draws).mean(axis=0)), truth, rtol=0.03)
+    assert 0.003 < np.log(draws).std(axis=0).mean() < 0.03
