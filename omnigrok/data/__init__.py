@@ -31,7 +31,7 @@ __all__ = ["Pool", "Split", "Task", "default_root", "find_task"]
 
 def _is_task(file: Path) -> bool:
     """Whether a module of this folder is a data set, by its source."""
-    return "def split(" in file.read_text(encoding="utf-8")
+    return file.stem != "__init__" and "def split(" in file.read_text(encoding="utf-8")
 
 
 class Task(Protocol):

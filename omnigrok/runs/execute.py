@@ -15,7 +15,7 @@ from types import FrameType
 import torch
 
 from omnigrok.data import find_task
-from omnigrok.errors import OmnigrokError, StaleToken
+from omnigrok.errors import BadInput, DataCheckFailed, OmnigrokError, StaleToken
 from omnigrok.models import find_model
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.encode import decode_state, encode_state
@@ -69,7 +69,7 @@ def can_be_built(run: Run) -> bool:
     try:
         find_task(run.task)
         step_cost(shape_key(run))
-    except OmnigrokError:
+    except Exception:  # somebody else's module may raise anything; ``ensure`` raises it again for the claim that asks
         return False
     return True
 
@@ -106,6 +106,7 @@ class Executor:
         self.started = time.monotonic()
         self.steps_done = self.runs_done = 0
         self.failed: set[StackPlan] = set()
+        self.refused: dict[Run, OmnigrokError] = {}
         self._stop = False
 
     def environment(self, run: Run) -> Environment:
@@ -139,6 +140,9 @@ class Executor:
             self.planned.update(unplanned)
         with self._interruptible():
             while missing := self.missing(runs):
+                for run in missing:
+                    if run in self.refused:
+                        raise self.refused[run]
                 wanted = set(missing)
                 mine = [stack for stack in self.stacks if wanted.intersection(stack.runs)]
                 others = [stack for stack in self.stacks if stack not in mine and stack not in self.failed]
@@ -147,6 +151,8 @@ class Executor:
                 if not self._help(others):
                     self._check_time()
                     time.sleep(0.2)
+        if self._stop:  # it came after the last chunk
+            self._check_time()
 
     def _help(self, stacks: Sequence[StackPlan]) -> bool:
         """Train one of the stacks that nobody here waits for; its errors belong to the claims that need it."""
@@ -162,9 +168,11 @@ class Executor:
 
     def _train(self, stack: StackPlan) -> bool:
         """Lease and train what is missing of a stack; False where there is nothing to lease."""
-        missing = self.missing(stack.runs)
+        missing = [run for run in self.missing(stack.runs) if run not in self.refused]
         if not missing:
             return False
+        if self.steps_done:  # a session trains something, however small its budget, and begins nothing more after it
+            self._check_time()
         env = self.environment(missing[0])
         tokens = self.leases.acquire(missing, env, self.owner, LEASE_SECONDS)
         if not tokens:
@@ -195,10 +203,19 @@ class Executor:
             if len(runs) == 1:
                 raise
             torch.cuda.empty_cache()
-            half = len(runs) // 2
-            for part in (runs[:half], runs[half:]):
-                for again, saved in self._resumable(self.missing(part), env):
-                    self._train_part(again, saved, env, tokens)
+            self._train_halves(runs, env, tokens)
+        except (BadInput, DataCheckFailed) as error:
+            # One Run that the data or the network refuses is the error of the claim that asks for it, not of all in its stack.
+            if len(runs) == 1:
+                self.refused[runs[0]] = error
+            else:
+                self._train_halves(runs, env, tokens)
+
+    def _train_halves(self, runs: list[Run], env: Environment, tokens: dict[str, int]) -> None:
+        half = len(runs) // 2
+        for part in (runs[:half], runs[half:]):
+            for again, saved in self._resumable(self.missing(part), env):
+                self._train_part(again, saved, env, tokens)
 
     def _loop(self, stack: Stack, env: Environment, tokens: dict[str, int]) -> None:
         saved = time.monotonic()
@@ -217,8 +234,8 @@ class Executor:
             self.runs_done += len(done)
             if done:
                 self._record([replace(curves, provenance=provenance) for curves in done], env, tokens)
-            held = self.leases.renew({run.digest: tokens[run.digest] for run in stack.histories}, LEASE_SECONDS)
-            if len(held) < len(stack.histories):
+            held = self.leases.renew(tokens, LEASE_SECONDS)  # those of the parts that wait, too
+            if any(run.digest not in held for run in stack.histories):
                 raise StaleToken(f"store {self.store.path}: another process has taken over runs of this stack; nothing of it was written")
             over = self._stop or time.monotonic() > self.deadline
             if stack.histories and (over or time.monotonic() - saved > CHECKPOINT_EVERY):
@@ -226,10 +243,13 @@ class Executor:
                 self.store.checkpoint_many(states, env, tokens)
                 saved = time.monotonic()
             self._tell(stack)
-            self._check_time()
+            if over:  # a signal that came after the checkpoint waits for the next one
+                self._check_time()
 
     def _record(self, done: list[Curves], env: Environment, tokens: dict[str, int]) -> None:
         self.store.put_many(done, env, tokens)
+        for curves in done:
+            del tokens[curves.run.digest]
 
     def _tell(self, stack: Stack) -> None:
         if self.report is not None:

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from omnigrok.errors import BadInput
@@ -37,9 +38,9 @@ def freeze(options: Mapping[str, Any]) -> Options:
     return tuple(frozen)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """One training run of one network (frozen, hashable).
+    """One training run of one network (frozen, hashable; equal where the digest is).
 
     Args:
         task: name of a data set in ``omnigrok.data``.
@@ -154,7 +155,13 @@ class Run:
                 values[name] = tuple(values[name])
         return cls(**values)
 
-    @property
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of all fields, 32 hex digits: the Run's key in a store."""
         text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)

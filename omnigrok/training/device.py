@@ -47,11 +47,8 @@ def should_compile(operations: float, compilable: bool) -> bool:
     wish = os.environ.get("OMNIGROK_COMPILE")
     if wish in ("0", "1"):
         return wish == "1" and compilable
-    return (
-        compilable
-        and operations >= COMPILE_FROM
-        and (shutil.which("g++") or shutil.which("clang++") or torch.cuda.is_available()) is not None
-    )
+    can = shutil.which("g++") is not None or shutil.which("clang++") is not None or torch.cuda.is_available()
+    return compilable and operations >= COMPILE_FROM and can
 
 
 @contextlib.contextmanager

@@ -41,7 +41,9 @@ def _imports(source: str) -> set[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(("omnigrok.data", "omnigrok.models")):
             found.add(node.module)
-    return {name for name in found if name.count(".") > 1}
+            if node.module.count(".") == 1:  # of a package: its modules, or names
+                found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return {name for name in found if name.count(".") > 1 and importlib.util.find_spec(name) is not None}
 
 
 @lru_cache(maxsize=64)

@@ -234,7 +234,6 @@ def test_what_is_recorded_is_served_after_the_budget(make: Make) -> None:
     make([FORM], budget=0.0).ensure([FORM])
 
 
-@pytest.mark.xfail(strict=True, reason="ensure trains a heartbeat of the next stack before it looks at the clock")
 def test_nothing_is_begun_after_the_budget(make: Make, stacks: list[tuple[list[Run], int]]) -> None:
     other = FORM.replace(n_train=11)
     executor = make([FORM, other], budget=0.0)
@@ -265,7 +264,6 @@ def test_an_interrupt_ends_the_chunk_saves_and_raises(
     assert_trained(executor, [FORM])
 
 
-@pytest.mark.xfail(strict=True, reason="_loop decides on the checkpoint before it reports, and looks at the signal again after")
 def test_an_interrupt_between_two_chunks_saves_too(make: Make) -> None:
     executor = make([FORM], report=lambda _: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
@@ -419,7 +417,6 @@ def test_a_lease_that_another_has_taken_over_ends_the_stack_unwritten(make: Make
     assert executor.store.count() == 0
 
 
-@pytest.mark.xfail(strict=True, reason="_loop renews the leases of the part in training, not of the parts that wait for it")
 def test_leases_of_the_parts_that_wait_are_kept_alive(make: Make) -> None:
     """A stack whose replicas resume from two steps is trained in two parts; the second waits longer than a lease lasts."""
     runs = [FORM, FORM.replace(seed=1)]
@@ -452,7 +449,6 @@ def test_a_setting_that_is_not_accepted_stops_only_who_asks_for_it(make: Make) -
         executor.ensure([UNKNOWN])
 
 
-@pytest.mark.xfail(strict=True, reason="one Run that the data refuses makes the whole stack raise, for every item that shares the shape")
 def test_a_training_set_that_is_too_large_stops_only_who_asks_for_it(make: Make) -> None:
     executor = make([DIGITS, TOO_MANY])
     assert len(executor.stacks) == 1
@@ -460,7 +456,6 @@ def test_a_training_set_that_is_too_large_stops_only_who_asks_for_it(make: Make)
     assert_trained(executor, [DIGITS])
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="can_be_built lets through what the package does not raise itself")
 def test_options_of_a_wrong_type_stop_only_who_asks_for_them(make: Make) -> None:
     executor = make([FORM.replace(network={"widths": ("three", 4, 2), "activation": "tanh"}), FORM])
     executor.ensure([FORM])

@@ -124,9 +124,6 @@ def test_what_touches_no_number_of_a_run_does_not_count(student: Run, copied: Pa
     assert fingerprint(student) == before
 
 
-MISSED = "_imports follows `from omnigrok.data.x import y` and not `from omnigrok.data import x`"
-
-
 @pytest.mark.parametrize(
     ("task", "model", "name"),
     [
@@ -135,12 +132,12 @@ MISSED = "_imports follows `from omnigrok.data.x import y` and not `from omnigro
         ("teacher_student", "mlp", "data/split.py"),
         ("imdb", "lstm", "models/lstm_function.py"),
         ("imdb", "lstm", "data/imdb_text.py"),
-        pytest.param("imdb", "lstm", "models/lstm_packed.py", marks=pytest.mark.xfail(strict=True, reason=MISSED)),
-        pytest.param("imdb", "lstm", "models/lstm_stacked.py", marks=pytest.mark.xfail(strict=True, reason=MISSED)),
-        pytest.param("mnist", "mlp", "data/_mnist_bundle.py", marks=pytest.mark.xfail(strict=True, reason=MISSED)),
+        ("imdb", "lstm", "models/lstm_packed.py"),
+        ("imdb", "lstm", "models/lstm_stacked.py"),
+        ("mnist", "mlp", "data/_mnist_bundle.py"),
         ("mnist", "mlp", "data/_mnist_idx.py"),
         ("mnist_representation", "messy_mlp", "data/mnist.py"),
-        pytest.param("mnist_representation", "messy_mlp", "models/mlp.py", marks=pytest.mark.xfail(strict=True, reason=MISSED)),
+        ("mnist_representation", "messy_mlp", "models/mlp.py"),
     ],
 )
 def test_data_and_model_modules_count_with_all_they_import(student: Run, copied: Path, task: str, model: str, name: str) -> None:
