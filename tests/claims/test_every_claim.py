@@ -11,73 +11,73 @@ from omnigrok.audit.recording import figures
 from omnigrok.audit.summary import HEADLINE
 
 ROOT = Path(__file__).parents[2]
-CLAIMS = """
-concl.LU
-concl.everywhere
-concl.most-dramatic
-concl.representation
-fig02.decay
-fig02.grok
-fig02.inverse
-fig02.large-reg
-fig02.no-reg
-fig02.norm-at-grok
-fig02.predict
-fig02.small-init
-fig02.test-U
-fig02.train-L
-fig02.train-flat
-fig03.LU-milder
-fig03.LU-small
-fig03.critical
-fig03.decay
-fig03.degrok-data
-fig03.degrok-dynamics
-fig03.grok
-fig03.larger-norm
-fig03.thumb
-fig03.time-vs-N
-fig03.zone-broadens
-fig04.grok
-fig04.mismatch-small
-fig04.no-grok-large
-fig04.rise-is-optimisation
-fig04.similar-large
-fig04.standard
-fig05.grok
-fig05.implicit
-fig05.mismatch-small
-fig05.no-grok-large
-fig05.similar-large
-fig05.standard
-fig06.data-size
-fig06.more-data-faster
-fig06.path
-fig06.regions
-fig06.test-depends-on-m
-fig06.time
-fig06.time-eta
-fig06.wc-order
-fig07.degrok-constraint
-fig07.norm-hump
-fig07.norm-tracks
-fig08.accuracy-range
-fig08.no-grok
-fig08.similar
-fig08.weak-m
-fig09.LU
-fig09.critical
-fig10.mnist-high
-fig10.mnist-inverse
-fig10.mnist-low
-fig10.seed-offset
-fig10.transformer-inverse
-fig11.ce-LU
-fig11.ce-broader
-fig11.ce-milder
-fig12.ce-plateau
-fig12.needs-alpha
-""".split()
+CLAIMS = [
+    "concl.LU",
+    "concl.everywhere",
+    "concl.most-dramatic",
+    "concl.representation",
+    "fig02.decay",
+    "fig02.grok",
+    "fig02.inverse",
+    "fig02.large-reg",
+    "fig02.no-reg",
+    "fig02.norm-at-grok",
+    "fig02.predict",
+    "fig02.small-init",
+    "fig02.test-U",
+    "fig02.train-L",
+    "fig02.train-flat",
+    "fig03.LU-milder",
+    "fig03.LU-small",
+    "fig03.critical",
+    "fig03.decay",
+    "fig03.degrok-data",
+    "fig03.degrok-dynamics",
+    "fig03.grok",
+    "fig03.larger-norm",
+    "fig03.thumb",
+    "fig03.time-vs-N",
+    "fig03.zone-broadens",
+    "fig04.grok",
+    "fig04.mismatch-small",
+    "fig04.no-grok-large",
+    "fig04.rise-is-optimisation",
+    "fig04.similar-large",
+    "fig04.standard",
+    "fig05.grok",
+    "fig05.implicit",
+    "fig05.mismatch-small",
+    "fig05.no-grok-large",
+    "fig05.similar-large",
+    "fig05.standard",
+    "fig06.data-size",
+    "fig06.more-data-faster",
+    "fig06.path",
+    "fig06.regions",
+    "fig06.test-depends-on-m",
+    "fig06.time",
+    "fig06.time-eta",
+    "fig06.wc-order",
+    "fig07.degrok-constraint",
+    "fig07.norm-hump",
+    "fig07.norm-tracks",
+    "fig08.accuracy-range",
+    "fig08.no-grok",
+    "fig08.similar",
+    "fig08.weak-m",
+    "fig09.LU",
+    "fig09.critical",
+    "fig10.mnist-high",
+    "fig10.mnist-inverse",
+    "fig10.mnist-low",
+    "fig10.seed-offset",
+    "fig10.transformer-inverse",
+    "fig11.ce-LU",
+    "fig11.ce-broader",
+    "fig11.ce-milder",
+    "fig12.ce-plateau",
+    "fig12.needs-alpha",
+]
 
 
 def test_every_claim_has_an_entry_and_no_other_is_there() -> None:
