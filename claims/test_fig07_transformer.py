@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.quantities import delay, time_of, times
 from omnigrok.runs.curves import Curves
-from omnigrok.stats import Finding, Time, mean_in_region, share, spearman_in_region
+from omnigrok.stats import Finding, Region, Time, mean_in_region, share, spearman_in_region
 
 
 def peak(curves: Curves) -> Time:
@@ -66,6 +67,7 @@ def test_norm_tracks(case: Case) -> None:
         return event(curves), time_of(curves, "test_acc", case["threshold"])
 
     table = [[pair(seed, gamma) for gamma in gammas] for seed in seeds]
+    always = [all(left.reached for left, right in row if right.reached) for row in table]
     across = [rank_correlation(list(column)) for column in zip(*table, strict=True)]
     case.judge(
         [
@@ -74,26 +76,30 @@ def test_norm_tracks(case: Case) -> None:
             ),
             mean_in_region("slope of its log on log t_test over weight decays", [slope(row) for row in table], case.region("slope")),
             spearman_in_region("rank correlation with t_test over seeds", across, case.region("rho")).as_sensitivity("one a weight decay"),
+            share("seeds in which it happens wherever the test accuracy arrives", always, Region(0.5)).as_sensitivity(),
         ]
     )
 
 
+def both(pairs: list[tuple[Time, Time]]) -> NDArray[np.float64]:
+    """(k, 2) the pairs of which both times were reached: runs of different length are cut at different steps, so a cut has no rank."""
+    return np.array([(left.value, right.value) for left, right in pairs if left.reached and right.reached]).reshape(-1, 2)
+
+
 def rank_correlation(pairs: list[tuple[Time, Time]]) -> float:
-    """Spearman's rho of two times, one that was not reached ranked last; pairs of which neither was are left out."""
-    known = [pair for pair in pairs if pair[0].reached or pair[1].reached]
-    if len(known) < 3:
+    """Spearman's rho over the pairs that both were reached; NaN with under 3, or where one side does not vary."""
+    known = both(pairs)
+    if len(known) < 3 or not np.ptp(known, axis=0).all():
         return math.nan
-    left, right = (np.array([pair[side].value if pair[side].reached else math.inf for pair in known]) for side in (0, 1))
-    if min(np.unique(left).size, np.unique(right).size) < 2:
-        return math.nan
-    return float(stats.spearmanr(left, right).statistic)
+    return float(stats.spearmanr(known[:, 0], known[:, 1]).statistic)
 
 
 def slope(pairs: list[tuple[Time, Time]]) -> float:
-    """Least-squares slope of the log of the first time on that of the second, where both were reached; NaN with under 3 different ones."""
-    logs = np.array([(math.log(left.value), math.log(right.value)) for left, right in pairs if left.reached and right.reached])
-    if len(logs) < 3 or np.unique(logs[:, 1]).size < 3:
+    """Least-squares slope of the log of the first time on that of the second; NaN as in ``rank_correlation``."""
+    known = both(pairs)
+    if len(known) < 3 or not np.ptp(known, axis=0)[1]:
         return math.nan
+    logs = np.log(known)
     return float(np.polyfit(logs[:, 1], logs[:, 0], 1)[0])
 
 
