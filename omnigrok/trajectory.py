@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
-from scipy.signal import find_peaks
 
 from omnigrok.errors import BadInput, Diverged
 from omnigrok.landscape import Landscape
@@ -256,20 +255,34 @@ def exponent(values: ArrayLike, times: ArrayLike) -> float:
     return float(np.polyfit(x, y, 1)[0])
 
 
-def count_descents(losses: ArrayLike, prominence: float = 0.1) -> int:
-    """How many times a curve comes down: its minima with a prominence of at least that share of its range (Figure 6c).
+def _legs(curve: Array, least: float) -> list[int]:
+    """Directions (1 up, -1 down, by turns) of the stretches in which a curve moves by at least ``least``.
 
-    The end counts as a minimum when the curve falls towards it, the start never.
+    Ties and dust, of which a path that has come to rest is full, make no leg; as minima of equal depth they would all be prominent.
     """
+    legs: list[int] = []
+    low = high = curve[0]
+    for value in curve:
+        low, high = min(low, value), max(high, value)
+        direction = legs[-1] if legs else 0
+        if direction != 1 and value - low >= least:
+            legs.append(1)
+            high = value
+        elif direction != -1 and high - value >= least:
+            legs.append(-1)
+            low = value
+    return legs
+
+
+def count_descents(losses: ArrayLike, prominence: float = 0.1) -> int:
+    """How many times a curve comes down by at least that share of its range, having risen as much in between (Figure 6c)."""
     curve = np.asarray(losses, dtype=float)
     span = np.ptp(curve)
-    if span == 0:
-        return 0
-    return len(find_peaks(-np.append(curve, curve.max()), prominence=prominence * span)[0])
+    return 0 if span == 0 else _legs(curve, prominence * span).count(-1)
 
 
 def count_humps(w: ArrayLike, prominence: float = 0.1) -> int:
-    """How many interior maxima a curve has, with a prominence of at least that share of its range; 1 is "rises, then falls"."""
+    """How many interior maxima a curve has, rises and falls by at least that share of its range; 1 is "rises, then falls"."""
     curve = np.asarray(w, dtype=float)
     span = np.ptp(curve)
-    return 0 if span == 0 else len(find_peaks(curve, prominence=prominence * span)[0])
+    return 0 if span == 0 else _legs(curve, prominence * span)[1:].count(-1)

@@ -290,3 +290,9 @@ class TestLetGo:
         assert path.m[on_end] == pytest.approx(0, abs=1e-6)
         assert path.m.max() > 0.5
         assert len(path.t) < 10 * 50
+
+
+def test_a_path_that_has_come_to_rest_descends_once():
+    rest = 0.1 + 1e-12 * np.array([0, 1, 0, 2, 0, 1, 0])
+    assert count_descents(np.concatenate([np.linspace(1, 0.1, 20), rest])) == 1
+    assert count_humps(np.concatenate([np.linspace(0, 1, 20), 0.9 + rest])) == 0
