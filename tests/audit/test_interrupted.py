@@ -53,7 +53,7 @@ def findings(path: Path) -> list[Any]:
 def test_sigkill_then_the_same_command(slow_toy: Any) -> None:
     folder: Path = slow_toy.pytester.path
     process = subprocess.Popen([*COMMAND, "killed.json"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while not recorded(folder / "store.sqlite") and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)

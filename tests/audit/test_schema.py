@@ -145,4 +145,5 @@ def test_the_project_s_own_files_are_valid() -> None:
     for figure in figures(CLAIMS):
         for claim in figure.claims:
             assert claim.control.why
-            assert claim.criterion
+            # A claim about other claims reads their criteria through their experiments.
+            assert claim.criterion or all(":" in name for name in claim.experiments)

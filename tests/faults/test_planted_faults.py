@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 FIGURE = "claims/test_fig02_teacher_student.py"
 # fault: the smoke claims that are REPRODUCED without it and REFUTED with it
