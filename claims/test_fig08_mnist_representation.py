@@ -82,21 +82,28 @@ def test_no_grok(case: Case) -> None:
     grid = case.grid(case["map"])
     alphas = np.array([alpha for alpha in grid.axis("alpha") if alpha > 0])
 
-    def gap(seed: int, smooth: bool) -> float:
+    def read(seed: int, smooth: bool) -> tuple[float, float]:
+        """Largest gap over the training loss at A, and smallest test loss on the path over the one at the smallest w."""
         train, test = (each.smoothed(1) if smooth else each for each in maps_of(case, grid, seed))
         corners = np.array(case["path"])
         along = np.linspace(0, len(corners) - 1, 1001)
         alpha, share = (np.interp(along, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1))
         w, m = np.interp(alpha, alphas, train.w), train.m[0] + share * (train.m[-1] - train.m[0])
         low, high = (replace(each, degree=1).at(w, m) for each in (train, test))
-        return float((high - low).max() / low[0])
+        return float((high - low).max() / low[0]), float(high.min() / np.maximum(test.loss[0].mean(), test.floor))
 
-    name = "largest test minus training loss on the path, over the training loss at A"
-    rows = [
-        mean_in_region(name + ", maps smoothed by one cell" * smooth, [gap(seed, smooth) for seed in grid.seeds], case.region("gap"))
-        for smooth in (False, True)
-    ]
-    case.judge([rows[0], rows[1].as_sensitivity()])
+    rows: list[Finding] = []
+    for smooth in (False, True):
+        name = ", maps smoothed by one cell" * smooth
+        gaps, learned = zip(*(read(seed, smooth) for seed in grid.seeds), strict=True)
+        found = [
+            mean_in_region(f"largest test minus training loss on the path, over the training loss at A{name}", gaps, case.region("gap")),
+            mean_in_region(
+                f"smallest test loss on the path over the one at the smallest w{name}", learned, case.region("learned"), log=True
+            ),
+        ]
+        rows += [each.as_sensitivity() for each in found] if smooth else found
+    case.judge(rows)
 
 
 @claim("fig08.accuracy-range")

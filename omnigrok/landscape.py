@@ -145,7 +145,7 @@ class Landscape:
 
     def range_over_m(self) -> Array:
         """(W,) largest minus smallest loss over m at each w, over the mean loss at the smallest w."""
-        return np.asarray(np.ptp(self.loss, axis=1) / self.loss[0].mean())
+        return np.asarray(np.ptp(self.loss, axis=1) / max(self.loss[0].mean(), self.floor))
 
     def smoothed(self, sigma: float) -> Landscape:
         """The logarithm of the loss after a Gaussian filter of ``sigma`` grid cells (the published maps have 1, on the loss itself)."""

@@ -214,3 +214,8 @@ class TestMnist:
 
     def test_control(self, claim):
         assert judged(FIG08, claim, both(), role="control").verdict is Verdict.REFUTED
+
+
+def test_maps_on_which_nothing_is_learnt_are_no_evidence_against_grokking():
+    image = make(lambda u, m, run: (0.1, 0.1 + 1e-4 * run.seed), seeds=5, task="mnist_representation")
+    assert judged(FIG08, "fig08.no-grok", {**both(), "landscape": image}).verdict is Verdict.REFUTED
