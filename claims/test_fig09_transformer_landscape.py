@@ -22,8 +22,6 @@ def test_lu(case: Case) -> None:
 
     def found(measure: Callable[[str], Measure], how: str) -> list[Finding]:
         falls, turns = (grid.table(measure(case[curve]), "alpha") for curve in ("falls", "turns"))
-        # As fig02.test-U: worse than a network that predicts nothing is no finer a distinction, and would set the scale of 1 %.
-        turns = np.minimum(turns, turns[:, :1])
         return [
             *l_shape(f"reduced training loss over alpha ({how})", alphas, falls, split),
             *u_shape(f"reduced test loss over alpha ({how})", alphas, turns, split),
