@@ -1,0 +1,28 @@
+"""The command ``omnigrok``: look at claims, move evidence, fetch data. Audits themselves are run by pytest."""
+
+from __future__ import annotations
+
+import click
+
+import omnigrok
+from omnigrok.cli.claims import list_claims, show
+from omnigrok.cli.data import data
+from omnigrok.cli.evidence import evidence
+from omnigrok.cli.report import report
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(omnigrok.__version__)
+def main() -> None:
+    """An executable audit of the paper "Omnigrok: Grokking Beyond Algorithmic Data".
+
+    \b
+    The audit itself is a pytest run:
+      pytest claims/                 smoke tier, minutes on a CPU
+      pytest claims/ --tier paper    the paper's sizes, resumes where it stopped
+      pytest claims/ --replay        verdicts from the recorded evidence, no training
+    """
+
+
+for command in (list_claims, show, report, evidence, data):
+    main.add_command(command)

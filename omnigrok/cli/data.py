@@ -1,0 +1,51 @@
+"""``omnigrok data``: the downloaded data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from omnigrok.cli.shared import clear_errors
+from omnigrok.data import default_root, imdb_files, mnist
+
+DATA_SETS = ("mnist", "imdb")
+
+
+@click.group()
+def data() -> None:
+    """Look after downloaded data sets."""
+
+
+root_option = click.option(
+    "--data-root", "root", type=click.Path(path_type=Path), default=None, help="Default: $OMNIGROK_DATA or the user's cache folder."
+)
+
+
+@data.command()
+@root_option
+def status(root: Path | None) -> None:
+    """Say which data sets are on this machine.
+
+    Example: omnigrok data status
+    """
+    folder = root or default_root()
+    for file, state in mnist.status(folder).items():
+        click.echo(f"mnist    {file}: {state}")
+    found = [name for name in (imdb_files.FOLDER, *imdb_files.ARCHIVES, imdb_files.TOKENS) if (folder / name).exists()]
+    click.echo(f"imdb     {', '.join(found) or ' or '.join(imdb_files.ARCHIVES) + ': missing'}")
+    click.echo("qm9      bundled with the package")
+    click.echo(f"folder   {folder}")
+
+
+@data.command()
+@click.argument("name", type=click.Choice(DATA_SETS))
+@root_option
+def fetch(name: str, root: Path | None) -> None:
+    """Download a data set.
+
+    Example: omnigrok data fetch mnist
+    """
+    with clear_errors():
+        {"mnist": mnist.fetch, "imdb": imdb_files.fetch}[name](root or default_root())
+        click.echo(f"{name}: ready in {root or default_root()}")

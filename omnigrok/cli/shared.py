@@ -1,0 +1,29 @@
+"""What several commands share: the options for the claims folder and the store, and errors as one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from omnigrok.errors import OmnigrokError
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Every error of the package ends in one line and status 2."""
+    try:
+        yield
+    except OmnigrokError as error:
+        raise click.ClickException(str(error)) from error
+
+
+claims_option = click.option(
+    "--claims", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path("claims"), show_default=True,
+    help="Folder with the figure files.",
+)  # fmt: skip
+store_option = click.option(
+    "--runs", "store", type=click.Path(path_type=Path), default=Path(".omnigrok/runs.sqlite"), show_default=True, help="The run store."
+)
