@@ -43,6 +43,6 @@ def build(run: Run) -> MLP:
         BadInput: an option is missing or not accepted.
     """
     widths, activation = run.option("widths"), run.option("activation")
-    if not widths or len(widths) < 2:
+    if not isinstance(widths, tuple) or len(widths) < 2 or not all(type(width) is int and width > 0 for width in widths):
         raise BadInput("network: the mlp needs widths, a list of at least two layer sizes")
     return MLP(widths, activation)

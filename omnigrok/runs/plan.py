@@ -46,12 +46,11 @@ def plan(runs: Iterable[Run], costs: dict[Run, float], device: str = "cpu") -> l
     Returns:
         Stacks of nearly equal size in each group, so that one compiled shape serves them all. The order depends on the Runs alone.
     """
-    groups: dict[tuple[Run, int], list[Run]] = {}
+    groups: dict[Run, list[Run]] = {}
     for run in dict.fromkeys(runs):
-        # A stack resets what a model carries between batches at the epochs of its first replica: one training size a stack then.
-        groups.setdefault((shape_key(run), run.n_train if run.option("carry") else 0), []).append(run)
+        groups.setdefault(shape_key(run), []).append(run)
     stacks = []
-    for (key, _), members in groups.items():
+    for key, members in groups.items():
         members.sort(key=lambda run: (run.steps, run.digest))
         most = int(min(LARGEST[device], max(8, OPERATIONS_PER_STEP[device] // costs[key])))
         pieces = math.ceil(len(members) / most)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,29 +31,45 @@ def _scores(stack: Stack, weights: Tensor, buffers: dict[str, Tensor], inputs: t
 
 
 def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
-    """name to (R,) mean over each replica's samples at pool ``positions`` (R, n); ``real`` (R, n) says which count."""
-    replicas, count = positions.shape
-    shared = bool((positions == positions[:1]).all()) and all(
-        int(shelf.offsets.max()) == 0 for shelf in (*stack.samples.inputs, stack.samples.targets)
-    )
+    """name to (R,) mean over each replica's samples at pool ``positions`` (R, n); those that count, ``real``, come first in a row."""
     entries = max(int(shelf.values[0].numel()) for shelf in stack.samples.inputs)
-    chunk = max(1, ENTRIES // (entries * replicas))
     # What a model carries between batches starts from zero here.
     buffers = {name: torch.zeros_like(values) if name in stack.carries else values for name, values in stack.buffers.items()}
+    size = real.sum(1)
     sums: dict[str, Tensor] = {}
-    for start in range(0, count, chunk):
-        part = positions[:, start : start + chunk]
+    for start, end, rows in _pieces(size.tolist(), ENTRIES // entries):
+        whole = len(rows) == len(positions)
+        index = torch.tensor(rows, device=positions.device)
+        part = positions[:, start:end] if whole else positions[index, start:end]
+        offsets = torch.stack(
+            [shelf.offsets if whole else shelf.offsets[index] for shelf in (*stack.samples.inputs, stack.samples.targets)]
+        )
+        weights = stack.weights if whole else stack.weights[index]
+        own = buffers if whole else {name: values[index] for name, values in buffers.items()}
         axis: int | None = 0
-        inputs, targets = stack.samples.take(part[:1] if shared else part)
-        if shared:
-            inputs, targets, axis = tuple(each[0] for each in inputs), targets[0], None
-        scores = vmap(lambda w, b, x, y: _scores(stack, w, b, x, y), in_dims=(0, 0, axis, axis))(stack.weights, buffers, inputs, targets)
-        keep = real[:, start : start + chunk].to(torch.float64)
+        if bool((part == part[:1]).all()) and bool((offsets == offsets[:, :1]).all()):
+            row, axis = rows[:1], None
+            inputs, targets = stack.samples.take(part[:1], row)
+            inputs, targets = tuple(each[0] for each in inputs), targets[0]
+        else:
+            inputs, targets = stack.samples.take(part, None if whole else rows)
+        scores = vmap(lambda w, b, x, y: _scores(stack, w, b, x, y), in_dims=(0, 0, axis, axis))(weights, own, inputs, targets)
         for name, values in scores.items():
-            total = (values.to(torch.float64) * keep).sum(1)
-            sums[name] = sums[name] + total if name in sums else total
-    size = real.sum(1).to(torch.float64)
+            if name not in sums:
+                sums[name] = torch.zeros(len(positions), dtype=torch.float64, device=positions.device)
+            sums[name].index_add_(0, index, values.to(torch.float64).sum(1))
     return {name: total / size for name, total in sums.items()}
+
+
+def _pieces(sizes: list[int], limit: int) -> Iterator[tuple[int, int, list[int]]]:
+    """(first column, end, rows with samples there): what only fills a row up is not evaluated, and ``limit`` bounds what is held."""
+    start = 0
+    for end in sorted(set(sizes)):
+        rows = [row for row, size in enumerate(sizes) if size >= end]
+        width = max(1, limit // len(rows))
+        for first in range(start, end, width):
+            yield first, min(first + width, end), rows
+        start = end
 
 
 def _drawn(stack: Stack, positions: Tensor, real: Tensor, which: int) -> tuple[Tensor, Tensor]:

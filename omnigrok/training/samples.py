@@ -33,9 +33,9 @@ class Shelf:
         self.values = joined.to(device=device, dtype=dtype if joined.is_floating_point() else None)
         self.offsets = torch.tensor(offsets, device=device)[:, None]
 
-    def take(self, positions: Tensor) -> Tensor:
-        """(R, B) pool positions to (R, B, ...) samples."""
-        return self.values[positions + self.offsets]
+    def take(self, positions: Tensor, rows: list[int] | None = None) -> Tensor:
+        """(R, B) pool positions to (R, B, ...) samples; ``rows`` are the replicas meant, where not all."""
+        return self.values[positions + (self.offsets if rows is None else self.offsets[rows])]
 
     def keep(self, replicas: Tensor) -> None:
         """Forget all replicas but these."""
@@ -52,9 +52,9 @@ class Samples:
         self.train, self.train_real = _pad([split.train for split in splits], device)
         self.test, self.test_real = _pad([split.test for split in splits], device)
 
-    def take(self, positions: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """(R, B) pool positions to the inputs and targets, each (R, B, ...)."""
-        return tuple(shelf.take(positions) for shelf in self.inputs), self.targets.take(positions)
+    def take(self, positions: Tensor, rows: list[int] | None = None) -> tuple[tuple[Tensor, ...], Tensor]:
+        """(R, B) pool positions to the inputs and targets, each (R, B, ...); ``rows`` are the replicas meant, where not all."""
+        return tuple(shelf.take(positions, rows) for shelf in self.inputs), self.targets.take(positions, rows)
 
     def keep(self, replicas: Tensor) -> None:
         """Forget all replicas but these."""

@@ -21,7 +21,7 @@ from omnigrok.models import find_model
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
 from omnigrok.training.calendar import batch_order, effective_batch, log_steps
-from omnigrok.training.device import prepare_cpu, quiet_compiler, should_compile
+from omnigrok.training.device import arithmetic, compile_any_shape, quiet_compiler, should_compile
 from omnigrok.training.evaluate import evaluate
 from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
 from omnigrok.training.optimizer import Schedule, adamw_, clip, schedule
@@ -74,7 +74,6 @@ class Stack:
     def __init__(
         self, runs: Sequence[Run], device: torch.device | str = "cpu", root: Path | None = None, states: Mapping[Run, State] | None = None
     ) -> None:
-        prepare_cpu()
         keys = {shape_key(run) for run in runs}
         if len(keys) != 1:
             raise BadInput(f"a stack needs Runs of one shape; these have {len(keys)}")
@@ -157,8 +156,9 @@ class Stack:
         if self._compiled is None:
             remaining = sum(run.steps - self.step for run in self.runs if run in self.histories)
             self._compiled = self._gradient, adamw_
-            if should_compile(remaining * self.operations_per_step, getattr(self.architecture, "COMPILE", True)):
-                self._compiled = torch.compile(self._gradient, dynamic=False), torch.compile(adamw_, dynamic=False)
+            work = remaining * self.operations_per_step
+            if should_compile(work, getattr(self.architecture, "COMPILE", True)):
+                self._compiled = torch.compile(self._gradient, dynamic=False), torch.compile(adamw_, dynamic=compile_any_shape(work))
         return self._compiled
 
     def _take_step(self, inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None, plan: Schedule, k: int) -> None:
@@ -199,11 +199,11 @@ class Stack:
             real_all = torch.as_tensor(np.stack([order[1] for order in orders], axis=1), device=self.device)
             # Whether any place is filled must not depend on the chunk: it would recompile the step.
             ragged = any(run.n_train % self.width for run in self.runs)
-        per_epoch = -(-self.runs[0].n_train // effective_batch(self.runs[0]))
+        per_epoch = [-(-run.n_train // effective_batch(run)) for run in self.runs]
         for k in range(count):
-            if (self.step + k) % per_epoch == 0:
+            if self.carries and (begun := [row for row, length in enumerate(per_epoch) if (self.step + k) % length == 0]):
                 for name in self.carries:
-                    self.buffers[name].zero_()
+                    self.buffers[name][begun] = 0
             if fixed:
                 inputs, targets, real = self._fixed_batch()
             else:
@@ -234,6 +234,10 @@ class Stack:
 
     def advance(self, seconds: float = float("inf")) -> list[Curves]:
         """Train until every replica has finished or ``seconds`` have gone by; returns the Curves finished since the last call."""
+        with arithmetic(self.form.precision, self.device):
+            return self._advance_for(seconds)
+
+    def _advance_for(self, seconds: float) -> list[Curves]:
         start = last = time.perf_counter()
         self._log()
         while self.histories:

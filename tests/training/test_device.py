@@ -7,7 +7,17 @@ import pytest
 import torch
 
 from omnigrok.errors import BadInput
-from omnigrok.training.device import COMPILE_FROM, choose_device, describe, prepare_cpu, quiet_compiler, should_compile
+from omnigrok.training.device import (
+    ANY_SHAPE_BELOW,
+    COMPILE_FROM,
+    SHAPES,
+    arithmetic,
+    choose_device,
+    compile_any_shape,
+    describe,
+    quiet_compiler,
+    should_compile,
+)
 
 
 def test_the_cpu_is_the_default() -> None:
@@ -27,10 +37,44 @@ def test_a_gpu_is_used_and_named_where_there_is_one(monkeypatch: pytest.MonkeyPa
     assert describe(choose_device(gpu=True)) == "NVIDIA T4"
 
 
-def test_denormals_are_flushed() -> None:
-    prepare_cpu()
-    smallest = torch.tensor([1e-38])
-    assert float((smallest * 1e-3).sum()) == 0
+def flushed() -> bool:
+    return float((torch.tensor([1e-38]) * 1e-3).sum()) == 0
+
+
+def test_denormals_are_flushed_while_a_stack_trains_and_only_then() -> None:
+    assert not flushed()
+    with arithmetic("float32", torch.device("cpu")):
+        assert flushed()
+        with arithmetic("float64", torch.device("cpu")):
+            assert flushed()
+        assert flushed()
+    assert not flushed()
+
+
+def test_denormals_are_kept_again_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), arithmetic("float32", torch.device("cpu")):
+        1 / 0  # noqa: B018
+    assert not flushed()
+
+
+@pytest.mark.parametrize(("precision", "wanted"), [("tf32", "high"), ("float32", "highest"), ("float64", "highest")])
+def test_only_tf32_rounds_factors_to_tf32(precision: str, wanted: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    with arithmetic(precision, torch.device("cuda")):
+        assert torch.get_float32_matmul_precision() == wanted
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_short_trainings_share_one_compiled_update() -> None:
+    assert compile_any_shape(COMPILE_FROM)
+    assert not compile_any_shape(ANY_SHAPE_BELOW)
+
+
+def test_the_compiler_has_room_for_many_shapes() -> None:
+    before = torch._dynamo.config.recompile_limit
+    with quiet_compiler():
+        assert torch._dynamo.config.recompile_limit == SHAPES > before
+    assert torch._dynamo.config.recompile_limit == before
 
 
 @pytest.mark.parametrize(("wish", "compilable", "answer"), [("1", True, True), ("1", False, False), ("0", True, False)])

@@ -5,13 +5,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.func import functional_call
 
 from omnigrok.runs import Curves, Run
 from omnigrok.runs.encode import decode, encode
 from omnigrok.training import Stack, train
 from omnigrok.training.calendar import evaluation_sample
-from omnigrok.training.evaluate import evaluate
+from omnigrok.training.evaluate import _pieces, evaluate
 from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
 
 Write = Callable[[str], str]
@@ -183,3 +185,15 @@ def round_trip(curves: Curves) -> Curves:
 def test_storage_of_weights(student: Run, precision: str, dtype: torch.dtype) -> None:
     assert storage_dtype(student.replace(precision=precision)) == dtype
     assert Stack([student.replace(precision=precision)]).weights.dtype == dtype
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 50))
+def test_pieces_hold_every_sample_once_and_no_filling(sizes: list[int], limit: int) -> None:
+    seen = [0] * len(sizes)
+    for start, end, rows in _pieces(sizes, limit):
+        assert len(rows) * (end - start) <= max(limit, len(rows))
+        for row in rows:
+            assert start == seen[row]
+            assert end <= sizes[row]
+            seen[row] = end
+    assert seen == sizes

@@ -390,7 +390,6 @@ def test_carrying_replicas_are_the_same_alone_and_stacked(carrying: Run, assert_
         assert_equal(train([curves.run])[0], curves, ALONE_OR_STACKED)
 
 
-@pytest.mark.xfail(strict=True, reason="Stack._take_steps takes the length of an epoch from its first replica")
 def test_every_replica_carries_for_its_own_epoch(carrying: Run, assert_equal: Compare) -> None:
     for curves in train([carrying.replace(n_train=8), carrying.replace(n_train=16)]):
         assert_equal(train([curves.run])[0], curves, ALONE_OR_STACKED)
