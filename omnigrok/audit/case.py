@@ -25,6 +25,7 @@ class Case:
         figure: name of the YAML file.
         protocol, tier, role: which of its forms.
         grids: the curves of each experiment, by the name the claim uses.
+        short: the runs are too short to show that something never happens (smoke tier).
         remark: said in front of the reason, e.g. that the criterion has changed since the evidence was recorded.
     """
 
@@ -36,6 +37,7 @@ class Case:
     grids: Mapping[str, Grid]
     scale: str = "full"
     reduction: str = ""
+    short: bool = False
     cost: Mapping[str, float] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
@@ -107,8 +109,14 @@ class Case:
         deciding = [finding for finding in findings if finding.decides and finding.region is not None]
         if not deciding:
             raise BadInput(f"claim {self.claim.id}: the check gave no finding with a region, so it cannot fail")
-        parts = [finding.smoke_verdict() if self.tier == "smoke" else finding.verdict() for finding in deciding]
-        self.settle(conjunction(parts), tuple(findings))
+        self.settle(conjunction([self._part(finding) for finding in deciding]), tuple(findings))
+
+    def _part(self, finding: Finding) -> Verdict:
+        if self.tier != "smoke":
+            return finding.verdict()
+        verdict = finding.smoke_verdict()
+        # What a few seconds of training did not reach may come later.
+        return Verdict.INCONCLUSIVE if verdict is Verdict.REFUTED and self.short and finding.censored else verdict
 
     def settle(self, verdict: Verdict, findings: tuple[Finding, ...] = (), reason: str = "") -> None:
         """Record the outcome; as ``judge`` raises."""

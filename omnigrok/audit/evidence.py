@@ -44,6 +44,14 @@ def recorded(folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]
     return {run: (file.curves[run.digest], file.environments[run.digest]) for run in runs}
 
 
+def holds(folder: Path, experiment: str, protocol: str, wanted: tuple[Run, ...], rather: tuple[Run, ...]) -> bool:
+    """Whether the recorded evidence of an experiment has all Runs ``wanted``, and not all of those that one would ``rather`` have."""
+    file = _file(folder, experiment, protocol)
+    if file is None:
+        return False
+    return all(run.digest in file.curves for run in wanted) and not all(run.digest in file.curves for run in rather)
+
+
 def criterion_changed(folder: Path, experiment: str, protocol: str, claim: Claim) -> bool:
     """Whether a claim's entry differs from the one that stood in the YAML when its evidence was recorded."""
     file = _file(folder, experiment, protocol)

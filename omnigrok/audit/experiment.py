@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from omnigrok.audit.schema import Experiment, Figure, Patch, Protocol, Tier, load_figure
+from omnigrok.audit.schema import Changes, Experiment, Figure, Patch, Protocol, Reduction, Scale, Tier, load_figure
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
 
@@ -56,7 +56,11 @@ def _patches(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Pat
     return [experiment, *(patch for patch in (experiment.protocols.get(protocol), experiment.tiers.get(tier)) if patch)]
 
 
-def expand(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Run]:
+def _reductions(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Reduction]:
+    return [patch.reduced for patch in _patches(experiment, tier, protocol) if patch.reduced]
+
+
+def expand(experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale = "full") -> list[Run]:
     """All Runs of an experiment: the product of its axes and points, merged over its base.
 
     Raises:
@@ -66,9 +70,13 @@ def expand(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Run]:
     sweep: dict[str, Any] = {}
     points: Sequence[Mapping[str, Any]] = [{}]
     for patch in _patches(experiment, tier, protocol):
-        base = _merge(base, patch.base)
-        sweep.update(patch.sweep)
-        points = points if patch.points is None else patch.points
+        changes: list[Changes] = [patch]
+        if patch.reduced and scale == "reduced" and tier == "paper":
+            changes.append(patch.reduced)
+        for change in changes:
+            base = _merge(base, change.base)
+            sweep.update(change.sweep)
+            points = points if change.points is None else change.points
     names = list(sweep)
     runs: dict[Run, None] = {}
     for values in itertools.product(*(axis_values(name, sweep[name]) for name in names)):
@@ -77,13 +85,16 @@ def expand(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Run]:
     return list(runs)
 
 
-def scale_of(experiment: Experiment, tier: Tier, protocol: Protocol) -> tuple[str, str]:
-    """("full" or "reduced", how it is reduced) of an experiment."""
-    scale, reduction = "full", ""
-    for patch in _patches(experiment, tier, protocol):
-        if patch.scale is not None:
-            scale, reduction = patch.scale, patch.reduction
-    return scale, reduction
+def scale_of(experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale) -> tuple[Scale, str]:
+    """("full" or "reduced", how it is reduced) of what ``expand`` gives: a reduction that a protocol's patch undoes is none."""
+    if scale == "full" or tier != "paper" or expand(experiment, tier, protocol, scale) == expand(experiment, tier, protocol):
+        return "full", ""
+    return "reduced", _reductions(experiment, tier, protocol)[-1].how
+
+
+def is_short(experiment: Experiment, tier: Tier, protocol: Protocol) -> bool:
+    """Whether the runs are too short to show that something never happens (CLAIMS.md, smoke tier)."""
+    return any(patch.short for patch in _patches(experiment, tier, protocol))
 
 
 def find_experiment(folder: Path, figure: Figure, name: str) -> tuple[str, Experiment]:
@@ -100,7 +111,7 @@ def find_experiment(folder: Path, figure: Figure, name: str) -> tuple[str, Exper
 
 
 @lru_cache(maxsize=512)
-def runs_of(folder: Path, figure_name: str, name: str, tier: Tier, protocol: Protocol) -> tuple[Run, ...]:
+def runs_of(folder: Path, figure_name: str, name: str, tier: Tier, protocol: Protocol, scale: Scale = "full") -> tuple[Run, ...]:
     """The Runs of an experiment that a figure's claim names (cached: the same tuple for the same question).
 
     Raises:
@@ -109,6 +120,6 @@ def runs_of(folder: Path, figure_name: str, name: str, tier: Tier, protocol: Pro
     figure = load_figure(folder / f"{figure_name}.yaml")
     full_name, experiment = find_experiment(folder, figure, name)
     try:
-        return tuple(expand(experiment, tier, protocol))
+        return tuple(expand(experiment, tier, protocol, scale))
     except (BadInput, TypeError, ValueError) as error:
         raise BadInput(f"{folder / full_name.split(':')[0]}.yaml: experiments.{full_name.split(':')[1]}: {error}") from error

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from omnigrok.audit.schema import PROTOCOLS, Tier
+from omnigrok.audit.schema import PROTOCOLS, Scale, Tier
 from omnigrok.audit.session import Options
 from omnigrok.data import default_root
 
@@ -29,6 +29,12 @@ def add_options(parser: pytest.Parser) -> None:
         choices=["smoke", "paper"],
         default=None,
         help="smoke: small nets, minutes, no evidence for the paper (default); paper: its sizes",
+    )
+    add(
+        "--scale",
+        choices=["full", "reduced"],
+        default="full",
+        help="of the paper tier: full (default), or the coarser grids and fewer steps that the YAML files state, for a CPU",
     )
     add("--gpu", action="store_true", help="train on CUDA; implies --tier paper unless --tier smoke is given")
     add(
@@ -70,8 +76,12 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError("--replay judges recorded evidence of the paper tier; leave --tier out")
     if gpu and not torch.cuda.is_available():
         raise pytest.UsageError(f"--gpu: torch {torch.__version__} sees no CUDA device; leave --gpu out, or install a CUDA build of torch")
+    scale: Scale = config.getoption("scale")
+    if scale == "reduced" and tier != "paper":
+        raise pytest.UsageError("--scale reduced belongs to --tier paper; the smoke tier has settings of its own")
     return Options(
         tier=tier,
+        scale=scale,
         gpu=gpu,
         replay=replay,
         accept_stale=config.getoption("accept_stale"),

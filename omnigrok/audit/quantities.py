@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from omnigrok.audit.grid import Grid
 from omnigrok.errors import BadInput, Diverged
 from omnigrok.runs.curves import Curves
 from omnigrok.stats import Finding, Region, Time, share, time_ratio, time_to
+from omnigrok.stats.times import count_censored
 
 Measure = Callable[[Curves], float]
 
@@ -73,7 +75,8 @@ def decay_rate(curves: Curves, start: float, stop_norm: float) -> float:
 
 def generalises(name: str, late: Sequence[Time], region: Region) -> Finding:
     """Share of seeds whose time is reached within the record."""
-    return share(f"{name}: share of seeds that get there", [time.reached for time in late], region)
+    finding = share(f"{name}: share of seeds that get there", [time.reached for time in late], region)
+    return replace(finding, censored=count_censored(late))
 
 
 def delay(name: str, late: Sequence[Time], early: Sequence[Time], ratio: Region, reached: Region) -> tuple[Finding, Finding]:

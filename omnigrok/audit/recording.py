@@ -8,7 +8,7 @@ from typing import get_args
 
 from omnigrok.audit.evidence import name_of
 from omnigrok.audit.experiment import runs_of
-from omnigrok.audit.schema import Figure, Protocol, load_figure
+from omnigrok.audit.schema import Figure, Protocol, Scale, load_figure
 from omnigrok.errors import BadInput
 from omnigrok.runs.evidence import write
 from omnigrok.runs.store import Store
@@ -43,14 +43,19 @@ def export_experiment(store: Store, folder: Path, figure: Figure, protocol: str 
             if protocol not in (None, each):
                 continue
             path = target / f"{name_of(f'{figure.figure}:{name}', each)}.ogev"
-            runs = runs_of(folder, figure.figure, name, "paper", each)
-            found = [store.get_stale(run) for run in runs]
-            results = [record for record in found if record is not None]
-            if len(results) < len(runs):
-                yield path, f"left out: {len(results)} of {len(runs)} runs recorded"
+            missing = []
+            for scale in get_args(Scale):  # the full one first
+                runs = runs_of(folder, figure.figure, name, "paper", each, scale)
+                found = [store.get_stale(run) for run in runs]
+                results = [record for record in found if record is not None]
+                if len(results) == len(runs):
+                    break
+                missing.append(f"{len(results)} of {len(runs)} runs recorded")
+            else:
+                yield path, f"left out: {' (full), '.join(missing)} (reduced)"
                 continue
             criteria = {claim.id: claim.digest for claim in figure.claims if name in claim.experiments}
-            write(path, results, meta={"experiment": f"{figure.figure}:{name}", "protocol": each, "criteria": criteria})
+            write(path, results, meta={"experiment": f"{figure.figure}:{name}", "protocol": each, "scale": scale, "criteria": criteria})
             yield (
                 path,
                 f"written, {len(runs)} runs, {sum(part.stat().st_size for part in path.parent.glob(path.stem + '*')) / 1024:.0f} KiB",

@@ -19,6 +19,7 @@ from omnigrok.stats.finding import Region
 
 Protocol = Literal["paper", "code", "corrected"]
 Tier = Literal["smoke", "paper"]
+Scale = Literal["full", "reduced"]
 PROTOCOLS: tuple[Protocol, ...] = ("paper", "code", "corrected")
 LARGEST_FILE = 1_000_000
 
@@ -27,25 +28,44 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Patch(Strict):
-    """Changes to an experiment under one protocol or in one tier.
+class Changes(Strict):
+    """Changes to an experiment.
 
     Args:
         base: Run fields that all runs share; ``data`` and ``network`` are merged key by key.
         sweep: axes of the grid; an axis replaces the one of the same name.
         points: list of settings that vary together; replaces the list.
-        scale: "reduced" says that the grid or the steps are coarser than the paper's; ``reduction`` says how.
     """
 
     base: dict[str, Any] = {}
     sweep: dict[str, Any] = {}
     points: list[dict[str, Any]] | None = None
-    scale: Literal["full", "reduced"] | None = None
-    reduction: str = ""
+
+
+class Reduction(Changes):
+    """What the paper tier takes with ``--scale reduced``: a coarser grid or fewer steps, for a machine without a GPU.
+
+    Args:
+        how: the reduction in words; every table and the evidence carry it.
+    """
+
+    how: Annotated[str, Field(min_length=1)]
+
+
+class Patch(Changes):
+    """Changes under one protocol or in one tier.
+
+    Args:
+        reduced: further changes with ``--scale reduced``.
+        short: for the smoke tier, why its runs are too short to show that something never happens.
+    """
+
+    reduced: Reduction | None = None
+    short: str = ""
 
 
 class Experiment(Patch):
-    """A grid of Runs. Merged in this order: the experiment, the protocol's patch, the tier's patch."""
+    """A grid of Runs. Merged in this order: the experiment, the protocol's patch, the tier's patch, each with its reduction."""
 
     about: str = ""
     diverging: bool = False

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 
 from omnigrok.audit.bookkeeping import check_curves
 from omnigrok.audit.case import Case, Role
-from omnigrok.audit.evidence import criterion_changed, recorded
-from omnigrok.audit.experiment import find_experiment, runs_of, scale_of
+from omnigrok.audit.evidence import criterion_changed, holds, recorded
+from omnigrok.audit.experiment import find_experiment, is_short, runs_of, scale_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import digest_of
-from omnigrok.audit.schema import Protocol, Tier, load_figure
+from omnigrok.audit.schema import Protocol, Scale, Tier, load_figure
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.execute import Executor, Progress
@@ -37,6 +37,7 @@ class Options:
     """The command line, in the package's own terms."""
 
     tier: Tier = "smoke"
+    scale: Scale = "full"
     gpu: bool = False
     replay: bool = False
     accept_stale: bool = False
@@ -100,12 +101,25 @@ class AuditSession:
         """name to Runs; ``quietly`` leaves bad figure files to the item that needs them."""
         try:
             claim = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim)
-            tier = self.options.tier
-            return {name: runs_of(request.folder, request.figure, name, tier, request.protocol) for name in claim.experiments}
+            tier, protocol = self.options.tier, request.protocol
+            return {
+                name: runs_of(request.folder, request.figure, name, tier, protocol, self._scale(request, name))
+                for name in claim.experiments
+            }
         except OmnigrokError:
             if quietly:
                 return {}
             raise
+
+    def _scale(self, request: Request, name: str) -> Scale:
+        """The scale asked for or, in a replay, the larger one that evidence holds."""
+        if not self.options.replay:
+            return self.options.scale
+        full_name, _ = find_experiment(request.folder, load_figure(request.folder / f"{request.figure}.yaml"), name)
+        full, reduced = (
+            runs_of(request.folder, request.figure, name, self.options.tier, request.protocol, scale) for scale in get_args(Scale)
+        )
+        return "reduced" if holds(request.folder, full_name, request.protocol, reduced, full) else "full"
 
     def runs(self, request: Request) -> list[Run]:
         """All Runs that a request needs."""
@@ -124,11 +138,12 @@ class AuditSession:
         experiments = self._experiments(request)
         found = self._replayed(request, experiments) if self.options.replay else self._trained(experiments)
         check_curves(curves for curves, _ in found.values())
-        grids, scales = {}, []
+        grids, scales, short = {}, [], False
         for name, runs in experiments.items():
             _, experiment = find_experiment(request.folder, figure, name)
             grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
-            scales.append(scale_of(experiment, self.options.tier, request.protocol))
+            scales.append(scale_of(experiment, self.options.tier, request.protocol, self._scale(request, name)))
+            short = short or is_short(experiment, self.options.tier, request.protocol)
         changed = self.options.replay and any(
             criterion_changed(request.folder, find_experiment(request.folder, figure, name)[0], request.protocol, claim)
             for name in experiments
@@ -144,6 +159,7 @@ class AuditSession:
             grids=grids,
             scale="reduced" if reduced else "full",
             reduction="; ".join(dict.fromkeys(reduced)),
+            short=short,
             cost=self._cost(request, found),
             digests={"criterion": claim.digest, "check": digest_of(normalised(Path(inspect.getfile(request.check)).read_text()))},
             remark="the criterion has changed since the evidence was recorded" if changed else "",

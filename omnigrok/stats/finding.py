@@ -53,10 +53,11 @@ class Region:
         return Verdict.REFUTED if below or above else Verdict.INCONCLUSIVE
 
     def judge_seeds(self, values: Iterable[float]) -> Verdict:
-        """The smoke tier's rule: all seeds inside, all outside, or neither. NaN is outside."""
-        inside = [value in self for value in values]
-        if not inside:
+        """The smoke tier's rule: all seeds inside, all outside, or neither. A seed without a value (NaN) lies on no side."""
+        known = list(values)
+        if not known or any(math.isnan(value) for value in known):
             return Verdict.INCONCLUSIVE
+        inside = [value in self for value in known]
         if all(inside):
             return Verdict.REPRODUCED
         return Verdict.INCONCLUSIVE if any(inside) else Verdict.REFUTED

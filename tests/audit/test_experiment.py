@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.audit.experiment import axis_values, expand, runs_of, scale_of
+from omnigrok.audit.experiment import axis_values, expand, is_short, runs_of, scale_of
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Experiment, Protocol
+from omnigrok.audit.schema import Experiment, Protocol, Scale, Tier
 from omnigrok.errors import BadInput
 
 CLAIMS = Path(__file__).parents[2] / "claims"
@@ -33,15 +33,45 @@ def test_patches_in_order() -> None:
         {
             "base": {**BASE, "seed": 0, "data": {"a": 1, "b": 2}},
             "protocols": {"code": {"base": {"steps": 50, "data": {"b": 3}}}},
-            "tiers": {"smoke": {"base": {"steps": 2, "data.a": 9}, "scale": "reduced", "reduction": "fewer"}},
+            "tiers": {"smoke": {"base": {"steps": 2, "data.a": 9}, "short": "only 2 steps"}},
         }
     )
     (run,) = expand(experiment, "smoke", "code")
     assert (run.steps, dict(run.data)) == (2, {"a": 9, "b": 3})
     (run,) = expand(experiment, "paper", "code")
     assert (run.steps, dict(run.data)) == (50, {"a": 1, "b": 3})
-    assert scale_of(experiment, "smoke", "paper") == ("reduced", "fewer")
-    assert scale_of(experiment, "paper", "paper") == ("full", "")
+    assert is_short(experiment, "smoke", "paper")
+    assert not is_short(experiment, "paper", "paper")
+
+
+def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
+    experiment = Experiment.model_validate(
+        {
+            "base": {**BASE, "seed": 0, "steps": 100},
+            "sweep": {"alpha": [1.0, 2.0, 4.0]},
+            "reduced": {"base": {"steps": 30}, "sweep": {"alpha": [1.0, 4.0]}, "how": "30 steps, 2 scales"},
+            "protocols": {
+                "code": {"base": {"steps": 10}, "sweep": {"alpha": [3.0]}},
+                "corrected": {"base": {"constraint": "tangent"}, "reduced": {"base": {"steps": 20}, "how": "20 steps, 2 scales"}},
+            },
+            "tiers": {"smoke": {"base": {"steps": 2}}},
+        }
+    )
+
+    def found(protocol: Protocol, scale: Scale, tier: Tier = "paper") -> list[tuple[int, float]]:
+        return [(run.steps, run.alpha) for run in expand(experiment, tier, protocol, scale)]
+
+    assert found("paper", "full") == found("corrected", "full") == [(100, 1.0), (100, 2.0), (100, 4.0)]
+    assert found("paper", "reduced") == [(30, 1.0), (30, 4.0)]
+    assert found("corrected", "reduced") == [(20, 1.0), (20, 4.0)]
+    assert found("code", "reduced") == found("code", "full") == [(10, 3.0)]
+    assert found("paper", "reduced", "smoke") == [(2, 1.0), (2, 2.0), (2, 4.0)]
+    assert scale_of(experiment, "paper", "paper", "reduced") == ("reduced", "30 steps, 2 scales")
+    assert scale_of(experiment, "paper", "corrected", "reduced") == ("reduced", "20 steps, 2 scales")
+    # What the published code takes anyway is no reduction.
+    assert scale_of(experiment, "paper", "code", "reduced") == ("full", "")
+    assert scale_of(experiment, "paper", "paper", "full") == ("full", "")
+    assert scale_of(experiment, "smoke", "paper", "reduced") == ("full", "")
 
 
 def test_sweep_over_an_option() -> None:
@@ -87,6 +117,9 @@ def test_every_experiment_of_the_project_expands() -> None:
                     assert len({run.seed for run in smoke}) <= 3
                     assert len({run.seed for run in paper}) >= 5, f"{claim.id} {name}"
                     assert sum(run.steps for run in smoke) < sum(run.steps for run in paper)
+                    reduced = runs_of(CLAIMS, figure.figure, name, "paper", protocol, "reduced")
+                    assert len({run.seed for run in reduced}) >= 5, f"{claim.id} {name}"
+                    assert sum(run.steps for run in reduced) <= sum(run.steps for run in paper)
 
 
 def test_protocols_are_those_of_the_design() -> None:

@@ -163,6 +163,6 @@ def test_needs_alpha(mse: float, ce: float, verdict: Verdict, tier: str) -> None
 @pytest.mark.parametrize("tier", ["smoke", "paper"])
 def test_needs_alpha_control(tier: str) -> None:
     grids = scales({"mse": 3.0, "cross_entropy": 30.0})
-    assert (
-        synthetic.judge(FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, grids, role="control", tier=tier).verdict is Verdict.REFUTED
-    )
+    # Half of the seeds have no partner; in the smoke tier that decides nothing.
+    weak = Verdict.INCONCLUSIVE if tier == "smoke" else Verdict.REFUTED
+    assert synthetic.judge(FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, grids, role="control", tier=tier).verdict is weak
