@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,3 +99,25 @@ def test_a_grid_must_be_named_where_there_are_several() -> None:
         case().grid()
     with pytest.raises(BadInput, match="has no experiment 'x'"):
         case().grid("x")
+
+
+@pytest.mark.parametrize(
+    ("short", "censored", "verdict"),
+    [(False, 3, Verdict.REFUTED), (True, 3, Verdict.INCONCLUSIVE), (True, 0, Verdict.REFUTED)],
+)
+def test_what_a_short_smoke_run_never_reached_may_come_later(short: bool, censored: int, verdict: Verdict) -> None:
+    judged = replace(case("control", "smoke"), short=short)
+    judged.judge([replace(finding((0.0, 0.0), (0.0, 0.0, 0.0)), censored=censored)])
+    assert judged.outcome is not None
+    assert judged.outcome.verdict is verdict
+
+
+def test_short_runs_excuse_nothing_in_the_paper_tier_and_praise_nothing() -> None:
+    judged = replace(case("control"), short=True)
+    judged.judge([replace(finding((0.0, 1.0)), censored=3)])
+    assert judged.outcome is not None
+    assert judged.outcome.verdict is Verdict.REFUTED
+    smoke = replace(case("claim", "smoke"), short=True)
+    smoke.judge([replace(finding((11.0, 12.0), (11.0, 12.0)), censored=2)])
+    assert smoke.outcome is not None
+    assert smoke.outcome.verdict is Verdict.REPRODUCED

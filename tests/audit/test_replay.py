@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from omnigrok.audit.experiment import runs_of
+from omnigrok.audit.schema import load_figure
 from omnigrok.cli import main
 from omnigrok.runs.store import Store
 
@@ -16,6 +18,15 @@ BODY = (
     'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: float(curves["train_loss"][0])); '
     'case.judge([mean_in_region("loss", losses, case.region("mean"))])'
 )
+
+
+def export(store: str) -> str:
+    """``omnigrok evidence export``, after the YAML has changed."""
+    load_figure.cache_clear()
+    runs_of.cache_clear()
+    done = CliRunner().invoke(main, ["evidence", "export", "--runs", store])
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 @pytest.fixture
@@ -29,9 +40,7 @@ def recorded(toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(toy.pytester.path)
     first = toy.run("--tier", "paper", "--runs", "store.sqlite", "--audit-json", "trained.json")
     assert "1 ERROR" in first.stdout.str() or "toy.good" in first.stdout.str()
-    done = CliRunner().invoke(main, ["evidence", "export", "--runs", "store.sqlite"])
-    assert done.exit_code == 0, done.output
-    assert "written, 6 runs" in done.output
+    assert "written, 6 runs" in export("store.sqlite")
     Path("store.sqlite").unlink()
     return toy
 
@@ -81,3 +90,32 @@ def test_incomplete_experiment_is_not_exported(toy: Any, monkeypatch: pytest.Mon
     done = CliRunner().invoke(main, ["evidence", "export", "--runs", "empty.sqlite"])
     assert "left out: 0 of 6 runs recorded" in done.output
     assert not (toy.folder / "evidence").exists()
+
+
+REDUCED = "reduced: {sweep: {alpha: [0.5, 2.0]}, how: two scales}\n    sweep: {seed: {count: 3}, alpha: [0.5, 1.0, 2.0]}"
+
+
+def test_reduced_evidence_is_marked_and_full_evidence_takes_its_place(recorded: Any) -> None:
+    """The recorded two scales are the reduced form of a grid of three; the full grid is trained afterwards."""
+    recorded.yaml = recorded.yaml.replace("sweep: {seed: {count: 3}, alpha: [0.5, 2.0]}", REDUCED)
+    found = row(recorded)
+    assert (found["scale"], found["reduction"], found["cost"]["runs"]) == ("reduced", "two scales", 6)
+    recorded.run("--tier", "paper", "--runs", "full.sqlite")
+    assert "written, 9 runs" in export("full.sqlite")
+    found = row(recorded)
+    assert (found["scale"], found["reduction"], found["cost"]["runs"]) == ("full", "", 9)
+
+
+def test_the_reduced_scale_is_a_choice(recorded: Any) -> None:
+    recorded.yaml = recorded.yaml.replace("sweep: {seed: {count: 3}, alpha: [0.5, 2.0]}", REDUCED)
+    recorded.run("--tier", "paper", "--scale", "reduced", "--runs", "small.sqlite", "--audit-json", "a.json")
+    (found,) = json.loads((recorded.pytester.path / "a.json").read_text())["claims"]
+    assert (found["scale"], found["cost"]["runs"]) == ("reduced", 6)
+    assert "written, 6 runs" in export("small.sqlite")
+
+
+def test_the_smoke_tier_has_no_reduced_scale(toy: Any) -> None:
+    toy.add("good")
+    result = toy.run("--scale", "reduced")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--scale reduced belongs to --tier paper*"])
