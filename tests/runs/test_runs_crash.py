@@ -15,9 +15,10 @@ import pytest
 
 from omnigrok.errors import StoreError
 from omnigrok.runs import Curves
-from omnigrok.runs.evidence import Salvaged, salvage
+from omnigrok.runs.database import PAGE_SIZE
 from omnigrok.runs.lease import Leases
-from omnigrok.runs.store import PAGE_SIZE, Environment, Store
+from omnigrok.runs.salvage import Salvaged, salvage
+from omnigrok.runs.store import Environment, Store
 
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]
