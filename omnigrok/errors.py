@@ -27,6 +27,10 @@ class StaleToken(StoreError):
     """A write came with a fencing token that a later lease has replaced; nothing was written."""
 
 
+class OutOfMemory(OmnigrokError):
+    """One network alone does not fit into the memory of the device."""
+
+
 class EvidenceError(OmnigrokError):
     """Recorded evidence is damaged, incomplete, or does not belong to the claim."""
 

@@ -9,7 +9,8 @@ import click
 from omnigrok.audit.evidence import FOLDER
 from omnigrok.audit.recording import export_experiment, figures
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
-from omnigrok.runs.evidence import import_into, read, salvage
+from omnigrok.runs.evidence import import_into, read
+from omnigrok.runs.salvage import salvage
 from omnigrok.runs.store import Store
 
 

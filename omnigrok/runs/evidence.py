@@ -1,4 +1,4 @@
-"""Evidence files: recorded Curves of a claim or figure in a compact, checksummed file (*.ogev); and what is left of a damaged store."""
+"""Evidence files: recorded Curves of a claim or figure in a compact, checksummed file (*.ogev)."""
 
 from __future__ import annotations
 
@@ -8,19 +8,16 @@ import hashlib
 import lzma
 import os
 import secrets
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from omnigrok.errors import EvidenceError, StoreError
+from omnigrok.errors import EvidenceError
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.encode import decode, dump_json, encode, parse_json
 from omnigrok.runs.run import Run
-from omnigrok.runs.store import COLUMNS, PAGE_SIZE, Environment, Store, read_row
+from omnigrok.runs.store import Environment, Store
 
 FORMAT = "omnigrok evidence"
 SCHEMA = 1
@@ -45,14 +42,6 @@ class EvidenceFile:
     curves: Mapping[str, Curves]
     environments: Mapping[str, Environment]
     meta: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Salvaged:
-    """Counts of results that were copied, and of those that were not since a checksum or page is damaged (None: cannot be known)."""
-
-    copied: int
-    damaged: int | None
 
 
 @dataclass(frozen=True)
@@ -198,34 +187,6 @@ def import_into(store: Store, path: str | os.PathLike[str]) -> int:
     return len(store.adopt((curves, evidence.environments[digest]) for digest, curves in evidence.curves.items()))
 
 
-def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Salvaged:
-    """Copy every readable, whole result of a damaged store to a new store. The damaged file is left as it is.
-
-    Raises:
-        StoreError: the file is not there, nothing of it can be read, or the target exists or cannot be written.
-    """
-    source, new = Path(path), Path(target)
-    if new.exists():
-        raise StoreError(f"store {new} exists: name a new one to salvage {source} to")
-    try:
-        with tempfile.TemporaryDirectory(prefix="omnigrok-salvage-") as folder:
-            copy = Path(folder) / "copy.db"
-            shutil.copyfile(source, copy)
-            _copy_with_wal(source, copy)
-            rows = _readable_rows(copy)
-            if rows is None:
-                _copy_with_wal(source, copy)
-                _renew_first_page(copy)
-                rows = _readable_rows(copy)
-    except OSError as error:
-        raise StoreError(f"store {source} cannot be salvaged: {error}") from error
-    if rows is None or rows == ([], None):
-        raise StoreError(f"store {source}: nothing of it can be read")
-    found, damaged = rows
-    with Store(new) as store:
-        return Salvaged(len(store.adopt(found)), damaged)
-
-
 # Writing
 
 
@@ -367,63 +328,3 @@ def _records(header: Mapping[str, Any], raw: bytes) -> Iterator[tuple[Environmen
         yield environments[key], record
     if start != len(raw):
         raise EvidenceError("there is more in it than its header lists")
-
-
-# Salvage
-
-
-def _copy_with_wal(source: Path, copy: Path) -> None:
-    shutil.copyfile(source, copy)
-    for suffix in ("-wal", "-journal"):  # what a killed process had committed, or had not
-        beside = source.with_name(source.name + suffix)
-        if beside.exists():
-            shutil.copyfile(beside, copy.with_name(copy.name + suffix))
-
-
-def _readable_rows(path: Path) -> tuple[list[tuple[Curves, Environment]], int | None] | None:
-    """Whole results, and the number of the others where it can be known; None where not even the list of tables can be read."""
-    db = sqlite3.connect(path, isolation_level=None)
-    try:
-        try:
-            db.execute("PRAGMA writable_schema = ON")  # SQLite then also reads a file that is shorter than its first page says
-            db.execute("SELECT rowid FROM results WHERE rowid = 0").fetchone()
-        except sqlite3.DatabaseError as error:
-            if "no such table" in str(error) or not _knows_results(db):
-                return None  # else a page of the table is damaged, and others may be whole
-        found = []
-        # Numbers are given without gaps, and no record takes less than 256 bytes: beside a damaged page, all others are reached.
-        for number in range(1, path.stat().st_size // 256 + 2):
-            try:
-                row = db.execute(f"SELECT {COLUMNS} FROM results WHERE id = ?", (number,)).fetchone()
-                if row:
-                    _, env, curves = read_row(row)
-                    found.append((curves, env))
-            except (sqlite3.DatabaseError, EvidenceError):
-                continue
-        try:
-            (listed,) = db.execute("SELECT count(*) FROM results INDEXED BY sqlite_autoindex_results_1").fetchone()
-        except sqlite3.DatabaseError:
-            return found, None
-        return found, max(0, listed - len(found))
-    finally:
-        db.close()
-
-
-def _knows_results(db: sqlite3.Connection) -> bool:
-    try:
-        return db.execute("SELECT name FROM sqlite_master WHERE name = 'results'").fetchone() is not None
-    except sqlite3.DatabaseError:
-        return False
-
-
-def _renew_first_page(path: Path) -> None:
-    """Put the first page of a new store in place of a damaged one: the tables of every store of one schema start on the same pages."""
-    with tempfile.TemporaryDirectory(prefix="omnigrok-salvage-") as folder:
-        template = Path(folder) / "new.db"
-        Store(template).close()
-        page = bytearray(template.read_bytes()[:PAGE_SIZE])
-    size = path.stat().st_size
-    page[28:32] = (size // PAGE_SIZE).to_bytes(4, "big")
-    page[32:40] = bytes(8)  # no list of free pages
-    with open(path, "r+b") as file:
-        file.write(page)

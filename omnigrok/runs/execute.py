@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,10 +16,10 @@ from types import FrameType
 import torch
 
 from omnigrok.data import find_task
-from omnigrok.errors import BadInput, DataCheckFailed, OmnigrokError, StaleToken
+from omnigrok.errors import BadInput, DataCheckFailed, OmnigrokError, OutOfMemory, StaleToken
 from omnigrok.models import find_model
+from omnigrok.runs import checkpoint
 from omnigrok.runs.curves import Curves
-from omnigrok.runs.encode import decode_state, encode_state
 from omnigrok.runs.lease import Leases, new_owner
 from omnigrok.runs.plan import StackPlan, operations_per_step, plan
 from omnigrok.runs.run import Run
@@ -146,7 +147,10 @@ class Executor:
                 wanted = set(missing)
                 mine = [stack for stack in self.stacks if wanted.intersection(stack.runs)]
                 others = [stack for stack in self.stacks if stack not in mine and stack not in self.failed]
-                if any(self._train(stack) for stack in mine):
+                try:
+                    if any(self._train(stack) for stack in mine):
+                        continue
+                except StaleToken:  # this process slept, or its clock jumped, and another has taken the work over: wait for it, and help
                     continue
                 if not self._help(others):
                     self._check_time()
@@ -162,6 +166,8 @@ class Executor:
                     return True
             except BudgetSpent:
                 raise
+            except StaleToken:
+                return True
             except OmnigrokError:
                 self.failed.add(stack)
         return False
@@ -190,26 +196,34 @@ class Executor:
         by_step: dict[int, list[tuple[Run, State | None]]] = {}
         for run in runs:
             found = self.store.load_checkpoint(run, env)
-            state = State.from_arrays(found[0], decode_state(found[1])[0]) if found else None
+            state = checkpoint.unpack(run, *found) if found else None
             by_step.setdefault(state.step if state else 0, []).append((run, state))
         for members in by_step.values():
             yield [run for run, _ in members], {run: state for run, state in members if state is not None}
 
     def _train_part(self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]) -> None:
-        try:
-            trained = Stack(runs, self.device, self.root, states)
-            self._loop(trained, env, tokens)
-        except torch.cuda.OutOfMemoryError:
-            if len(runs) == 1:
-                raise
+        if not self._train_whole(runs, states, env, tokens):
+            gc.collect()  # a stack refers to itself, and would keep the memory that its halves need
             torch.cuda.empty_cache()
             self._train_halves(runs, env, tokens)
+
+    def _train_whole(self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]) -> bool:
+        """Train Runs as one stack; False where that cannot be, but can of its halves. On return nothing holds the stack."""
+        try:
+            self._loop(Stack(runs, self.device, self.root, states), env, tokens)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(runs) > 1:
+                return False
+            self.refused[runs[0]] = OutOfMemory(
+                f"{runs[0].task}, {runs[0].model}: one network alone does not fit into the memory of {env.device} ({error}); end what else "
+                "uses it, name a smaller batch_size or eval_samples, or leave --gpu out"
+            )
         except (BadInput, DataCheckFailed) as error:
             # One Run that the data or the network refuses is the error of the claim that asks for it, not of all in its stack.
-            if len(runs) == 1:
-                self.refused[runs[0]] = error
-            else:
-                self._train_halves(runs, env, tokens)
+            if len(runs) > 1:
+                return False
+            self.refused[runs[0]] = error.with_traceback(None)
+        return True
 
     def _train_halves(self, runs: list[Run], env: Environment, tokens: dict[str, int]) -> None:
         half = len(runs) // 2
@@ -239,7 +253,7 @@ class Executor:
                 raise StaleToken(f"store {self.store.path}: another process has taken over runs of this stack; nothing of it was written")
             over = self._stop or time.monotonic() > self.deadline
             if stack.histories and (over or time.monotonic() - saved > CHECKPOINT_EVERY):
-                states = [(run, state.step, encode_state(state.arrays())) for run, state in stack.states().items()]
+                states = [(run, state.step, checkpoint.pack(state)) for run, state in stack.states().items()]
                 self.store.checkpoint_many(states, env, tokens)
                 saved = time.monotonic()
             self._tell(stack)

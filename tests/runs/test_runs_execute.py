@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from omnigrok.errors import BadInput, StaleToken
+from omnigrok.errors import BadInput
 from omnigrok.runs import Curves, Run, execute, freeze
 from omnigrok.runs.encode import decode_state
 from omnigrok.runs.execute import BudgetSpent, Executor, Progress
@@ -403,20 +403,6 @@ def test_an_interrupt_ends_waiting_too(make: Make, elsewhere: Take) -> None:
     timer.join()
 
 
-def test_a_lease_that_another_has_taken_over_ends_the_stack_unwritten(make: Make, elsewhere: Take, monkeypatch: pytest.MonkeyPatch) -> None:
-    executor = make([FORM])
-    later = time.time() + 10 * execute.LEASE_SECONDS
-
-    def overtake() -> None:
-        tokens = Leases(executor.store, clock=lambda: later).acquire([FORM], executor.environment(FORM), new_owner(), 3600)
-        assert len(tokens) == 1
-
-    before_chunk(monkeypatch, 2, overtake)
-    with pytest.raises(StaleToken, match="another process has taken over runs of this stack"):
-        executor.ensure([FORM])
-    assert executor.store.count() == 0
-
-
 def test_leases_of_the_parts_that_wait_are_kept_alive(make: Make) -> None:
     """A stack whose replicas resume from two steps is trained in two parts; the second waits longer than a lease lasts."""
     runs = [FORM, FORM.replace(seed=1)]
@@ -459,33 +445,3 @@ def test_a_training_set_that_is_too_large_stops_only_who_asks_for_it(make: Make)
 def test_options_of_a_wrong_type_stop_only_who_asks_for_them(make: Make) -> None:
     executor = make([FORM.replace(network={"widths": ("three", 4, 2), "activation": "tanh"}), FORM])
     executor.ensure([FORM])
-
-
-# Memory
-
-
-def test_a_stack_that_does_not_fit_is_trained_in_halves(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = []
-
-    class Narrow(Stack):
-        def __init__(self, runs: Sequence[Run], *arguments: object) -> None:
-            if len(runs) > 2:
-                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-            sizes.append(len(runs))
-            super().__init__(runs, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(execute, "Stack", Narrow)
-    runs = [FORM.replace(seed=seed) for seed in range(5)]
-    executor = make(runs)
-    executor.ensure(runs)
-    assert sizes == [2, 1, 2]
-    assert_trained(executor, runs)
-
-
-def test_one_replica_that_does_not_fit_is_an_error(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(execute, "Stack", full)
-    with pytest.raises(torch.cuda.OutOfMemoryError):
-        make([FORM]).ensure([FORM])

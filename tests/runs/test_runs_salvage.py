@@ -1,13 +1,7 @@
-"""SIGKILL, torn writes and damaged pages: what was committed is whole, or the error is one message and salvage saves the rest."""
-
-from __future__ import annotations
+"""A damaged page, a cut file: an error or harmless, and salvage saves the rest."""
 
 import contextlib
 import random
-import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,75 +9,15 @@ import pytest
 
 from omnigrok.errors import StoreError
 from omnigrok.runs import Curves
-from omnigrok.runs.evidence import Salvaged, salvage
+from omnigrok.runs.database import PAGE_SIZE
 from omnigrok.runs.lease import Leases
-from omnigrok.runs.store import PAGE_SIZE, Environment, Store
+from omnigrok.runs.salvage import Salvaged, salvage
+from omnigrok.runs.store import Environment, Store
 
 Make = Callable[..., Curves]
+
+
 Same = Callable[[Curves, Curves], bool]
-
-WRITER = """
-import runpy, sys
-_curves = runpy.run_path(sys.argv[3])["_curves"]
-from omnigrok.runs.lease import Leases, new_owner
-from omnigrok.runs.store import Environment, Store
-env = Environment("fingerprint", "2.5", "cpu")
-with Store(sys.argv[1]) as store:
-    leases, owner, seed = Leases(store), new_owner(), 0
-    while True:
-        seed += 1
-        curves = _curves(seed, points=300)
-        tokens = leases.acquire([curves.run], env, owner, 3600)
-        if not tokens:
-            continue
-        token, last = tokens[curves.run.digest], store.load_checkpoint(curves.run, env)
-        first = last[0] if last else 0
-        for step in range(first, 3):
-            store.checkpoint(curves.run, env, token, step + 1, bytes([step + 1]) * 50_000)
-            print("checkpoint", seed, step + 1, "after", first, flush=True)
-            if sys.argv[2] == "wait" and step == 1:
-                sys.stdin.readline()
-        store.put(curves, env, token)
-        print("put", seed, flush=True)
-"""
-
-
-def test_killed_writers_leave_every_committed_run_whole(
-    tmp_path: Path, env: Environment, make_curves: Make, same: Same, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    """Ten writers, killed after a checkpoint or at any moment; each takes the dead one's lease at once and goes on from its checkpoint."""
-    path = tmp_path / "runs.db"
-    put: set[int] = set()
-    steps: dict[int, int] = {}
-    resumed = 0
-    for kill in range(10):
-        with start(WRITER, path, "wait" if kill % 2 == 0 else "run", Path(__file__).with_name("conftest.py")) as writer:
-            assert writer.stdout is not None
-            lines = [writer.stdout.readline()]  # it has begun
-            while kill % 2 == 0 and lines[-1].split()[2:3] != ["2"]:
-                lines.append(writer.stdout.readline())
-            time.sleep(random.Random(kill).uniform(0, 0.1))  # noqa: S311
-            writer.send_signal(signal.SIGKILL)
-            lines += writer.stdout.read().splitlines()
-        assert writer.returncode == -signal.SIGKILL
-        begun = set()
-        for kind, seed, *rest in (line.split() for line in lines):
-            if kind == "put":
-                put.add(int(seed))
-            else:
-                if int(seed) not in begun and int(seed) in steps:
-                    assert int(rest[2]) >= steps[int(seed)]  # nothing that was acknowledged is trained again
-                    resumed += 1
-                begun.add(int(seed))
-                steps[int(seed)] = int(rest[0])
-        with Store(path) as store:
-            assert store.problems() == []
-            found = {run.seed: curves for run, _, curves in store.records()}
-        assert put <= set(found)
-        assert all(same(curves, make_curves(seed, points=300)) for seed, curves in found.items())
-    assert len(put) >= 3
-    assert resumed >= 4
-    assert sorted(found) == list(range(1, len(found) + 1))
 
 
 @pytest.fixture(scope="module")
@@ -155,32 +89,6 @@ def test_damage_is_an_error_or_harmless_and_salvage_saves_the_rest(
     pages = [count for name, count in saved.items() if name.startswith("page") and not name.startswith(("page 0", "page 1 "))]
     assert min(pages) >= 30  # one damaged page costs its own results
     assert len(pages) >= 12
-
-
-def test_a_copy_without_the_wal_is_an_older_store_or_an_error(tmp_path: Path, env: Environment, make_curves: Make, same: Same) -> None:
-    copy = tmp_path / "copy.db"
-    with Store(tmp_path / "x.db") as store:
-        for seed in range(30):
-            store.adopt([(make_curves(seed, points=400), env)])
-        shutil.copyfile(store.path, copy)
-    with refusal_naming("copy.db"), Store(copy) as old:
-        assert all(same(curves, make_curves(run.seed, points=400)) for run, _, curves in old.records())
-
-
-@pytest.mark.parametrize("lost", [1, 40, 5000])
-def test_a_torn_wal_loses_only_its_end(tmp_path: Path, env: Environment, make_curves: Make, same: Same, lost: int) -> None:
-    """A power cut within the last commit: the file as it was, the write-ahead log cut short."""
-    copy = tmp_path / "copy.db"
-    with Store(tmp_path / "x.db") as store:
-        for seed in range(10):
-            store.adopt([(make_curves(seed, points=400), env)])
-        shutil.copyfile(store.path, copy)
-        wal = store.path.with_name("x.db-wal").read_bytes()
-        copy.with_name("copy.db-wal").write_bytes(wal[:-lost])
-    with Store(copy) as torn:
-        assert torn.problems() == []
-        assert torn.count() in ((9,) if lost < PAGE_SIZE else (8, 9))
-        assert all(same(curves, make_curves(run.seed, points=400)) for run, _, curves in torn.records())
 
 
 def test_salvage_reads_what_a_killed_process_left_in_the_wal(tmp_path: Path, env: Environment, make_curves: Make) -> None:

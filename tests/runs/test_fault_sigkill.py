@@ -1,0 +1,179 @@
+"""SIGKILL at any moment: every committed run is whole, and the interrupted one goes on from its checkpoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omnigrok.runs import Curves, Run, freeze
+from omnigrok.runs.store import Environment, Store
+from omnigrok.training import train
+
+Make = Callable[..., Curves]
+Start = Callable[..., "subprocess.Popen[str]"]
+Same = Callable[[Curves, Curves], bool]
+
+WRITER = """
+import runpy, sys
+_curves = runpy.run_path(sys.argv[3])["_curves"]
+from omnigrok.runs.lease import Leases, new_owner
+from omnigrok.runs.store import Environment, Store
+env = Environment("fingerprint", "2.5", "cpu")
+with Store(sys.argv[1]) as store:
+    leases, owner, seed = Leases(store), new_owner(), 0
+    while True:
+        seed += 1
+        curves = _curves(seed, points=300)
+        tokens = leases.acquire([curves.run], env, owner, 3600)
+        if not tokens:
+            continue
+        token, last = tokens[curves.run.digest], store.load_checkpoint(curves.run, env)
+        first = last[0] if last else 0
+        for step in range(first, 3):
+            store.checkpoint(curves.run, env, token, step + 1, bytes([step + 1]) * 50_000)
+            print("checkpoint", seed, step + 1, "after", first, flush=True)
+            if sys.argv[2] == "wait" and step == 1:
+                sys.stdin.readline()
+        store.put(curves, env, token)
+        print("put", seed, flush=True)
+"""
+
+
+@pytest.mark.fault("SIGKILL while writing")
+def test_killed_writers_leave_every_committed_run_whole(
+    tmp_path: Path, env: Environment, make_curves: Make, same: Same, start: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """Every committed result is whole; the next process takes the dead one's leases at once and goes on from its checkpoints."""
+    path = tmp_path / "runs.db"
+    put: set[int] = set()
+    steps: dict[int, int] = {}
+    resumed = 0
+    for kill in range(10):
+        with start(WRITER, path, "wait" if kill % 2 == 0 else "run", Path(__file__).with_name("conftest.py")) as writer:
+            assert writer.stdout is not None
+            lines = [writer.stdout.readline()]  # it has begun
+            while kill % 2 == 0 and lines[-1].split()[2:3] != ["2"]:
+                lines.append(writer.stdout.readline())
+            time.sleep(random.Random(kill).uniform(0, 0.1))  # noqa: S311
+            writer.send_signal(signal.SIGKILL)
+            lines += writer.stdout.read().splitlines()
+        assert writer.returncode == -signal.SIGKILL
+        begun = set()
+        for kind, seed, *rest in (line.split() for line in lines):
+            if kind == "put":
+                put.add(int(seed))
+            else:
+                if int(seed) not in begun and int(seed) in steps:
+                    assert int(rest[2]) >= steps[int(seed)]  # nothing that was acknowledged is trained again
+                    resumed += 1
+                begun.add(int(seed))
+                steps[int(seed)] = int(rest[0])
+        with Store(path) as store:
+            assert store.problems() == []
+            found = {run.seed: curves for run, _, curves in store.records()}
+        assert put <= set(found)
+        assert all(same(curves, make_curves(seed, points=300)) for seed, curves in found.items())
+    assert len(put) >= 3
+    assert resumed >= 4
+    assert sorted(found) == list(range(1, len(found) + 1))
+
+
+# A process that has imported torch and taken its slow first steps once, and forks a trainer for each line it reads: fifty kills then cost
+# fifty forks, not fifty imports.
+NURSERY = """
+import json, os, sys
+import torch
+from itertools import count
+from pathlib import Path
+from omnigrok.runs import Run, execute
+from omnigrok.runs.store import Store
+from omnigrok.training import train
+execute.HEARTBEAT = execute.CHECKPOINT_EVERY = 0.0
+FORM = Run.from_dict(json.loads(sys.argv[2]))
+def trainer():
+    with Store(sys.argv[1]) as store:
+        for block in count():
+            runs = [FORM.replace(seed=seed, n_train=n) for seed in (3 * block, 3 * block + 1, 3 * block + 2) for n in (8, 10)]
+            executor = execute.Executor(store, torch.device("cpu"), Path(), runs)
+            executor.ensure(runs)
+train([FORM.replace(steps=50)])
+for _ in sys.stdin:
+    child = os.fork()
+    if child == 0:
+        try:
+            trainer()
+        finally:
+            os._exit(1)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+FORM = Run(
+    task="teacher_student",
+    model="mlp",
+    seed=0,
+    n_train=10,
+    steps=300,
+    lr=1e-2,
+    log_every=50,
+    precision="float64",
+    data=freeze({"n_test": 5}),
+    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
+)
+
+
+def kill_trainers(kills: int, path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Kill so many trainers of one store, each at a random moment; returns how many runs came out, all compared with uninterrupted ones."""
+    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
+    moments = random.Random(kills)  # noqa: S311
+    before: dict[str, bytes] = {}
+    waiting = 0
+    with start(NURSERY, path, json.dumps(FORM.as_dict())) as nursery:
+        assert nursery.stdin is not None
+        assert nursery.stdout is not None
+        for _ in range(kills):
+            print(file=nursery.stdin, flush=True)
+            child = int(nursery.stdout.readline())
+            time.sleep(moments.uniform(0, 0.5))
+            os.kill(child, signal.SIGKILL)
+            assert int(nursery.stdout.readline()) == -signal.SIGKILL  # a trainer never ends by itself
+            with Store(path) as store:
+                assert store.problems() == []
+                with store.reading() as db:
+                    now = dict(db.execute("SELECT digest, sha256 FROM results"))
+                    waiting += db.execute("SELECT count(*) FROM checkpoints").fetchone()[0] > 0
+            assert before.items() <= now.items()  # nothing recorded is lost or changed
+            before = now
+        nursery.stdin.close()
+    assert waiting >= kills // 4  # most kills hit the middle of a training, not the start of Python
+    with Store(path) as store:
+        found = {run: curves for run, _, curves in store.records()}
+        expected_of = {each.run: each for n in (8, 10) for each in train([run for run in found if run.n_train == n])}
+        for run, curves in found.items():
+            expected = expected_of[run]
+            assert curves.step.tolist() == expected.step.tolist()
+            assert not curves.diverged
+            for name in expected.columns:
+                np.testing.assert_allclose(curves[name], expected[name], rtol=1e-9, err_msg=name)
+        return len(found)
+
+
+@pytest.mark.fault("SIGKILL at random moments")
+def test_trainers_killed_ten_times_end_as_uninterrupted_ones(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same command goes on; every run is recorded once, with the curves of an uninterrupted training."""
+    assert kill_trainers(10, tmp_path / "runs.db", start, monkeypatch) >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.fault("SIGKILL at random moments")
+def test_trainers_killed_fifty_times_end_as_uninterrupted_ones(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty kills: the same command goes on; every run is recorded once, with the curves of an uninterrupted training."""
+    assert kill_trainers(50, tmp_path / "runs.db", start, monkeypatch) >= 10
