@@ -111,8 +111,13 @@ def find_experiment(folder: Path, figure: Figure, name: str) -> tuple[str, Exper
 
 
 @lru_cache(maxsize=512)
-def runs_of(folder: Path, figure_name: str, name: str, tier: Tier, protocol: Protocol, scale: Scale = "full") -> tuple[Run, ...]:
+def runs_of(
+    folder: Path, figure_name: str, name: str, tier: Tier, protocol: Protocol, scale: Scale = "full", first_seed: int = 0
+) -> tuple[Run, ...]:
     """The Runs of an experiment that a figure's claim names (cached: the same tuple for the same question).
+
+    Args:
+        first_seed: added to every seed, for a replication with seeds of its own.
 
     Raises:
         BadInput: unknown experiment, key or value; the message names the file.
@@ -120,6 +125,6 @@ def runs_of(folder: Path, figure_name: str, name: str, tier: Tier, protocol: Pro
     figure = load_figure(folder / f"{figure_name}.yaml")
     full_name, experiment = find_experiment(folder, figure, name)
     try:
-        return tuple(expand(experiment, tier, protocol, scale))
+        return tuple(run.replace(seed=run.seed + first_seed) for run in expand(experiment, tier, protocol, scale))
     except (BadInput, TypeError, ValueError) as error:
         raise BadInput(f"{folder / full_name.split(':')[0]}.yaml: experiments.{full_name.split(':')[1]}: {error}") from error
