@@ -20,6 +20,13 @@ def _seconds(text: str) -> float:
     return value
 
 
+def _seed(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Register the options with pytest."""
     group = parser.getgroup("omnigrok", "audit of the Omnigrok paper")
@@ -35,6 +42,13 @@ def add_options(parser: pytest.Parser) -> None:
         choices=["full", "reduced"],
         default="full",
         help="of the paper tier: full (default), or the coarser grids and fewer steps that the YAML files state, for a CPU",
+    )
+    add(
+        "--first-seed",
+        type=_seed,
+        default=0,
+        metavar="N",
+        help="train with the seeds N, N + 1, ... in place of 0, 1, ...: a replication, to be compared with omnigrok compare",
     )
     add("--gpu", action="store_true", help="train on CUDA; implies --tier paper unless --tier smoke is given")
     add(
@@ -79,9 +93,13 @@ def read_options(config: pytest.Config) -> Options:
     scale: Scale = config.getoption("scale")
     if scale == "reduced" and tier != "paper":
         raise pytest.UsageError("--scale reduced belongs to --tier paper; the smoke tier has settings of its own")
+    first_seed = config.getoption("first_seed")
+    if replay and first_seed:
+        raise pytest.UsageError("--first-seed trains other seeds than those recorded; leave out --replay, or --first-seed")
     return Options(
         tier=tier,
         scale=scale,
+        first_seed=first_seed,
         gpu=gpu,
         replay=replay,
         accept_stale=config.getoption("accept_stale"),

@@ -38,6 +38,7 @@ class Options:
 
     tier: Tier = "smoke"
     scale: Scale = "full"
+    first_seed: int = 0
     gpu: bool = False
     replay: bool = False
     accept_stale: bool = False
@@ -101,9 +102,9 @@ class AuditSession:
         """name to Runs; ``quietly`` leaves bad figure files to the item that needs them."""
         try:
             claim = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim)
-            tier, protocol = self.options.tier, request.protocol
+            tier, protocol, first_seed = self.options.tier, request.protocol, self.options.first_seed
             return {
-                name: runs_of(request.folder, request.figure, name, tier, protocol, self._scale(request, name))
+                name: runs_of(request.folder, request.figure, name, tier, protocol, self._scale(request, name), first_seed)
                 for name in claim.experiments
             }
         except OmnigrokError:

@@ -124,3 +124,10 @@ def test_every_experiment_of_the_project_expands() -> None:
 
 def test_protocols_are_those_of_the_design() -> None:
     assert get_args(Protocol) == ("paper", "code", "corrected")
+
+
+def test_a_replication_has_seeds_of_its_own_and_is_else_the_same() -> None:
+    first = runs_of(CLAIMS, "fig02_teacher_student", "landscape", "smoke", "paper")
+    again = runs_of(CLAIMS, "fig02_teacher_student", "landscape", "smoke", "paper", first_seed=100)
+    assert {run.seed for run in again} == {100, 101, 102}
+    assert [run.replace(seed=run.seed - 100) for run in again] == list(first)

@@ -119,3 +119,17 @@ def test_the_smoke_tier_has_no_reduced_scale(toy: Any) -> None:
     result = toy.run("--scale", "reduced")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*--scale reduced belongs to --tier paper*"])
+
+
+def test_a_replay_has_no_other_seeds(recorded: Any) -> None:
+    result = recorded.run("--replay", "--first-seed", "100")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--first-seed trains other seeds than those recorded*"])
+
+
+@pytest.mark.parametrize("value", ["-1", "x"])
+def test_a_first_seed_is_a_whole_number(toy: Any, value: str) -> None:
+    toy.add("good")
+    result = toy.run("--first-seed", value)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--first-seed*{value}*"])
