@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from omnigrok.cli.shared import clear_errors
+from omnigrok.cli.shared import clear_errors, root_option
 from omnigrok.data import default_root, imdb_files, mnist
 
 DATA_SETS = ("mnist", "imdb")
@@ -15,11 +15,6 @@ DATA_SETS = ("mnist", "imdb")
 @click.group()
 def data() -> None:
     """Look after downloaded data sets."""
-
-
-root_option = click.option(
-    "--data-root", "root", type=click.Path(path_type=Path), default=None, help="Default: $OMNIGROK_DATA or the user's cache folder."
-)
 
 
 @data.command()

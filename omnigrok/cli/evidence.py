@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import torch
 
 from omnigrok.audit.evidence import FOLDER
 from omnigrok.audit.recording import export_experiment, figures
-from omnigrok.cli.shared import claims_option, clear_errors, store_option
+from omnigrok.cli.shared import claims_option, clear_errors, root_option, store_option
+from omnigrok.data import default_root
 from omnigrok.runs.evidence import import_into, read
 from omnigrok.runs.salvage import salvage
 from omnigrok.runs.store import Store
+from omnigrok.runs.verify import retrain, sample
 
 
 @click.group()
@@ -71,6 +74,32 @@ def check(files: tuple[Path, ...]) -> None:
             found = read(path)
             places = sorted({f"torch {env.torch} on {env.device}" for env in found.environments.values()})
             click.echo(f"{path}: {len(found.curves)} runs, sound; {', '.join(places)}; {found.meta.get('date', '')}")
+
+
+@evidence.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--runs", "count", type=click.IntRange(min=1), default=2, show_default=True, help="Runs of each file, chosen by digest.")
+@click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True, help="First steps to train again.")
+@root_option
+def verify(files: tuple[Path, ...], count: int, steps: int, root: Path | None) -> None:
+    """Train the first steps of some recorded runs again, with the trainer of today, and compare.
+
+    Says whether evidence marked as stale comes from a trainer that computes the same. Exit status 1 where it does not.
+
+    Example: omnigrok evidence verify claims/evidence/*.ogev
+    """
+    differs = 0
+    with clear_errors():
+        for path in files:
+            curves = read(path).curves
+            chosen = [curves[run.digest] for run in sample([each.run for each in curves.values()], count)]
+            for found in retrain(chosen, steps, torch.device("cpu"), root or default_root()):
+                differs += not found.agrees
+                word = "agrees" if found.agrees else "DIFFERS"
+                name = f"seed {found.run.seed}, alpha {found.run.alpha:g}, weight decay {found.run.weight_decay:g}"
+                click.echo(f"{path.name}: {name}: {word}, {found.points} points, largest relative difference {found.difference:.1e}")
+    if differs:
+        raise click.exceptions.Exit(1)
 
 
 @evidence.command("salvage")

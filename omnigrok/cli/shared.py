@@ -27,3 +27,6 @@ claims_option = click.option(
 store_option = click.option(
     "--runs", "store", type=click.Path(path_type=Path), default=Path(".omnigrok/runs.sqlite"), show_default=True, help="The run store."
 )
+root_option = click.option(
+    "--data-root", "root", type=click.Path(path_type=Path), default=None, help="Default: $OMNIGROK_DATA or the user's cache folder."
+)
