@@ -11,6 +11,7 @@ from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput, StoreError
 from omnigrok.report import view
 from omnigrok.report.document import Audit
+from omnigrok.report.drawing.canvas import require_matplotlib
 from omnigrok.report.panels import PANELS, Drawn, Panel, draw
 from omnigrok.report.recorded import Recorded
 from omnigrok.runs.store import Store
@@ -83,5 +84,6 @@ def write_page(path: Path, audit: Audit, folder: Path, store: Path | None) -> No
         BadInput: jinja2 or matplotlib is missing, the claims folder is not valid, or the path cannot be written.
     """
     _environment()
+    require_matplotlib()
     drawn, seconds = draw_all(audit, folder, store)
     write_whole(path, render(audit, folder, drawn, seconds))

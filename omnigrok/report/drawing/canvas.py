@@ -96,7 +96,8 @@ def finish(text: str, name: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
     # Its style rule for every element would reach out of the drawing.
     svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, count=1, flags=re.S)
-    svg = re.sub(r'\bid="([^"]+)"', lambda found: f'id="{name}-{found[1]}"', svg)
+    used = set(re.findall(r'(?:url\(|href=")#([^")]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)
     svg = re.sub(r'(url\(#|href="#)', lambda found: f"{found[1]}{name}-", svg)
     svg = svg.replace(INK, "currentColor")
     # Two decimals are a hundredth of a point; curves of all seeds are most of the page's bytes.

@@ -97,15 +97,9 @@ class TimesAgainst:
 
     def _norms(self, axes: Any, members: Sequence[Curves], column: str) -> None:
         for curves in members:
-            axes.plot(
-                getattr(curves.run, self.axis),
-                norm_at(curves, time_of(curves, column, self.test)),
-                "s",
-                color=TEST,
-                alpha=0.6,
-                markersize=3,
-            )
-        axes.set_ylabel("weight norm at that time")
+            norm = norm_at(curves, time_of(curves, column, self.test))
+            axes.plot(getattr(curves.run, self.axis), norm, "s", color=TEST, alpha=0.6, markersize=3)
+        axes.set_ylabel("weight norm")
         axes.set_title(f"weight norm when the test accuracy is {self.test:.0%}")
         axes.set_ylim(bottom=0)
 
