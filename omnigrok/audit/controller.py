@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import omnigrok
 from omnigrok.audit.options import read_options
 from omnigrok.audit.summary import audit_document, merge, write_audit
 from omnigrok.audit.table import lines
-from omnigrok.errors import BadInput
+from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.training.device import describe
 
 
@@ -36,6 +37,7 @@ class Controller:
         self.outcomes: list[dict[str, Any]] = []
         self.unexpected = 0
         self.rows: list[dict[str, Any]] = []
+        self.folders: set[Path] = set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown" and report.passed:
@@ -43,6 +45,7 @@ class Controller:
         outcome = self.outcome_of(report) if report.when != "teardown" else None
         if outcome is not None:
             self.outcomes.append(outcome)
+            self.folders.add((self.config.rootpath / report.location[0]).resolve().parent)
         if report.failed and not (outcome and outcome["role"] == "claim" and outcome["verdict"] == "REFUTED" and _by_verdict(report)):
             self.unexpected += 1
 
@@ -54,14 +57,30 @@ class Controller:
         if options.tier == "smoke" and exitstatus == pytest.ExitCode.TESTS_FAILED and not self.unexpected and not errors:
             # A smoke verdict is not evidence: REFUTED is shown, and is no failure of this program.
             session.exitstatus = pytest.ExitCode.OK
-        target = self.config.getoption("audit_json")
-        if target is not None:
-            device = describe(torch.device("cuda" if options.gpu else "cpu")) if not options.replay else "replay"
-            try:
-                write_audit(target, audit_document(self.rows, options.tier, device, versions()))
-            except BadInput as error:
-                session.exitstatus = pytest.ExitCode.USAGE_ERROR
-                self.failure = str(error)
+        target, page = self.config.getoption("audit_json"), self.config.getoption("report")
+        if target is None and page is None:
+            return
+        device = describe(torch.device("cuda" if options.gpu else "cpu")) if not options.replay else "replay"
+        document = audit_document(self.rows, options.tier, device, versions())
+        try:
+            if target is not None:
+                write_audit(target, document)
+            if page is not None:
+                self._write_page(page, document, options.runs)
+        except OmnigrokError as error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self.failure = str(error)
+
+    def _write_page(self, path: Path, document: dict[str, Any], runs: Path) -> None:
+        """The HTML page, drawn here, in the controller, from the store that the workers filled or from the evidence."""
+        from omnigrok.report.document import parse  # noqa: PLC0415 (the report is optional)
+        from omnigrok.report.page import write_page  # noqa: PLC0415
+
+        if not self.folders:
+            raise BadInput(f"{path}: not written: no claim was judged")
+        if len(self.folders) > 1:
+            raise BadInput(f"{path}: not written: claims of several folders were judged ({', '.join(map(str, sorted(self.folders)))})")
+        write_page(path, parse(document), next(iter(self.folders)), runs)
 
     failure = ""
 

@@ -76,6 +76,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     add("--strict-verdicts", action="store_true", help="INCONCLUSIVE fails instead of being skipped")
     add("--audit-json", type=Path, default=None, metavar="PATH", help="write all verdicts and findings as JSON, whole or not at all")
+    add("--report", type=Path, default=None, metavar="PATH", help="write one self-contained HTML page with the figures redrawn")
 
 
 def read_options(config: pytest.Config) -> Options:

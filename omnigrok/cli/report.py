@@ -1,27 +1,68 @@
-"""``omnigrok report``: an audit as a page for people."""
+"""``omnigrok report``: an audit for people, as an HTML page, a Markdown table, or JSON."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
 
-from omnigrok.audit import markdown
-from omnigrok.cli.shared import clear_errors
+from omnigrok.cli.shared import claims_option, clear_errors, store_option
+from omnigrok.errors import BadInput
+from omnigrok.report import markdown
+from omnigrok.report.document import parse, read_document
+from omnigrok.report.replaying import replay
 
 
 @click.command()
-@click.argument("audit", type=click.Path(path_type=Path))
+@click.argument("audit", type=click.Path(path_type=Path), required=False)
+@click.option("--replay", "replayed", is_flag=True, help="In place of AUDIT: judge the recorded evidence now (no training, no network).")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Write one self-contained page with all figures."
+)
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the verdict table as Markdown (the default).")
+@click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON.")
 @click.option("--into", type=click.Path(path_type=Path), default=None, help="Put the table between the markers of this file.")
 @click.option("--check", "only_check", is_flag=True, help="With --into: change nothing, fail where the table is not current.")
-def report(audit: Path, into: Path | None, only_check: bool) -> None:
-    """Write the verdicts of an audit as a Markdown table.
+@store_option
+@claims_option
+def report(
+    audit: Path | None,
+    replayed: bool,
+    html: Path | None,
+    as_markdown: bool,
+    as_json: bool,
+    into: Path | None,
+    only_check: bool,
+    store: Path,
+    folder: Path,
+) -> None:
+    """Show the verdicts of an audit, written by pytest claims/ --audit-json AUDIT.
 
-    Example: omnigrok report audit.json --into README.md
+    \b
+    Example: omnigrok report audit.json
+    Example: omnigrok report --replay --html report.html
+    Example: omnigrok report audit.json --into README.md --check
+
+    The figures of the page are drawn from the run store (--runs), those of a replay from the recorded evidence.
     """
     with clear_errors():
-        text = markdown.table(markdown.load_audit(audit))
-        if into is None:
-            click.echo(text, nl=False)
+        if (audit is None) == (not replayed):
+            raise BadInput("give either an audit file or --replay")
+        if sum((html is not None, as_markdown, as_json, into is not None)) > 1:
+            raise BadInput("give one of --html, --markdown, --json and --into")
+        if only_check and into is None:
+            raise BadInput("--check goes with --into FILE")
+        document = read_document(audit) if audit is not None else replay(folder)
+        parsed = parse(document, str(audit or "the replay"))
+        if html is not None:
+            from omnigrok.report.page import write_page  # noqa: PLC0415 (needs the extra omnigrok[report])
+
+            write_page(html, parsed, folder, store)
+            click.echo(f"{html}: written")
+        elif as_json:
+            click.echo(json.dumps(document, indent=1))
+        elif into is not None:
+            markdown.insert(into, markdown.table(parsed), only_check)
         else:
-            markdown.insert(into, text, only_check)
+            click.echo(markdown.table(parsed), nl=False)

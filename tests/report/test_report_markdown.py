@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from omnigrok.audit.markdown import BEGIN, END, insert, load_audit, table
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
+from omnigrok.report.document import load_audit, parse
+from omnigrok.report.markdown import BEGIN, END, insert, table
 
 
 def row(name: str, protocol: str, verdict: str, **more: Any) -> dict[str, Any]:
@@ -41,7 +42,7 @@ DOCUMENT = {
 
 
 def test_table() -> None:
-    text = table(DOCUMENT)
+    text = table(parse(DOCUMENT))
     assert "| a.b | REPRODUCED ~ | REFUTED ! |  | 2 [1, 3] (> 0.5) | 10 |" in text
     assert "NOT RUN (1): c.d." in text
     assert "torch 2.13" in text
@@ -72,5 +73,5 @@ def test_command(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(DOCUMENT))
     done = CliRunner().invoke(main, ["report", str(path)])
-    assert done.output == table(DOCUMENT)
+    assert done.output == table(parse(DOCUMENT))
     assert CliRunner().invoke(main, ["report", str(tmp_path / "none.json")]).exit_code == 1

@@ -1,0 +1,144 @@
+"""The audit document that ``pytest claims/ --audit-json`` writes, read back and checked. It may come from a stranger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from omnigrok.audit.schema import Protocol, Tier
+from omnigrok.audit.summary import SCHEMA
+from omnigrok.errors import BadInput
+
+LARGEST_FILE = 64_000_000
+Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]
+# Ids go into links and file names of the page.
+ClaimId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+
+
+class Part(BaseModel):
+    # A newer omnigrok of the same schema may add keys.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class RegionPart(Part):
+    lo: float | None = None
+    hi: float | None = None
+    closed: bool = False
+    text: str = ""
+
+
+class FindingPart(Part):
+    """One finding; numbers that the JSON has as "inf" are infinite here."""
+
+    name: str = ""
+    estimate: float | None = None
+    ci: tuple[float | None, float | None] | None = None
+    p: float | None = None
+    smallest_p: float | None = None
+    n: int = 0
+    censored: int = 0
+    level: float = 0.95
+    region: RegionPart | None = None
+    values: tuple[float | None, ...] = ()
+    verdict: Word | None = None
+    decides: bool = False
+    method: str = ""
+    note: str = ""
+
+
+class ControlPart(Part):
+    verdict: Word = "NOT RUN"
+    reason: str = ""
+    findings: tuple[FindingPart, ...] = ()
+
+
+class CostPart(Part):
+    runs: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    shared_runs: int = 0
+
+
+class Row(Part):
+    """The verdict on one claim under one protocol."""
+
+    id: ClaimId
+    figure: str = ""
+    protocol: Protocol
+    tier: Tier = "paper"
+    verdict: Word
+    reason: str = ""
+    findings: tuple[FindingPart, ...] = ()
+    scale: str = "full"
+    reduction: str = ""
+    cost: CostPart = CostPart()
+    stale: int = 0
+    headline: bool = False
+    statement: str = ""
+    place: str = ""
+    control: ControlPart = ControlPart()
+    p: float | None = None
+    q: float | None = None
+    holm_p: float | None = None
+
+    def deciding(self) -> FindingPart | None:
+        """The finding to show for the verdict: the first deciding one whose own verdict is the whole's."""
+        parts = [finding for finding in self.findings if finding.decides]
+        return next((finding for finding in parts if finding.verdict == self.verdict), parts[0] if parts else None)
+
+
+class Audit(Part):
+    """All verdicts of one audit."""
+
+    tier: Tier
+    device: str = ""
+    versions: dict[str, str] = {}
+    claims: tuple[Row, ...]
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The JSON of an audit, as it was written.
+
+    Raises:
+        BadInput: the file cannot be read, is not such a document, or is of another schema.
+    """
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadInput(f"{path}: larger than {LARGEST_FILE} bytes; an audit is far smaller")
+        document: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("claims"), list):
+        raise BadInput(f"{path}: is no audit; write one with pytest claims/ --audit-json {path}")
+    if document.get("schema") != SCHEMA:
+        raise BadInput(f"{path}: has schema {document.get('schema')!r}, this omnigrok reads {SCHEMA}")
+    parse(document, str(path))
+    return document
+
+
+def parse(document: dict[str, Any], name: str = "the audit") -> Audit:
+    """The document in typed form.
+
+    Raises:
+        BadInput: a key is missing or a value is not accepted; the message names it.
+    """
+    try:
+        audit = Audit.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{name}: {where}: {first['msg']}") from None
+    seen: set[tuple[str, str]] = set()
+    for row in audit.claims:
+        if (row.id, row.protocol) in seen:
+            raise BadInput(f"{name}: claim {row.id} stands twice under protocol {row.protocol}")
+        seen.add((row.id, row.protocol))
+    return audit
+
+
+def load_audit(path: Path) -> Audit:
+    """``read_document`` and ``parse`` in one."""
+    return parse(read_document(path), str(path))

@@ -1,0 +1,105 @@
+"""A matplotlib figure as an SVG for a page: text stays text, ink follows the page's colours, ids are unique on the page."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from omnigrok.errors import BadInput
+
+INK = "#010203"  # becomes the page's own text colour, light or dark
+TRAIN, TEST, NORM = "#2a7fc9", "#d2601a", "#2e9b6a"  # 3 : 1 or more on both of the page's grounds
+SERIES = ("#2a7fc9", "#d2601a", "#2e9b6a", "#b05fc2", "#8a7f1d", "#c2486b")
+MAPS = "viridis"
+PANEL = (3.6, 2.7)  # inches
+SETTINGS: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": False,
+    "legend.frameon": False,
+    "lines.linewidth": 1.0,
+    "image.cmap": MAPS,
+    "path.simplify_threshold": 0.5,
+}
+
+
+def require_matplotlib() -> None:
+    """Say what to install where matplotlib is missing.
+
+    Raises:
+        BadInput: it is.
+    """
+    try:
+        import matplotlib  # noqa: F401, PLC0415
+    except ImportError as error:
+        raise BadInput('figures need matplotlib: pip install "omnigrok[report]"') from error
+
+
+class Canvas:
+    """A grid of axes that ends as one SVG.
+
+    Args:
+        rows, columns: of the grid.
+        size: inches of one panel.
+    """
+
+    def __init__(self, rows: int, columns: int, size: tuple[float, float] = PANEL) -> None:
+        from matplotlib.figure import Figure  # noqa: PLC0415 (optional, and slow to import)
+
+        self.figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+        self.axes: list[list[Any]] = self.figure.subplots(rows, columns, squeeze=False).tolist()
+
+    def flat(self) -> list[Any]:
+        """All axes, row by row."""
+        return [axes for row in self.axes for axes in row]
+
+    def legend(self, handles: Sequence[Any]) -> None:
+        """One legend for the whole figure, below it."""
+        columns = max(1, min(len(handles), int(self.figure.get_figwidth() / 1.7)))
+        self.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+
+    def svg(self, name: str) -> str:
+        """The figure as an ``svg`` element, ids prefixed with ``name``."""
+        buffer = io.StringIO()
+        none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        self.figure.savefig(buffer, format="svg", transparent=True, metadata=none)
+        return finish(buffer.getvalue(), name)
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """The look of all drawings."""
+    require_matplotlib()
+    import matplotlib  # noqa: PLC0415
+
+    look: Any = {**SETTINGS, "svg.hashsalt": "omnigrok"}
+    with matplotlib.rc_context(look):
+        yield
+
+
+def finish(text: str, name: str) -> str:
+    """Make the SVG that matplotlib wrote fit to stand in a page with others."""
+    svg = text[text.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.S)
+    # Its style rule for every element would reach out of the drawing.
+    svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, count=1, flags=re.S)
+    used = set(re.findall(r'(?:url\(|href=")#([^")]+)', svg))
+    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)
+    svg = re.sub(r'(url\(#|href="#)', lambda found: f"{found[1]}{name}-", svg)
+    svg = svg.replace(INK, "currentColor")
+    # Two decimals are a hundredth of a point; curves of all seeds are most of the page's bytes.
+    svg = re.sub(r'\bd="([^"]*)"', lambda found: 'd="' + re.sub(r"(\.\d\d)\d+", r"\1", found[1]) + '"', svg)
+    return svg.strip()

@@ -1,0 +1,107 @@
+"""Accuracy, loss and weight norm over training steps, a panel an arm (Figures 2b, 3d, 4d, 5d, 7, 10c, 10d, 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.schema import Protocol
+from omnigrok.report.drawing.canvas import NORM, TEST, TRAIN, Canvas
+from omnigrok.runs.curves import Curves
+
+COLUMNS = 4
+WORDS = {"weight_decay": "γ", "alpha": "α", "n_train": "N", "constraint": "norm"}
+# What the panel says of how the norm is held.
+CONSTRAINTS = {"free": "free", "tangent": "held (tangent)"}
+
+
+def value_text(name: str, value: Any) -> str:
+    """One setting of an arm, e.g. "γ = 0.03"."""
+    shown = CONSTRAINTS.get(value, "held") if name == "constraint" else f"{value:g}"
+    return f"{WORDS.get(name, name)} = {shown}"
+
+
+@dataclass(frozen=True)
+class DynamicsCurves:
+    """Every line is one seed.
+
+    Args:
+        arms: Run fields whose values tell the panels apart.
+        column: "acc" or "loss".
+        under: other columns by protocol, e.g. the code's accuracy.
+        only: the values of a field that are drawn, where it has more.
+        norm: a second row of panels with the weight norm.
+    """
+
+    arms: tuple[str, ...] = ("alpha",)
+    column: str = "acc"
+    under: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    norm: bool = False
+
+    def draw(self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]) -> Canvas:
+        """Draw the arms of all grids, in their order."""
+        by_arm: dict[tuple[Any, ...], list[Curves]] = {}
+        for grid in grids:
+            for run, curves in sorted(grid.curves.items(), key=lambda pair: [_order(getattr(pair[0], name)) for name in self.arms]):
+                if all(any(np.isclose(getattr(run, name), value) for value in values) for name, values in self.only.items()):
+                    by_arm.setdefault(tuple(getattr(run, name) for name in self.arms), []).append(curves)
+        across = min(len(by_arm), COLUMNS)
+        blocks = -(-len(by_arm) // across)
+        high = 2 if self.norm else 1
+        canvas = Canvas(blocks * high, across, (2.7, 2.0))
+        column = self.under.get(protocol, self.column)
+        for place in range(blocks * across):
+            axes = [canvas.axes[place // across * high + row][place % across] for row in range(high)]
+            if place >= len(by_arm):
+                for each in axes:
+                    each.set_axis_off()
+                continue
+            arm, members = list(by_arm.items())[place]
+            axes[0].set_title(", ".join(value_text(name, value) for name, value in zip(self.arms, arm, strict=True)))
+            self._lines(axes[0], members, column)
+            if self.norm:
+                _norm(axes[1], members)
+            axes[-1].set_xlabel("steps")
+            if place % across == 0:
+                axes[0].set_ylabel("accuracy" if column.startswith("acc") else column)
+                if self.norm:
+                    axes[1].set_ylabel("weight norm")
+        canvas.legend(self._handles())
+        return canvas
+
+    def _lines(self, axes: Any, members: Sequence[Curves], column: str) -> None:
+        for curves in members:
+            for side, colour, line in (("train", TRAIN, "-"), ("test", TEST, "--")):
+                axes.plot(np.maximum(curves.step, 1), curves[f"{side}_{column}"], color=colour, linestyle=line, alpha=0.6, linewidth=0.8)
+        axes.set_xscale("log")
+        if column.startswith("acc"):
+            axes.set_ylim(-0.03, 1.03)
+        else:
+            axes.set_yscale("log")
+
+    def _handles(self) -> list[Any]:
+        from matplotlib.lines import Line2D  # noqa: PLC0415 (optional)
+
+        handles = [Line2D([], [], color=TRAIN, label="train"), Line2D([], [], color=TEST, linestyle="--", label="test")]
+        return [*handles, Line2D([], [], color=NORM, linestyle=":", label="weight norm")] if self.norm else handles
+
+    def describe(self) -> str:
+        """For the alternative text."""
+        what = "accuracy" if self.column == "acc" else self.column
+        norm = ", and the weight norm below" if self.norm else ""
+        return f"training (solid) and test {what} (dashed) over steps (logarithmic), a panel for each setting, a line for each seed{norm}"
+
+
+def _norm(axes: Any, members: Sequence[Curves]) -> None:
+    for curves in members:
+        axes.plot(np.maximum(curves.step, 1), curves["weight_norm"], color=NORM, linestyle=":", alpha=0.8, linewidth=1.0)
+    axes.set_xscale("log")
+
+
+def _order(value: Any) -> tuple[float, str]:
+    return (0.0, value) if isinstance(value, str) else (float(value), "")

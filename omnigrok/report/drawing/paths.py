@@ -1,0 +1,128 @@
+"""Losses along a path over the maps (Figures 6c, 8c), and contours by data size (Figure 6e)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.maps import reduced_map
+from omnigrok.audit.schema import Protocol
+from omnigrok.landscape import Landscape, generalising_solution
+from omnigrok.report.drawing.canvas import SERIES, TEST, TRAIN, Canvas
+from omnigrok.trajectory import Dynamics, starts, travel
+
+POINTS = 200
+
+
+def _losses(axes: Any, x: Any, train: Any, test: Any) -> None:
+    axes.plot(x, train, color=TRAIN, alpha=0.7)
+    axes.plot(x, test, color=TEST, linestyle="--", alpha=0.7)
+
+
+def _handles() -> list[Any]:
+    from matplotlib.lines import Line2D  # noqa: PLC0415 (optional)
+
+    return [Line2D([], [], color=TRAIN, label="train"), Line2D([], [], color=TEST, linestyle="--", label="test")]
+
+
+@dataclass(frozen=True)
+class StraightPath:
+    """The losses along straight segments between the points of the claim's ``path``, (alpha, share of the range of m) (Figure 8c)."""
+
+    def draw(self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]) -> Canvas:
+        """A line a seed."""
+        (grid,) = grids
+        canvas = Canvas(1, 1, (4.2, 3.0))
+        axes = canvas.flat()[0]
+        corners = np.array(quantity["path"], dtype=float)
+        legs = np.linspace(0, len(corners) - 1, POINTS)
+        alpha, share = (np.interp(legs, np.arange(len(corners)), corners[:, part]) for part in (0, 1))
+        for seed in grid.seeds:
+            train, test = (reduced_map(grid, seed, f"{side}_loss", protocol) for side in ("train", "test"))
+            scales = np.array([value for value in grid.axis("alpha") if value > 0])
+            w = np.interp(alpha, scales, train.w)
+            m = train.m[0] + share * (train.m[-1] - train.m[0])
+            _losses(axes, legs, _linear(train, w, m), _linear(test, w, m))
+        axes.set_xticks(np.arange(len(corners)), [chr(ord("A") + place) for place in range(len(corners))])
+        axes.set_xlabel("path")
+        axes.set_ylabel("reduced loss")
+        axes.set_ylim(bottom=0)
+        canvas.legend(_handles())
+        return canvas
+
+    def describe(self) -> str:
+        """For the alternative text."""
+        return "training (solid) and test (dashed) reduced loss along the path A, B, C, a pair of lines for each seed"
+
+
+def _linear(landscape: Landscape, w: Any, m: Any) -> Any:
+    """Without the overshoot of the cubic map, as the check of Figure 8c reads it."""
+    return Landscape(landscape.w, landscape.m, landscape.loss, degree=1).at(w, m)
+
+
+@dataclass(frozen=True)
+class ReducedDynamics:
+    """The losses along the path of Eq. (6) from the middle one of the stated starts (Figure 6c), and w on it."""
+
+    def draw(self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]) -> Canvas:
+        """A line a seed."""
+        (grid,) = grids
+        canvas = Canvas(1, 2, (3.8, 3.0))
+        left, right = canvas.flat()
+        for seed in grid.seeds:
+            train, test = (reduced_map(grid, seed, f"{side}_loss", protocol) for side in ("train", "test"))
+            goal = generalising_solution(test)
+            begin = starts(train, quantity["level"])
+            dynamics = Dynamics(quantity["gamma"] / goal[0] ** 2)  # as the check has it
+            path = travel(train, begin[len(begin) // 2], goal, dynamics, tuple(quantity["reach"]))
+            share = np.linspace(0, 1, len(path.t))
+            _losses(left, share, path.losses(train), path.losses(test))
+            right.plot(share, path.w, color=SERIES[2], alpha=0.7)
+        for axes, label in ((left, "reduced loss"), (right, "weight norm w")):
+            axes.set_xlabel("way along the path")
+            axes.set_ylabel(label)
+        left.set_yscale("log")
+        canvas.legend(_handles())
+        return canvas
+
+    def describe(self) -> str:
+        """For the alternative text."""
+        return "training (solid) and test (dashed) loss along the path of the reduced dynamics, and the weight norm on it, for each seed"
+
+
+@dataclass(frozen=True)
+class ContoursBySize:
+    """The contour of the training loss at the claim's ``level`` for each data size, a line a seed (Figure 6e)."""
+
+    def draw(self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]) -> Canvas:
+        """Draw the only grid."""
+        from matplotlib.lines import Line2D  # noqa: PLC0415 (optional)
+
+        (grid,) = grids
+        canvas = Canvas(1, 1, (4.2, 3.2))
+        axes = canvas.flat()[0]
+        handles, drawn = [], 0
+        for size, colour in zip(grid.axis("n_train"), SERIES, strict=False):
+            part = grid.where(n_train=size)
+            for seed in part.seeds:
+                landscape = reduced_map(part, seed, "train_loss", protocol)
+                contour = landscape.contour(quantity["level"])
+                inside = np.isfinite(contour) & (contour > 0)
+                drawn += int(inside.any())
+                axes.plot(np.where(inside, contour, np.nan), landscape.m, color=colour, alpha=0.7, marker=".")
+            handles.append(Line2D([], [], color=colour, marker=".", label=f"{size} pairs"))
+        axes.set_xlabel("weight norm w")
+        axes.set_ylabel("messiness m")
+        axes.set_title(f"contour of the training loss at {quantity['level']:g}" + ("" if drawn else ": none on the grid"))
+        canvas.legend(handles)
+        return canvas
+
+    def describe(self) -> str:
+        """For the alternative text."""
+        return (
+            "contours of the training loss in the plane of weight norm and messiness, by the number of training pairs, a line for each seed"
+        )

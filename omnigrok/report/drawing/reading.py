@@ -1,0 +1,62 @@
+"""What a landscape shows of each run: the reduced loss or error, read as the checks of that figure read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.maps import REDUCTION, reduced
+from omnigrok.audit.quantities import best, final, highest
+from omnigrok.audit.schema import Protocol
+from omnigrok.runs.curves import Curves
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A number from each run.
+
+    Args:
+        what: "loss", or "error" (1 - accuracy).
+        best_under_code: the published code of Figures 3, 4 and 5 takes the best logged value of each curve by itself.
+    """
+
+    what: str = "loss"
+    best_under_code: bool = False
+
+    def __call__(self, curves: Curves, side: str, protocol: Protocol) -> float:
+        """The reduced value of "train" or "test"; NaN where the run diverged."""
+        if curves.diverged:
+            return float("nan")
+        column = f"{side}_{'acc' if self.what == 'error' else 'loss'}"
+        if curves.run.task in REDUCTION:
+            value = reduced(curves, column, protocol)
+        elif self.best_under_code and protocol == "code":
+            value = (highest if self.what == "error" else best)(column)(curves)
+        else:
+            value = final(column)(curves)
+        return 1.0 - value if self.what == "error" else value
+
+    def along_alpha(self, grid: Grid, side: str, protocol: Protocol) -> tuple[Array, Array]:
+        """(alphas,) and (seeds, alphas) values, NaN where there is no run."""
+        alphas, seeds = grid.axis("alpha"), grid.seeds
+        table = np.full((len(seeds), len(alphas)), np.nan)
+        for run, curves in grid.curves.items():
+            table[seeds.index(run.seed), alphas.index(run.alpha)] = self(curves, side, protocol)
+        return np.array(alphas), table
+
+    def over(self, grid: Grid, rows: str, side: str, protocol: Protocol) -> tuple[Array, Array, Array]:
+        """(rows,) and (alphas,) axes and (seeds, rows, alphas) values, NaN where there is no run."""
+        axis, alphas, seeds = grid.axis(rows), grid.axis("alpha"), grid.seeds
+        table = np.full((len(seeds), len(axis), len(alphas)), np.nan)
+        for run, curves in grid.curves.items():
+            table[seeds.index(run.seed), axis.index(getattr(run, rows)), alphas.index(run.alpha)] = self(curves, side, protocol)
+        return np.array(axis, dtype=float), np.array(alphas), table
+
+    @property
+    def label(self) -> str:
+        return f"reduced {self.what}"

@@ -1,0 +1,89 @@
+"""The page: one HTML file with everything in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omnigrok.audit.recording import figures, protocols_of
+from omnigrok.audit.schema import Protocol
+from omnigrok.audit.summary import write_whole
+from omnigrok.errors import BadInput, StoreError
+from omnigrok.report import view
+from omnigrok.report.document import Audit
+from omnigrok.report.drawing.canvas import require_matplotlib
+from omnigrok.report.panels import PANELS, Drawn, Panel, draw
+from omnigrok.report.recorded import Recorded
+from omnigrok.runs.store import Store
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def _environment() -> Environment:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 (optional)
+    except ImportError as error:
+        raise BadInput('the HTML report needs jinja2: pip install "omnigrok[report]"') from error
+    return Environment(
+        loader=PackageLoader("omnigrok.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+
+
+def render(audit: Audit, folder: Path, drawn: list[Drawn], seconds: dict[str, float]) -> str:
+    """The page as text.
+
+    Raises:
+        BadInput: jinja2 is missing, or the claims folder is not valid.
+    """
+    environment = _environment()
+    page = view.build(audit, folder, drawn, seconds)
+    environment.filters["number"] = view.number
+    environment.filters["duration"] = view.duration
+    return environment.get_template("page.html.j2").render(page=page, marks=view.MARKS, verdicts=view.VERDICTS, folder=folder, view=view)
+
+
+def draw_all(audit: Audit, folder: Path, store: Path | None) -> tuple[list[Drawn], dict[str, float]]:
+    """Redraw every panel under every protocol of the audit; the second part is seconds of training by run.
+
+    Args:
+        store: of the runs; None, or an audit that was replayed, reads the recorded evidence.
+    """
+    opened = None
+    if audit.device != "replay" and store is not None and store.is_file():
+        try:
+            opened = Store(store, readonly=True)
+        except StoreError as error:
+            # A store that cannot be read leaves the figures out, each with this reason; the verdicts are in the audit.
+            return [Drawn(panel, protocol, missing=str(error)) for panel, protocol in _wanted(audit, folder)], {}
+    try:
+        source = Recorded(folder, audit.tier, opened, audit.versions.get("torch", ""), audit.device)
+        return [draw(panel, protocol, source) for panel, protocol in _wanted(audit, folder)], source.seconds
+    finally:
+        if opened is not None:
+            opened.close()
+
+
+def _wanted(audit: Audit, folder: Path) -> list[tuple[Panel, Protocol]]:
+    """The panels of the figures that were judged, under the protocols in which a claim reads their curves."""
+    judged = {(row.figure, row.protocol) for row in audit.claims}
+    known = {figure.figure: figure for figure in figures(folder)}
+    return [
+        (panel, protocol)
+        for panel in PANELS
+        if panel.figure in known
+        for protocol in protocols_of(known[panel.figure], panel.experiments[0].partition(":")[2])
+        if (panel.figure, protocol) in judged
+    ]
+
+
+def write_page(path: Path, audit: Audit, folder: Path, store: Path | None) -> None:
+    """Write the page whole or not at all.
+
+    Raises:
+        BadInput: jinja2 or matplotlib is missing, the claims folder is not valid, or the path cannot be written.
+    """
+    _environment()
+    require_matplotlib()
+    drawn, seconds = draw_all(audit, folder, store)
+    write_whole(path, render(audit, folder, drawn, seconds))

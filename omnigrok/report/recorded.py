@@ -1,0 +1,91 @@
+"""Where the curves of the redrawn figures come from: the evidence files, or a run store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omnigrok.audit.evidence import recorded
+from omnigrok.audit.experiment import find_experiment, runs_of, scale_of
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.schema import Protocol, Tier, load_figure
+from omnigrok.errors import OmnigrokError
+from omnigrok.runs.curves import Curves
+from omnigrok.runs.run import Run
+from omnigrok.runs.store import Environment, Store
+from omnigrok.training.fingerprint import fingerprint
+
+
+class NotRecorded(OmnigrokError):
+    """There are no curves, or not all, of an experiment."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The curves of one experiment.
+
+    Args:
+        grid: the curves.
+        reduction: how its scale is reduced; "" at full scale.
+        stale: how many of its runs come from another trainer, torch or device than the audit's.
+    """
+
+    grid: Grid
+    reduction: str
+    stale: int
+
+
+@dataclass
+class Recorded:
+    """Finds curves for one audit.
+
+    Args:
+        folder: the claims folder.
+        tier: of the audit.
+        store: an open run store; None reads the evidence beside the claims.
+        torch, device: where the audit ran; results of another place are drawn only where there are no others, and counted as stale.
+    """
+
+    folder: Path
+    tier: Tier
+    store: Store | None = None
+    torch: str = ""
+    device: str = ""
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def load(self, experiment: str, protocol: Protocol) -> Loaded:
+        """The curves of ``figure:experiment``.
+
+        Raises:
+            NotRecorded: a run is missing.
+            OmnigrokError: the figure file, the evidence or the store is not in order.
+        """
+        figure_name, _, name = experiment.partition(":")
+        figure = load_figure(self.folder / f"{figure_name}.yaml")
+        _, settings = find_experiment(self.folder, figure, name)
+        runs = runs_of(self.folder, figure_name, name, self.tier, protocol)
+        found, stale = self._from_store(runs) if self.store is not None else self._from_evidence(experiment, protocol, runs)
+        if len(found) < len(runs):
+            raise NotRecorded(f"{len(found)} of {len(runs)} runs of {experiment} are recorded under protocol {protocol}")
+        self.seconds.update({run.digest: curves.seconds for run, curves in found.items()})
+        scale, reduction = scale_of(settings, self.tier, protocol)
+        return Loaded(Grid(experiment, found, settings.diverging), reduction if scale == "reduced" and self.tier == "paper" else "", stale)
+
+    def _from_evidence(self, experiment: str, protocol: str, runs: tuple[Run, ...]) -> tuple[dict[Run, Curves], int]:
+        found = recorded(self.folder, experiment, protocol, runs) if self.tier == "paper" else None
+        return {run: curves for run, (curves, _) in (found or {}).items()}, 0
+
+    def _from_store(self, runs: tuple[Run, ...]) -> tuple[dict[Run, Curves], int]:
+        assert self.store is not None
+        by_environment: dict[Environment, list[Run]] = {}
+        for run in runs:
+            by_environment.setdefault(Environment(fingerprint(run), self.torch, self.device), []).append(run)
+        found: dict[Run, Curves] = {}
+        for env, part in by_environment.items():
+            current = self.store.get_many(part, env)
+            found.update({run: current[run.digest] for run in part if run.digest in current})
+        current_runs = len(found)
+        for run in runs:
+            if run not in found and (older := self.store.get_stale(run)) is not None:
+                found[run] = older[0]
+        return {run: found[run] for run in runs if run in found}, len(found) - current_runs

@@ -1,0 +1,35 @@
+"""A replay audit in a process of its own: every verdict again from the recorded evidence, no training, no network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from omnigrok.errors import BadInput
+from omnigrok.report.document import read_document
+
+SAID = 2000  # characters of pytest's output that are shown where it wrote no audit
+
+
+def replay(folder: Path) -> dict[str, Any]:
+    """The audit document of ``pytest FOLDER --replay --protocol all``.
+
+    A refuted claim makes pytest's exit status 1, and is a result; other statuses mean that not all was judged.
+
+    Raises:
+        BadInput: pytest ended without an audit; the message has the end of what it said.
+    """
+    with tempfile.TemporaryDirectory(prefix="omnigrok-replay-") as temporary:
+        target = Path(temporary) / "audit.json"
+        command = [
+            sys.executable, "-m", "pytest", str(folder), "-p", "omnigrok.audit.plugin", "-p", "no:cacheprovider",
+            "--replay", "--protocol", "all", "-q", "--audit-json", str(target),
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (its own command)
+        if done.returncode not in (0, 1) or not target.is_file():
+            said = (done.stdout + done.stderr).strip()[-SAID:]
+            raise BadInput(f"{folder}: the replay ended with status {done.returncode} and no audit; pytest said:\n{said}")
+        return read_document(target)

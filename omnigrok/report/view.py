@@ -1,0 +1,215 @@
+"""What the page says: a summary, and a card a claim with all protocols side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from omnigrok.audit.deviation import Deviation, find_deviation
+from omnigrok.audit.recording import figures
+from omnigrok.audit.schema import PROTOCOLS, Claim, Figure, Tier
+from omnigrok.audit.summary import HEADLINE
+from omnigrok.report.document import Audit, FindingPart, Row
+from omnigrok.report.panels import Drawn, named_panels
+from omnigrok.report.scale import EffectScale, effect_scale
+
+VERDICTS = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
+MARKS = {"REPRODUCED": "✓", "REFUTED": "✗", "INCONCLUSIVE": "?", "ERROR": "!", "NOT RUN": "–"}
+
+
+def number(value: float | None) -> str:
+    """Three digits; "none" where there is no number."""
+    return "none" if value is None else f"{value:.3g}"
+
+
+def effect_text(finding: FindingPart | None) -> str:
+    """Estimate with interval, or the range of the seeds in the smoke tier."""
+    if finding is None:
+        return ""
+    if finding.ci is not None:
+        return f"{number(finding.estimate)} [{number(finding.ci[0])}, {number(finding.ci[1])}]"
+    values = [value for value in finding.values if value is not None]
+    return f"{min(values):.3g} to {max(values):.3g} over seeds" if values else "no value"
+
+
+@dataclass(frozen=True)
+class FindingView:
+    """One finding, ready to print."""
+
+    finding: FindingPart
+    effect: str
+    scale: EffectScale | None
+
+
+@dataclass(frozen=True)
+class ProtocolView:
+    """One claim under one protocol."""
+
+    row: Row
+    main: FindingView | None
+    findings: tuple[FindingView, ...]
+    deviation: Deviation | None
+    rerun: str
+
+    @property
+    def n(self) -> int:
+        return max((finding.finding.n for finding in self.findings), default=0)
+
+    @property
+    def censored(self) -> int:
+        return max((finding.finding.censored for finding in self.findings), default=0)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One claim.
+
+    Args:
+        entry: its YAML entry; None where the claims folder has none (an audit of another folder).
+        panels: names of the figure panels that the claim is about.
+    """
+
+    id: str
+    statement: str
+    place: str
+    headline: bool
+    protocols: tuple[ProtocolView, ...]
+    entry: Claim | None
+    figure: Figure | None
+    panels: tuple[str, ...]
+
+    @property
+    def first(self) -> ProtocolView:
+        """The first protocol with a verdict, else the first."""
+        return next((view for view in self.protocols if view.row.verdict != "NOT RUN"), self.protocols[0])
+
+    @property
+    def criteria(self) -> dict[str, str]:
+        """The regions and numbers of the criterion, in words."""
+        if self.entry is None:
+            return {}
+        return {name: f"{bound:g}" if isinstance(bound, float) else str(bound.region()) for name, bound in self.entry.criterion.items()}
+
+
+@dataclass(frozen=True)
+class Section:
+    """The claims of one figure file, with the figures that are drawn from their runs."""
+
+    name: str
+    title: str
+    place: str
+    choices: str
+    cards: tuple[Card, ...]
+    drawn: tuple[Drawn, ...]
+
+    @property
+    def missing(self) -> tuple[Drawn, ...]:
+        return tuple(each for each in self.drawn if not each.svg)
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything the template prints."""
+
+    audit: Audit
+    sections: tuple[Section, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    headline: tuple[tuple[str, Row | None], ...]
+    recorded: str
+    replay: bool
+    by_panel: Mapping[str, tuple[Drawn, ...]] = field(default_factory=dict)
+
+    @property
+    def smoke(self) -> bool:
+        return self.audit.tier == "smoke"
+
+    @property
+    def protocols(self) -> list[str]:
+        """Those that the audit has, in their usual order."""
+        return [protocol for protocol in PROTOCOLS if any(row.protocol == protocol for row in self.audit.claims)]
+
+
+def rerun_command(folder: Path, figure: str, row: Row, replay: bool) -> str:
+    """The command that judges just this claim again."""
+    tier = " --replay" if replay else " --tier paper" if row.tier == "paper" else ""
+    protocol = "" if row.protocol == "paper" else f" --protocol {row.protocol}"
+    return f"pytest {folder.name}/test_{figure}.py -k {row.id}{tier}{protocol}"
+
+
+def record_command(folder: Path, figure: str, tier: Tier, protocol: str) -> str:
+    """The command that trains what a figure is drawn from."""
+    more = (" --tier paper" if tier == "paper" else "") + ("" if protocol == "paper" else f" --protocol {protocol}")
+    return f"pytest {folder.name}/test_{figure}.py{more}"
+
+
+def build(audit: Audit, folder: Path, drawn: Sequence[Drawn] = (), seconds: Mapping[str, float] | None = None) -> Page:
+    """Arrange an audit for the page.
+
+    Args:
+        audit: the verdicts.
+        folder: the claims folder, for statements, criteria, choices and deviations.
+        drawn: the redrawn figures.
+        seconds: training seconds of each run behind them, by digest; a run that several claims share counts once.
+
+    Raises:
+        BadInput: a figure file or the list of deviations is not valid.
+    """
+    replay = audit.device == "replay"
+    known = {claim.id: (figure, claim) for figure in figures(folder) for claim in figure.claims}
+    by_claim: dict[str, list[Row]] = {}
+    for row in audit.claims:
+        by_claim.setdefault(row.id, []).append(row)
+    cards: dict[str, list[Card]] = {}
+    for name, rows in by_claim.items():
+        figure, entry = known.get(name, (None, None))
+        home = figure.figure if figure else rows[0].figure
+        cards.setdefault(home, []).append(_card(name, rows, folder, home, figure, entry, replay))
+    sections = []
+    for home in sorted(set(cards) | {each.panel.figure for each in drawn}):
+        own = next((figure for figure, _ in known.values() if figure.figure == home), None)
+        sections.append(
+            Section(
+                home,
+                own.title if own else home,
+                own.place if own else "",
+                own.choices if own else "",
+                tuple(cards.get(home, ())),
+                tuple(each for each in drawn if each.panel.figure == home),
+            )
+        )
+    counts: dict[str, Counter[str]] = {
+        protocol: Counter(str(row.verdict) for row in audit.claims if row.protocol == protocol)
+        for protocol in PROTOCOLS
+        if any(row.protocol == protocol for row in audit.claims)
+    }
+    first = {row.id: row for row in reversed(audit.claims) if row.protocol == "paper"}
+    by_panel: dict[str, tuple[Drawn, ...]] = {}
+    for each in drawn:
+        if each.svg:
+            by_panel[each.panel.name] = (*by_panel.get(each.panel.name, ()), each)
+    total = sum((seconds or {}).values())
+    recorded = f"{len(seconds)} training runs, {duration(total)} of training (runs that claims share count once)" if seconds else ""
+    return Page(audit, tuple(sections), counts, tuple((name, first.get(name)) for name in HEADLINE), recorded, replay, by_panel)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a unit that a person reads."""
+    for size, unit in ((3600.0, "hours"), (60.0, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} seconds"
+
+
+def _card(name: str, rows: Sequence[Row], folder: Path, home: str, figure: Figure | None, entry: Claim | None, replay: bool) -> Card:
+    views = []
+    for row in sorted(rows, key=lambda each: PROTOCOLS.index(each.protocol)):
+        found = tuple(FindingView(finding, effect_text(finding), effect_scale(finding)) for finding in row.findings)
+        main = row.deciding()
+        deviation = find_deviation(folder, name, row.tier, row.protocol, entry.version) if entry else None
+        shown = next((view for view in found if view.finding is main), None)
+        views.append(ProtocolView(row, shown, found, deviation, rerun_command(folder, home, row, replay)))
+    place = rows[0].place or (entry.place if entry else "")
+    statement = rows[0].statement or (entry.statement if entry else "")
+    return Card(name, statement, place, any(row.headline for row in rows), tuple(views), entry, figure, tuple(named_panels(place)))
