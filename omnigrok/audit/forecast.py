@@ -27,7 +27,7 @@ from omnigrok.training.fingerprint import fingerprint
 from omnigrok.training.stack import shape_key
 
 # No new measurement begins later than this.
-MEASURE_SECONDS = 30.0
+MEASURE_SECONDS = 45.0
 # Seconds of steps of one stack, after it has been built and compiled.
 STACK_SECONDS = 0.5
 # Where nothing of a model could be measured: this share of the matrix rate.
@@ -157,7 +157,8 @@ def _measure(
     for stack in stacks:
         key = shape_key(stack.runs[0])
         costs[key] = costs.get(key, 0.0) + stack.operations
-        largest[key] = max(largest.get(key, stack), stack, key=lambda each: len(each.runs))
+        # Of equal stacks the one with the smallest data, which are read sooner; a step costs the same.
+        largest[key] = max(largest.get(key, stack), stack, key=lambda each: (len(each.runs), -sum(run.n_train for run in each.runs)))
     ordered = sorted(costs, key=lambda key: (-costs[key], key.digest))
     first = {(key.task, key.model, key.precision): key for key in reversed(ordered)}
     one_each = sorted(first.values(), key=lambda key: len(largest[key].runs) * step_operations(largest[key].runs[0]))
