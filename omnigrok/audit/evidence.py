@@ -52,6 +52,16 @@ def holds(folder: Path, experiment: str, protocol: str, wanted: tuple[Run, ...],
     return all(run.digest in file.curves for run in wanted) and not all(run.digest in file.curves for run in rather)
 
 
+def evidence_of(folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]) -> set[Run]:
+    """Those Runs of an experiment that its recorded evidence holds.
+
+    Raises:
+        EvidenceError: the file is damaged.
+    """
+    file = _file(folder, experiment, protocol)
+    return set() if file is None else {run for run in runs if run.digest in file.curves}
+
+
 def criterion_changed(folder: Path, experiment: str, protocol: str, claim: Claim) -> bool:
     """Whether a claim's entry differs from the one that stood in the YAML when its evidence was recorded."""
     file = _file(folder, experiment, protocol)

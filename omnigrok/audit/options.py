@@ -74,6 +74,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="stop training cleanly after so long; the same command goes on later",
     )
+    add("--plan", action="store_true", help="train nothing: print the runs, operations and time that the selected claims need here")
     add("--strict-verdicts", action="store_true", help="INCONCLUSIVE fails instead of being skipped")
     add("--audit-json", type=Path, default=None, metavar="PATH", help="write all verdicts and findings as JSON, whole or not at all")
     add("--report", type=Path, default=None, metavar="PATH", help="write one self-contained HTML page with the figures redrawn")
@@ -91,6 +92,10 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError("--replay judges recorded evidence of the paper tier; leave --tier out")
     if gpu and not torch.cuda.is_available():
         raise pytest.UsageError(f"--gpu: torch {torch.__version__} sees no CUDA device; leave --gpu out, or install a CUDA build of torch")
+    if config.getoption("plan") and (replay or config.getoption("audit_json") is not None):
+        raise pytest.UsageError("--plan judges nothing; leave --replay and --audit-json out")
+    if config.getoption("plan") and (hasattr(config, "workerinput") or config.getoption("numprocesses", None)):
+        raise pytest.UsageError("--plan measures one process alone; leave -n out, or give -n 0")
     scale: Scale = config.getoption("scale")
     if scale == "reduced" and tier != "paper":
         raise pytest.UsageError("--scale reduced belongs to --tier paper; the smoke tier has settings of its own")

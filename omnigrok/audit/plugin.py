@@ -16,6 +16,8 @@ import pytest
 from omnigrok.audit.case import ROLES, Case
 from omnigrok.audit.controller import Controller
 from omnigrok.audit.deviation import find_deviation
+from omnigrok.audit.forecast import forecast
+from omnigrok.audit.forecast_text import lines
 from omnigrok.audit.options import add_options, read_options
 from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
 from omnigrok.audit.progress import ProgressPrinter
@@ -24,6 +26,7 @@ from omnigrok.audit.session import AuditSession, NotRun, Request
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.execute import BudgetSpent
 from omnigrok.stats.finding import Verdict
+from omnigrok.training.device import share_cores
 
 PROPERTY = "omnigrok"
 _session = pytest.StashKey[AuditSession]()
@@ -54,6 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("gpu") and worker.startswith("gw"):
         _assign_gpu(int(worker[2:]))
     config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")
+    share_cores()
     read_options(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Controller(config, outcome_of), "omnigrok-controller")
@@ -70,6 +74,7 @@ def _assign_gpu(worker: int) -> None:
         cards = [card.strip() for card in visible.split(",") if card.strip()]
     if cards:
         os.environ["CUDA_VISIBLE_DEVICES"] = cards[worker % len(cards)]
+        os.environ["OMNIGROK_CARDS"] = str(len(cards))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -114,6 +119,18 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     requests = [item.stash[_request] for item in items if _request in item.stash]
     printer = config.pluginmanager.get_plugin("omnigrok-progress")
     config.stash[_session] = AuditSession(read_options(config), requests, printer.update if printer else None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With ``--plan``: the forecast in place of the tests."""
+    audit = session.config.stash.get(_session, None)
+    if not session.config.getoption("plan") or audit is None:
+        return None
+    reporter = cast("pytest.TerminalReporter", session.config.pluginmanager.get_plugin("terminalreporter"))
+    for line in lines(forecast(audit), audit.options, audit.device):
+        reporter.write_line(line)
+    return True
 
 
 def _request_of(item: pytest.Item) -> Request | None:

@@ -122,6 +122,14 @@ class AuditSession:
         )
         return "reduced" if holds(request.folder, full_name, request.protocol, reduced, full) else "full"
 
+    def experiments(self, request: Request) -> dict[str, tuple[Run, ...]]:
+        """The Runs that a request needs, by the name that its claim gives each experiment.
+
+        Raises:
+            BadInput: a figure file is not valid.
+        """
+        return self._experiments(request)
+
     def runs(self, request: Request) -> list[Run]:
         """All Runs that a request needs."""
         return list(dict.fromkeys(run for runs in self._experiments(request).values() for run in runs))

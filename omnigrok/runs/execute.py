@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 
@@ -17,14 +16,15 @@ import torch
 
 from omnigrok.data import find_task
 from omnigrok.errors import BadInput, DataCheckFailed, OmnigrokError, OutOfMemory, StaleToken
-from omnigrok.models import find_model
 from omnigrok.runs import checkpoint
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.lease import Leases, new_owner
-from omnigrok.runs.plan import StackPlan, operations_per_step, plan
+from omnigrok.runs.plan import StackPlan, plan
 from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
-from omnigrok.training.device import describe
+from omnigrok.runs.work import replica_bytes, step_operations
+from omnigrok.training.calendar import effective_batch
+from omnigrok.training.device import describe, memory_share
 from omnigrok.training.fingerprint import fingerprint
 from omnigrok.training.stack import Stack, shape_key
 from omnigrok.training.state import State
@@ -50,26 +50,29 @@ class Progress:
     label: str
 
 
-@lru_cache(maxsize=256)
-def step_cost(key: Run) -> float:
-    """Floating-point operations of one step of one network with this ``shape_key``."""
-    architecture = find_model(key.model)
-    with torch.random.fork_rng(devices=[]):
-        parameters = sum(parameter.numel() for parameter in architecture.build(key).parameters())
-    return operations_per_step(key, parameters, float(getattr(architecture, "WORK", 1.0)))
+def make_plan(runs: Iterable[Run], device: str, memory: float | None = None) -> list[StackPlan]:
+    """The stacks that a set of Runs needs, the longest first (``omnigrok.runs.plan.plan``), the same in every worker of a machine.
 
-
-def make_plan(runs: Iterable[Run], device: str) -> list[StackPlan]:
-    """The stacks that a set of Runs needs, the longest first (``omnigrok.runs.plan.plan``)."""
+    Args:
+        runs: any Runs; repeated ones count once.
+        device: "cpu" or "cuda".
+        memory: bytes that a stack may take; by default this process's share of the device.
+    """
     runs = list(dict.fromkeys(runs))
-    return plan(runs, {key: step_cost(key) for key in {shape_key(run) for run in runs}}, device)
+    forms: dict[Run, Run] = {}
+    for run in runs:  # the largest batch of each shape: the others are filled up to it
+        key = shape_key(run)
+        forms[key] = max(forms.get(key, run), run, key=effective_batch)
+    costs = {key: step_operations(form) for key, form in forms.items()}
+    sizes = {key: replica_bytes(form) for key, form in forms.items()}
+    return plan(runs, costs, device, sizes, memory_share(torch.device(device)) if memory is None else memory)
 
 
 def can_be_built(run: Run) -> bool:
     """Whether the task and the model of a Run exist and accept its options, as far as that shows without data."""
     try:
         find_task(run.task)
-        step_cost(shape_key(run))
+        step_operations(run)
     except Exception:  # somebody else's module may raise anything; ``ensure`` raises it again for the claim that asks
         return False
     return True

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from omnigrok.runs.run import Run
-from omnigrok.training.calendar import effective_batch
 from omnigrok.training.stack import shape_key
 
-# A step of a stack should be neither so short that calling it dominates nor so long that a checkpoint waits.
-OPERATIONS_PER_STEP = {"cpu": 4e9, "cuda": 4e11}
+# A step of a stack should be neither so short that calling it dominates nor so long that a checkpoint waits: a tenth of a second.
+OPERATIONS_PER_STEP = {"cpu": 4e9, "cuda": 4e12}
 LARGEST = {"cpu": 128, "cuda": 1024}
+# Fewer would waste what a stack gains, even where a step then takes seconds.
+SMALLEST = 8
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class StackPlan:
     Args:
         runs: of one ``shape_key``.
         network_steps: optimiser steps over all runs.
-        operations: floating-point operations over all runs, 6 a weight and sample.
+        operations: floating-point operations of their matrix products, evaluations left out.
     """
 
     runs: tuple[Run, ...]
@@ -30,18 +31,34 @@ class StackPlan:
     operations: float
 
 
-def operations_per_step(run: Run, parameters: int, work: float = 1.0) -> float:
-    """Floating-point operations of one step of one network: 6 a weight and sample."""
-    return 6.0 * parameters * effective_batch(run) * work
+def largest_stack(operations: float, replica_bytes: float, memory: float, device: str) -> int:
+    """How many replicas make one stack: by the length of a step, and never more than the memory holds.
+
+    Args:
+        operations: of one step of one replica.
+        replica_bytes: memory that a replica needs.
+        memory: bytes there are.
+        device: "cpu" or "cuda".
+    """
+    by_time = min(LARGEST[device], max(SMALLEST, OPERATIONS_PER_STEP[device] // max(operations, 1.0)))
+    return int(max(1, min(by_time, memory // max(replica_bytes, 1.0))))
 
 
-def plan(runs: Iterable[Run], costs: dict[Run, float], device: str = "cpu") -> list[StackPlan]:
+def plan(
+    runs: Iterable[Run],
+    costs: Mapping[Run, float],
+    device: str = "cpu",
+    sizes: Mapping[Run, float] | None = None,
+    memory: float = math.inf,
+) -> list[StackPlan]:
     """Group Runs into stacks, the longest first.
 
     Args:
         runs: any Runs; repeated ones count once.
         costs: operations of one step, by ``shape_key``.
         device: "cpu" or "cuda".
+        sizes: bytes that a replica needs, by ``shape_key``; without it the memory does not count.
+        memory: bytes that a stack may take.
 
     Returns:
         Stacks of nearly equal size in each group, so that one compiled shape serves them all. The order depends on the Runs alone.
@@ -52,7 +69,7 @@ def plan(runs: Iterable[Run], costs: dict[Run, float], device: str = "cpu") -> l
     stacks = []
     for key, members in groups.items():
         members.sort(key=lambda run: (run.steps, run.digest))
-        most = int(min(LARGEST[device], max(8, OPERATIONS_PER_STEP[device] // costs[key])))
+        most = largest_stack(costs[key], sizes[key] if sizes else 0.0, memory, device)
         pieces = math.ceil(len(members) / most)
         size = math.ceil(len(members) / pieces)
         for start in range(0, len(members), size):

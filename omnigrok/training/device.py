@@ -8,6 +8,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
@@ -64,6 +65,41 @@ def choose_device(gpu: bool) -> torch.device:
 def describe(device: torch.device) -> str:
     """The name that stands in records: ``cpu``, or the GPU's own."""
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+
+
+def workers() -> int:
+    """Processes of this session on this machine: pytest-xdist's workers, or 1."""
+    return max(1, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def share_cores() -> None:
+    """Give torch this worker's share of the cores; a single process, or a caller who has set OMP_NUM_THREADS, keeps torch's choice.
+
+    Workers with as many threads as cores each would wait for one another in every matrix product.
+    """
+    if workers() > 1 and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, cores() // workers()))
+
+
+def memory_share(device: torch.device) -> float:
+    """Bytes that one stack may take: of all memory, not of what is free just now, so that every worker makes the same plan."""
+    if device.type == "cuda" and torch.cuda.is_available():
+        cards = max(1, int(os.environ.get("OMNIGROK_CARDS", torch.cuda.device_count())))
+        return 0.8 * torch.cuda.mem_get_info(device)[1] / -(-workers() // cards)
+    return 0.5 * _host_memory() / workers()
+
+
+def _host_memory() -> float:
+    """Memory of this machine or of its container, in bytes."""
+    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else 4e9
+    limit = Path("/sys/fs/cgroup/memory.max")
+    text = limit.read_text().strip() if limit.exists() else "max"
+    return min(total, float(text)) if text.isdigit() else total
 
 
 def should_compile(operations: float, compilable: bool) -> bool:

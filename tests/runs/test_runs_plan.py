@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.runs import Run, freeze
-from omnigrok.runs.execute import make_plan, step_cost
-from omnigrok.runs.plan import LARGEST, OPERATIONS_PER_STEP, operations_per_step, plan
+from omnigrok.runs.execute import make_plan
+from omnigrok.runs.plan import LARGEST, OPERATIONS_PER_STEP, SMALLEST, largest_stack, plan
+from omnigrok.runs.work import replica_bytes, step_operations
 from omnigrok.training.stack import shape_key
 
 FORM = Run(
@@ -73,7 +74,7 @@ def test_stacks_are_neither_too_large_nor_uneven(runs: list[Run], device: str) -
     for stack in plan(runs, costs(runs), device):
         by_shape.setdefault(shape_key(stack.runs[0]), []).append(len(stack.runs))
     for key, sizes in by_shape.items():
-        most = min(LARGEST[device], max(8, OPERATIONS_PER_STEP[device] / COSTS[key.n_train]))
+        most = min(LARGEST[device], max(SMALLEST, OPERATIONS_PER_STEP[device] / COSTS[key.n_train]))
         assert max(sizes) <= most
         assert len(sizes) <= -(-sum(sizes) // int(most))
         assert len(set(sizes)) <= 2  # one compiled shape, and a rest
@@ -152,18 +153,56 @@ def test_at_most_half_of_a_batch_is_filling(sizes: list[int], batch_size: int) -
         assert max(batches) < 2 * min(batches) or min(batches) == max(batches)
 
 
-# Costs
+# Memory
 
 
-def test_operations_are_6_a_weight_and_sample() -> None:
-    parameters = 3 * 4 + 4 + 4 * 2 + 2
-    assert operations_per_step(FORM, parameters) == 6 * parameters * 10
-    assert operations_per_step(FORM.replace(batch_size=4), parameters, work=5.0) == 6 * parameters * 4 * 5
-    assert step_cost(shape_key(FORM)) == 6 * parameters * 10
+@settings(deadline=None)
+@given(run_lists, st.sampled_from(["cpu", "cuda"]), st.floats(1e3, 1e6), st.floats(1e3, 1e9))
+def test_no_stack_takes_more_than_the_memory(runs: list[Run], device: str, each: float, memory: float) -> None:
+    """A single network is the least that can be trained, whether it fits or not."""
+    sizes = {shape_key(run): each for run in runs}
+    stacks = plan(runs, costs(runs), device, sizes, memory)
+    assert all(len(stack.runs) * each <= memory or len(stack.runs) == 1 for stack in stacks)
+    assert Counter(run for stack in stacks for run in stack.runs) == Counter(set(runs))
 
 
-def test_make_plan_counts_the_parameters_itself() -> None:
-    runs = [FORM.replace(seed=seed) for seed in range(3)]
+@given(st.floats(1, 1e15), st.floats(1, 1e12), st.floats(1, 1e12), st.sampled_from(["cpu", "cuda"]))
+def test_a_stack_has_one_replica_at_least_and_at_most_what_the_device_allows(
+    operations: float, each: float, memory: float, device: str
+) -> None:
+    most = largest_stack(operations, each, memory, device)
+    assert 1 <= most <= LARGEST[device]
+    assert most == 1 or most * each <= memory
+    assert largest_stack(operations * 2, each, memory, device) <= most
+    assert largest_stack(operations, each * 2, memory, device) <= most
+    assert largest_stack(operations, each, memory * 2, device) >= most
+
+
+def test_make_plan_counts_operations_and_memory_itself() -> None:
+    runs = [FORM.replace(seed=seed) for seed in range(30)]
     (stack,) = make_plan([*runs, *runs], "cpu")
     assert set(stack.runs) == set(runs)
-    assert stack.operations == 30 * step_cost(shape_key(FORM))
+    assert stack.operations == 300 * step_operations(FORM)
+    few = make_plan(runs, "cpu", memory=10.5 * replica_bytes(FORM))
+    assert sorted(len(stack.runs) for stack in few) == [10, 10, 10]
+
+
+def test_the_plan_counts_the_widest_batch_of_a_stack() -> None:
+    """Smaller batches are filled up to it."""
+    form = FORM.replace(batch_size=64)
+    runs = [form.replace(n_train=33), form.replace(n_train=64)]
+    (stack,) = make_plan(runs, "cpu")
+    assert stack.operations == 20 * step_operations(runs[1])
+    assert [len(part.runs) for part in make_plan(runs, "cpu", memory=1.9 * replica_bytes(runs[1]))] == [1, 1]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_workers_of_one_machine_make_the_same_plan(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    """Whichever worker makes it, from items in whatever order."""
+    runs = [FORM.replace(seed=seed, n_train=n_train) for seed in range(40) for n_train in (10, 11)]
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "4")
+    plans = []
+    for worker, order in (("gw0", runs), ("gw3", runs[::-1])):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+        plans.append(make_plan(order, device))
+    assert plans[0] == plans[1]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -14,9 +15,13 @@ from omnigrok.training.device import (
     arithmetic,
     choose_device,
     compile_any_shape,
+    cores,
     describe,
+    memory_share,
     quiet_compiler,
+    share_cores,
     should_compile,
+    workers,
 )
 
 
@@ -114,3 +119,57 @@ def test_torchs_own_warnings_are_silent_and_others_are_not(category: type[Warnin
             warnings.warn_explicit("mine", category, "f.py", 1, module="omnigrok.training.stack")
     with pytest.raises(category, match="again"):
         warnings.warn_explicit("again", category, "f.py", 1, module="torch._inductor.utils")
+
+
+# Sharing a machine
+
+
+@pytest.fixture
+def threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(("count", "wanted"), [("2", 4), ("3", 2), ("8", 1), ("20", 1)])
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, count: str, wanted: int) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", count)
+    monkeypatch.setattr("omnigrok.training.device.cores", lambda: 8)
+    share_cores()
+    assert torch.get_num_threads() == wanted
+
+
+@pytest.mark.usefixtures("threads")
+def test_one_process_and_whoever_has_set_the_threads_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(3)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    share_cores()
+    assert torch.get_num_threads() == 3
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "4")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    share_cores()
+    assert torch.get_num_threads() == 3
+
+
+def test_one_worker_has_all_the_memory_that_stacks_may_take_and_four_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
+    assert (workers(), cores() >= 1) == (1, True)
+    alone = memory_share(torch.device("cpu"))
+    assert 2**27 < alone < 2**50
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "4")
+    assert memory_share(torch.device("cpu")) == alone / 4
+
+
+@pytest.mark.parametrize(
+    ("count", "cards", "share"), [("1", "1", 80.0), ("4", "1", 20.0), ("4", "2", 40.0), ("3", "2", 40.0), ("2", "8", 80.0)]
+)
+def test_workers_on_one_card_share_its_memory(monkeypatch: pytest.MonkeyPatch, count: str, cards: str, share: float) -> None:
+    """By its size, which all workers read alike, not by what is free at the moment; only the two questions to CUDA are stood in for."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5, 100))
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", count)
+    monkeypatch.setenv("OMNIGROK_CARDS", cards)
+    assert memory_share(torch.device("cuda")) == pytest.approx(share)

@@ -1,0 +1,107 @@
+"""What this machine does: the rate of its batched matrix products, and the seconds that a step of a stack takes here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from omnigrok.runs.run import Run
+from omnigrok.runs.work import evaluation_operations, step_operations
+from omnigrok.training.device import arithmetic
+from omnigrok.training.evaluate import evaluate
+from omnigrok.training.stack import Stack
+
+# Batched products of this shape, whose rate no step of the networks here exceeds by much.
+MATRICES, ORDER = {"cpu": 32, "cuda": 512}, 256
+# Steps that compile, fill caches and start threads before the clock runs.
+WARM_UP = 2
+# Evaluations that would take longer are computed from their operations.
+EVALUATION_SECONDS = 1.0
+
+
+def wait(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def best_seconds(work: Callable[[], object], device: torch.device, seconds: float) -> float:
+    """The shortest of the repetitions that fit into ``seconds``, at least two: others' load only ever adds."""
+    best, end = float("inf"), time.perf_counter() + seconds
+    rounds = 0
+    while rounds < 2 or time.perf_counter() < end:
+        wait(device)
+        start = time.perf_counter()
+        work()
+        wait(device)
+        best = min(best, time.perf_counter() - start)
+        rounds += 1
+    return best
+
+
+def matrix_rate(device: torch.device, precision: str = "float32", seconds: float = 0.3) -> float:
+    """Floating-point operations a second of batched matrix products, in the arithmetic of a Run's ``precision``."""
+    dtype = torch.float64 if precision == "float64" else torch.float32
+    shape = (MATRICES[device.type], ORDER, ORDER)
+    own = torch.Generator(device).manual_seed(0)
+    left, right, out = (torch.rand(shape, dtype=dtype, device=device, generator=own) for _ in range(3))
+    with arithmetic(precision, device):
+        return 2.0 * shape[0] * ORDER**3 / best_seconds(lambda: torch.bmm(left, right, out=out), device, seconds)
+
+
+@dataclass(frozen=True)
+class StackTime:
+    """The seconds of a stack.
+
+    Args:
+        replicas: networks in it.
+        start: seconds until its steps run at full speed: data, initialization, compilation.
+        step: seconds of a step of all replicas.
+        evaluation: seconds of an evaluation of all replicas.
+        test_samples: what each replica is tested on.
+    """
+
+    replicas: int
+    start: float
+    step: float
+    evaluation: float
+    test_samples: int
+
+
+def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: float = 1.0) -> StackTime:
+    """Build a stack, take a few steps of it and throw it away.
+
+    Args:
+        runs: of one ``shape_key``; their number counts, as what a step costs a replica depends on it.
+        root: the folder of downloaded data.
+        seconds: for the steps, after building and compiling.
+
+    Raises:
+        OmnigrokError: data is missing, or an option is not accepted.
+    """
+    begun = time.perf_counter()
+    stack = Stack(runs, device, root)
+    precision = stack.form.precision
+    with arithmetic(precision, device):
+        stack._advance(WARM_UP)
+        wait(device)
+        start = time.perf_counter() - begun
+        step = best_seconds(lambda: stack._advance(1), device, seconds)
+        test = int(stack.samples.test_real.sum(1).max())
+        shown = evaluated(stack.form, test)
+        expected = step * evaluation_operations(stack.form, shown) / step_operations(stack.form)
+        evaluation = expected
+        if expected < EVALUATION_SECONDS:
+            evaluation = best_seconds(lambda: evaluate(stack), device, 0.0)
+    return StackTime(len(runs), max(0.0, start - WARM_UP * step), step, evaluation, test)
+
+
+def evaluated(run: Run, test: int) -> int:
+    """Samples of one evaluation: the training set and ``test`` others, or the random samples that the Run asks for."""
+    if run.eval_samples:
+        return min(run.eval_samples, run.n_train) + min(run.eval_samples, test)
+    return run.n_train + test
