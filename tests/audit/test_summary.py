@@ -13,7 +13,9 @@ from omnigrok.audit.table import WIDTH, lines
 from omnigrok.errors import BadInput
 
 
-def outcome(name: str, verdict: str, role: str = "claim", p: float | None = None, tier: str = "paper", protocol: str = "paper") -> dict[str, Any]:
+def outcome(
+    name: str, verdict: str, role: str = "claim", p: float | None = None, tier: str = "paper", protocol: str = "paper"
+) -> dict[str, Any]:
     region = {"lo": 0.0, "hi": "inf", "closed": False, "text": "> 0"}
     finding = {
         "name": "f", "estimate": 1.0, "ci": [0.5, 1.5], "p": p, "n": 10, "censored": 0, "smallest_p": 0.001, "level": 0.95,
@@ -51,7 +53,9 @@ def test_holm_lets_small_p_stand() -> None:
     assert row["verdict"] == "REPRODUCED"
 
 
-@pytest.mark.parametrize(("protocol", "size", "verdict"), [("paper", 7, "INCONCLUSIVE"), ("code", 5, "INCONCLUSIVE"), ("corrected", 3, "REPRODUCED")])
+@pytest.mark.parametrize(
+    ("protocol", "size", "verdict"), [("paper", 7, "INCONCLUSIVE"), ("code", 5, "INCONCLUSIVE"), ("corrected", 3, "REPRODUCED")]
+)
 def test_the_family_is_what_has_a_form_under_the_protocol(protocol: str, size: int, verdict: str) -> None:
     assert len(family(protocol)) == size
     (row,) = merge([outcome("fig02.train-L", "REPRODUCED", p=0.0125, protocol=protocol)])
@@ -76,7 +80,10 @@ def test_a_claim_left_out_or_broken_helps_no_other(fate: str) -> None:
 
 
 def test_a_member_with_a_small_p_relieves_the_next() -> None:
-    both = [outcome("fig02.train-L", "REPRODUCED", p=0.02, protocol="corrected"), outcome("fig02.test-U", "REFUTED", p=1e-9, protocol="corrected")]
+    both = [
+        outcome("fig02.train-L", "REPRODUCED", p=0.02, protocol="corrected"),
+        outcome("fig02.test-U", "REFUTED", p=1e-9, protocol="corrected"),
+    ]
     rows = {row["id"]: row for row in merge(both)}
     assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.04)
     assert rows["fig02.train-L"]["verdict"] == "REPRODUCED"
