@@ -83,6 +83,15 @@ def test_argmin_is_averaged_in_log() -> None:
     assert found.censored == 0
 
 
+def test_seeds_that_agree_on_a_grid_point_do_not_know_more_than_the_grid() -> None:
+    x, y = np.array([0.25, 0.5, 1.0, 2.0, 4.0]), np.abs(np.log([0.25, 0.5, 1.0, 2.0, 4.0])) + 1
+    found = argmin("argmin", x, np.tile(y, (10, 1)), Region(0.5, 2, closed=True))
+    assert found.estimate == pytest.approx(1)
+    assert found.ci == pytest.approx((2**-0.5, 2**0.5))
+    broken = knee("k", x, np.tile([1.0, 0.5, 0.005, 0.004, 0.003], (10, 1)), region=REGION)
+    assert broken.ci == pytest.approx((broken.estimate / 2**0.5, broken.estimate * 2**0.5))
+
+
 def test_equal_minima_count_at_their_middle() -> None:
     assert argmin("a", [1, 10, 100], [[0, 0, 0], [5, 0, 0]], Region(0)).values == pytest.approx((10, math.sqrt(1000)))
 
