@@ -1,11 +1,12 @@
-"""The calibration as a table, in Markdown."""
+"""The calibration of detectors and of claims as tables, in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from omnigrok.calibration.rates import COVERAGE_SLACK, LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate, Row
 from omnigrok.calibration.trial import SEED
+from omnigrok.calibration.verdicts import ClaimRow
 
 HEADINGS = ("detector", "null", "n", "draws", "false positives", "effect", "power", "n for .9", "coverage", "holds")
 
@@ -44,3 +45,30 @@ def markdown(rows: Iterable[Row]) -> Iterator[str]:
     yield "|" + "---|" * len(HEADINGS)
     for row in rows:
         yield "| " + " | ".join(cells(row)) + " |"
+
+
+CLAIM_HEADINGS = ("claim", "null", "n", "draws", "false positives", "effect", "power", "holds")
+
+
+def claim_cells(row: ClaimRow) -> tuple[str, ...]:
+    """One claim, in the order of ``CLAIM_HEADINGS``."""
+    power = f"{100 * row.power.value:.0f} %"
+    draws = row.false_positive.draws
+    return row.claim, row.null, str(row.seeds), str(draws), percent(row.false_positive), row.effect, power, "yes" if row.holds else "no"
+
+
+def claims_markdown(rows: Iterable[ClaimRow], gaps: Sequence[str]) -> Iterator[str]:
+    """Lines of the table of claims, and the claims that have no simulation."""
+    yield "# Calibration of the claims' checks"
+    yield ""
+    yield f"Made by `omnigrok calibrate --claims --markdown omnigrok/calibration/CLAIMS.md` (seed {SEED}). Each claim's own check, with its"
+    yield "YAML entry's criterion, reads simulated curves of its own Runs (paper tier: grids, seeds, steps) under the null that the entry names."
+    yield f"A false positive is REPRODUCED; the upper end of its 95 % interval must be under {100 * LARGEST_FALSE_POSITIVE:.0f} %. Power is over a"
+    yield "quarter of the draws, for the effect in words. Holm's correction, which makes fewer verdicts REPRODUCED, is not applied."
+    yield ""
+    yield "| " + " | ".join(CLAIM_HEADINGS) + " |"
+    yield "|" + "---|" * len(CLAIM_HEADINGS)
+    for row in rows:
+        yield "| " + " | ".join(claim_cells(row)) + " |"
+    yield ""
+    yield f"Gaps, claims without a simulation ({len(gaps)}): {', '.join(gaps) or 'none'}."

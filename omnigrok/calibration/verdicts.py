@@ -15,7 +15,7 @@ import numpy as np
 from omnigrok.audit.case import Case
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.calibration.claims import SIMULATIONS
-from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate, seeds_needed
+from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, Rate, seeds_needed
 from omnigrok.calibration.simulation import Design, Simulation, design_of, generator
 from omnigrok.calibration.trial import SEED
 from omnigrok.errors import BadInput
@@ -141,11 +141,3 @@ def seeds_for(folder: Path, claim_id: str, draws: int) -> int:
     """The fewest seeds with power .9; 0 where 50 are too few."""
     design = design_of(folder, claim_id)
     return seeds_needed(lambda n: rate(replace(design, seeds=n), None, draws))
-
-
-def without_simulation(folder: Path, ids: Sequence[str]) -> list[str]:
-    """The claims that no simulation serves: gaps of the calibration."""
-    return [claim for claim in ids if claim not in SIMULATIONS]
-
-
-__all__ = ["LEAST_POWER", "ClaimRow", "ask", "check_of", "measure_claim", "power_at", "seeds_for", "simulated", "without_simulation"]
