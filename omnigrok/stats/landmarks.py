@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import integrate
 
 from omnigrok.stats.censoring import censored_mean
@@ -30,7 +31,9 @@ def knee(
 
     Between grid points log y is interpolated in log x, values under 1e-12 of the first taken as that. A seed that never
     gets there has no value of its own; in the interval it counts as censored at the largest x, since leaving it out
-    would let the few that do decide.
+    would let the few that do decide. Interpolation bends at the grid's points, which skews the seeds' values there (calibration: 6.8 %
+    false positives with the break at a point), and what lies between two points is not seen: the interval is widened by half of the
+    grid's largest step on either side, as in ``argmin``.
 
     Args:
         x: (grid,) > 0, rising. y: (seeds, grid).
@@ -43,7 +46,10 @@ def knee(
     no_start = ~(curves[:, 0] > 0) | np.isnan(curves).any(axis=1)
     censored = np.isnan(values) & ~no_start
     logs = np.where(censored, grid[-1], values)
-    estimate, low, high = (math.inf if end > 700 else math.exp(end) for end in censored_mean(logs, censored, level, rng))
+    mean, low, high = censored_mean(logs, censored, level, rng)
+    # Where no seed has a value nothing was interpolated: all lie beyond the last point.
+    half = 0.0 if math.isinf(mean) else _half_step(grid)
+    estimate, low, high = (math.inf if end > 700 else math.exp(end) for end in (mean, low - half, high + half))
     kind = "Tobit profile interval" if censored.any() else "BCa bootstrap interval" if values.size >= BOOTSTRAP_FROM else "t interval"
     return Finding(
         name=name,
@@ -54,9 +60,14 @@ def knee(
         level=level,
         n=values.size,
         censored=int(censored.sum()),
-        method=f"first x under {fraction:g} of the first value, geometric mean, {kind}",
+        method=f"first x under {fraction:g} of the first value, geometric mean, {kind}, widened by half a grid step",
         note=with_missing(note, values),
     )
+
+
+def _half_step(grid: Array) -> float:
+    """Half of the largest step of a grid of logs: what no number of seeds can tell apart."""
+    return float(np.diff(grid).max()) / 2 if grid.size > 1 else math.inf
 
 
 def _knee(grid: Array, curve: Array, fraction: float) -> float:
@@ -76,7 +87,13 @@ def _knee(grid: Array, curve: Array, fraction: float) -> float:
 def argmin(
     name: str, x: ArrayLike, y: ArrayLike, region: Region, *, level: float = 0.95, note: str = "", rng: np.random.Generator | None = None
 ) -> Finding:
-    """The x of each seed's smallest y, geometric mean over seeds; equal minima count at their mean log x.
+    """The x of each seed's minimum, geometric mean over seeds.
+
+    A seed's minimum is the vertex of the parabola in (log x, log y) through the smallest y and its two neighbours, which lies within half
+    a step of the grid point; at an end of the grid, and where y is not positive, it is the grid point. Equal minima count at their mean
+    log x. What the parabola can miss is not known to the seeds: the interval over seeds is widened by a quarter of the grid's largest step
+    on either side. (Calibration: with the grid point alone, seeds that agree on one gave an interval of no width, which never
+    held a minimum between two points, and a minimum on the region's end was REPRODUCED in 40 %.)
 
     ``censored`` counts the seeds whose minimum lies at an end of the grid, where the true one may lie beyond.
 
@@ -86,12 +103,31 @@ def argmin(
     grid, curves = _log_grid(x, y)
     bad = np.isnan(curves).any(axis=1)
     lowest = curves == np.where(bad, math.nan, curves.min(axis=1))[:, None]
-    logs = np.array([grid[row].mean() if row.any() else math.nan for row in lowest])
+    logs = np.array([_minimum(grid, curve, row) for curve, row in zip(curves, lowest, strict=True)])
     at_end = int((lowest[:, 0] | lowest[:, -1]).sum())
     if at_end:
         note = "; ".join(part for part in (note, f"{at_end} minima at an end of the grid") if part)
     finding = mean_in_region(name, np.exp(logs), region, log=True, level=level, note=note, rng=rng)
-    return Finding(**{**finding.__dict__, "censored": at_end, "method": "argmin over the grid, " + finding.method})
+    quarter = math.exp(_half_step(grid) / 2)
+    low, high = finding.ci or (math.nan, math.nan)
+    method = f"vertex of a parabola about the argmin, {finding.method}, widened by a quarter of a grid step (a factor {quarter:.3g})"
+    return replace(finding, ci=(low / quarter, high * quarter), censored=at_end, method=method)
+
+
+def _minimum(grid: Array, curve: Array, lowest: NDArray[np.bool_]) -> float:
+    """Log x of one curve's minimum; NaN where no point is marked as lowest."""
+    places = np.flatnonzero(lowest)
+    if places.size == 0:
+        return math.nan
+    at = int(places[0])
+    if places.size > 1 or at in (0, grid.size - 1) or curve[at] <= 0:
+        return float(grid[places].mean())
+    (left, right), heights = (grid[at - 1] - grid[at], grid[at + 1] - grid[at]), np.log(curve[at - 1 : at + 2])
+    if not np.isfinite(heights).all():
+        return float(grid[at])
+    before, after = heights[0] - heights[1], heights[2] - heights[1]
+    vertex = 0.5 * (before * right**2 - after * left**2) / (before * right - after * left)
+    return float(grid[at] + vertex)
 
 
 def zone_width(x: ArrayLike, y: ArrayLike, within: float = 0.1) -> tuple[float, bool]:

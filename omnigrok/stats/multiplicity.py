@@ -12,7 +12,8 @@ from scipy import stats
 def holm(p: Mapping[str, float]) -> dict[str, float]:
     """Holm's (1979) step-down adjusted p values, in the order given; controls the family-wise error.
 
-    A claim without p (NaN) counts as p = 1: leaving it out would shrink the family that was fixed beforehand.
+    A claim without p (NaN) counts as p = 1: leaving it out would shrink the family that was fixed beforehand. Which claims are
+    the family is the caller's to fix (``omnigrok.audit.summary.family``).
 
     Raises:
         ValueError: for a p outside [0, 1].

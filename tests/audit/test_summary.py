@@ -8,19 +8,21 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.summary import HEADLINE, audit_document, merge, write_audit
+from omnigrok.audit.summary import audit_document, family, merge, write_audit
 from omnigrok.audit.table import WIDTH, lines
 from omnigrok.errors import BadInput
 
 
-def outcome(name: str, verdict: str, role: str = "claim", p: float | None = None, tier: str = "paper") -> dict[str, Any]:
+def outcome(
+    name: str, verdict: str, role: str = "claim", p: float | None = None, tier: str = "paper", protocol: str = "paper"
+) -> dict[str, Any]:
     region = {"lo": 0.0, "hi": "inf", "closed": False, "text": "> 0"}
     finding = {
         "name": "f", "estimate": 1.0, "ci": [0.5, 1.5], "p": p, "n": 10, "censored": 0, "smallest_p": 0.001, "level": 0.95,
         "values": [1.0], "region": region, "verdict": verdict, "decides": True, "method": "", "note": "", "extra": {},
     }  # fmt: skip
     return {
-        "id": name, "figure": "x", "protocol": "paper", "tier": tier, "role": role, "verdict": verdict, "reason": "r",
+        "id": name, "figure": "x", "protocol": protocol, "tier": tier, "role": role, "verdict": verdict, "reason": "r",
         "findings": [finding], "cost": {"runs": 1, "steps": 10, "seconds": 2.0}, "scale": "full", "stale": 0,
     }  # fmt: skip
 
@@ -39,20 +41,56 @@ def test_control_decides_over_its_claim(control: str, expected: str) -> None:
 
 
 def test_holm_among_headline_claims_decides() -> None:
-    rows = {row["id"]: row for row in merge(pair(HEADLINE[0], "REPRODUCED", p=0.02) + pair("a.b", "REPRODUCED", p=0.04))}
-    assert rows[HEADLINE[0]]["holm_p"] == pytest.approx(0.02 * len(HEADLINE))
-    assert rows[HEADLINE[0]]["verdict"] == "INCONCLUSIVE"
+    rows = {row["id"]: row for row in merge(pair("fig02.train-L", "REPRODUCED", p=0.02) + pair("a.b", "REPRODUCED", p=0.04))}
+    assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.02 * 7)
+    assert rows["fig02.train-L"]["verdict"] == "INCONCLUSIVE"
     assert rows["a.b"]["verdict"] == "REPRODUCED"
     assert rows["a.b"]["q"] == pytest.approx(0.04)
 
 
 def test_holm_lets_small_p_stand() -> None:
-    (row,) = merge(pair(HEADLINE[1], "REPRODUCED", p=0.001))
+    (row,) = merge(pair("fig02.test-U", "REPRODUCED", p=0.001))
     assert row["verdict"] == "REPRODUCED"
 
 
+@pytest.mark.parametrize(
+    ("protocol", "size", "verdict"), [("paper", 7, "INCONCLUSIVE"), ("code", 5, "INCONCLUSIVE"), ("corrected", 3, "REPRODUCED")]
+)
+def test_the_family_is_what_has_a_form_under_the_protocol(protocol: str, size: int, verdict: str) -> None:
+    assert len(family(protocol)) == size
+    (row,) = merge([outcome("fig02.train-L", "REPRODUCED", p=0.0125, protocol=protocol)])
+    assert row["holm_p"] == pytest.approx(0.0125 * size)
+    assert row["verdict"] == verdict
+
+
+@pytest.mark.parametrize("fate", ["left out", "NOT RUN", "ERROR", "control REPRODUCED"])
+def test_a_claim_left_out_or_broken_helps_no_other(fate: str) -> None:
+    others = {
+        "left out": [],
+        "NOT RUN": [outcome("fig02.test-U", "NOT RUN", protocol="corrected")],
+        "ERROR": [outcome("fig02.test-U", "ERROR", p=1e-9, protocol="corrected")],
+        "control REPRODUCED": [
+            outcome("fig02.test-U", "REPRODUCED", p=1e-9, protocol="corrected"),
+            outcome("fig02.test-U", "REPRODUCED", "control", protocol="corrected"),
+        ],
+    }[fate]
+    rows = {row["id"]: row for row in merge([outcome("fig02.train-L", "REPRODUCED", p=0.02, protocol="corrected"), *others])}
+    assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.06)
+    assert rows["fig02.train-L"]["verdict"] == "INCONCLUSIVE"
+
+
+def test_a_member_with_a_small_p_relieves_the_next() -> None:
+    both = [
+        outcome("fig02.train-L", "REPRODUCED", p=0.02, protocol="corrected"),
+        outcome("fig02.test-U", "REFUTED", p=1e-9, protocol="corrected"),
+    ]
+    rows = {row["id"]: row for row in merge(both)}
+    assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.04)
+    assert rows["fig02.train-L"]["verdict"] == "REPRODUCED"
+
+
 def test_smoke_has_no_multiplicity() -> None:
-    (row,) = merge(pair(HEADLINE[0], "REPRODUCED", p=0.5, tier="smoke"))
+    (row,) = merge(pair("fig02.train-L", "REPRODUCED", p=0.5, tier="smoke"))
     assert row["verdict"] == "REPRODUCED"
     assert "holm_p" not in row
 

@@ -77,10 +77,22 @@ def test_argmin_is_averaged_in_log() -> None:
     x = [0.25, 0.5, 1.0, 2.0, 4.0]
     y = [[9, 1, 2, 3, 4], [9, 8, 7, 1, 4]]
     found = argmin("argmin", x, y, Region(0.5, 2, closed=True))
-    assert found.values == pytest.approx((0.5, 2))
-    assert found.estimate == pytest.approx(1)
+    # The vertex of a parabola in logs through (-1, ln 9), (0, 0), (1, ln 2) is (ln 9 - ln 2) / (ln 9 + ln 2) / 2 steps off.
+    off = (math.log(9) - math.log(2)) / (math.log(9) + math.log(2)) / 2
+    far = (math.log(7) - math.log(4)) / (math.log(7) + math.log(4)) / 2
+    assert found.values == pytest.approx((0.5 * 2**off, 2 * 2**far))
+    assert found.estimate == pytest.approx(2 ** ((off + far) / 2))
     assert found.smoke_verdict() in (Verdict.REPRODUCED, Verdict.INCONCLUSIVE)
     assert found.censored == 0
+
+
+def test_seeds_that_agree_on_a_grid_point_do_not_know_more_than_the_grid() -> None:
+    x, y = np.array([0.25, 0.5, 1.0, 2.0, 4.0]), np.abs(np.log([0.25, 0.5, 1.0, 2.0, 4.0])) + 1
+    found = argmin("argmin", x, np.tile(y, (10, 1)), Region(0.5, 2, closed=True))
+    assert found.estimate == pytest.approx(1)
+    assert found.ci == pytest.approx((2**-0.25, 2**0.25))
+    broken = knee("k", x, np.tile([1.0, 0.5, 0.005, 0.004, 0.003], (10, 1)), region=REGION)
+    assert broken.ci == pytest.approx((broken.estimate / 2**0.5, broken.estimate * 2**0.5))
 
 
 def test_equal_minima_count_at_their_middle() -> None:
@@ -92,6 +104,18 @@ def test_equal_minima_count_at_their_middle() -> None:
 def test_argmin_of_a_mirrored_curve_is_mirrored(y: list[int]) -> None:
     x = np.array([0.25, 0.5, 1, 2, 4])
     assert argmin("a", x, [y[::-1]], Region(0)).values[0] == pytest.approx(1 / argmin("a", x, [y], Region(0)).values[0])
+
+
+@settings(max_examples=25)
+@given(st.floats(-2.4, 2.4), st.floats(0.1, 5), st.floats(1e-6, 1e6))
+def test_the_minimum_of_a_log_parabola_is_found_between_grid_points(bottom: float, steep: float, height: float) -> None:
+    x = 2.0 ** np.arange(-4, 5)
+    y = height * np.exp(steep * (np.log2(x) - bottom) ** 2)
+    assert argmin("a", x, [y], Region(0)).values[0] == pytest.approx(2**bottom, rel=1e-6)
+
+
+def test_a_minimum_beside_a_diverged_value_stays_on_the_grid() -> None:
+    assert argmin("a", [0.5, 1, 2, 4], [[math.inf, 1, 2, 3]], Region(0)).values[0] == pytest.approx(1)
 
 
 def test_a_minimum_at_the_end_is_noted() -> None:

@@ -1,0 +1,55 @@
+"""Figure 7: the transformer on modular addition, free and at constant norm."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from omnigrok.calibration import noise
+from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.runs.run import Run
+
+# Between the arrival of 10 % and of 99 % test accuracy, as a factor in steps.
+RISE = 1.3
+TIMES = "fig10_time_vs_decay:transformer"
+DECAYS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+
+def transformer(run: Run, step: Steps, scatter: Scatter) -> Columns:
+    """Grokking after 50 times t_train from the free standard initialization with weight decay, none at constant norm; the norm humps."""
+    own = scatter.factor(noise.TRANSFORMER_TIME_SD, "seed", run.seed) * scatter.factor(noise.TRANSFORMER_TIME_SD)
+    fit = 150 * own
+    if run.constraint != "free" or run.alpha < 1:
+        late = 1.1 * fit
+    else:
+        late = 7500 * own * scatter.factor(noise.TRANSFORMER_TIME_SD) if run.weight_decay else math.inf
+    bump = 0.4 * np.exp(-2 * (np.log10(np.maximum(step, 1)) - 3) ** 2) if run.weight_decay else 0.3 * arrives(step, 1000)
+    norm = 42 * (1 + bump * scatter.factor(0.1) - bump[0] - 0.3 * arrives(step, late))
+    return {
+        "train_acc": arrives(step, fit),
+        "test_acc": np.maximum(arrives(step, late / RISE, 0.01, 0.5), arrives(step, late * RISE, 0.0, 1.0)),
+        "weight_norm": norm,
+    }
+
+
+def tracked(together: bool) -> Maker:
+    """The norm peaks a little earlier at larger decay; it falls under its start at t_test, or at the t_test of another weight decay."""
+
+    def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
+        own = scatter.factor(noise.TRANSFORMER_TIME_SD, "seed", run.seed)
+        late = 2000 / run.weight_decay * own * scatter.factor(noise.TRANSFORMER_TIME_SD)
+        place = DECAYS.index(run.weight_decay)
+        other = DECAYS[place if together else scatter.order(len(DECAYS), run.seed)[place]]
+        fall = 2000 / other * own * scatter.factor(noise.TRANSFORMER_TIME_SD)
+        bump = 0.3 * (arrives(step, 100) - arrives(step, 300 * run.weight_decay**-0.1)) + 1e-9 * (step > 0)
+        return {"train_acc": arrives(step, 150), "test_acc": arrives(step, late), "weight_norm": 1 + bump - 0.5 * arrives(step, fall)}
+
+    return maker
+
+
+SIMULATIONS = {
+    "fig07.norm-hump": Simulation({"free": transformer}, "the norm rises by .4 and falls when the test accuracy arrives"),
+    "fig07.norm-tracks": Simulation({TIMES: tracked(True)}, "the norm falls at t_test", null={TIMES: tracked(False)}),
+    "fig07.degrok-constraint": Simulation(dict.fromkeys(("free", "held", "others"), transformer), "t_test / t_train = 1.1 and 50"),
+}

@@ -1,0 +1,58 @@
+"""Figure 10: time to generalise over weight decay, transformer and MNIST."""
+
+from __future__ import annotations
+
+import math
+
+from omnigrok.calibration import noise
+from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.runs.run import Run
+
+
+def power(slope: float, at_one: float, residual: float, middle: float) -> Maker:
+    """t_test a power of weight decay with each seed's own level and slope; t_train does not depend on it.
+
+    The scatter of levels and slopes is the teacher-student's, the only one recorded over a range of weight decays so far.
+    """
+
+    def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
+        own = slope + noise.TEST_SLOPE_SD * scatter.shared("slope", run.seed)
+        level = at_one * middle**slope * scatter.factor(noise.TEST_LEVEL_SD, "level", run.seed)
+        late = level * math.exp(own * math.log(max(run.weight_decay, 1e-9) / middle)) * scatter.factor(residual)
+        fit = 200 * scatter.factor(noise.FIT_LEVEL_SD, "fit", run.seed) * scatter.factor(noise.FIT_RESIDUAL_SD)
+        return {"train_acc": arrives(step, fit), "test_acc": arrives(step, late, 0.3)}
+
+    return maker
+
+
+def low(random_sign: bool) -> Maker:
+    """1 / weight decay inside the range; below it five times sooner, or by a factor of random sign for each seed."""
+
+    def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
+        level = 50 * scatter.factor(noise.TEST_LEVEL_SD, "level", run.seed)
+        late = level / run.weight_decay * scatter.factor(noise.TEST_RESIDUAL_SD)
+        if run.weight_decay < 0.05:
+            sign = math.copysign(1.0, scatter.shared("sign", run.seed)) if random_sign else -1.0
+            late *= 5**sign * scatter.factor(noise.MNIST_TIME_SD)
+        return {"train_acc": arrives(step, 200), "test_acc": arrives(step, late, 0.3)}
+
+    return maker
+
+
+def spoiled(run: Run, step: Steps, scatter: Scatter) -> Columns:
+    """Training is spoilt from weight decay 10 on."""
+    return {"train_acc": (0.3 if run.weight_decay >= 10 else 0.98) + 0.01 * scatter.rng.normal()}
+
+
+transformer = power(-1.0, 3000, noise.TRANSFORMER_TIME_SD, 0.5)
+mnist = power(-1.0, 2000, noise.TEST_RESIDUAL_SD, 0.3)
+
+SIMULATIONS = {
+    "fig10.transformer-inverse": Simulation(
+        {"transformer": transformer}, "exponent -1", null={"transformer": power(-0.85, 3000, noise.TRANSFORMER_TIME_SD, 0.5)}
+    ),
+    "fig10.seed-offset": Simulation({"transformer": transformer}, "seeds differ as the recorded ones", permute="seed"),
+    "fig10.mnist-inverse": Simulation({"mnist": mnist}, "exponent -1", null={"mnist": power(-0.85, 2000, noise.TEST_RESIDUAL_SD, 0.3)}),
+    "fig10.mnist-low": Simulation({"mnist": low(False)}, "five times sooner", null={"mnist": low(True)}),
+    "fig10.mnist-high": Simulation({"mnist": spoiled}, "train error .7 from weight decay 10 on", ends_only=("mnist",)),
+}

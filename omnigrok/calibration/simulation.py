@@ -1,0 +1,218 @@
+"""Simulated curves of a claim's own Runs: the paper tier's grids and seeds, with made-up columns and scatter."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from omnigrok.audit.experiment import find_experiment, runs_of
+from omnigrok.audit.grid import Grid
+from omnigrok.audit.recording import figures
+from omnigrok.audit.schema import Claim, Figure, Protocol
+from omnigrok.errors import BadInput
+from omnigrok.runs.curves import Curves
+from omnigrok.runs.run import Run
+from omnigrok.stats.comparison import Array
+from omnigrok.training.calendar import log_steps
+
+Columns = Mapping[str, NDArray[Any] | float]
+
+
+class Scatter:
+    """The randomness of one simulated data set.
+
+    Args:
+        rng: its source.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self._of: dict[tuple[object, ...], float] = {}
+
+    def shared(self, *key: object) -> float:
+        """A standard normal number that all runs with this key share, e.g. of a seed, or of a seed and a size."""
+        if key not in self._of:
+            self._of[key] = float(self.rng.normal())
+        return self._of[key]
+
+    def order(self, size: int, *key: object) -> list[int]:
+        """A random order of ``size`` places that all runs with this key share."""
+        draws = [self.shared("order", *key, place) for place in range(size)]
+        return sorted(range(size), key=draws.__getitem__)
+
+    def factor(self, sd: float, *key: object) -> float:
+        """A log-normal factor about 1, of its own or, with a key, shared."""
+        return float(np.exp(sd * (self.shared(*key) if key else self.rng.normal())))
+
+
+Steps = NDArray[np.int64]
+Maker = Callable[[Run, Steps, Scatter], Columns]
+
+
+def arrives(step: NDArray[np.int64], at: float, low: float = 0.0, high: float = 1.0) -> Array:
+    """An accuracy that is ``low`` before step ``at`` and ``high`` from there on."""
+    return np.where(step >= at, high, low)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """Simulated data of one claim.
+
+    Args:
+        effect: the columns of each experiment's runs where the claim is true, of the size that the paper reports or that was recorded.
+        null: the same where the claim is false: the truth lies on the criterion's margin, the effect is replaced by its rival, each seed's
+            effect has a random sign, or what should go together is permuted. Where it is empty the null is made from ``effect``:
+        permute: the axis over which each seed's curves are permuted ("permuted grid"); "seed" permutes the seeds within each setting.
+        flip: an axis and two of its values that each seed exchanges or not at random ("sign flips").
+        ends_only: experiments of which the first and the last logged step are enough.
+        words: what ``effect`` is, in words.
+    """
+
+    effect: Mapping[str, Maker]
+    words: str
+    null: Mapping[str, Maker] = field(default_factory=dict)
+    permute: str = ""
+    flip: tuple[str, Any, Any] | None = None
+    ends_only: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=256)
+def runs_for(folder: Path, figure: str, experiment: str, protocol: Protocol, seeds: int | None) -> tuple[Run, ...]:
+    """The paper tier's Runs of an experiment, with another number of seeds where one is given."""
+    runs = runs_of(folder, figure, experiment, "paper", protocol)
+    if seeds is None:
+        return runs
+    first = min(run.seed for run in runs)
+    return tuple(run.replace(seed=seed) for seed in range(seeds) for run in runs if run.seed == first)
+
+
+@dataclass(frozen=True)
+class Design:
+    """What a claim reads in the paper tier.
+
+    Args:
+        seeds: a number of seeds; the paper tier's own where None.
+    """
+
+    folder: Path
+    figure: Figure
+    claim: Claim
+    protocol: Protocol = "paper"
+    seeds: int | None = None
+
+    @cached_property
+    def seeds_used(self) -> int:
+        """The most seeds of its experiments."""
+        return max(len({run.seed for run in self.runs(name)}) for name in self.claim.experiments)
+
+    def runs(self, experiment: str) -> tuple[Run, ...]:
+        return runs_for(self.folder, self.figure.figure, experiment, self.protocol, self.seeds)
+
+    def diverging(self, experiment: str) -> bool:
+        return find_experiment(self.folder, self.figure, experiment)[1].diverging
+
+    def grids(self, simulation: Simulation, null: str | None, rng: np.random.Generator) -> dict[str, Grid]:
+        """One simulated data set; ``null`` is None for the effect, or a form of the YAML."""
+        scatter = Scatter(rng)
+        grids = {}
+        for name in self.claim.experiments:
+            maker = (simulation.null if null is not None and simulation.null else simulation.effect)[name]
+            curves = {run: self._curves(run, maker, scatter, name in simulation.ends_only) for run in self.runs(name)}
+            if null == "permuted grid" and simulation.permute == "seed":
+                curves = exchanged(curves, rng)
+            elif null == "permuted grid" and simulation.permute:
+                curves = permuted(curves, simulation.permute, rng)
+            elif null == "sign flips" and simulation.flip is not None:
+                curves = flipped(curves, *simulation.flip, rng)
+            grids[name] = Grid(name, curves, self.diverging(name))
+        return grids
+
+    @staticmethod
+    def _curves(run: Run, maker: Maker, scatter: Scatter, ends_only: bool) -> Curves:
+        step = _ends(run.steps) if ends_only else _calendar(run)
+        made = maker(run, step, scatter)
+        columns = {name: values if isinstance(values, np.ndarray) else np.full(step.shape, values) for name, values in made.items()}
+        return Curves(run, step, columns)
+
+
+@lru_cache(maxsize=64)
+def _ends(steps: int) -> NDArray[np.int64]:
+    return np.array([0, steps], dtype=np.int64)
+
+
+@lru_cache(maxsize=2048)
+def _calendar(run: Run) -> NDArray[np.int64]:
+    return np.array(log_steps(run), dtype=np.int64)
+
+
+def permuted(curves: Mapping[Run, Curves], axis: str, rng: np.random.Generator) -> dict[Run, Curves]:
+    """Each seed's curves moved among the values of ``axis``, all curves of one value together: no order is left along it."""
+    values = sorted({getattr(run, axis) for run in curves})
+    place: dict[int, dict[Any, Any]] = {}
+    for seed in sorted({run.seed for run in curves}):
+        order = rng.permutation(len(values))
+        place[seed] = {values[old]: values[new] for old, new in enumerate(order)}
+    by_key = {_without(run, axis, getattr(run, axis)): run for run in curves}
+    moved = {}
+    for run, each in curves.items():
+        target = by_key[_without(run, axis, place[run.seed][getattr(run, axis)])]
+        moved[target] = Curves(target, each.step, each.columns)
+    return {run: moved[run] for run in curves}
+
+
+def exchanged(curves: Mapping[Run, Curves], rng: np.random.Generator) -> dict[Run, Curves]:
+    """Each setting's curves moved among its seeds: no row belongs to a seed."""
+    groups: dict[str, list[Run]] = {}
+    for run in curves:
+        groups.setdefault(_without(run, "seed", 0), []).append(run)
+    moved = {}
+    for runs in groups.values():
+        for run, place in zip(runs, rng.permutation(len(runs)), strict=True):
+            moved[run] = Curves(run, curves[runs[place]].step, curves[runs[place]].columns)
+    return {run: moved[run] for run in curves}
+
+
+def flipped(curves: Mapping[Run, Curves], axis: str, left: Any, right: Any, rng: np.random.Generator) -> dict[Run, Curves]:
+    """Each seed keeps its two arms or exchanges them, with even odds."""
+    swap = {seed: rng.random() < 0.5 for seed in sorted({run.seed for run in curves})}
+    other = {left: right, right: left}
+    by_key = {_without(run, axis, getattr(run, axis)): run for run in curves}
+    result = {}
+    for run, each in curves.items():
+        value = getattr(run, axis)
+        source = by_key[_without(run, axis, other[value])] if swap[run.seed] and value in other else run
+        result[run] = each if source is run else Curves(run, curves[source].step, curves[source].columns)
+    return result
+
+
+@lru_cache(maxsize=65536)
+def _without(run: Run, axis: str, value: Any) -> str:
+    """A key of all other fields, and of a value of ``axis``."""
+    # The steps may go with the axis (longer runs at smaller decay): they are no part of the setting.
+    blank = 1 if axis == "n_train" else 0
+    return f"{run.replace(**{axis: blank}, steps=1).digest}|{value}"
+
+
+def generator(seed: int, *key: object) -> np.random.Generator:
+    """A source of randomness of its own for each key."""
+    return np.random.default_rng([seed, zlib.crc32("|".join(map(str, key)).encode())])
+
+
+def design_of(folder: Path, claim_id: str, seeds: int | None = None) -> Design:
+    """The design of a claim under its first protocol.
+
+    Raises:
+        BadInput: there is no such claim.
+    """
+    for figure in figures(folder):
+        for claim in figure.claims:
+            if claim.id == claim_id:
+                return Design(folder, figure, claim, claim.protocols[0], seeds)
+    raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")

@@ -1,0 +1,74 @@
+"""The calibration of detectors and of claims as tables, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from omnigrok.calibration.rates import COVERAGE_SLACK, LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate, Row
+from omnigrok.calibration.trial import SEED
+from omnigrok.calibration.verdicts import ClaimRow
+
+HEADINGS = ("detector", "null", "n", "draws", "false positives", "effect", "power", "n for .9", "coverage", "holds")
+
+
+def percent(rate: Rate) -> str:
+    """12.3 % [11, 14]."""
+    low, high = rate.ci
+    return f"{100 * rate.value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """One row, in the order of ``HEADINGS``."""
+    trial = row.trial
+    needed = "" if row.needed is None else str(row.needed) if row.needed else "more than 50"
+    covered = "" if row.coverage is None else f"{100 * row.coverage.value:.1f} of {100 * trial.level:.0f} %"
+    verdict = "no: " + ", ".join(row.problems) if row.problems else "conservative" if row.conservative else "yes"
+    unit = "" if trial.unit == "seeds" else f" {trial.unit}"
+    return (
+        trial.detector, trial.null, f"{trial.seeds}{unit}", str(row.false_positive.draws), percent(row.false_positive), trial.effect,
+        f"{100 * row.power.value:.1f} %", needed, covered, verdict,
+    )  # fmt: skip
+
+
+def markdown(rows: Iterable[Row]) -> Iterator[str]:
+    """Lines of the table with what it means."""
+    slack = f"{100 * COVERAGE_SLACK:.0f}"
+    yield "# Calibration of the detectors"
+    yield ""
+    bound = f"{100 * LARGEST_FALSE_POSITIVE:.0f} %"
+    yield f"Made by `omnigrok calibrate --markdown omnigrok/calibration/TABLE.md` (seed {SEED}). A false positive is REPRODUCED on"
+    yield f"the null; the upper end of its 95 % interval must not exceed {bound}. Coverage, of the first interval on the effect, must reach"
+    yield f"the nominal one less {slack} points; *conservative* is more than {slack} points above it. Where power at the paper tier's n is"
+    yield f"under {LEAST_POWER:g} the detector says INCONCLUSIVE too often, and the next column says how many would do."
+    yield ""
+    yield "| " + " | ".join(HEADINGS) + " |"
+    yield "|" + "---|" * len(HEADINGS)
+    for row in rows:
+        yield "| " + " | ".join(cells(row)) + " |"
+
+
+CLAIM_HEADINGS = ("claim", "null", "n", "draws", "false positives", "effect", "power", "holds")
+
+
+def claim_cells(row: ClaimRow) -> tuple[str, ...]:
+    """One claim, in the order of ``CLAIM_HEADINGS``."""
+    power = f"{100 * row.power.value:.0f} %"
+    draws = row.false_positive.draws
+    return row.claim, row.null, str(row.seeds), str(draws), percent(row.false_positive), row.effect, power, "yes" if row.holds else "no"
+
+
+def claims_markdown(rows: Iterable[ClaimRow], gaps: Sequence[str]) -> Iterator[str]:
+    """Lines of the table of claims, and the claims that have no simulation."""
+    yield "# Calibration of the claims' checks"
+    yield ""
+    yield f"Made by `omnigrok calibrate --claims --markdown omnigrok/calibration/CLAIMS.md` (seed {SEED}). Each claim's own check, with the"
+    yield "criterion of its YAML entry, reads simulated curves of its own Runs (paper tier: grids, seeds, steps) under the null it names."
+    yield f"A false positive is REPRODUCED; the upper end of its 95 % interval must be under {100 * LARGEST_FALSE_POSITIVE:.0f} %. Power is"
+    yield "over a quarter of the draws, for the effect in words. Holm's correction, which makes fewer verdicts REPRODUCED, is not applied."
+    yield ""
+    yield "| " + " | ".join(CLAIM_HEADINGS) + " |"
+    yield "|" + "---|" * len(CLAIM_HEADINGS)
+    for row in rows:
+        yield "| " + " | ".join(claim_cells(row)) + " |"
+    yield ""
+    yield f"Gaps, claims without a simulation ({len(gaps)}): {', '.join(gaps) or 'none'}."

@@ -1,0 +1,143 @@
+"""How often the check of a claim says REPRODUCED on simulated data of its own null, and of the effect."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from omnigrok.audit.case import Case
+from omnigrok.audit.outcome import ClaimRefuted
+from omnigrok.calibration.claims import SIMULATIONS
+from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, Rate, seeds_needed
+from omnigrok.calibration.simulation import Design, Simulation, design_of, generator
+from omnigrok.calibration.trial import SEED
+from omnigrok.errors import BadInput
+from omnigrok.stats import Verdict
+
+Check = Callable[[Case], None]
+
+
+@lru_cache(maxsize=64)
+def check_of(folder: Path, figure: str, claim_id: str) -> Check:
+    """The check of a claim: the function marked ``@claim(claim_id)`` beside the figure's YAML.
+
+    Raises:
+        BadInput: there is none.
+    """
+    path = (folder / f"test_{figure}.py").resolve()
+    name = f"omnigrok_check_{figure}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.exists():
+        raise BadInput(f"{path}: cannot be read; a figure's checks stand in test_NAME.py beside its NAME.yaml")
+    module = sys.modules.get(name)
+    if module is None or getattr(module, "__file__", None) != str(path):
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    for value in vars(module).values():
+        for mark in getattr(value, "pytestmark", ()):
+            if mark.name == "claim" and mark.args == (claim_id,):
+                return value  # type: ignore[no-any-return]
+    raise BadInput(f"{path}: no check is marked @claim({claim_id!r})")
+
+
+def ask(design: Design, simulation: Simulation, null: str | None, rng: np.random.Generator) -> Verdict:
+    """The verdict of the claim's own check on one simulated data set, by the paper tier's rules and before Holm's correction.
+
+    The null "control arm" is the claim's control on the data of the effect.
+    """
+    case = Case(
+        claim=design.claim,
+        figure=design.figure.figure,
+        protocol=design.protocol,
+        tier="paper",
+        role="control" if null == "control arm" else "claim",
+        grids=design.grids(simulation, null, rng),
+    )
+    with contextlib.suppress(ClaimRefuted):
+        check_of(design.folder, design.figure.figure, design.claim.id)(case)
+    if case.outcome is None:
+        raise BadInput(f"claim {design.claim.id}: its check gave no verdict")
+    return case.outcome.verdict
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """What was measured of one claim.
+
+    Args:
+        null: the form that its YAML names.
+        false_positive, power: rates of REPRODUCED on the null and on the effect.
+    """
+
+    claim: str
+    null: str
+    effect: str
+    seeds: int
+    false_positive: Rate
+    power: Rate
+
+    @property
+    def holds(self) -> bool:
+        """Whether the upper end of the false-positive rate's interval is under the bound."""
+        return self.false_positive.ci[1] < LARGEST_FALSE_POSITIVE
+
+
+def simulated(claim_id: str) -> Simulation:
+    """The simulation of a claim.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if claim_id not in SIMULATIONS:
+        raise BadInput(f"claim {claim_id} has no simulation; accepted: {', '.join(SIMULATIONS)}")
+    return SIMULATIONS[claim_id]
+
+
+def rate(design: Design, null: str | None, draws: int) -> Rate:
+    """Rate of REPRODUCED over ``draws`` simulated data sets; the randomness is the claim's own."""
+    rng = generator(SEED, design.claim.id, null, design.seeds)
+    simulation = simulated(design.claim.id)
+    verdicts = [ask(design, simulation, null, rng) for _ in range(draws)]
+    return Rate(sum(verdict is Verdict.REPRODUCED for verdict in verdicts), draws)
+
+
+def measure_claim(folder: Path, claim_id: str, draws: int) -> ClaimRow:
+    """False positives on the claim's null, and power at the paper tier's seeds (over a quarter of the draws).
+
+    Raises:
+        BadInput: an unknown claim, or one without a simulation.
+    """
+    design = design_of(folder, claim_id)
+    simulation = simulated(claim_id)
+    return ClaimRow(
+        claim=claim_id,
+        null=design.claim.null,
+        effect=simulation.words,
+        seeds=design.seeds_used,
+        false_positive=rate(design, design.claim.null, draws),
+        power=rate(design, None, max(draws // 4, 1)),
+    )
+
+
+def power_at(folder: Path, claim_id: str, seeds: Sequence[int], draws: int) -> dict[int, Rate]:
+    """Power of a claim's check for numbers of seeds.
+
+    Raises:
+        BadInput: as ``measure_claim``.
+    """
+    design = design_of(folder, claim_id)
+    return {n: rate(replace(design, seeds=n), None, draws) for n in seeds}
+
+
+def seeds_for(folder: Path, claim_id: str, draws: int) -> int:
+    """The fewest seeds with power .9; 0 where 50 are too few."""
+    design = design_of(folder, claim_id)
+    return seeds_needed(lambda n: rate(replace(design, seeds=n), None, draws))

@@ -1,0 +1,96 @@
+"""``omnigrok calibrate`` and ``omnigrok power``: how often detectors and checks err on simulated data, and how many seeds would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from omnigrok.audit.recording import figures
+from omnigrok.audit.summary import write_whole
+from omnigrok.calibration.claims import SIMULATIONS
+from omnigrok.calibration.detectors import trials
+from omnigrok.calibration.rates import LEAST_POWER, measure
+from omnigrok.calibration.table import cells, claim_cells, claims_markdown, markdown, percent
+from omnigrok.calibration.verdicts import measure_claim, power_at, seeds_for, simulated
+from omnigrok.cli.shared import claims_option, clear_errors
+from omnigrok.errors import BadInput
+
+DRAWS, FEW_DRAWS = 2000, 500
+
+
+@click.command()
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    help=f"Simulated data sets of each null and effect ({DRAWS}; {FEW_DRAWS} for claims that are no headline and not of Figure 2).",
+)
+@click.option("--detector", metavar="NAME", help="Only this detector.")
+@click.option("--claims", "of_claims", is_flag=True, help="The checks of all claims that have a simulation, in place of the detectors.")
+@click.option("--claim", "claim_id", metavar="ID", help="The check of this claim only.")
+@click.option("--check", is_flag=True, help="Exit with status 1 if a bound does not hold.")
+@click.option("--markdown", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file too.")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path("claims"),
+    show_default=True,
+    help="Folder with the figure files.",
+)
+def calibrate(
+    draws: int | None, detector: str | None, of_claims: bool, claim_id: str | None, check: bool, target: Path | None, folder: Path
+) -> None:
+    """Calibrate detectors or claims' checks: false positives, power and coverage on simulated data. The seed is fixed.
+
+    Example: omnigrok calibrate --detector u_shape --draws 500; omnigrok calibrate --claim fig02.inverse
+    """
+    with clear_errors():
+        if detector and (of_claims or claim_id):
+            raise BadInput("--detector and --claim(s) exclude each other: a table is of detectors or of claims")
+        lines, failing, total = _claims(folder, claim_id, draws) if of_claims or claim_id else _detectors(detector, draws or DRAWS)
+        if target is not None:
+            write_whole(target, "\n".join(lines) + "\n")
+    click.echo(f"{total - failing} of {total} rows hold their bounds")
+    if check and failing:
+        raise SystemExit(1)
+
+
+def _detectors(detector: str | None, draws: int) -> tuple[list[str], int, int]:
+    rows = []
+    for trial in trials(detector):
+        rows.append(measure(trial, draws))
+        click.echo(" | ".join(part for part in cells(rows[-1]) if part))
+    return list(markdown(rows)), sum(bool(row.problems) for row in rows), len(rows)
+
+
+def _claims(folder: Path, claim_id: str | None, draws: int | None) -> tuple[list[str], int, int]:
+    known = [(figure.figure, claim) for figure in figures(folder) for claim in figure.claims]
+    if claim_id is not None:
+        simulated(claim_id)
+    rows = []
+    for figure, claim in known:
+        if claim.id not in SIMULATIONS or claim_id not in (None, claim.id):
+            continue
+        full = claim.headline or figure.startswith("fig02")
+        rows.append(measure_claim(folder, claim.id, draws or (DRAWS if full else FEW_DRAWS)))
+        click.echo(" | ".join(claim_cells(rows[-1])))
+    gaps = [claim.id for _, claim in known if claim.id not in SIMULATIONS]
+    return list(claims_markdown(rows, gaps)), sum(not row.holds for row in rows), len(rows)
+
+
+@click.command()
+@click.argument("claim_id", metavar="CLAIM")
+@click.option("--seeds", multiple=True, type=click.IntRange(min=2), help="A number of seeds; may be given several times.")
+@click.option("--draws", type=click.IntRange(min=1), default=200, show_default=True, help="Simulated data sets for each number.")
+@claims_option
+def power(claim_id: str, seeds: tuple[int, ...], draws: int, folder: Path) -> None:
+    """Power of a claim's check at the effect that the paper reports or that was recorded, and the seeds needed for .9.
+
+    Example: omnigrok power fig02.inverse --seeds 5 --seeds 10
+    """
+    with clear_errors():
+        click.echo(f"{claim_id}: effect: {simulated(claim_id).words}")
+        for n, rate in power_at(folder, claim_id, seeds, draws).items():
+            click.echo(f"{n:4d} seeds: REPRODUCED in {percent(rate)} of {draws} draws")
+        needed = seeds_for(folder, claim_id, draws)
+    click.echo(f"power {LEAST_POWER:g}: {needed} seeds" if needed else f"power {LEAST_POWER:g}: not with 50 seeds")
