@@ -11,6 +11,7 @@ import scipy
 import torch
 
 import omnigrok
+from omnigrok.audit.crash import crashed
 from omnigrok.audit.options import read_options
 from omnigrok.audit.summary import audit_document, merge, write_audit
 from omnigrok.audit.table import lines
@@ -43,6 +44,8 @@ class Controller:
         if report.when == "teardown" and report.passed:
             return
         outcome = self.outcome_of(report) if report.when != "teardown" else None
+        if outcome is None and (lost := crashed(report, self.config.rootpath, read_options(self.config).tier)):
+            outcome = lost.as_dict()
         if outcome is not None:
             self.outcomes.append(outcome)
             self.folders.add((self.config.rootpath / report.location[0]).resolve().parent)

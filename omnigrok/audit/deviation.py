@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from omnigrok.audit.outcome import Outcome
 from omnigrok.audit.schema import Protocol, Strict, Tier
+from omnigrok.audit.yaml_file import load_yaml
 from omnigrok.errors import BadInput
 
 FILE = "deviations.yaml"
@@ -59,13 +59,11 @@ def load_deviations(folder: Path) -> tuple[Deviation, ...]:
     if not path.exists():
         return ()
     try:
-        return tuple(TypeAdapter(list[Deviation]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")) or []))
+        return tuple(TypeAdapter(list[Deviation]).validate_python(load_yaml(path) or []))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise BadInput(f"{path}: {where}: {first['msg']}; accepted keys: {', '.join(Deviation.model_fields)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 def find_deviation(folder: Path, claim: str, tier: str, protocol: str, version: int) -> Deviation | None:

@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from omnigrok.audit.yaml_file import load_yaml
 from omnigrok.errors import BadInput
 from omnigrok.stats.finding import Region
 
@@ -21,7 +21,6 @@ Protocol = Literal["paper", "code", "corrected"]
 Tier = Literal["smoke", "paper"]
 Scale = Literal["full", "reduced"]
 PROTOCOLS: tuple[Protocol, ...] = ("paper", "code", "corrected")
-LARGEST_FILE = 1_000_000
 
 
 class Strict(BaseModel):
@@ -210,20 +209,6 @@ def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
     return Patch if "protocols" in names or "tiers" in names else Experiment
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe YAML in which a key that stands twice is an error, not a silent override."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
-            if isinstance(key, str):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 @lru_cache(maxsize=64)
 def load_figure(path: Path) -> Figure:
     """Read and validate one figure file.
@@ -231,14 +216,7 @@ def load_figure(path: Path) -> Figure:
     Raises:
         BadInput: the file is missing, too large, not YAML, or has a key or value that is not accepted.
     """
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"{path}: larger than {LARGEST_FILE} bytes; a figure file is a few kilobytes")
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read: {error}") from error
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise BadInput(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    raw = load_yaml(path)
     if not isinstance(raw, dict):
         raise BadInput(f"{path}: must be a mapping with the keys {', '.join(Figure.model_fields)}")
     try:

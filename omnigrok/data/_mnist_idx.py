@@ -80,14 +80,18 @@ def content(stamp: Stamp, known: Known) -> bytes:
     """The decompressed bytes of a file, of the size and md5 that they must have; the size of a plain file is compared before it is read.
 
     Raises:
-        DataCorrupt: it is truncated, too long, altered, or not a gzip file although its name says so.
+        DataCorrupt: it is truncated, too long, altered, cannot be read, or is not a gzip file although its name says so.
     """
     zipped = stamp.path.suffix == ".gz"
     if not zipped:
         _compare_size(stamp, known, stamp.size)
-    data = stamp.path.read_bytes()
+    try:
+        with stamp.path.open("rb") as file:
+            data = file.read(2 * known.size + 1024)  # no gzip file of it is longer
+    except OSError as error:
+        raise DataCorrupt(f"MNIST: {stamp.path} cannot be read ({error}); {_REMEDY}") from error
     if zipped:
-        data = _unzip(stamp, data)
+        data = _unzip(stamp, data, known.size + 1)
         _compare_size(stamp, known, len(data))
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if md5 != known.md5:
@@ -104,10 +108,10 @@ def _compare_size(stamp: Stamp, known: Known, size: int) -> None:
         raise DataCorrupt(f"MNIST: {stamp.path} is damaged: expected {known.size} {unit}, found {size}; {_REMEDY}")
 
 
-def _unzip(stamp: Stamp, data: bytes) -> bytes:
-    # gzip.decompress would raise on a truncated file without saying how much of it could be read.
+def _unzip(stamp: Stamp, data: bytes, limit: int) -> bytes:
+    # gzip.decompress would raise on a truncated file without saying how much of it could be read, and has no limit.
     try:
-        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data)
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, limit)
     except zlib.error as error:
         raise DataCorrupt(f"MNIST: {stamp.path} cannot be decompressed ({error}); {_REMEDY}") from None
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import hashlib
+import io
 import lzma
 import re
 import sys
 import tarfile
 import urllib.request
+import zipfile
 import zlib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -34,10 +38,26 @@ REVIEWS = 50_000
 SHA256 = "2f7a3d1aad2cf5ce9dd4699e85e7bb337637c618d2315e0585921ae932728c56"
 # The longest review has 13,704 bytes; the official archive unpacks to well under 1 GiB.
 REVIEW_BYTES = 2**16
+# The token file of all reviews has 40 MiB, unpacked.
+TOKENS_BYTES = 2**28
 ARCHIVE_BYTES = 2**30
 
 BUNDLED = "imdb.npz.xz"
 BUNDLED_SHA256 = "757cfb45b7c77973ec508608dda01c7c8df1885e35cec94c567405d984ac6ab9"
+
+
+class _Limited:
+    """An unpacked stream that ends in DataCorrupt after ``ARCHIVE_BYTES``, whatever the headers in it say."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self.stream, self.path, self.left = stream, path, ARCHIVE_BYTES
+
+    def read(self, size: int) -> bytes:
+        data = self.stream.read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise DataCorrupt(f"{self.path}: unpacks to more than {ARCHIVE_BYTES:,} bytes; this is not the IMDb data set")
+        return data
 
 
 def archive_reviews(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -46,21 +66,23 @@ def archive_reviews(path: Path) -> Iterator[tuple[str, bytes]]:
     Raises:
         DataCorrupt: the archive is damaged or larger than the data set.
     """
-    total = 0
+    found = 0
+    opened = lzma.open if path.suffix == ".xz" else gzip.open
     try:
-        with tarfile.open(path, "r|*") as archive:
+        with opened(path, "rb") as packed, tarfile.open(fileobj=_Limited(packed, path), mode="r|") as archive:
             for member in archive:
-                total += max(member.size, 0)
-                if total > ARCHIVE_BYTES:
-                    raise DataCorrupt(f"{path}: unpacks to more than {ARCHIVE_BYTES:,} bytes; this is not the IMDb data set")
                 if not member.isreg() or not REVIEW.fullmatch(member.name):
                     continue
+                found += 1
+                if found > REVIEWS:
+                    raise DataCorrupt(f"{path}: holds more than {REVIEWS:,} reviews; this is not the IMDb data set")
                 if member.size > REVIEW_BYTES:
                     raise DataCorrupt(f"{path}: {member.name} has {member.size:,} bytes; no review is that long")
                 file = archive.extractfile(member)
                 if file is not None:
                     yield member.name, file.read()
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, ArithmeticError, LookupError) as error:
+        # tarfile checks little of a header: a damaged one may end in any of these.
         raise DataCorrupt(f"{path}: damaged archive ({error}); delete it and fetch it again: omnigrok data fetch imdb") from error
 
 
@@ -69,8 +91,11 @@ def folder_reviews(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.glob("t*/*/*.txt")):
         name = f"{FOLDER}/{path.relative_to(folder).as_posix()}"
         if REVIEW.fullmatch(name):
-            with path.open("rb") as file:
-                data = file.read(REVIEW_BYTES + 1)
+            try:
+                with path.open("rb") as file:
+                    data = file.read(REVIEW_BYTES + 1)
+            except OSError as error:
+                raise DataCorrupt(f"{path}: cannot be read ({error})") from error
             if len(data) > REVIEW_BYTES:
                 raise DataCorrupt(f"{path}: has more than {REVIEW_BYTES:,} bytes; no review is that long")
             yield name, data
@@ -102,6 +127,27 @@ def read_reviews(root: Path) -> Corpus:
     return tokenise((data.decode(), int("/pos/" in name)) for name, data in reviews)
 
 
+def read_tokens(path: Path) -> Corpus:
+    """The corpus in a token file, which may have been damaged or come from elsewhere.
+
+    Raises:
+        DataCorrupt: it is not a whole token file, or larger than the data set can make one.
+    """
+    remedy = "delete it to have it made again"
+    try:
+        with path.open("rb") as file:
+            data = file.read(TOKENS_BYTES + 1)
+        with zipfile.ZipFile(io.BytesIO(data)) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+        if len(data) > TOKENS_BYTES or unpacked > TOKENS_BYTES:
+            raise DataCorrupt(f"{path}: has more than {TOKENS_BYTES:,} bytes; {remedy}")
+        return from_bytes(data, str(path))
+    except DataCorrupt:
+        raise
+    except Exception as error:  # of a damaged zip member, numpy and zipfile let anything through, from zlib's errors to MemoryError
+        raise DataCorrupt(f"{path}: not a whole IMDb token file ({error}); {remedy}") from error
+
+
 @functools.lru_cache(maxsize=2)
 def full(root: Path) -> Corpus:
     """All reviews: from ``root/imdb_tokens.npz``, which is written at the first call where the folder can be written to (about 15 s).
@@ -111,7 +157,7 @@ def full(root: Path) -> Corpus:
     """
     path = root / TOKENS
     if path.exists():
-        corpus = from_bytes(path.read_bytes(), str(path))
+        corpus = read_tokens(path)
         if len(corpus) != REVIEWS:
             raise DataCorrupt(f"{path}: has {len(corpus):,} reviews, not {REVIEWS:,}; delete it to have it made again")
         return corpus

@@ -14,11 +14,13 @@ from types import TracebackType
 from typing import Self
 
 from omnigrok.errors import StoreError
+from omnigrok.runs.encode import HEADER_LIMIT, STATE_LIMIT
 
 SCHEMA = 1
 APPLICATION_ID = 0x4F474B52  # "OGKR": tells a store from any other SQLite file
 BUSY_SECONDS = 60.0
 PAGE_SIZE = 4096
+LARGEST_VALUE = STATE_LIMIT + 2 * HEADER_LIMIT  # bytes: a checkpoint with its header
 SCHEMA_SQL = """
 CREATE TABLE results(id INTEGER PRIMARY KEY, digest TEXT NOT NULL, env TEXT NOT NULL, fingerprint TEXT NOT NULL, torch TEXT NOT NULL,
   device TEXT NOT NULL, seconds REAL NOT NULL, sha256 BLOB NOT NULL, record BLOB NOT NULL, UNIQUE(digest, env));
@@ -39,7 +41,7 @@ _ADVICE = {
     sqlite3.SQLITE_BUSY: f"another process kept it locked for {BUSY_SECONDS:.0f} s: try again, or name another store with --runs",
     sqlite3.SQLITE_LOCKED: "another statement keeps it locked: try again",
     sqlite3.SQLITE_IOERR: "reading or writing the disk failed: check the disk, or name another store with --runs",
-    sqlite3.SQLITE_TOOBIG: "a record or checkpoint is larger than SQLite accepts (1 GB)",
+    sqlite3.SQLITE_TOOBIG: f"a record or checkpoint is larger than a store keeps ({LARGEST_VALUE} bytes)",
 }
 DAMAGED = "it is damaged, or no omnigrok store: save what is readable with `omnigrok evidence salvage`, or name another with --runs"
 _open_stores: weakref.WeakSet[Database] = weakref.WeakSet()
@@ -131,6 +133,8 @@ def _connect(path: Path, readonly: bool) -> sqlite3.Connection:
         db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # of a new file
         db.execute("PRAGMA synchronous = FULL")  # a power cut loses nothing that was committed
         db.execute("PRAGMA cell_size_check = ON")
+        db.execute("PRAGMA trusted_schema = OFF")  # a file from elsewhere may name functions in its schema
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
         if not _is_store(db, path, empty=not readonly):
             _set_journal(db, path)
             db.execute("BEGIN IMMEDIATE")  # of workers that start together, one makes the tables
@@ -140,6 +144,9 @@ def _connect(path: Path, readonly: bool) -> sqlite3.Connection:
             db.execute("COMMIT")
         elif not readonly:
             _set_journal(db, path)
+        # Triggers and views would run within the statements of a store, and only a foreign file has them.
+        if db.execute("SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone() != (0,):
+            raise StoreError(f"store {path}: it holds triggers or views, and is no omnigrok store; name another store with --runs")
         for table in ("results", "checkpoints", "leases"):
             db.execute(f"SELECT rowid FROM {table} LIMIT 1").fetchone()
         if db.execute("SELECT count(*) FROM last_token").fetchone() != (1,):

@@ -250,6 +250,8 @@ def _fail(path: Path, what: str) -> NoReturn:
 
 def _content(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # a pipe would wait for ever
+            _fail(path, "cannot be read: it is no file")
         with open(path, "rb") as file:
             content = file.read(FILE_LIMIT + 1)
     except (OSError, ValueError) as error:
@@ -290,10 +292,17 @@ def _check_header(header: Mapping[str, Any]) -> None:
     for key, kind in kinds.items():
         if not isinstance(header[key], kind):
             raise EvidenceError(f"its header's {key!r} is {header[key]!r:.40}")
+    _check_text(header["date"])
     for entry in header.get("parts", []):
         name, checksum = entry["file"], entry["sha256"]
         if not isinstance(name, str) or name != Path(name).name or not name.endswith(SUFFIX) or not isinstance(checksum, str):
             raise EvidenceError("its list of parts is damaged")
+
+
+def _check_text(text: object) -> None:
+    """What is shown to people: a terminal obeys some of what is not printable."""
+    if not isinstance(text, str) or len(text) > 200 or not text.isprintable():
+        raise EvidenceError(f"{str(text)[:40]!r} is not accepted as a name or date")
 
 
 def _decompress(body: bytes, size: int) -> bytes:
@@ -312,7 +321,9 @@ def _decompress(body: bytes, size: int) -> bytes:
 def _records(header: Mapping[str, Any], raw: bytes) -> Iterator[tuple[Environment, bytes]]:
     environments = {}
     for key, (fingerprint, torch, device) in header["environments"].items():
-        environments[key] = Environment(str(fingerprint), str(torch), str(device))
+        for text in (fingerprint, torch, device):
+            _check_text(text)
+        environments[key] = Environment(fingerprint, torch, device)
         if environments[key].key != key:
             raise EvidenceError(f"environment {key} is damaged")
     if len(header["records"]) != header["count"]:

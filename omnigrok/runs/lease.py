@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from omnigrok.errors import BadInput
+from omnigrok.errors import BadInput, StoreError
+from omnigrok.runs.database import DAMAGED
 from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
 
+LAST_TOKEN = 2**62  # far beyond what is ever leased, and within what SQLite can count
 ABSURD = 10  # a lease that ends later than so many of its ttl from now was written by a clock that has jumped
 
 
@@ -57,6 +59,8 @@ class Leases:
             if whole and len(taken) < len(digests):
                 return {}
             (last,) = db.execute("SELECT token FROM last_token").fetchone()
+            if not isinstance(last, int) or not 0 <= last < LAST_TOKEN:
+                raise StoreError(f"store {self.store.path}: its last token is {last!r:.40}; {DAMAGED}")
             tokens = {digest: last + place for place, digest in enumerate(taken, start=1)}
             if tokens:
                 db.execute("UPDATE last_token SET token = ?", (last + len(tokens),))
@@ -95,6 +99,9 @@ class Leases:
 
     def _held(self, db: sqlite3.Connection, env: Environment, now: float) -> dict[str, str]:
         rows = db.execute("SELECT digest, owner, ttl, expires_at FROM leases WHERE env = ?", (env.key,)).fetchall()
+        for _, owner, ttl, end in rows:
+            if not isinstance(owner, str) or not isinstance(ttl, float) or not isinstance(end, float) or not 0 < ttl < math.inf:
+                raise StoreError(f"store {self.store.path}: a lease is damaged; {DAMAGED}")
         running = {owner: not is_dead(owner) for owner in {row[1] for row in rows}}
         return {digest: owner for digest, owner, ttl, end in rows if now < end <= now + ABSURD * ttl and running[owner]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +19,7 @@ Options = tuple[tuple[str, Value], ...]
 
 LOSSES = ("mse", "cross_entropy", "binary_cross_entropy")
 CONSTRAINTS = ("free", "rescale", "rescale_double", "published", "tangent")
+LARGEST = sys.float_info.max
 PRECISIONS = ("float32", "float64", "tf32")
 
 
@@ -26,7 +27,7 @@ def freeze(options: Mapping[str, Any]) -> Options:
     """Options as a sorted tuple of pairs, so that a Run can be hashed; lists become tuples.
 
     Raises:
-        BadInput: a value is neither a scalar nor a flat list of scalars.
+        BadInput: a value is neither a finite scalar nor a flat list of such.
     """
     frozen = []
     for key, given in sorted(options.items()):
@@ -34,6 +35,8 @@ def freeze(options: Mapping[str, Any]) -> Options:
         parts: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
         if not all(isinstance(part, str | int | float | bool) or part is None for part in parts):
             raise BadInput(f"option {key!r} must be a scalar or a flat list of scalars, not {value!r}")
+        if any(isinstance(part, float) and not abs(part) <= LARGEST for part in parts):
+            raise BadInput(f"option {key!r} must be finite, not {value!r}")
         frozen.append((str(key), value))
     return tuple(frozen)
 
@@ -102,7 +105,7 @@ class Run:
             need(isinstance(getattr(self, name), int), name, "give a whole number")
         for name in ("lr", "alpha", "weight_decay", "messiness", "log_ratio", "clip", "lr_factor"):
             value = getattr(self, name)
-            need(isinstance(value, int | float) and math.isfinite(value), name, "give a finite number")
+            need(isinstance(value, int | float) and abs(value) <= LARGEST, name, "give a finite number")
             object.__setattr__(self, name, float(value))
         need(self.seed >= 0, "seed", "0 or more")
         need(self.n_train >= 1, "n_train", "1 or more")
@@ -118,6 +121,7 @@ class Run:
         need(0 < self.log_ratio <= 1, "log_ratio", "in (0, 1]")
         need(self.log_every >= 0 and self.eval_samples >= 0, "log_every", "log_every and eval_samples are 0 or more")
         object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
+        need(len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "betas", "two numbers in [0, 1)")
         object.__setattr__(self, "lr_drops", tuple(int(step) for step in self.lr_drops))
         for name in ("data", "network"):
             object.__setattr__(self, name, freeze(dict(getattr(self, name))))

@@ -118,7 +118,8 @@ class Store(Database):
         seconds: dict[str, float] = {}
         for digests in _batches([run.digest for run in runs]):
             with self.reading() as db:
-                sql = f"SELECT digest, seconds FROM results WHERE digest IN ({_marks(digests)}) AND (? IS NULL OR env = ?) ORDER BY id"
+                columns = "digest, CAST(seconds AS REAL)"
+                sql = f"SELECT {columns} FROM results WHERE digest IN ({_marks(digests)}) AND (? IS NULL OR env = ?) ORDER BY id"
                 seconds.update(db.execute(sql, [*digests, *[env.key if env else None] * 2]))
         return seconds
 
@@ -204,6 +205,8 @@ class Store(Database):
             try:
                 with self.reading() as db:
                     row = db.execute(f"SELECT {COLUMNS} FROM results WHERE id = ?", (number,)).fetchone()
+                if row is None:  # listed in the order of the file, but out of its place there
+                    raise StoreError(f"it cannot be found by its number; {DAMAGED}")
                 self._record(row)
             except StoreError as error:
                 found.append(f"result {number}: {error}")
@@ -242,7 +245,7 @@ def read_row(row: Sequence[Any]) -> tuple[Run, Environment, Curves]:
     """
     digest, fingerprint, torch, device, checksum, record = row
     texts = (digest, fingerprint, torch, device)
-    if not all(isinstance(text, str) for text in texts) or not isinstance(record, bytes):
+    if not all(isinstance(text, str) and text.isprintable() for text in texts) or not isinstance(record, bytes):
         raise EvidenceError("a column has a wrong type")
     if checksum != _record_sum(digest, fingerprint, torch, device, record):
         raise EvidenceError("its checksum does not match")

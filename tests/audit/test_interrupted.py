@@ -50,7 +50,9 @@ def findings(path: Path) -> list[Any]:
     return [(row["verdict"], row["findings"]) for row in json.loads(path.read_text())["claims"]]
 
 
+@pytest.mark.fault("SIGKILL of an audit")
 def test_sigkill_then_the_same_command(slow_toy: Any) -> None:
+    """What was recorded stays, and the same command ends with the verdicts of an audit that was not killed."""
     folder: Path = slow_toy.pytester.path
     process = subprocess.Popen([*COMMAND, "killed.json"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 400

@@ -243,10 +243,12 @@ def test_nothing_is_begun_after_the_budget(make: Make, stacks: list[tuple[list[R
     assert len(stacks) == 1
 
 
+@pytest.mark.fault("SIGTERM")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_chunk_saves_and_raises(
     make: Make, monkeypatch: pytest.MonkeyPatch, stacks: list[tuple[list[Run], int]], number: signal.Signals
 ) -> None:
+    """As Ctrl-C: the chunk is finished and its state saved; what a batch system or a shutdown sends costs nothing."""
     before = signal.getsignal(number)
     executor = make([FORM])
     with monkeypatch.context() as patch:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from omnigrok.cli import main
 from omnigrok.errors import StoreError
 from omnigrok.runs import Curves
 from omnigrok.runs.database import PAGE_SIZE
@@ -61,9 +63,11 @@ def refusal_naming(text: str) -> Iterator[None]:
             raise
 
 
+@pytest.mark.fault("a corrupt page in the store")
 def test_damage_is_an_error_or_harmless_and_salvage_saves_the_rest(
     sound: Path, tmp_path: Path, env: Environment, make_curves: Make, same: Same
 ) -> None:
+    """It is detected; the message names `omnigrok evidence salvage`, which copies every whole result to a new store."""
     expected = {seed: make_curves(seed, points=400) for seed in range(40)}
     saved = {}
     for name, change in damages(sound):
@@ -106,3 +110,25 @@ def test_salvage_refuses_what_it_cannot_do(sound: Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="nothing of it can be read"):
         salvage(tmp_path / "notes.txt", tmp_path / "new.db")
     assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.fault("a corrupt page in the store")
+def test_the_message_of_a_damaged_store_leads_to_the_command_that_saves_it(
+    sound: Path, tmp_path: Path, env: Environment, make_curves: Make
+) -> None:
+    """From the error of a damaged record to a store that goes on, by what the messages say."""
+    path, saved = tmp_path / "runs.db", tmp_path / "saved.db"
+    content = bytearray(sound.read_bytes())
+    middle = len(content) // PAGE_SIZE // 2 * PAGE_SIZE
+    content[middle : middle + PAGE_SIZE] = bytes(PAGE_SIZE)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"runs.db: .*save what is readable with `omnigrok evidence salvage`"), Store(path) as store:
+        list(store.records())
+    done = CliRunner().invoke(main, ["evidence", "salvage", str(path), str(saved)])
+    assert done.exit_code == 0, done.output
+    assert f"results copied to {saved}; " in done.output
+    assert f"Go on with --runs {saved}" in done.output
+    with Store(saved) as store:
+        assert 35 <= store.count() < 40
+        assert store.adopt([(make_curves(seed, points=400), env) for seed in range(40)])
+        assert store.count() == 40

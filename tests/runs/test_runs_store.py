@@ -154,23 +154,3 @@ def test_an_exception_writes_nothing(store: Store, env: Environment, make_curves
     with pytest.raises(StoreError, match="cannot be recorded: only JSON"):
         store.adopt([(make_curves(1), env), (bad, env)])
     assert store.count() == 0
-
-
-def test_a_full_disk_keeps_what_was_recorded(store: Store, env: Environment, make_curves: Make, same: Same) -> None:
-    store.adopt([(make_curves(1), env)])
-    big = make_curves(2, points=20_000)
-    token = lease(store, env, big)[big.run.digest]
-    with store.reading() as db:
-        (pages,) = db.execute("PRAGMA page_count").fetchone()
-        db.execute(f"PRAGMA max_page_count = {pages + 3}")
-    with pytest.raises(StoreError, match=r"runs.db: the disk is full: free some space, or name another store with --runs"):
-        store.put(big, env, token)
-    with pytest.raises(StoreError, match="the disk is full"):
-        store.checkpoint(big.run, env, token, 3, bytes(10**6))
-    back = store.get(make_curves(1).run, env)
-    assert back is not None
-    assert same(back, make_curves(1))
-    assert store.problems() == []
-    with store.reading() as db:
-        db.execute("PRAGMA max_page_count = 1000000")
-    assert store.put(big, env, token)  # once there is room, the lease still counts

@@ -1,0 +1,103 @@
+"""The table of faults is complete, and the README shows it as it is."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def _load() -> ModuleType:
+    path = Path(__file__).with_name("table.py")
+    spec = importlib.util.spec_from_file_location("fault_table", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+faults = _load()
+
+
+def test_every_fault_has_a_test_and_every_mark_a_row() -> None:
+    tests = list(faults.marked())
+    assert {test.fault for test in tests} == set(faults.FAULTS)
+    assert len(set(faults.FAULTS)) == len(faults.FAULTS)
+    text = faults.table(tests)
+    assert text.count("\n") == len(faults.FAULTS) + 2
+    for test in tests:
+        assert test.what.endswith("."), f"{test.path}::{test.name} needs a sentence"
+        assert "|" not in test.what
+
+
+def test_every_fault_file_is_in_the_table() -> None:
+    """A file named after a fault whose tests bear no mark would be missing unseen."""
+    named = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_fault_*.py")} - {"tests/faults/test_fault_table.py"}
+    assert named == {test.path for test in faults.marked() if "/test_fault_" in test.path}
+
+
+def test_a_fault_of_the_default_set() -> None:
+    """Each fault has a test that runs without -m slow."""
+    quick = set()
+    for test in faults.marked():
+        source = (ROOT / test.path).read_text()
+        before = source[: source.index(f"def {test.name}(")].rpartition("\n\n\n")[2]
+        if "pytest.mark.slow" not in before:
+            quick.add(test.fault)
+    assert quick == set(faults.FAULTS)
+
+
+def write(folder: Path, body: str) -> list[object]:
+    (folder / "tests").mkdir()
+    (folder / "tests" / "test_x.py").write_text(body)
+    return list(faults.marked(folder / "tests"))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ('@pytest.mark.fault("a typo")\ndef test_a():\n    """What."""\n', "no fault of the list: a typo"),
+        ('@pytest.mark.fault("SIGTERM")\ndef test_a():\n    pass\n', r"without a docstring: tests/test_x\.py::test_a"),
+        ('@pytest.mark.fault("SIGTERM")\ndef test_a():\n    """What."""\n', r"no test of: SIGINT \(Ctrl-C\)"),
+    ],
+)
+def test_what_is_missing_is_said(tmp_path: Path, body: str, message: str) -> None:
+    tests = write(tmp_path, body)
+    with pytest.raises(ValueError, match=message):
+        faults.table(tests)
+
+
+def test_the_table_goes_between_the_markers() -> None:
+    assert faults.put(f"a\n{faults.BEGIN}\nold\n{faults.END}\nb", "new\n") == f"a\n{faults.BEGIN}\nnew\n{faults.END}\nb"
+    with pytest.raises(ValueError, match="lacks the markers"):
+        faults.put("a", "new\n")
+
+
+def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
+    target = tmp_path / "README.md"
+    target.write_text(f"{faults.BEGIN}\n{faults.END}\n")
+    command = [sys.executable, str(ROOT / "tests" / "faults" / "table.py")]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed == faults.table(list(faults.marked()))
+    subprocess.run([*command, "--into", str(target)], check=True)
+    assert printed in target.read_text()
+    target.write_text("no markers")
+    refused = subprocess.run([*command, "--into", str(target)], capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "lacks the markers" in refused.stderr
+    assert target.read_text() == "no markers"
+
+
+def test_the_readme_is_current() -> None:
+    content = (ROOT / "README.md").read_text(encoding="utf-8")
+    if faults.BEGIN not in content:
+        pytest.skip(f"the README has no table of faults yet ({faults.BEGIN})")
+    assert faults.put(content, faults.table(list(faults.marked()))) == content, "run: python tests/faults/table.py --into README.md"
