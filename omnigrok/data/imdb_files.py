@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 
@@ -49,7 +49,7 @@ BUNDLED_SHA256 = "757cfb45b7c77973ec508608dda01c7c8df1885e35cec94c567405d984ac6a
 class _Limited:
     """An unpacked stream that ends in DataCorrupt after ``ARCHIVE_BYTES``, whatever the headers in it say."""
 
-    def __init__(self, stream: IO[bytes], path: Path) -> None:
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, path: Path) -> None:
         self.stream, self.path, self.left = stream, path, ARCHIVE_BYTES
 
     def read(self, size: int) -> bytes:
@@ -69,7 +69,7 @@ def archive_reviews(path: Path) -> Iterator[tuple[str, bytes]]:
     found = 0
     opened = lzma.open if path.suffix == ".xz" else gzip.open
     try:
-        with opened(path, "rb") as packed, tarfile.open(fileobj=_Limited(packed, path), mode="r|") as archive:
+        with opened(path, "rb") as packed, tarfile.open(fileobj=cast("IO[bytes]", _Limited(packed, path)), mode="r|") as archive:
             for member in archive:
                 if not member.isreg() or not REVIEW.fullmatch(member.name):
                     continue

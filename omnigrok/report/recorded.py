@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
-from omnigrok.audit.evidence import recorded
+from omnigrok.audit.evidence import evidence_of, recorded
 from omnigrok.audit.experiment import find_experiment, runs_of, scale_of
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.schema import Protocol, Tier, load_figure
+from omnigrok.audit.schema import Protocol, Scale, Tier, load_figure
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
@@ -63,16 +64,20 @@ class Recorded:
         figure_name, _, name = experiment.partition(":")
         figure = load_figure(self.folder / f"{figure_name}.yaml")
         _, settings = find_experiment(self.folder, figure, name)
-        runs = runs_of(self.folder, figure_name, name, self.tier, protocol)
-        found, stale = self._from_store(runs) if self.store is not None else self._from_evidence(experiment, protocol, runs)
-        if len(found) < len(runs):
-            raise NotRecorded(f"{len(found)} of {len(runs)} runs of {experiment} are recorded under protocol {protocol}")
-        self.seconds.update({run.digest: curves.seconds for run, curves in found.items()})
-        scale, reduction = scale_of(settings, self.tier, protocol)
-        return Loaded(Grid(experiment, found, settings.diverging), reduction if scale == "reduced" and self.tier == "paper" else "", stale)
+        for scale in get_args(Scale):  # the full one where it is there
+            runs = runs_of(self.folder, figure_name, name, self.tier, protocol, scale)
+            found, stale = self._from_store(runs) if self.store is not None else self._from_evidence(experiment, protocol, runs)
+            if len(found) == len(runs):
+                self.seconds.update({run.digest: curves.seconds for run, curves in found.items()})
+                _, reduction = scale_of(settings, self.tier, protocol, scale)
+                return Loaded(Grid(experiment, found, settings.diverging), reduction, stale)
+        raise NotRecorded(f"{len(found)} of {len(runs)} runs of {experiment} are recorded under protocol {protocol}")
 
     def _from_evidence(self, experiment: str, protocol: str, runs: tuple[Run, ...]) -> tuple[dict[Run, Curves], int]:
-        found = recorded(self.folder, experiment, protocol, runs) if self.tier == "paper" else None
+        if self.tier != "paper":
+            return {}, 0
+        there = evidence_of(self.folder, experiment, protocol, runs)
+        found = recorded(self.folder, experiment, protocol, tuple(run for run in runs if run in there))
         return {run: curves for run, (curves, _) in (found or {}).items()}, 0
 
     def _from_store(self, runs: tuple[Run, ...]) -> tuple[dict[Run, Curves], int]:
