@@ -104,8 +104,8 @@ def test_large_reg(case: Case) -> None:
     fast = times(grid.where(weight_decay=case["fast"]), column, case["threshold"])
     case.judge(
         [
-            generalises("weight decay 1", fast, case.region("reached")),
             time_ratio("t at weight decay .03 / t at 1", slow, fast, case.region("ratio")),
+            generalises("weight decay 1", fast, case.region("reached")),
         ]
     )
 

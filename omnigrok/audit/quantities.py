@@ -80,11 +80,11 @@ def generalises(name: str, late: Sequence[Time], region: Region) -> Finding:
 
 
 def delay(name: str, late: Sequence[Time], early: Sequence[Time], ratio: Region, reached: Region) -> tuple[Finding, Finding]:
-    """Delayed generalisation: t_test is reached at all, and t_test / t_train lies in ``ratio``.
+    """Delayed generalisation: t_test / t_train lies in ``ratio``, and t_test is reached at all.
 
-    Without the first part a run that never generalises would pass for one that generalises late.
+    Without the second part a run that never generalises would pass for one that generalises late.
     """
-    return generalises(name, late, reached), time_ratio(f"{name}: t_test / t_train", late, early, ratio)
+    return time_ratio(f"{name}: t_test / t_train", late, early, ratio), generalises(name, late, reached)
 
 
 def halves(values: Sequence[Any], missing: Any) -> tuple[list[Any], list[Any]]:
