@@ -65,13 +65,14 @@ def part(case: Case, source: Mapping[str, Any]) -> Grid:
 
 
 def arrival(curves: Curves, rule: Mapping[str, float]) -> Time:
-    """When a curve arrives: at an accuracy, at a training loss under a share of the targets' variance, or near its own best test loss."""
+    """When a curve arrives: an accuracy at a level, or a loss under a share of the training targets' variance (t_fit as in Figure 5)."""
     ((column, level),) = rule.items()
-    if column == "own":
-        return time_to(curves.step, -curves["test_loss"], -level * float(np.nanmin(curves["test_loss"])))
-    if column == "variance":
+    if column == "train_loss":
         step = checks_of("fig05_qm9").fit_step(curves, level)
         return Time.never(float(curves.step[-1])) if math.isnan(step) else Time.at(max(step, 1.0), float(curves.step[-1]))
+    if column == "test_loss":
+        variance = float(curves["train_target_square"][0] - curves["train_target"][0] ** 2)
+        return time_to(curves.step, -curves[column], -level * variance)
     return time_of(curves, column, level)
 
 
