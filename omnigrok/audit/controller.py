@@ -64,7 +64,7 @@ class Controller:
         if target is None and page is None:
             return
         device = describe(torch.device("cuda" if options.gpu else "cpu")) if not options.replay else "replay"
-        document = audit_document(self.rows, options.tier, device, versions())
+        document = audit_document(self.rows, options.tier, device, versions(), options.first_seed)
         try:
             if target is not None:
                 write_audit(target, document)

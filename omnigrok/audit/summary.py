@@ -93,9 +93,9 @@ def adjust(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def audit_document(rows: Sequence[Row], tier: str, device: str, versions: dict[str, str]) -> dict[str, Any]:
+def audit_document(rows: Sequence[Row], tier: str, device: str, versions: dict[str, str], first_seed: int = 0) -> dict[str, Any]:
     """What ``--audit-json`` writes."""
-    return {"schema": SCHEMA, "tier": tier, "device": device, "versions": versions, "claims": list(rows)}
+    return {"schema": SCHEMA, "tier": tier, "device": device, "versions": versions, "first_seed": first_seed, "claims": list(rows)}
 
 
 def write_whole(path: Path, text: str) -> None:

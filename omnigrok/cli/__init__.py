@@ -7,6 +7,7 @@ import click
 import omnigrok
 from omnigrok.cli.calibrate import calibrate, power
 from omnigrok.cli.claims import list_claims, show
+from omnigrok.cli.compare import compare_audits
 from omnigrok.cli.data import data
 from omnigrok.cli.evidence import evidence
 from omnigrok.cli.report import report
@@ -25,5 +26,5 @@ def main() -> None:
     """
 
 
-for command in (list_claims, show, report, evidence, data, calibrate, power):
+for command in (list_claims, show, report, compare_audits, evidence, data, calibrate, power):
     main.add_command(command)

@@ -12,12 +12,12 @@ from omnigrok.errors import OmnigrokError
 
 
 @contextmanager
-def clear_errors() -> Iterator[None]:
-    """Every error of the package ends in one line and status 2."""
+def clear_errors(kind: type[click.ClickException] = click.ClickException) -> Iterator[None]:
+    """Every error of the package ends in one clear message and the exit status of ``kind`` (1 unless given)."""
     try:
         yield
     except OmnigrokError as error:
-        raise click.ClickException(str(error)) from error
+        raise kind(str(error)) from error
 
 
 claims_option = click.option(

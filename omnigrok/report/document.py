@@ -96,6 +96,7 @@ class Audit(Part):
     tier: Tier
     device: str = ""
     versions: dict[str, str] = {}
+    first_seed: int = 0
     claims: tuple[Row, ...]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from omnigrok.audit.schema import PROTOCOLS
@@ -44,8 +45,8 @@ def _effect(row: Row) -> str:
 
 
 def _plain(text: str) -> str:
-    """Foreign text in a table cell: one line, no cell borders, no HTML."""
-    return " ".join(text.replace("|", "/").replace("&", "&amp;").replace("<", "&lt;").split())
+    """Foreign text in a table cell: one line, no cell borders, no HTML ("< 5" is none)."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(text.replace("|", "/").split()))
 
 
 def _cell(row: Row | None) -> str:

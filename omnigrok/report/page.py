@@ -57,7 +57,15 @@ def draw_all(audit: Audit, folder: Path, store: Path | None) -> tuple[list[Drawn
             # A store that cannot be read leaves the figures out, each with this reason; the verdicts are in the audit.
             return [Drawn(panel, protocol, missing=str(error)) for panel, protocol in _wanted(audit, folder)], {}
     try:
-        source = Recorded(folder, audit.tier, opened, audit.versions.get("torch", ""), audit.device)
+        source = Recorded(
+            folder,
+            audit.tier,
+            opened,
+            audit.versions.get("torch", ""),
+            audit.device,
+            audit.first_seed,
+            frozenset((row.figure, row.protocol) for row in audit.claims if row.scale == "reduced"),
+        )
         return [draw(panel, protocol, source) for panel, protocol in _wanted(audit, folder)], source.seconds
     finally:
         if opened is not None:

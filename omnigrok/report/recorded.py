@@ -44,6 +44,8 @@ class Recorded:
         folder: the claims folder.
         tier: of the audit.
         store: an open run store; None reads the evidence beside the claims.
+        first_seed: of the audit's runs.
+        reduced: (figure, protocol) that were judged at the reduced scale, which is then looked for before the full one.
         torch, device: where the audit ran; results of another place are drawn only where there are no others, and counted as stale.
     """
 
@@ -52,6 +54,8 @@ class Recorded:
     store: Store | None = None
     torch: str = ""
     device: str = ""
+    first_seed: int = 0
+    reduced: frozenset[tuple[str, str]] = frozenset()
     seconds: dict[str, float] = field(default_factory=dict)
 
     def load(self, experiment: str, protocol: Protocol) -> Loaded:
@@ -64,14 +68,17 @@ class Recorded:
         figure_name, _, name = experiment.partition(":")
         figure = load_figure(self.folder / f"{figure_name}.yaml")
         _, settings = find_experiment(self.folder, figure, name)
-        for scale in get_args(Scale):  # the full one where it is there
-            runs = runs_of(self.folder, figure_name, name, self.tier, protocol, scale)
+        short = ""
+        # Both scales can be there: what was judged goes first.
+        for scale in sorted(get_args(Scale), reverse=(figure_name, protocol) in self.reduced):
+            runs = runs_of(self.folder, figure_name, name, self.tier, protocol, scale, self.first_seed)
             found, stale = self._from_store(runs) if self.store is not None else self._from_evidence(experiment, protocol, runs)
             if len(found) == len(runs):
                 self.seconds.update({run.digest: curves.seconds for run, curves in found.items()})
                 _, reduction = scale_of(settings, self.tier, protocol, scale)
                 return Loaded(Grid(experiment, found, settings.diverging), reduction, stale)
-        raise NotRecorded(f"{len(found)} of {len(runs)} runs of {experiment} are recorded under protocol {protocol}")
+            short = short or f"{len(found)} of {len(runs)} runs of {experiment} are recorded under protocol {protocol}"
+        raise NotRecorded(short)
 
     def _from_evidence(self, experiment: str, protocol: str, runs: tuple[Run, ...]) -> tuple[dict[Run, Curves], int]:
         if self.tier != "paper":

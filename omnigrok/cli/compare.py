@@ -1,0 +1,118 @@
+"""``omnigrok compare``: what changed between two audits; its exit status is for CI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from omnigrok.audit.schema import PROTOCOLS, Protocol
+from omnigrok.cli.shared import clear_errors
+from omnigrok.errors import BadInput
+from omnigrok.report.comparison import LEVEL, Difference, Effect, compare
+from omnigrok.report.document import Audit, Row, load_audit
+from omnigrok.report.view import effect_text
+
+
+class NotComparable(click.ClickException):
+    """Bad input: status 1 already means that something changed."""
+
+    exit_code = 2
+
+
+def _protocols(text: str | None) -> tuple[Protocol, Protocol] | None:
+    if text is None:
+        return None
+    names = text.split(",")
+    if len(names) != 2 or any(name not in PROTOCOLS for name in names):
+        raise BadInput(f"--protocols {text!r}: give two of {', '.join(PROTOCOLS)}, e.g. paper,code")
+    return cast("tuple[Protocol, Protocol]", tuple(names))
+
+
+@click.command("compare")
+@click.argument("left", metavar="A.json", type=click.Path(path_type=Path))
+@click.argument("right", metavar="B.json", type=click.Path(path_type=Path))
+@click.option("--protocols", default=None, metavar="P,Q", help="Compare A under protocol P with B under Q (A and B may be one file).")
+@click.option("--common", is_flag=True, help="Leave out claims that only one of the audits has.")
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@click.pass_context
+def compare_audits(context: click.Context, left: Path, right: Path, protocols: str | None, common: bool, as_json: bool) -> None:
+    """Say which verdicts and effects changed between two audits.
+
+    \b
+    Example: omnigrok compare torch-2.12.json torch-2.13.json
+    Example: omnigrok compare audit.json audit.json --protocols paper,code --common
+
+    An effect has moved where Welch's t test on the numbers of its seeds, after Holm's correction over all effects, has p <= .05.
+    The exit status is 0 where nothing changed, 1 where a verdict changed or an effect moved (also where a claim is in one audit only),
+    and 2 for input that cannot be compared.
+    """
+    with clear_errors(NotComparable):
+        one, other = load_audit(left), load_audit(right)
+        found = compare(one, other, _protocols(protocols), common)
+    changed = [each for each in found if each.changed]
+    if as_json:
+        click.echo(
+            json.dumps({"a": str(left), "b": str(right), "changed": bool(changed), "claims": [_json(each) for each in found]}, indent=1)
+        )
+    else:
+        for line in _lines(found, one, other):
+            click.echo(line)
+    context.exit(1 if changed else 0)
+
+
+def _lines(found: Sequence[Difference], one: Audit, other: Audit) -> Iterator[str]:
+    if one.tier == "smoke":
+        yield "SMOKE TIER: no evidence for the paper"
+    for name in sorted(set(one.versions) | set(other.versions)):
+        if one.versions.get(name) != other.versions.get(name):
+            yield f"{name}: {one.versions.get(name, 'unknown')} -> {other.versions.get(name, 'unknown')}"
+    if one.device != other.device:
+        yield f"device: {one.device} -> {other.device}"
+    for each in found:
+        if not each.changed:
+            continue
+        where = each.protocols[0] if len(set(each.protocols)) == 1 else " -> ".join(each.protocols)
+        yield f"{each.id} ({where}): {_verdict(each.left)}" + (f" -> {_verdict(each.right)}" if each.verdict_changed else "")
+        for effect in each.effects if each.verdict_changed else each.moved:
+            yield f"    {effect.name}: {effect_text(effect.left)} -> {effect_text(effect.right)}, {_test(effect)}"
+    verdicts, effects = sum(each.verdict_changed for each in found), sum(len(each.moved) for each in found)
+    tested = sum(effect.p is not None for each in found for effect in each.effects)
+    yield f"{len(found)} claims compared: {verdicts} verdicts changed, {effects} effects moved ({tested} tested, Holm, level {LEVEL:g})"
+
+
+def _verdict(row: Row | None) -> str:
+    return "absent" if row is None else row.verdict
+
+
+def _test(effect: Effect) -> str:
+    if effect.holm_p is None:
+        return {True: "moved (intervals apart)", False: "not moved (intervals overlap)", None: "not tested"}[effect.apart]
+    return f"{'moved' if effect.moved else 'not moved'} (p = {effect.p:.2g}, Holm {effect.holm_p:.2g})"
+
+
+def _json(each: Difference) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "protocols": list(each.protocols),
+        "verdicts": [_verdict(each.left), _verdict(each.right)],
+        "verdict_changed": each.verdict_changed,
+        "effects": [
+            {
+                "name": effect.name,
+                "estimates": [_number(effect.left.estimate), _number(effect.right.estimate)],
+                "p": effect.p,
+                "holm_p": effect.holm_p,
+                "intervals_apart": effect.apart,
+                "moved": effect.moved,
+            }
+            for effect in each.effects
+        ],
+    }
+
+
+def _number(value: float | None) -> float | str | None:
+    return str(value) if value is not None and value in (float("inf"), float("-inf")) else value
