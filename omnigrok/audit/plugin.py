@@ -18,6 +18,7 @@ from omnigrok.audit.controller import Controller
 from omnigrok.audit.deviation import find_deviation
 from omnigrok.audit.forecast import forecast
 from omnigrok.audit.forecast_text import lines
+from omnigrok.audit.gpus import assign_gpu, worker_number
 from omnigrok.audit.options import add_options, read_options
 from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
 from omnigrok.audit.progress import ProgressPrinter
@@ -53,28 +54,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claim(id): this test is the check of one claim of the paper; see the YAML file beside it")
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    if config.getoption("gpu") and worker.startswith("gw"):
-        _assign_gpu(int(worker[2:]))
+    worker = worker_number(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    if config.getoption("gpu") and worker is not None:
+        assign_gpu(worker)
     config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")
     share_cores()
     read_options(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Controller(config, outcome_of), "omnigrok-controller")
-
-
-def _assign_gpu(worker: int) -> None:
-    """Give this worker one of the visible GPUs, before CUDA starts; what the caller has set is respected."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is None:
-        import torch  # noqa: PLC0415 (counting devices does not start CUDA)
-
-        cards = [str(number) for number in range(torch.cuda.device_count())]
-    else:
-        cards = [card.strip() for card in visible.split(",") if card.strip()]
-    if cards:
-        os.environ["CUDA_VISIBLE_DEVICES"] = cards[worker % len(cards)]
-        os.environ["OMNIGROK_CARDS"] = str(len(cards))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

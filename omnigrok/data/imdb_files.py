@@ -49,7 +49,7 @@ BUNDLED_SHA256 = "757cfb45b7c77973ec508608dda01c7c8df1885e35cec94c567405d984ac6a
 class _Limited:
     """An unpacked stream that ends in DataCorrupt after ``ARCHIVE_BYTES``, whatever the headers in it say."""
 
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile | lzma.LZMAFile, path: Path) -> None:
+    def __init__(self, stream: lzma.LZMAFile | gzip.GzipFile, path: Path) -> None:
         self.stream, self.path, self.left = stream, path, ARCHIVE_BYTES
 
     def read(self, size: int) -> bytes:
@@ -114,6 +114,15 @@ def read_reviews(root: Path) -> Corpus:
             f"IMDb: neither {FOLDER}/ nor {' nor '.join(ARCHIVES)} is in {root}; run 'omnigrok data fetch imdb', or name their folder "
             "with --data-root, or set the data option source: bundled for a small subset"
         )
+    return tokenise((data.decode(), int("/pos/" in name)) for name, data in whole_reviews(found))
+
+
+def whole_reviews(found: Path) -> list[tuple[str, bytes]]:
+    """Name and bytes of all reviews in a folder or archive, by name.
+
+    Raises:
+        DataCorrupt: it is not the 50,000 reviews, whole and unaltered.
+    """
     reviews = sorted(folder_reviews(found) if found.is_dir() else archive_reviews(found))
     digest = hashlib.sha256()
     for name, data in reviews:
@@ -124,7 +133,7 @@ def read_reviews(root: Path) -> Corpus:
             f"{found}: not the {REVIEWS:,} labelled reviews of the data set, whole and unaltered ({len(reviews):,} found); "
             "delete it and fetch it again: omnigrok data fetch imdb"
         )
-    return tokenise((data.decode(), int("/pos/" in name)) for name, data in reviews)
+    return reviews
 
 
 def read_tokens(path: Path) -> Corpus:
@@ -148,6 +157,14 @@ def read_tokens(path: Path) -> Corpus:
         raise DataCorrupt(f"{path}: not a whole IMDb token file ({error}); {remedy}") from error
 
 
+def read_all_tokens(path: Path) -> Corpus:
+    """``read_tokens`` of all the reviews; raises DataCorrupt also where there are fewer."""
+    corpus = read_tokens(path)
+    if len(corpus) != REVIEWS:
+        raise DataCorrupt(f"{path}: has {len(corpus):,} reviews, not {REVIEWS:,}; delete it to have it made again")
+    return corpus
+
+
 @functools.lru_cache(maxsize=2)
 def full(root: Path) -> Corpus:
     """All reviews: from ``root/imdb_tokens.npz``, which is written at the first call where the folder can be written to (about 15 s).
@@ -157,10 +174,7 @@ def full(root: Path) -> Corpus:
     """
     path = root / TOKENS
     if path.exists():
-        corpus = read_tokens(path)
-        if len(corpus) != REVIEWS:
-            raise DataCorrupt(f"{path}: has {len(corpus):,} reviews, not {REVIEWS:,}; delete it to have it made again")
-        return corpus
+        return read_all_tokens(path)
     corpus = read_reviews(root)
     with contextlib.suppress(OSError):  # A read-only data folder costs the tokenising again in the next process, nothing else.
         write_whole(path, to_bytes(corpus))

@@ -108,15 +108,22 @@ def decode_state(blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def parse_json(text: bytes) -> Any:
-    """JSON from outside, without NaN.
+    """JSON from outside, without NaN and without infinity, be it spelled out or 1e999.
 
     Raises:
         EvidenceError: it is not JSON.
     """
     try:
-        return json.loads(text, parse_constant=_fail)
+        return json.loads(text, parse_constant=_fail, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise EvidenceError(f"a header is not JSON: {error}") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        _fail(f"{text[:20]} is beyond the range of numbers")
+    return value
 
 
 def dump_json(value: Any) -> bytes:

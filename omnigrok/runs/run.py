@@ -101,6 +101,8 @@ class Run:
             if not ok:
                 raise BadInput(f"Run: {key} = {getattr(self, key)!r} is not accepted; {accepted}")
 
+        for name in ("task", "model"):
+            need(isinstance(getattr(self, name), str), name, "give a name")
         for name in ("seed", "n_train", "steps", "batch_size", "log_every", "eval_samples"):
             need(isinstance(getattr(self, name), int), name, "give a whole number")
         for name in ("lr", "alpha", "weight_decay", "messiness", "log_ratio", "clip", "lr_factor"):

@@ -38,6 +38,7 @@ def test_help_shows_the_audit_commands() -> None:
         ["evidence", "salvage"],
         ["data", "status"],
         ["data", "fetch"],
+        ["data", "verify"],
     ],
     ids=" ".join,
 )

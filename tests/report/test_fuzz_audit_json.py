@@ -1,0 +1,67 @@
+"""Audit files from strangers: BadInput, or an audit that can be shown; nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omnigrok.errors import BadInput
+from omnigrok.report.document import load_audit
+
+FINDING = {
+    "name": "mean", "estimate": 2.0, "ci": [1.0, "inf"], "p": 0.01, "n": 10, "censored": 0, "decides": True, "verdict": "REPRODUCED",
+    "region": {"lo": 0.5, "hi": "inf", "closed": False, "text": "> 0.5"}, "values": [2.0, None, "inf"],
+}  # fmt: skip
+ROW = {
+    "id": "fig02.grok", "figure": "fig02_teacher_student", "protocol": "paper", "tier": "paper", "verdict": "REPRODUCED", "reason": "r",
+    "findings": [FINDING], "control": {"verdict": "REFUTED", "reason": "x"}, "cost": {"runs": 1, "steps": 2, "seconds": 0.5},
+}  # fmt: skip
+SOUND = json.dumps({"schema": 1, "tier": "paper", "device": "cpu", "versions": {"torch": "2"}, "claims": [ROW]}).encode()
+PIECES = [b"1e999", b"NaN", b"[" * 2000, b'"\\ud800"', b"null", b"{}", b"[]", b"1" * 5000, b",", b"}", b"\xff", b"<script>"]
+edit = st.tuples(st.integers(0, len(SOUND)), st.integers(0, 20), st.sampled_from(PIECES) | st.binary(max_size=9))
+edits = st.lists(edit, min_size=1, max_size=3)
+
+
+@settings(max_examples=150, deadline=None)
+@given(edits=edits)
+def test_changed_bytes(tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int, bytes]]) -> None:
+    content = bytearray(SOUND)
+    for place, removed, new in edits:
+        content[place : place + removed] = new
+    path = tmp_path_factory.mktemp("fuzz") / "a.json"
+    path.write_bytes(content)
+    with contextlib.suppress(BadInput):
+        assert load_audit(path) is not None
+
+
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["inf", "<b>", "REPRODUCED", 10**400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(where=st.sampled_from(["top", "row", "finding"]), number=st.integers(0, 20), value=values)
+def test_changed_values(tmp_path_factory: pytest.TempPathFactory, where: str, number: int, value: Any) -> None:
+    document = json.loads(SOUND)
+    target = {"top": document, "row": document["claims"][0], "finding": document["claims"][0]["findings"][0]}[where]
+    target[list(target)[number % len(target)]] = value
+    path = tmp_path_factory.mktemp("fuzz") / "a.json"
+    path.write_text(json.dumps(document))
+    with contextlib.suppress(BadInput):
+        assert load_audit(path) is not None
+
+
+def test_the_sound_one_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(SOUND)
+    assert load_audit(tmp_path / "a.json") is not None
+    (tmp_path / "a.json").write_bytes(SOUND[:-1])
+    with pytest.raises(BadInput, match=r"a\.json"):
+        load_audit(tmp_path / "a.json")
