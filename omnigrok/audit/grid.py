@@ -39,6 +39,16 @@ class Grid:
         self.name = name
         self.curves = dict(curves)
         self.diverging = diverging
+        # Runs by value of a field, filled when asked for: checks pick single runs out of thousands.
+        self._by_value: dict[str, dict[Any, dict[Run, None]]] = {}
+
+    def _index(self, name: str) -> dict[Any, dict[Run, None]]:
+        if name not in self._by_value:
+            groups: dict[Any, dict[Run, None]] = {}
+            for run in self.curves:
+                groups.setdefault(_value(run, name), {})[run] = None
+            self._by_value[name] = groups
+        return self._by_value[name]
 
     def where(self, **values: Any) -> Grid:
         """The part with these values, e.g. ``alpha=2.0``; numbers match to 1e-5.
@@ -46,7 +56,13 @@ class Grid:
         Raises:
             BadInput: no run matches.
         """
-        kept = {run: curves for run, curves in self.curves.items() if all(_equal(_value(run, key), value) for key, value in values.items())}
+        runs: dict[Run, None] | None = None
+        for key, value in values.items():
+            groups = [group for each, group in self._index(key).items() if _equal(each, value)]
+            found = groups[0] if len(groups) == 1 else {run: None for run in self.curves if any(run in group for group in groups)}
+            few, many = (found, runs) if runs is None or len(found) < len(runs) else (runs, found)
+            runs = found if many is None else {run: None for run in few if run in many}
+        kept = self.curves if runs is None else {run: self.curves[run] for run in runs}
         if not kept:
             wanted = ", ".join(f"{key} = {value}" for key, value in values.items())
             raise BadInput(f"experiment {self.name} has no run with {wanted}; " + "; ".join(f"{key}: {self.axis(key)}" for key in values))
@@ -59,7 +75,7 @@ class Grid:
 
     def axis(self, name: str) -> list[Any]:
         """The values that a field or option takes, sorted."""
-        return sorted({_value(run, name) for run in self.curves})
+        return sorted(self._index(name))
 
     @property
     def seeds(self) -> list[int]:

@@ -64,7 +64,7 @@ def claims_markdown(rows: Iterable[ClaimRow], gaps: Sequence[str]) -> Iterator[s
     yield f"Made by `omnigrok calibrate --claims --markdown omnigrok/calibration/CLAIMS.md` (seed {SEED}). Each claim's own check, with the"
     yield "criterion of its YAML entry, reads simulated curves of its own Runs (paper tier: grids, seeds, steps) under the null it names."
     yield f"A false positive is REPRODUCED; the upper end of its 95 % interval must be under {100 * LARGEST_FALSE_POSITIVE:.0f} %. Power is"
-    yield "over a quarter of the draws, for the effect in words. Holm's correction, which makes fewer verdicts REPRODUCED, is not applied."
+    yield "over a tenth of the draws, for the effect in words. Holm's correction, which makes fewer verdicts REPRODUCED, is not applied."
     yield ""
     yield "| " + " | ".join(CLAIM_HEADINGS) + " |"
     yield "|" + "---|" * len(CLAIM_HEADINGS)

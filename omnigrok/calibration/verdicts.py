@@ -110,7 +110,7 @@ def rate(design: Design, null: str | None, draws: int) -> Rate:
 
 
 def measure_claim(folder: Path, claim_id: str, draws: int) -> ClaimRow:
-    """False positives on the claim's null, and power at the paper tier's seeds (over a quarter of the draws).
+    """False positives on the claim's null, and power at the paper tier's seeds (over a tenth of the draws).
 
     Raises:
         BadInput: an unknown claim, or one without a simulation.
@@ -123,7 +123,7 @@ def measure_claim(folder: Path, claim_id: str, draws: int) -> ClaimRow:
         effect=simulation.words,
         seeds=design.seeds_used,
         false_positive=rate(design, design.claim.null, draws),
-        power=rate(design, None, max(draws // 4, 1)),
+        power=rate(design, None, max(draws // 10, 1)),
     )
 
 

@@ -16,7 +16,7 @@ from omnigrok.calibration.verdicts import measure_claim, power_at, seeds_for, si
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 
-DRAWS, FEW_DRAWS = 2000, 500
+DRAWS, FEW_DRAWS = 2000, 200
 
 
 @click.command()

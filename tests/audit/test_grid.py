@@ -84,3 +84,13 @@ def test_diverged_is_an_error_unless_expected() -> None:
 def test_unknown_column() -> None:
     with pytest.raises(KeyError, match="logs no column 'loss'; it logs test_acc"):
         final("loss")(curves(0, 1.0))
+
+
+def test_parts_keep_the_order_of_the_whole_and_match_several_values() -> None:
+    every = [curves(seed, alpha) for alpha in (2.0, 1.0, 1.0 + 1e-7) for seed in (1, 0)]
+    whole = Grid("toy", {each.run: each for each in every})
+    assert list(whole.where(alpha=1.0).curves) == [each.run for each in every[2:]]
+    assert list(whole.where(alpha=1.0, seed=0).curves) == [every[3].run, every[5].run]
+    assert list(whole.where(seed=0, alpha=1.0).curves) == [every[3].run, every[5].run]
+    assert list(whole.where().curves) == list(whole.curves)
+    assert list(whole.where(seed=0).where(alpha=2.0).curves) == [every[1].run]
