@@ -1,46 +1,193 @@
-"""Progress while training: one rewritten line on a terminal, a line now and then elsewhere."""
+"""Progress while training: a live bar on a terminal, a line now and then in pipes and CI, and under xdist the sum over its workers.
+
+A worker's output goes nowhere, so it leaves its numbers in a folder that the controller names and reads.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+import tempfile
+import threading
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
 
 from omnigrok.runs.execute import Progress
 
 QUIET_SECONDS = 30.0
+LIVE_SECONDS = 1.0
+WATCH_SECONDS = 10.0
+INPUT = "omnigrok_progress"  # the worker's key for the folder
+
+
+def duration(seconds: float) -> str:
+    """A time as a person reads it, e.g. "45 s", "12 min", "3.5 h"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{min(seconds / 3600, 9999):.1f} h"
+
+
+def text_of(progress: Progress) -> str:
+    """Runs done, speed, time gone and time left at that speed, in one line."""
+    rate = progress.steps_done / max(progress.seconds, 1e-9)
+    left = f"at most {duration((progress.steps_planned - progress.steps_done) / rate)} left" if rate else "time left unknown"
+    return (
+        f"training {progress.label}: {progress.runs_done}/{progress.runs_planned} runs, {rate:,.0f} network-steps/s, "
+        f"{duration(progress.seconds)}, {left}"
+    )
+
+
+def together(parts: Iterable[Progress]) -> Progress | None:
+    """The progress of several workers that share one plan; None where none has reported."""
+    each = list(parts)
+    if not each:
+        return None
+    return Progress(
+        sum(part.runs_done for part in each),
+        max(part.runs_planned for part in each),
+        sum(part.steps_done for part in each),
+        max(part.steps_planned for part in each),
+        max(part.seconds for part in each),
+        "; ".join(part.label for part in each),
+    )
 
 
 class ProgressPrinter:
-    """Writes the progress past pytest's capture; silent in xdist workers, whose output goes nowhere."""
+    """Shows what the executor reports; silent with -q.
+
+    Args:
+        config: of this session.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.last = 0.0
-        self.terminal = sys.stderr.isatty()
+        self.last = -float("inf")
+        self.quiet = config.get_verbosity() < 0
+        self.terminal = sys.stderr.isatty() and not os.environ.get("CI")
+        self.bar: Bar | None = None
+        worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+        self.side_file = None if worker is None else Path(worker[INPUT]) / f"{worker['workerid']}.json" if INPUT in worker else None
+        self.worker = worker is not None
+        self.watch: Watch | None = None
 
     def update(self, progress: Progress) -> None:
         """Show the progress, at most once a second on a terminal and every half minute elsewhere."""
         now = time.monotonic()
-        if hasattr(self.config, "workerinput") or self.config.get_verbosity() < 0:
-            return
-        if now - self.last < (1.0 if self.terminal else QUIET_SECONDS):
+        if now - self.last < (LIVE_SECONDS if self.terminal or self.worker else QUIET_SECONDS):
             return
         self.last = now
-        rate = progress.steps_done / max(progress.seconds, 1e-9)
-        left = (progress.steps_planned - progress.steps_done) / rate if rate else float("inf")
-        text = (
-            f"training {progress.label}: {progress.runs_done}/{progress.runs_planned} runs, {rate:,.0f} network-steps/s, "
-            f"{progress.seconds:.0f} s, at most {min(left, 1e9):.0f} s left"
-        )
+        if self.side_file is not None:
+            leave(self.side_file, progress)
+        elif not self.worker and not self.quiet:
+            with self._past_capture():
+                if self.terminal:
+                    self._live(progress)
+                else:
+                    sys.stderr.write(f"\n{text_of(progress)}\n")
+                    sys.stderr.flush()
+
+    def _live(self, progress: Progress) -> None:
+        if self.bar is None:
+            sys.stderr.write("\n")  # below the line of dots, not over it
+            console = Console(stderr=True)
+            self.bar = Bar(BarColumn(bar_width=20), TextColumn("{task.description}"), console=console, auto_refresh=False, transient=True)
+            self.bar.add_task("")
+            self.bar.start()
+        self.bar.update(self.bar.task_ids[0], total=progress.steps_planned, completed=progress.steps_done, description=text_of(progress))
+        self.bar.refresh()
+
+    @contextmanager
+    def _past_capture(self) -> Iterator[None]:
         capture = self.config.pluginmanager.get_plugin("capturemanager")
         if capture is None:
-            self._write(text)
-            return
-        with capture.global_and_fixture_disabled():
-            self._write(text)
+            yield
+        else:
+            with capture.global_and_fixture_disabled():
+                yield
 
-    def _write(self, text: str) -> None:
-        sys.stderr.write(f"\r\x1b[2K{text}" if self.terminal else f"\n{text}\n")
-        sys.stderr.flush()
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_call(self) -> None:
+        """What was trained for this item is there: give the line back to pytest."""
+        self._stop()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        self._stop()
+        if self.watch is not None:
+            self.watch.stop()
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            with self._past_capture():
+                self.bar.stop()
+            self.bar = None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """xdist starts a worker: tell it where to leave its progress, and watch."""
+        if self.quiet:
+            return
+        if self.watch is None:
+            self.watch = Watch(WATCH_SECONDS if self.terminal else QUIET_SECONDS)
+        node.workerinput[INPUT] = str(self.watch.folder)
+
+
+def leave(path: Path, progress: Progress) -> None:
+    """Write a worker's progress, so that a reader finds it whole. Progress is worth no failure: without room for it, it is left out."""
+    temporary = path.with_suffix(".new")
+    try:
+        temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+class Watch:
+    """A thread of the controller that prints what its workers left, while they are at it.
+
+    A live bar would fight with the dots that xdist's controller prints meanwhile, so this prints plain lines on a terminal, too.
+
+    Args:
+        every: seconds between two lines.
+    """
+
+    def __init__(self, every: float) -> None:
+        self.every = every
+        self._folder = tempfile.TemporaryDirectory(prefix="omnigrok-progress-", ignore_cleanup_errors=True)
+        self.folder = Path(self._folder.name)
+        self.said = ""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="omnigrok-progress", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._over.wait(self.every):
+            self.tell()
+
+    def tell(self) -> None:
+        """Print the sum over the workers, if it has changed."""
+        progress = together(self._read())
+        text = text_of(progress) if progress is not None else ""
+        if text != self.said:
+            self.said = text
+            sys.stderr.write(f"\n{text}\n")
+            sys.stderr.flush()
+
+    def _read(self) -> list[Progress]:
+        return [Progress(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(self.folder.glob("*.json"))]
+
+    def stop(self) -> None:
+        """End the thread and remove the folder."""
+        self._over.set()
+        self._thread.join(timeout=5)
+        self._folder.cleanup()

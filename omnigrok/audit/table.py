@@ -9,8 +9,8 @@ from typing import Any
 WIDTH = 100
 LETTERS = {"REPRODUCED": "+", "REFUTED": "x", "INCONCLUSIVE": "?", "ERROR": "E", "NOT RUN": "-"}
 EXPLAIN = {
-    "+": "REPRODUCED: the interval lies in the criterion's region",
-    "x": "REFUTED: it lies outside",
+    "+": "REPRODUCED: the effect's interval (smoke: every seed) lies in the criterion's region",
+    "x": "REFUTED: it (smoke: every seed) lies outside",
     "?": "INCONCLUSIVE: neither",
     "E": "ERROR: no verdict possible; the reason says what to do",
     "-": "NOT RUN: no evidence",
@@ -54,15 +54,20 @@ def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0) -> Iterat
         control = LETTERS[row["control"]["verdict"]]
         scale = "~" if row.get("scale") == "reduced" and tier == "paper" else " "
         stale = "!" if row.get("stale") else " "
-        name = f"{row['id']}{scale.strip()}{stale.strip()}"
+        flags = f"{scale.strip()}{stale.strip()}"
+        name = f"{row['id'][: 28 - len(flags)]}{flags}"
         text = effect(row)[:40] if row["verdict"] not in ("ERROR", "NOT RUN") else row["reason"][:40]
-        yield f"{name[:28]:28} {row['protocol']:9} {letter} {text:40} {_counted(row):>3} {control:>3} {row['cost'].get('seconds', 0):>7.1f}"
+        yield f"{name:28} {row['protocol']:9} {letter} {text:40} {_counted(row):>3} {control:>3} {row['cost'].get('seconds', 0):>7.1f}"
         if verbose or row["verdict"] == "ERROR":
             yield from _details(row)
     yield ""
-    yield "  ".join(f"{letter} {text.split(':')[0]}" for letter, text in EXPLAIN.items()) + "   ctl: the control, x is right"
-    if tier == "paper":
-        yield "~ reduced scale: grid or steps coarser than the paper's   ! stale: another trainer, torch or device"
+    used = {LETTERS[word] for row in rows for word in (row["verdict"], row["control"]["verdict"])}
+    yield from (f"{letter} {text}" for letter, text in EXPLAIN.items() if letter in used)
+    yield "n: seeds   ctl: the control, on which x is right   cost: a run counts in each claim that reads it"
+    if any(row.get("scale") == "reduced" for row in rows) and tier == "paper":
+        yield "~ reduced scale: grid or steps coarser than the paper's"
+    if any(row.get("stale") for row in rows):
+        yield "! stale: curves of another trainer, torch or device"
     counts = Counter(row["verdict"] for row in rows)
     yield f"{tier} tier: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in LETTERS if counts[verdict])
 

@@ -11,6 +11,7 @@ from omnigrok.cli.compare import compare_audits
 from omnigrok.cli.data import data
 from omnigrok.cli.evidence import evidence
 from omnigrok.cli.report import report
+from omnigrok.cli.run import run
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,8 +24,13 @@ def main() -> None:
       pytest claims/                 smoke tier, minutes on a CPU
       pytest claims/ --tier paper    the paper's sizes, resumes where it stopped
       pytest claims/ --replay        verdicts from the recorded evidence, no training
+      pytest claims/ --report r.html the same as a page with the figures redrawn
+
+    \b
+    Completion of commands and options in the shell (bash; zsh and fish likewise):
+      eval "$(_OMNIGROK_COMPLETE=bash_source omnigrok)"
     """
 
 
-for command in (list_claims, show, report, compare_audits, evidence, data, calibrate, power):
+for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power):
     main.add_command(command)

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import click
 
+from omnigrok.audit.deviation import load_deviations
 from omnigrok.audit.recording import figures
-from omnigrok.cli.shared import claims_option, clear_errors
+from omnigrok.audit.schema import Claim, Figure
+from omnigrok.audit.state import evidence_states, store_states
+from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
+from omnigrok.runs.store import Store
 
 
 @click.command("list")
@@ -28,9 +32,10 @@ def list_claims(folder: Path) -> None:
 
 @click.command()
 @click.argument("claim_id")
+@store_option
 @claims_option
-def show(claim_id: str, folder: Path) -> None:
-    """Explain one claim: sentence, criterion, control, settings.
+def show(claim_id: str, store: Path, folder: Path) -> None:
+    """Explain one claim: sentence, criterion, control, settings, and what is recorded for it.
 
     Example: omnigrok show fig02.inverse
     """
@@ -38,14 +43,39 @@ def show(claim_id: str, folder: Path) -> None:
         for figure in figures(folder):
             for claim in figure.claims:
                 if claim.id == claim_id:
-                    click.echo(f"{claim.id}  (version {claim.version}, {claim.place})\n\n{claim.statement}\n")
-                    for name, bounds in claim.criterion.items():
-                        click.echo(f"criterion {name}: {bounds if isinstance(bounds, float) else bounds.region()}")
-                    click.echo(f"control: {claim.control.why}")
-                    click.echo(f"experiments: {', '.join(claim.experiments)}   protocols: {', '.join(claim.protocols)}")
-                    for text in (claim.choices, figure.choices):
-                        if text:
-                            click.echo(f"choices: {text}")
-                    click.echo(f"\nrun it: pytest {folder}/test_{figure.figure}.py -k {claim.id}")
+                    _explain(folder, figure, claim)
+                    _state(folder, figure, claim, store)
+                    click.echo(f"\nrun it: pytest {folder}/test_{figure.figure}.py -k {claim.id}   or: omnigrok run {claim.id}")
                     return
         raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")
+
+
+def _explain(folder: Path, figure: Figure, claim: Claim) -> None:
+    click.echo(f"{claim.id}  (version {claim.version}, {claim.place})\n\n{claim.statement}\n")
+    for name, bounds in claim.criterion.items():
+        click.echo(f"criterion {name}: {bounds if isinstance(bounds, float) else bounds.region()}")
+    click.echo(f"control: {claim.control.why}")
+    click.echo(f"experiments: {', '.join(claim.experiments)}   protocols: {', '.join(claim.protocols)}")
+    for text in (claim.choices, figure.choices):
+        if text:
+            click.echo(f"choices: {text}")
+    for line in claim.history:
+        click.echo(f"history: {line}")
+    for entry in load_deviations(folder):
+        if entry.claim == claim.id:
+            click.echo(f"recorded deviation ({entry.tier} tier, {entry.protocol}, version {entry.version}): {entry.why}")
+
+
+def _state(folder: Path, figure: Figure, claim: Claim, store: Path) -> None:
+    click.echo("")
+    for state in evidence_states(folder, figure, claim):
+        click.echo(str(state))
+    if not store.exists():
+        click.echo(f"store: none at {store} (name another with --runs)")
+        return
+    with Store(store, readonly=True) as opened:
+        found = list(store_states(folder, figure, claim, opened))
+    for state in found:
+        click.echo(str(state))
+    if not found:
+        click.echo(f"store: nothing of this claim in {store}")

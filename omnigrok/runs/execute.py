@@ -272,7 +272,9 @@ class Executor:
         if self.report is not None:
             runs = sum(len(planned.runs) for planned in self.stacks)
             steps = sum(planned.network_steps for planned in self.stacks)
-            label = f"{stack.form.task}, {stack.size} networks, step {stack.step}"
+            losses = [history.columns["train_loss"][-1] for history in stack.histories.values() if history.logged]
+            now = f", training losses {min(losses):.3g} to {max(losses):.3g}" if losses else ""
+            label = f"{stack.form.task}, {stack.size} networks, step {stack.step}{now}"
             self.report(Progress(self.runs_done, runs, self.steps_done, steps, time.monotonic() - self.started, label))
 
     def _check_time(self) -> None:

@@ -1,0 +1,104 @@
+"""What is recorded for a claim, in the evidence and in a run store, and whether it still belongs to this version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import torch
+
+from omnigrok.audit.evidence import criterion_changed, evidence_of, recorded
+from omnigrok.audit.experiment import find_experiment, runs_of
+from omnigrok.audit.schema import Claim, Figure, Protocol, Scale, Tier
+from omnigrok.runs.run import Run
+from omnigrok.runs.store import Environment, Store
+from omnigrok.training.device import describe
+from omnigrok.training.fingerprint import fingerprint
+
+
+@dataclass(frozen=True)
+class State:
+    """What there is of one experiment under one protocol.
+
+    Args:
+        where: "evidence", or the tier of a run store.
+        runs: how many Runs the experiment has at this scale.
+        current: how many of them are recorded by this trainer, torch and device.
+        stale: how many are recorded by another one only.
+        criterion_changed: since the evidence was recorded.
+    """
+
+    experiment: str
+    protocol: Protocol
+    where: str
+    scale: Scale
+    runs: int
+    current: int
+    stale: int
+    criterion_changed: bool = False
+
+    def __str__(self) -> str:
+        have = self.current + self.stale
+        if not have:
+            text = "nothing recorded"
+        elif have < self.runs:
+            text = f"{have} of {self.runs} runs recorded"
+        else:
+            text = f"all {self.runs} runs recorded"
+        parts = [text + (", reduced scale" if self.scale == "reduced" and have else "")]
+        if self.stale:
+            parts.append(f"{self.stale} stale (another trainer, torch or device)")
+        if self.criterion_changed:
+            parts.append("the criterion has changed since")
+        return f"{self.where}, {self.protocol}, {self.experiment}: {'; '.join(parts)}"
+
+
+def _environment(run: Run) -> Environment:
+    return Environment(fingerprint(run), torch.__version__, describe(torch.device("cpu")))
+
+
+def evidence_states(folder: Path, figure: Figure, claim: Claim) -> Iterator[State]:
+    """What the evidence beside the claims holds of each experiment: the full scale where it is there.
+
+    Raises:
+        BadInput: an experiment is not valid.
+        EvidenceError: a file is damaged.
+    """
+    for protocol in claim.protocols:
+        for name in claim.experiments:
+            full_name, _ = find_experiment(folder, figure, name)
+            found: list[State] = []
+            for scale in get_args(Scale):
+                runs = runs_of(folder, figure.figure, name, "paper", protocol, scale)
+                there = tuple(evidence_of(folder, full_name, protocol, runs))
+                by_run = recorded(folder, full_name, protocol, there) or {}
+                current = sum(env == _environment(run) for run, (_, env) in by_run.items())
+                changed = criterion_changed(folder, full_name, protocol, claim) if ":" not in name else False
+                found.append(State(full_name, protocol, "evidence", scale, len(runs), current, len(there) - current, changed))
+            yield max(found, key=lambda state: (state.current + state.stale) / state.runs)  # the first of equals, the full one
+
+
+def store_states(folder: Path, figure: Figure, claim: Claim, store: Store) -> Iterator[State]:
+    """What a run store holds of each experiment, by tier; only where it holds something.
+
+    Raises:
+        BadInput: an experiment is not valid.
+        StoreError: the store cannot be read.
+    """
+    tiers: tuple[tuple[Tier, Scale], ...] = (("smoke", "full"), ("paper", "full"), ("paper", "reduced"))
+    for tier, scale in tiers:
+        for protocol in claim.protocols:
+            for name in claim.experiments:
+                full_name, _ = find_experiment(folder, figure, name)
+                runs = runs_of(folder, figure.figure, name, tier, protocol, scale)
+                if scale == "reduced" and runs == runs_of(folder, figure.figure, name, tier, protocol):
+                    continue
+                by_environment: dict[Environment, list[Run]] = {}
+                for run in runs:
+                    by_environment.setdefault(_environment(run), []).append(run)
+                current = sum(len(store.has_many(part, env)) for env, part in by_environment.items())
+                any_place = len(store.has_many(runs, None))
+                if any_place:
+                    yield State(full_name, protocol, f"store, {tier} tier", scale, len(runs), current, any_place - current)

@@ -1,0 +1,52 @@
+"""The table in the terminal: 100 columns, every letter explained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from omnigrok.audit.table import EXPLAIN, LETTERS, lines
+
+
+def row(verdict: str, control: str = "REFUTED", **more: Any) -> dict[str, Any]:
+    finding = {
+        "name": "a very long name of a finding " * 5, "estimate": 123456.789, "ci": [1234.5678, 1e12], "p": 1e-7, "smallest_p": 0.001,
+        "n": 10, "decides": True, "verdict": verdict, "region": {"text": "inside [0.123456, 9876.5]"}, "values": [1.0, None], "note": "n" * 200,
+    }  # fmt: skip
+    return {
+        "id": "fig10.a-claim-with-an-exceptionally-long-name", "protocol": "corrected", "verdict": verdict, "reason": "why " * 80,
+        "findings": [finding], "control": {"verdict": control}, "cost": {"seconds": 98765.4}, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_at_most_100_columns(tier: str, verbose: int) -> None:
+    rows = [row(verdict, scale="reduced", stale=3) for verdict in LETTERS]
+    text = list(lines(rows, tier, verbose))
+    assert max(map(len, text)) <= 100
+    flags = "~!" if tier == "paper" else "!"
+    assert sum(f"{flags} corrected" in line for line in text) == len(rows)
+    assert len(text) > len(rows)
+
+
+def test_every_letter_that_is_used_is_explained() -> None:
+    text = list(lines([row("REPRODUCED", "INCONCLUSIVE")], "paper"))
+    explained = {line[0] for line in text if line[:2] in {f"{letter} " for letter in EXPLAIN}}
+    assert explained == {"+", "?"}
+    assert not any(line.startswith(("~ ", "! ")) for line in text)
+    marked = list(lines([row("REFUTED", scale="reduced", stale=1)], "paper"))
+    assert any(line.startswith("~ reduced scale") for line in marked)
+    assert any(line.startswith("! stale") for line in marked)
+
+
+def test_v_shows_findings() -> None:
+    quiet, loud = (list(lines([row("REFUTED")], "paper", verbose)) for verbose in (0, 1))
+    assert next(line for line in loud if line not in quiet).startswith("    a very long name of a finding")
+
+
+def test_the_last_line_is_the_sum() -> None:
+    text = list(lines([row("REFUTED"), row("REFUTED"), row("ERROR")], "smoke"))
+    assert text[-1] == "smoke tier: 2 REFUTED, 1 ERROR"
+    assert text[0].startswith("SMOKE TIER")
