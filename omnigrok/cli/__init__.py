@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import omnigrok
+from omnigrok.cli.bench import bench
 from omnigrok.cli.claims import list_claims, show
 from omnigrok.cli.data import data
 from omnigrok.cli.evidence import evidence
@@ -24,5 +25,5 @@ def main() -> None:
     """
 
 
-for command in (list_claims, show, report, evidence, data):
+for command in (bench, list_claims, show, report, evidence, data):
     main.add_command(command)
