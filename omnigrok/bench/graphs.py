@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from typing import Any
 
 from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
+
+
+def geometric(module: str) -> Any:
+    """``torch_geometric.<module>``; its use of what torch has deprecated is not ours to warn about.
+
+    Raises:
+        ImportError: PyTorch Geometric, an extra of the tests, is not installed.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(f"torch_geometric.{module}")
 
 
 class Molecules(nn.Module):
@@ -26,12 +39,10 @@ class Molecules(nn.Module):
 
     def forward(self, batch: Any) -> Tensor:
         """A batch of PyTorch Geometric to (molecules, 1)."""
-        from torch_geometric.nn import global_add_pool  # noqa: PLC0415 (an extra of the tests)
-
         more = (batch.edge_attr,) if self.edges else ()
         x = self.first(batch.x, batch.edge_index, *more).relu()
         x = self.second(x, batch.edge_index, *more).relu()
-        out: Tensor = self.head(global_add_pool(x, batch.batch))
+        out: Tensor = self.head(geometric("nn").global_add_pool(x, batch.batch))
         return out
 
 
@@ -42,15 +53,14 @@ def build(run: Run) -> Molecules:
         BadInput: the Run has another model.
         ImportError: PyTorch Geometric is not installed.
     """
-    from torch_geometric.nn import GCNConv, NNConv  # noqa: PLC0415
-
+    gnn = geometric("nn")
     widths = (11, 32, 16)
     if run.model == "graph_conv":
-        return Molecules(GCNConv(*widths[:2]), GCNConv(*widths[1:]), widths[-1], edges=False)
+        return Molecules(gnn.GCNConv(*widths[:2]), gnn.GCNConv(*widths[1:]), widths[-1], edges=False)
     if run.model != "nnconv":
         raise BadInput(f"bench: PyTorch Geometric has no counterpart of the model {run.model!r} here; accepted: nnconv, graph_conv")
     layers = [
-        NNConv(fan_in, fan_out, nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, fan_in * fan_out)), aggr="add")
+        gnn.NNConv(fan_in, fan_out, nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, fan_in * fan_out)), aggr="add")
         for fan_in, fan_out in (widths[:2], widths[1:])
     ]
     return Molecules(layers[0], layers[1], widths[-1], edges=True)

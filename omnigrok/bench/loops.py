@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.utils.data import DataLoader, TensorDataset
 
+from omnigrok.bench.graphs import geometric
 from omnigrok.data import Split, find_task
 from omnigrok.models import find_model
 from omnigrok.models.lstm import LSTM
@@ -89,9 +90,6 @@ def from_molecules(run: Run, split: Split, device: torch.device) -> Iterator[Bat
     Raises:
         ImportError: it is not installed.
     """
-    from torch_geometric.data import Data  # noqa: PLC0415 (an extra of the tests)
-    from torch_geometric.loader import DataLoader as GraphLoader  # noqa: PLC0415
-
     (nodes, bonds, mask), targets = training_set(split)
     molecules = []
     for k in range(len(targets)):
@@ -99,8 +97,8 @@ def from_molecules(run: Run, split: Split, device: torch.device) -> Iterator[Bat
         types = bonds[k, :atoms, :atoms].long()
         edges = types.nonzero().T.contiguous()
         kinds = nn.functional.one_hot(types[edges[0], edges[1]] - 1, 4).float()
-        molecules.append(Data(x=nodes[k, :atoms], edge_index=edges, edge_attr=kinds, y=targets[k : k + 1]))
-    loader = GraphLoader(molecules, batch_size=effective_batch(run), shuffle=True)
+        molecules.append(geometric("data").Data(x=nodes[k, :atoms], edge_index=edges, edge_attr=kinds, y=targets[k : k + 1]))
+    loader = geometric("loader").DataLoader(molecules, batch_size=effective_batch(run), shuffle=True)
     while True:
         for batch in loader:
             moved = batch.to(device)

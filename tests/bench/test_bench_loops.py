@@ -31,6 +31,13 @@ DIGITS = Run(
 MOLECULES = FAMILIES["nnconv"].run.replace(n_train=6, batch_size=4, data={"n_test": 2})
 
 
+def graphs_needed() -> None:
+    try:
+        graphs.geometric("nn")
+    except ImportError:
+        pytest.skip("PyTorch Geometric is not installed; pip install omnigrok[test]")
+
+
 @pytest.mark.parametrize("source", [loops.from_loader, loops.from_device])
 def test_the_plain_loop_takes_the_trainers_steps(source: object) -> None:
     model, split = loops.build(STUDENT, CPU, Path())
@@ -96,7 +103,7 @@ def test_the_lstm_of_the_plain_loop_is_torchs_with_the_same_outputs() -> None:
 @pytest.mark.parametrize("name", ["nnconv", "graph-conv"])
 def test_the_graph_networks_of_pytorch_geometric_are_ours(name: str) -> None:
     """As many parameters, and the same outputs from the same weights."""
-    pytest.importorskip("torch_geometric")
+    graphs_needed()
     run = FAMILIES[name].run.replace(n_train=6, batch_size=6, data={"n_test": 2})
     ours, split = loops.build(run, CPU, default_root())
     theirs = graphs.build(run)
@@ -121,7 +128,7 @@ def test_the_graph_networks_of_pytorch_geometric_are_ours(name: str) -> None:
 
 
 def test_pytorch_geometric_has_no_other_networks() -> None:
-    pytest.importorskip("torch_geometric")
+    graphs_needed()
     with pytest.raises(BadInput, match="accepted: nnconv, graph_conv"):
         graphs.build(STUDENT)
 
