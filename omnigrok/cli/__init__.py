@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import omnigrok
+from omnigrok.cli.bench import bench
 from omnigrok.cli.calibrate import calibrate, power
 from omnigrok.cli.claims import list_claims, show
 from omnigrok.cli.compare import compare_audits
@@ -32,5 +33,5 @@ def main() -> None:
     """
 
 
-for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power):
+for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench):
     main.add_command(command)

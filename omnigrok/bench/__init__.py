@@ -1,0 +1,1 @@
+"""How fast stacks train beside loops as people write them: families, loops, interleaved rounds, the table."""

@@ -1,0 +1,138 @@
+"""Timing several ways to do the same in turns, so that what else the machine does meets all of them alike."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from omnigrok.bench.families import Family, Variant, variants
+from omnigrok.errors import OmnigrokError
+from omnigrok.runs.measure import WARM_UP, best_seconds, wait
+
+# One round of one variant takes about so long, or a step where that is longer.
+ROUND_SECONDS = 0.15
+MOST_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the rounds of a variant took.
+
+    Args:
+        variant: its name.
+        replicas: networks trained at once.
+        steps: optimiser steps a round.
+        seconds: of each round; the rounds of all variants of a family go in turns.
+        start: seconds to build it and to take the first steps.
+        peak_bytes: memory that the data and the weights keep, and a step needs at most beyond it; None where it cannot be read.
+        failure: why there are no rounds.
+    """
+
+    variant: str
+    replicas: int
+    steps: int = 0
+    seconds: tuple[float, ...] = ()
+    start: float = 0.0
+    peak_bytes: float | None = None
+    failure: str = ""
+
+
+STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def _status(name: str) -> float:
+    """A line of the kernel's status of this process, in bytes."""
+    return next(1024 * float(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith(name))
+
+
+def held_bytes(device: torch.device) -> float | None:
+    """Memory in use: of torch on a CUDA device, of this process elsewhere; None where the system does not say."""
+    gc.collect()
+    if device.type == "cuda":
+        return float(torch.cuda.memory_allocated(device))
+    return _status("VmRSS") if STATUS.exists() else None
+
+
+def rise_during(work: Callable[[], object], device: torch.device) -> float | None:
+    """Bytes by which memory rises at most while ``work`` runs; None where the system does not say."""
+    before = held_bytes(device)
+    if before is None:
+        return None
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        return torch.cuda.max_memory_allocated(device) - before
+    try:
+        CLEAR.write_text("5")  # resets the high-water mark, proc(5)
+    except OSError:
+        return None
+    work()
+    return max(0.0, _status("VmHWM") - before)
+
+
+def in_turns(work: Sequence[Callable[[], object]], rounds: int, device: torch.device) -> list[list[float]]:
+    """Seconds of each function in each round: all of them once, then all of them again."""
+    seconds: list[list[float]] = [[] for _ in work]
+    for _ in range(rounds):
+        for each, measured in zip(work, seconds, strict=True):
+            wait(device)
+            begun = time.perf_counter()
+            each()
+            wait(device)
+            measured.append(time.perf_counter() - begun)
+    return seconds
+
+
+def _prepare(variant: Variant, device: torch.device) -> tuple[Timing, Callable[[], None] | None]:
+    before = held_bytes(device)
+    begun = time.perf_counter()
+    try:
+        advance = variant.make()
+        kept = held_bytes(device)
+        advance(WARM_UP)
+    except (OmnigrokError, ImportError, torch.cuda.OutOfMemoryError) as error:
+        return Timing(variant.name, variant.replicas, failure=f"{type(error).__name__}: {error}"), None
+    wait(device)
+    start = time.perf_counter() - begun
+    rise = rise_during(lambda: advance(1), device)
+    # What compiling left behind is no part of it.
+    peak = None if rise is None or before is None or kept is None else max(0.0, kept - before) + rise
+    step = best_seconds(lambda: advance(1), device, 0.0)
+    steps = max(1, min(MOST_STEPS, round(ROUND_SECONDS / step)))
+    return Timing(variant.name, variant.replicas, steps, start=start, peak_bytes=peak), lambda: advance(steps)
+
+
+def time_family(family: Family, device: torch.device, root: Path, rounds: int = 5) -> dict[str, Timing]:
+    """Timings by variant; one that cannot be built carries the reason.
+
+    Args:
+        root: the folder of downloaded data.
+        rounds: how often every variant has its turn.
+    """
+    prepared = [_prepare(variant, device) for variant in variants(family, device, root)]
+    ready = [(timing, work) for timing, work in prepared if work is not None]
+    seconds = in_turns([work for _, work in ready], rounds, device)
+    done = {
+        timing.variant: Timing(timing.variant, timing.replicas, timing.steps, tuple(measured), timing.start, timing.peak_bytes)
+        for (timing, _), measured in zip(ready, seconds, strict=True)
+    }
+    return {timing.variant: done.get(timing.variant, timing) for timing, _ in prepared}
+
+
+def layer_rate(family: Family, replicas: int, device: torch.device, seconds: float = 0.2) -> float:
+    """Floating-point operations a second of the family's own matrix products: forward, weight and input gradient, batched over replicas."""
+    operations = spent = 0.0
+    own = torch.Generator(device).manual_seed(0)
+    for rows, fan_in, fan_out in family.layers:
+        x, w, y = (
+            torch.rand((replicas, *shape), device=device, generator=own) for shape in ((rows, fan_in), (fan_out, fan_in), (rows, fan_out))
+        )
+        for left, right in ((x, w.mT), (y.mT, x), (y, w)):
+            spent += best_seconds(lambda left=left, right=right: torch.bmm(left, right), device, seconds / 3 / len(family.layers))  # type: ignore[misc]
+            operations += 2.0 * replicas * rows * fan_in * fan_out
+    return operations / spent
