@@ -12,7 +12,8 @@ from omnigrok.audit.table import EXPLAIN, LETTERS, lines
 def row(verdict: str, control: str = "REFUTED", **more: Any) -> dict[str, Any]:
     finding = {
         "name": "a very long name of a finding " * 5, "estimate": 123456.789, "ci": [1234.5678, 1e12], "p": 1e-7, "smallest_p": 0.001,
-        "n": 10, "decides": True, "verdict": verdict, "region": {"text": "inside [0.123456, 9876.5]"}, "values": [1.0, None], "note": "n" * 200,
+        "n": 10, "decides": True, "verdict": verdict, "region": {"text": "inside [0.123456, 9876.5]"}, "values": [1.0, None],
+        "note": "n" * 200,
     }  # fmt: skip
     return {
         "id": "fig10.a-claim-with-an-exceptionally-long-name", "protocol": "corrected", "verdict": verdict, "reason": "why " * 80,
