@@ -6,9 +6,12 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from omnigrok.bench.families import Family, Variant, variants
 from omnigrok.errors import OmnigrokError
@@ -17,6 +20,8 @@ from omnigrok.runs.measure import WARM_UP, best_seconds, wait
 # One round of one variant takes about so long, or a step where that is longer.
 ROUND_SECONDS = 0.15
 MOST_STEPS = 200
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Timing:
         steps: optimiser steps a round.
         seconds: of each round; the rounds of all variants of a family go in turns.
         start: seconds to build it and to take the first steps.
-        peak_bytes: memory that the data and the weights keep, and a step needs at most beyond it; None where it cannot be read.
+        peak_bytes: memory of the tensors that stay (data, weights, moments), and of those of a step at most.
         failure: why there are no rounds.
     """
 
@@ -38,41 +43,24 @@ class Timing:
     steps: int = 0
     seconds: tuple[float, ...] = ()
     start: float = 0.0
-    peak_bytes: float | None = None
+    peak_bytes: float = 0.0
     failure: str = ""
 
 
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-
-
-def _status(name: str) -> float:
-    """A line of the kernel's status of this process, in bytes."""
-    return next(1024 * float(line.split()[1]) for line in STATUS.read_text().splitlines() if line.startswith(name))
-
-
-def held_bytes(device: torch.device) -> float | None:
-    """Memory in use: of torch on a CUDA device, of this process elsewhere; None where the system does not say."""
+def tensor_bytes(work: Callable[[], Result], device: torch.device) -> tuple[Result, float, float]:
+    """What ``work`` returns, the bytes of tensors that it held at most, and those that it left; counted by torch's allocators."""
     gc.collect()
     if device.type == "cuda":
-        return float(torch.cuda.memory_allocated(device))
-    return _status("VmRSS") if STATUS.exists() else None
-
-
-def rise_during(work: Callable[[], object], device: torch.device) -> float | None:
-    """Bytes by which memory rises at most while ``work`` runs; None where the system does not say."""
-    before = held_bytes(device)
-    if before is None:
-        return None
-    if device.type == "cuda":
+        before = torch.cuda.memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)
-        work()
-        return torch.cuda.max_memory_allocated(device) - before
-    try:
-        CLEAR.write_text("5")  # resets the high-water mark, proc(5)
-    except OSError:
-        return None
-    work()
-    return max(0.0, _status("VmHWM") - before)
+        result = work()
+        return result, float(torch.cuda.max_memory_allocated(device) - before), float(torch.cuda.memory_allocated(device) - before)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        result = work()
+    assert profiler.profiler is not None
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    held = [0, *accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns()))]
+    return result, float(max(held)), float(held[-1])
 
 
 def in_turns(work: Sequence[Callable[[], object]], rounds: int, device: torch.device) -> list[list[float]]:
@@ -89,22 +77,18 @@ def in_turns(work: Sequence[Callable[[], object]], rounds: int, device: torch.de
 
 
 def _prepare(variant: Variant, device: torch.device) -> tuple[Timing, Callable[[], None] | None]:
-    before = held_bytes(device)
     begun = time.perf_counter()
     try:
-        advance = variant.make()
-        kept = held_bytes(device)
+        advance, _, kept = tensor_bytes(variant.make, device)
         advance(WARM_UP)
     except (OmnigrokError, ImportError, torch.cuda.OutOfMemoryError) as error:
         return Timing(variant.name, variant.replicas, failure=f"{type(error).__name__}: {error}"), None
     wait(device)
     start = time.perf_counter() - begun
-    rise = rise_during(lambda: advance(1), device)
-    # What compiling left behind is no part of it.
-    peak = None if rise is None or before is None or kept is None else max(0.0, kept - before) + rise
+    _, rise, _ = tensor_bytes(lambda: advance(1), device)
     step = best_seconds(lambda: advance(1), device, 0.0)
     steps = max(1, min(MOST_STEPS, round(ROUND_SECONDS / step)))
-    return Timing(variant.name, variant.replicas, steps, start=start, peak_bytes=peak), lambda: advance(steps)
+    return Timing(variant.name, variant.replicas, steps, start=start, peak_bytes=kept + rise), lambda: advance(steps)
 
 
 def time_family(family: Family, device: torch.device, root: Path, rounds: int = 5) -> dict[str, Timing]:

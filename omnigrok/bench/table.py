@@ -37,7 +37,7 @@ class Speed:
         layer_rate: operations a second of the family's own matrix products, batched.
         matrix_rate: those of the best batched matrix products here.
         start: seconds to build and compile.
-        peak_bytes: memory of data, weights and a step; None where unknown.
+        peak_bytes: memory of data, weights and a step.
     """
 
     family: str
@@ -50,7 +50,7 @@ class Speed:
     layer_rate: float
     matrix_rate: float
     start: float
-    peak_bytes: float | None
+    peak_bytes: float
 
     @property
     def rate(self) -> float:
@@ -100,7 +100,7 @@ def cells(speed: Speed, family: Sequence[Speed]) -> list[str]:
         f"{flops / 1e9:.3g}",
         f"{flops / speed.layer_rate:.0%}",
         f"{flops / speed.matrix_rate:.0%}",
-        "-" if speed.peak_bytes is None else f"{speed.peak_bytes / 2**20:.0f}",
+        f"{speed.peak_bytes / 2**20:.3g}",
         f"{speed.start:.1f}",
     ]
 

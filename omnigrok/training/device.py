@@ -33,19 +33,18 @@ def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
     """The arithmetic of a stack, undone afterwards.
 
     Denormals, which make a step up to 12 times slower at small alpha, are flushed to zero; on CUDA ``tf32`` lets matrix products
-    round their factors to TF32, and every other precision forbids it.
+    round their factors to TF32, and everything else forbids it, whatever the caller has set: on some CPUs a lower setting of
+    ``torch.set_float32_matmul_precision`` changes the numbers too.
     """
     flushed = float(torch.tensor(1e-38) * 1e-3) == 0
     torch.set_flush_denormal(True)
     _flush_in_threads()
     before = torch.get_float32_matmul_precision()
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.set_float32_matmul_precision("high" if precision == "tf32" and device.type == "cuda" else "highest")
     try:
         yield
     finally:
-        if device.type == "cuda":
-            torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(before)
         torch.set_flush_denormal(flushed)
 
 

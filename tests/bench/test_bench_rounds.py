@@ -10,7 +10,7 @@ import torch
 
 from omnigrok.bench import rounds
 from omnigrok.bench.families import FAMILIES, Variant
-from omnigrok.bench.rounds import held_bytes, in_turns, layer_rate, rise_during, time_family
+from omnigrok.bench.rounds import in_turns, layer_rate, tensor_bytes, time_family
 from omnigrok.errors import DataMissing
 
 CPU = torch.device("cpu")
@@ -84,18 +84,26 @@ def test_rounds_are_about_as_long_as_asked(monkeypatch: pytest.MonkeyPatch) -> N
     assert taken[-2:] == [timing.steps] * 2
 
 
-@pytest.mark.skipif(not rounds.CLEAR.exists(), reason="the system has no /proc/self/clear_refs")
 def test_memory_that_comes_and_goes_is_seen() -> None:
-    rise = rise_during(lambda: torch.ones(25_000_000).sum(), CPU)
-    assert rise is not None
-    assert 0.9e8 < rise < 1.5e8
-    assert (held_bytes(CPU) or 0) > 1e7
+    total, most, left = tensor_bytes(lambda: torch.ones(25_000_000).sum(), CPU)
+    assert float(total) == 25_000_000
+    assert 1e8 <= most < 1.01e8
+    assert left == 4
 
 
-def test_a_system_that_does_not_say_gives_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(rounds, "STATUS", tmp_path / "missing")
-    assert held_bytes(CPU) is None
-    assert rise_during(lambda: None, CPU) is None
+def test_memory_that_stays_is_told_from_what_goes() -> None:
+    kept, most, left = tensor_bytes(lambda: [torch.ones(1000) * 2 for _ in range(10)], CPU)
+    assert len(kept) == 10
+    assert left == 40_000
+    assert 44_000 <= most < 50_000
+
+
+def test_a_larger_stack_needs_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
+    monkeypatch.setattr(rounds, "ROUND_SECONDS", 0.0)
+    family = dataclasses.replace(TINY, sizes={"cpu": (1, 4)})
+    timings = time_family(family, CPU, Path(), rounds=1)
+    assert timings["stack 4"].peak_bytes == pytest.approx(4 * timings["stack 1"].peak_bytes, rel=0.1)
 
 
 def test_the_rate_of_layers_is_operations_over_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,6 +70,19 @@ def test_only_tf32_rounds_factors_to_tf32(precision: str, wanted: str) -> None:
     assert torch.get_float32_matmul_precision() == before
 
 
+@pytest.mark.parametrize("set_before", ["medium", "high", "highest"])
+@pytest.mark.parametrize("precision", ["float32", "float64", "tf32"])
+def test_a_cpu_multiplies_exactly_whatever_is_set(precision: str, set_before: str) -> None:
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision(set_before)
+        with arithmetic(precision, torch.device("cpu")):
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == set_before
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def test_short_trainings_share_one_compiled_update() -> None:
     assert compile_any_shape(COMPILE_FROM)
     assert not compile_any_shape(ANY_SHAPE_BELOW)
