@@ -5,11 +5,12 @@ A ``Landscape`` holds one reduced loss (Eqs. 1, 3 and 5) on a grid, w being the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import NdBSpline, make_interp_spline
+from scipy.interpolate import NdBSpline, bisplev, make_interp_spline
 from scipy.ndimage import gaussian_filter
 
 from omnigrok.errors import BadInput, Diverged, EvidenceError
@@ -102,6 +103,14 @@ class Landscape:
         points = self._inside(w, m)
         loss = np.exp(self._spline(points))
         return loss * self._spline(points, nu=(1, 0)), loss * self._spline(points, nu=(0, 1))
+
+    def slope_at(self, w: float, m: float) -> tuple[float, float]:
+        """``slope`` at one point of a landscape of degree 2 or more, some times faster: an integrator asks for hundreds of thousands."""
+        u, v = math.log(min(max(w, self.w[0]), self.w[-1])), min(max(m, self.m[0]), self.m[-1])
+        spline = self._spline
+        tck = (*spline.t, spline.c.ravel(), self.degree, self.degree)
+        loss = math.exp(bisplev(u, v, tck))
+        return loss * float(bisplev(u, v, tck, 1, 0)), loss * float(bisplev(u, v, tck, 0, 1))
 
     def _inside(self, w: ArrayLike, m: ArrayLike) -> Array:
         """(..., 2) the points (ln w, m), moved to the edge of the grid if outside."""

@@ -55,7 +55,7 @@ class Dynamics:
 
     def velocity(self, landscape: Landscape, w: float, m: float) -> tuple[float, float]:
         """d ln w / dt and dm / dt at one point."""
-        by_log_w, by_m = (float(part) for part in landscape.slope(w, m))
+        by_log_w, by_m = landscape.slope_at(w, m)
         if self.metric == "w":
             by_log_w /= w**2
         return -self.eta_d * (by_log_w + self.gamma), -self.eta_r * by_m

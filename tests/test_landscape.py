@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput, Diverged, EvidenceError
 from omnigrok.landscape import Landscape, from_runs, generalising_solution, reduce
@@ -192,3 +194,10 @@ def test_bad_grids():
         Landscape(W, M, np.ones((6, 13)))
     with pytest.raises(Diverged, match=r"is -1\.0"):
         Landscape(W, M, -np.ones((13, 6)))
+
+
+@given(st.floats(0.2, 40), st.floats(-0.5, 1.5))
+def test_slope_at_a_point_is_slope(w: float, m: float) -> None:
+    for found in (wall(), wall(degree=2), Landscape(W, M, 1 + np.sin(W)[:, None] ** 2 + M**2)):
+        by_log_w, by_m = found.slope(w, m)
+        assert found.slope_at(w, m) == pytest.approx((float(by_log_w), float(by_m)), rel=1e-9, abs=1e-12)
