@@ -61,8 +61,7 @@ def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0) -> Iterat
         if verbose or row["verdict"] == "ERROR":
             yield from _details(row)
     yield ""
-    used = {LETTERS[word] for row in rows for word in (row["verdict"], row["control"]["verdict"])}
-    yield from (f"{letter} {text}" for letter, text in EXPLAIN.items() if letter in used)
+    yield from (f"{letter} {text}" for letter, text in EXPLAIN.items())
     yield "n: seeds   ctl: the control, on which x is right   cost: a run counts in each claim that reads it"
     if any(row.get("scale") == "reduced" for row in rows) and tier == "paper":
         yield "~ reduced scale: grid or steps coarser than the paper's"

@@ -55,11 +55,13 @@ class ProtocolView:
 
     @property
     def n(self) -> int:
-        return max((finding.finding.n for finding in self.findings), default=0)
+        """Seeds behind the deciding findings."""
+        return max((finding.finding.n for finding in self.findings if finding.finding.decides), default=0)
 
     @property
     def censored(self) -> int:
-        return max((finding.finding.censored for finding in self.findings), default=0)
+        """Times that were not reached, of the deciding finding with most of them; sensitivity rows have their own."""
+        return max((finding.finding.censored for finding in self.findings if finding.finding.decides), default=0)
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ def test_at_most_100_columns(tier: str, verbose: int) -> None:
     assert len(text) > len(rows)
 
 
-def test_every_letter_that_is_used_is_explained() -> None:
+def test_every_letter_is_explained() -> None:
     text = list(lines([row("REPRODUCED", "INCONCLUSIVE")], "paper"))
     explained = {line[0] for line in text if line[:2] in {f"{letter} " for letter in EXPLAIN}}
-    assert explained == {"+", "?"}
+    assert explained == set(LETTERS.values())
     assert not any(line.startswith(("~ ", "! ")) for line in text)
     marked = list(lines([row("REFUTED", scale="reduced", stale=1)], "paper"))
     assert any(line.startswith("~ reduced scale") for line in marked)

@@ -99,6 +99,27 @@ def test_protocols_side_by_side_and_marks() -> None:
     assert "--tier paper" in text
 
 
+def test_a_recorded_deviation_is_explained(tmp_path: Path) -> None:
+    for path in CLAIMS.glob("*fig02*.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    entry = "claim: fig02.inverse, tier: paper, protocol: paper, version: 1, finding: the exponent, interval: [-0.9, -0.8]"
+    (tmp_path / "deviations.yaml").write_text(f"- {{{entry}, evidence: abc, why: the law bends at large decay}}\n")
+    audit = parse(document(row("fig02.inverse", verdict="REFUTED", figure="fig02_teacher_student"), row("fig02.inverse", "code")))
+    text = render(audit, tmp_path, [], {})
+    assert text.count("Recorded deviation") == 1
+    assert "the law bends at large decay" in text
+    assert "[-0.9, -0.8]" in text
+
+
+def test_only_deciding_findings_count_seeds_and_censored() -> None:
+    decides = row("a.b")["findings"][0]
+    text = toy_page(row("a.b", findings=[decides, {**decides, "decides": False, "censored": 70, "n": 99}]))
+    table = text[text.index('class="lines"') :]
+    table = table[: table.index("</table>")]
+    assert '<td class="n">10</td><td class="n">1</td>' in table
+    assert "70" not in table
+
+
 def test_replay_says_so() -> None:
     text = toy_page(row("fig02.inverse", figure="fig02_teacher_student"), device="replay")
     assert "judged again from recorded curves" in text
