@@ -82,4 +82,4 @@ def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:
     yield "|" + "---|" * len(CLAIM_HEADINGS)
     yield from table
     yield ""
-    yield f"Gaps, claims without a simulation ({len(gaps)}): {', '.join(gaps) or 'none'}."
+    yield f"Gaps, claims without a row ({len(gaps)}): {', '.join(gaps) or 'none'}."
