@@ -99,15 +99,16 @@ def test_grok(case: Case) -> None:
 @claim("fig02.large-reg")
 def test_large_reg(case: Case) -> None:
     grid = case.grid()
-    column = f"{case['side']}_{score(case)}"
-    slow = times(grid.where(weight_decay=case["slow"]), column, case["threshold"])
-    fast = times(grid.where(weight_decay=case["fast"]), column, case["threshold"])
-    case.judge(
-        [
-            time_ratio("t at weight decay .03 / t at 1", slow, fast, case.region("ratio")),
+
+    def found(column: str, threshold: float) -> tuple[Finding, Finding]:
+        slow, fast = (times(grid.where(weight_decay=case[arm]), f"{case['side']}_{column}", threshold) for arm in ("slow", "fast"))
+        return (
+            time_ratio(f"t at weight decay .03 / t at 1 ({column}, {threshold:.0%})", slow, fast, case.region("ratio")),
             generalises("weight decay 1", fast, case.region("reached")),
-        ]
-    )
+        )
+
+    rows = [found(column, level)[0].as_sensitivity() for column, level in sensitivity(case)]
+    case.judge([*found(score(case), case["threshold"]), *rows])
 
 
 @claim("fig02.small-init")
@@ -130,8 +131,14 @@ def test_small_init(case: Case) -> None:
 def test_train_flat(case: Case) -> None:
     grid = case.grid()
     gammas = decays(case, grid)
-    table = time_table(grid, f"{case['side']}_{score(case)}", "weight_decay", gammas, case["threshold"])
-    case.judge([slope_equivalent(f"slope of log t_{case['side']} on log weight decay", gammas, table, case.number("slope_margin"))])
+
+    def slope(column: str, threshold: float) -> Finding:
+        table = time_table(grid, f"{case['side']}_{column}", "weight_decay", gammas, threshold)
+        name = f"slope of log t_{case['side']} on log weight decay ({column}, {threshold:.0%})"
+        return slope_equivalent(name, gammas, table, case.number("slope_margin"))
+
+    rows = [slope(column, level).as_sensitivity() for column, level in sensitivity(case)]
+    case.judge([slope(score(case), case["threshold"]), *rows])
 
 
 @claim("fig02.inverse")
@@ -157,17 +164,21 @@ def test_inverse(case: Case) -> None:
 @claim("fig02.norm-at-grok")
 def test_norm_at_grok(case: Case) -> None:
     grid = case.grid()
+    region = Region(1 / case.region("spread").hi, case.region("spread").hi)
 
-    def norm(gamma: float, seed: int) -> float:
+    def norm(gamma: float, seed: int, column: str, threshold: float) -> float:
         run = grid.one(seed, weight_decay=gamma)
         if case["when"] == "fixed":
             return value_at(run, "weight_norm", case["fixed_step"] * run.run.steps)
-        return norm_at(run, time_of(run, f"test_{score(case)}", case["threshold"]))
+        return norm_at(run, time_of(run, f"test_{column}", threshold))
 
-    norms = np.array([[norm(gamma, seed) for gamma in decays(case, grid)] for seed in grid.seeds])
-    spread = norms.max(axis=1) / norms.min(axis=1)
-    region = Region(1 / case.region("spread").hi, case.region("spread").hi)
-    case.judge([equivalent("largest / smallest norm over weight decays", spread, region, log=True)])
+    def spread(column: str, threshold: float) -> Finding:
+        norms = np.array([[norm(gamma, seed, column, threshold) for gamma in decays(case, grid)] for seed in grid.seeds])
+        name = f"largest / smallest norm over weight decays ({column}, {threshold:.0%})"
+        return equivalent(name, norms.max(axis=1) / norms.min(axis=1), region, log=True)
+
+    rows = [spread(column, level).as_sensitivity() for column, level in sensitivity(case) if case["when"] != "fixed"]
+    case.judge([spread(score(case), case["threshold"]), *rows])
 
 
 def critical_norm(case: Case, seed: int) -> float:

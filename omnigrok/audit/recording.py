@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
 from omnigrok.audit.evidence import name_of
 from omnigrok.audit.experiment import runs_of
-from omnigrok.audit.schema import Figure, Protocol, Scale, load_figure
+from omnigrok.audit.schema import Claim, Figure, Protocol, Scale, load_figure
 from omnigrok.errors import BadInput
 from omnigrok.runs.evidence import write
 from omnigrok.runs.store import Store
@@ -26,9 +26,20 @@ def figures(folder: Path) -> list[Figure]:
     return [load_figure(path) for path in paths]
 
 
-def protocols_of(figure: Figure, experiment: str) -> list[Protocol]:
-    """The protocols under which some claim of the figure reads the experiment."""
-    used = {protocol for claim in figure.claims if experiment in claim.experiments for protocol in claim.protocols}
+def readers(every: Iterable[Figure], figure: Figure, experiment: str) -> list[Claim]:
+    """The claims of any figure that read an experiment of ``figure``, by its name or by ``figure:name``."""
+    full = f"{figure.figure}:{experiment}"
+    return [
+        claim
+        for each in every
+        for claim in each.claims
+        if full in claim.experiments or (each.figure == figure.figure and experiment in claim.experiments)
+    ]
+
+
+def protocols_of(figure: Figure, experiment: str, every: Iterable[Figure] = ()) -> list[Protocol]:
+    """The protocols under which some claim of the figure, or of ``every``, reads the experiment."""
+    used = {protocol for claim in readers((figure, *every), figure, experiment) for protocol in claim.protocols}
     return [protocol for protocol in get_args(Protocol) if protocol in used]
 
 
@@ -38,8 +49,9 @@ def export_experiment(store: Store, folder: Path, figure: Figure, protocol: str 
     Raises:
         StoreError, EvidenceError: a record is damaged or a file cannot be written.
     """
+    every = figures(folder)
     for name in figure.experiments:
-        for each in protocols_of(figure, name):
+        for each in protocols_of(figure, name, every):
             if protocol not in (None, each):
                 continue
             path = target / f"{name_of(f'{figure.figure}:{name}', each)}.ogev"
@@ -54,7 +66,7 @@ def export_experiment(store: Store, folder: Path, figure: Figure, protocol: str 
             else:
                 yield path, f"left out: {' (full), '.join(missing)} (reduced)"
                 continue
-            criteria = {claim.id: claim.digest for claim in figure.claims if name in claim.experiments}
+            criteria = {claim.id: claim.digest for claim in readers(every, figure, name)}
             write(path, results, meta={"experiment": f"{figure.figure}:{name}", "protocol": each, "scale": scale, "criteria": criteria})
             yield (
                 path,

@@ -156,7 +156,6 @@ class AuditSession:
         changed = self.options.replay and any(
             criterion_changed(request.folder, find_experiment(request.folder, figure, name)[0], request.protocol, claim)
             for name in experiments
-            if ":" not in name
         )
         reduced = [how for scale, how in scales if scale == "reduced"]
         return Case(

@@ -57,18 +57,29 @@ def claim_cells(row: ClaimRow) -> tuple[str, ...]:
     return row.claim, row.null, str(row.seeds), str(draws), percent(row.false_positive), row.effect, power, "yes" if row.holds else "no"
 
 
-def claims_markdown(rows: Iterable[ClaimRow], gaps: Sequence[str]) -> Iterator[str]:
-    """Lines of the table of claims, and the claims that have no simulation."""
+def claim_line(row: ClaimRow) -> str:
+    """One line of the table of claims."""
+    return "| " + " | ".join(claim_cells(row)) + " |"
+
+
+def claim_lines(text: str) -> dict[str, str]:
+    """The lines of a table of claims, by claim."""
+    lines = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith(f"| {CLAIM_HEADINGS[0]} ")]
+    return {line.split("|")[1].strip(): line for line in lines}
+
+
+def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:
+    """The table of claims from its lines, and the claims that have none."""
     yield "# Calibration of the claims' checks"
     yield ""
-    yield f"Made by `omnigrok calibrate --claims --markdown omnigrok/calibration/CLAIMS.md` (seed {SEED}). Each claim's own check, with the"
+    yield f"Made by `omnigrok calibrate --claims --markdown omnigrok/calibration/CLAIMS.md` (seed {SEED}; or `--claim ID`, a row at a"
+    yield "time, with the draws that the row names). Each claim's own check, with the"
     yield "criterion of its YAML entry, reads simulated curves of its own Runs (paper tier: grids, seeds, steps) under the null it names."
     yield f"A false positive is REPRODUCED; the upper end of its 95 % interval must be under {100 * LARGEST_FALSE_POSITIVE:.0f} %. Power is"
     yield "over a tenth of the draws, for the effect in words. Holm's correction, which makes fewer verdicts REPRODUCED, is not applied."
     yield ""
     yield "| " + " | ".join(CLAIM_HEADINGS) + " |"
     yield "|" + "---|" * len(CLAIM_HEADINGS)
-    for row in rows:
-        yield "| " + " | ".join(claim_cells(row)) + " |"
+    yield from table
     yield ""
-    yield f"Gaps, claims without a simulation ({len(gaps)}): {', '.join(gaps) or 'none'}."
+    yield f"Gaps, claims without a row ({len(gaps)}): {', '.join(gaps) or 'none'}."

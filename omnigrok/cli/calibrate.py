@@ -11,20 +11,16 @@ from omnigrok.audit.summary import write_whole
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.detectors import trials
 from omnigrok.calibration.rates import LEAST_POWER, measure
-from omnigrok.calibration.table import cells, claim_cells, claims_markdown, markdown, percent
+from omnigrok.calibration.table import cells, claim_cells, claim_line, claim_lines, claims_markdown, markdown, percent
 from omnigrok.calibration.verdicts import measure_claim, power_at, seeds_for, simulated
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 
-DRAWS, FEW_DRAWS = 2000, 200
+DRAWS = 2000
 
 
 @click.command()
-@click.option(
-    "--draws",
-    type=click.IntRange(min=1),
-    help=f"Simulated data sets of each null and effect ({DRAWS}; {FEW_DRAWS} for claims that are no headline and not of Figure 2).",
-)
+@click.option("--draws", type=click.IntRange(min=1), default=DRAWS, show_default=True, help="Simulated data sets of each null and effect.")
 @click.option("--detector", metavar="NAME", help="Only this detector.")
 @click.option("--claims", "of_claims", is_flag=True, help="The checks of all claims that have a simulation, in place of the detectors.")
 @click.option("--claim", "claim_id", metavar="ID", help="The check of this claim only.")
@@ -38,16 +34,18 @@ DRAWS, FEW_DRAWS = 2000, 200
     help="Folder with the figure files.",
 )
 def calibrate(
-    draws: int | None, detector: str | None, of_claims: bool, claim_id: str | None, check: bool, target: Path | None, folder: Path
+    draws: int, detector: str | None, of_claims: bool, claim_id: str | None, check: bool, target: Path | None, folder: Path
 ) -> None:
     """Calibrate detectors or claims' checks: false positives, power and coverage on simulated data. The seed is fixed.
+
+    With --claim and --markdown the claim's row is put into the table that the file holds.
 
     Example: omnigrok calibrate --detector u_shape --draws 500; omnigrok calibrate --claim fig02.inverse
     """
     with clear_errors():
         if detector and (of_claims or claim_id):
             raise BadInput("--detector and --claim(s) exclude each other: a table is of detectors or of claims")
-        lines, failing, total = _claims(folder, claim_id, draws) if of_claims or claim_id else _detectors(detector, draws or DRAWS)
+        lines, failing, total = _claims(folder, claim_id, draws, target) if of_claims or claim_id else _detectors(detector, draws)
         if target is not None:
             write_whole(target, "\n".join(lines) + "\n")
     click.echo(f"{total - failing} of {total} rows hold their bounds")
@@ -63,19 +61,19 @@ def _detectors(detector: str | None, draws: int) -> tuple[list[str], int, int]:
     return list(markdown(rows)), sum(bool(row.problems) for row in rows), len(rows)
 
 
-def _claims(folder: Path, claim_id: str | None, draws: int | None) -> tuple[list[str], int, int]:
-    known = [(figure.figure, claim) for figure in figures(folder) for claim in figure.claims]
+def _claims(folder: Path, claim_id: str | None, draws: int, target: Path | None) -> tuple[list[str], int, int]:
+    known = [claim.id for figure in figures(folder) for claim in figure.claims]
     if claim_id is not None:
         simulated(claim_id)
+    before = claim_lines(target.read_text(encoding="utf-8")) if claim_id and target and target.exists() else {}
     rows = []
-    for figure, claim in known:
-        if claim.id not in SIMULATIONS or claim_id not in (None, claim.id):
-            continue
-        full = claim.headline or figure.startswith("fig02")
-        rows.append(measure_claim(folder, claim.id, draws or (DRAWS if full else FEW_DRAWS)))
-        click.echo(" | ".join(claim_cells(rows[-1])))
-    gaps = [claim.id for _, claim in known if claim.id not in SIMULATIONS]
-    return list(claims_markdown(rows, gaps)), sum(not row.holds for row in rows), len(rows)
+    for name in known:
+        if name in SIMULATIONS and claim_id in (None, name):
+            rows.append(measure_claim(folder, name, draws))
+            click.echo(" | ".join(claim_cells(rows[-1])))
+    lines = {**before, **{row.claim: claim_line(row) for row in rows}}
+    table = [lines[name] for name in known if name in lines]
+    return list(claims_markdown(table, [name for name in known if name not in lines])), sum(not row.holds for row in rows), len(rows)
 
 
 @click.command()

@@ -10,9 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.audit.experiment import runs_of
+from omnigrok.audit.outcome import digest_of
+from omnigrok.audit.recording import figures, readers
 from omnigrok.audit.schema import load_figure
 from omnigrok.cli import main
 from omnigrok.runs.store import Store
+from omnigrok.training.fingerprint import normalised
 
 BODY = (
     'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: float(curves["train_loss"][0])); '
@@ -80,6 +83,52 @@ def test_other_settings_are_an_error(recorded: Any) -> None:
 def test_changed_criterion_is_said(recorded: Any) -> None:
     recorded.yaml = recorded.yaml.replace("above: 0", "above: 0.0001")
     assert "the criterion has changed since the evidence was recorded" in row(recorded)["reason"]
+
+
+def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.add("good", experiments='["toy:tiny"]', body=BODY)
+    toy.yaml = toy.yaml.replace("quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}")
+    toy.yaml = toy.yaml.replace("quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}")
+    toy.write()
+    monkeypatch.chdir(toy.pytester.path)
+    toy.run("--tier", "paper", "--runs", "store.sqlite")
+    assert "written, 6 runs" in export("store.sqlite")
+    assert "has changed" not in row(toy)["reason"]
+    toy.yaml = toy.yaml.replace("above: 0", "above: 0.0001")
+    assert "the criterion has changed since the evidence was recorded" in row(toy)["reason"]
+
+
+def test_the_claims_that_read_an_experiment_of_another_figure_are_known() -> None:
+    every = figures(Path(__file__).parents[2] / "claims")
+    (home,) = [figure for figure in every if figure.figure == "fig10_time_vs_decay"]
+    assert {claim.id for claim in readers(every, home, "transformer")} >= {"fig07.norm-tracks", "fig10.transformer-inverse"}
+    assert "fig07.norm-tracks" not in {claim.id for claim in readers(every, home, "mnist")}
+
+
+def test_a_missing_run_is_an_error(recorded: Any) -> None:
+    """The evidence holds scales that the experiment names, but not all of its seeds."""
+    recorded.yaml = recorded.yaml.replace("seed: {count: 3}", "seed: {count: 4}")
+    found = row(recorded)
+    assert found["verdict"] == "ERROR"
+    assert "2 of 8 runs of toy:tiny under paper are not in it (first: seed 3, alpha 0.5, weight decay 0)" in found["reason"]
+
+
+def test_a_verdict_carries_the_digests_of_its_entry_and_of_its_check(recorded: Any) -> None:
+    recorded.checks += "\n# a comment changes nothing\n"
+    before = row(recorded)["digests"]
+    source = (recorded.folder / "test_toy.py").read_text()
+    assert before["check"] == digest_of(normalised(source.replace("# a comment changes nothing", "")))
+    assert before["check"] != digest_of(normalised(source.replace('["train_loss"][0]', '["train_loss"][1]')))
+    load_figure.cache_clear()
+    assert before["criterion"] == load_figure(recorded.folder / "toy.yaml").claim("toy.good").digest
+
+
+def test_a_changed_check_has_another_digest(recorded: Any) -> None:
+    (trained,) = json.loads((recorded.pytester.path / "trained.json").read_text())["claims"]
+    recorded.checks = recorded.checks.replace('["train_loss"][0]', '["train_loss"][1]')
+    found = row(recorded)["digests"]
+    assert found["check"] != trained["digests"]["check"]
+    assert found["criterion"] == trained["digests"]["criterion"]
 
 
 def test_incomplete_experiment_is_not_exported(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
