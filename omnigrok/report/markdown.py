@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import re
 from pathlib import Path
 
 from omnigrok.audit.schema import PROTOCOLS
@@ -55,6 +56,11 @@ def _cell(row: Row | None) -> str:
     return row.verdict + (" ~" if row.scale == "reduced" else "") + (" !" if row.stale else "")
 
 
+def _without_versions(text: str) -> str:
+    """The verdicts are what must be current; who judges them again may have other versions."""
+    return re.sub(r"judged with .*", "judged", text)
+
+
 def insert(readme: Path, text: str, check: bool = False) -> None:
     """Put a table between the markers of a file.
 
@@ -73,7 +79,7 @@ def insert(readme: Path, text: str, check: bool = False) -> None:
     if not begin or not end:
         raise BadInput(f"{readme}: lacks the markers {BEGIN} and {END}")
     wanted = f"{before}{BEGIN}\n{text}{END}{after}"
-    if check and wanted != content:
+    if check and _without_versions(wanted) != _without_versions(content):
         raise BadInput(f"{readme}: the verdict table is not current; run the command without --check")
     if wanted != content:
         write_whole(readme, wanted)
