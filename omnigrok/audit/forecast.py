@@ -29,11 +29,13 @@ from omnigrok.training.stack import shape_key
 # No new measurement begins later than this.
 MEASURE_SECONDS = 45.0
 # Seconds of steps of one stack, after it has been built and compiled.
-STACK_SECONDS = 0.5
+STACK_SECONDS = 0.3
+# Networks of the stack that gives a first idea of a model.
+FIRST_LOOK = 8
 # Where nothing of a model could be measured: this share of the matrix rate.
 SHARE_OF_RATE = 0.3
 
-Timer = Callable[[Sequence[Run], torch.device, Path, float], StackTime]
+Timer = Callable[[Sequence[Run], torch.device, Path, float, bool], StackTime]
 Rate = Callable[[torch.device, str], float]
 
 
@@ -46,7 +48,7 @@ class Pace:
         evaluation: seconds an operation of an evaluation.
         start: seconds a stack before its first step.
         test_samples: what each network is tested on.
-        source: "measured", or what it was computed from.
+        source: "measured" or what it was computed from, and "not compiled" where the trainer might compile and be faster.
     """
 
     step: float
@@ -151,7 +153,11 @@ def recorded_runs(path: Path, runs: Iterable[Run], device: torch.device) -> set[
 def _measure(
     stacks: Sequence[StackPlan], device: torch.device, root: Path, seconds: float, timer: Timer
 ) -> tuple[list[tuple[Run, StackTime]], list[str]]:
-    """Time one stack of as many shapes as there is time for: the costliest shape of each model, short steps first, then the others."""
+    """Time as many shapes as there is time for.
+
+    First a small stack of each model, not compiled, short steps first, so that something is known of each; then whole stacks of the shapes
+    that would take the longest, compiled.
+    """
     costs: dict[Run, float] = {}
     largest: dict[Run, StackPlan] = {}
     for stack in stacks:
@@ -161,19 +167,25 @@ def _measure(
         largest[key] = max(largest.get(key, stack), stack, key=lambda each: (len(each.runs), -sum(run.n_train for run in each.runs)))
     ordered = sorted(costs, key=lambda key: (-costs[key], key.digest))
     first = {(key.task, key.model, key.precision): key for key in reversed(ordered)}
-    one_each = sorted(first.values(), key=lambda key: len(largest[key].runs) * step_operations(largest[key].runs[0]))
-    queue = [*one_each, *(key for key in ordered if key not in one_each)]
+    queue = [(key, False) for key in sorted(first.values(), key=lambda key: len(largest[key].runs) * step_operations(largest[key].runs[0]))]
     measured: list[tuple[Run, StackTime]] = []
-    problems: list[str] = []
+    problems: dict[str, None] = {}
+    refused: set[tuple[str, str]] = set()
     begun = time.monotonic()
-    for key in queue:
-        if time.monotonic() - begun > seconds:
-            break
+    while queue and not (measured and time.monotonic() - begun > seconds):
+        key, compiled = queue.pop(0)
+        if (key.task, key.model) in refused:
+            continue
         try:
-            measured.append((key, timer(largest[key].runs, device, root, STACK_SECONDS)))
+            runs = largest[key].runs if compiled else largest[key].runs[:FIRST_LOOK]
+            measured.append((key, timer(runs, device, root, STACK_SECONDS, compiled)))
         except OmnigrokError as error:
-            problems.append(f"{key.task} {key.model} was not measured: {error}")
-    return measured, list(dict.fromkeys(problems))
+            problems[f"{key.task} {key.model} was not measured: {error}"] = None
+            refused.add((key.task, key.model))
+        if not queue and not compiled:
+            pace = {found.task + found.model: timed.step / timed.replicas / step_operations(found) for found, timed in measured}
+            queue = [(key, True) for key in sorted(ordered, key=lambda key: -costs[key] * pace.get(key.task + key.model, 0.0))]
+    return measured, list(problems)
 
 
 def _test_samples(key: Run, known: int | None) -> int:
@@ -191,10 +203,10 @@ def _pace(form: Run, measured: Sequence[tuple[Run, Run, StackTime]], rate: float
     """
     key = shape_key(form)
 
-    def distance(entry: tuple[Run, Run, StackTime]) -> tuple[bool, bool, bool, float]:
+    def distance(entry: tuple[Run, Run, StackTime]) -> tuple[bool, bool, bool, bool, float]:
         other = entry[1]
         size = abs(math.log(max(step_operations(form), 1.0) / max(step_operations(other), 1.0)))
-        return (entry[0] != key, other.task != form.task, other.precision != form.precision, size)
+        return (entry[0] != key, other.task != form.task, other.precision != form.precision, not entry[2].compiled, size)
 
     same = sorted((entry for entry in measured if entry[1].model == form.model), key=distance)
     if not same:
@@ -209,8 +221,13 @@ def _pace(form: Run, measured: Sequence[tuple[Run, Run, StackTime]], rate: float
         evaluation=seconds.evaluation / seconds.replicas / max(evaluations, 1.0),
         start=seconds.start,
         test_samples=test,
-        source="measured" if other_key == key else f"by operations from {other.task} {other.model}",
+        source=_source(other_key == key, other, seconds.compiled),
     )
+
+
+def _source(same: bool, other: Run, compiled: bool) -> str:
+    name = "measured" if same else f"by operations from {other.task} {other.model}"
+    return name if compiled else f"{name}, not compiled"
 
 
 def forecast(session: AuditSession, seconds: float = MEASURE_SECONDS, timer: Timer = time_stack, rate: Rate = matrix_rate) -> Forecast:

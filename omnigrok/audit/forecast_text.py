@@ -48,7 +48,7 @@ def lines(forecast: Forecast, options: Options, device: torch.device) -> Iterato
     for key, found in forecast.measured:
         yield (
             f"measured: {key.task} {key.model}, {found.replicas} networks: {duration(found.step)} a step, {duration(found.evaluation)} an "
-            f"evaluation, {duration(found.start)} to start"
+            f"evaluation, {duration(found.start)} to start{'' if found.compiled else ', not compiled'}"
         )
     yield from _computed(forecast)
     yield from (f"NOT INCLUDED: {problem}" if "not measured" not in problem else problem for problem in forecast.problems)
@@ -58,7 +58,7 @@ def _computed(forecast: Forecast) -> Iterator[str]:
     """How many shapes were not measured, by what stands in for the measurement."""
     sources: dict[str, int] = {}
     for pace in forecast.paces.values():
-        if pace.source != "measured":
+        if not pace.source.startswith("measured"):
             sources[pace.source] = sources.get(pace.source, 0) + 1
     for source, shapes in sorted(sources.items()):
         yield f"not measured, {source}: {shapes} shape{'s' if shapes > 1 else ''}"

@@ -13,6 +13,7 @@ from omnigrok.runs.run import Run
 from omnigrok.runs.work import evaluation_operations, step_operations
 from omnigrok.training.device import arithmetic
 from omnigrok.training.evaluate import evaluate
+from omnigrok.training.optimizer import adamw_
 from omnigrok.training.stack import Stack
 
 # Batched products of this shape, whose rate no step of the networks here exceeds by much.
@@ -20,7 +21,7 @@ MATRICES, ORDER = {"cpu": 32, "cuda": 512}, 256
 # Steps that compile, fill caches and start threads before the clock runs.
 WARM_UP = 2
 # Evaluations that would take longer are computed from their operations.
-EVALUATION_SECONDS = 1.0
+EVALUATION_SECONDS = 0.3
 
 
 def wait(device: torch.device) -> None:
@@ -63,6 +64,7 @@ class StackTime:
         step: seconds of a step of all replicas.
         evaluation: seconds of an evaluation of all replicas.
         test_samples: what each replica is tested on.
+        compiled: whether the step was compiled where the trainer would compile it.
     """
 
     replicas: int
@@ -70,15 +72,17 @@ class StackTime:
     step: float
     evaluation: float
     test_samples: int
+    compiled: bool = True
 
 
-def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: float = 1.0) -> StackTime:
+def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: float = 1.0, compiled: bool = True) -> StackTime:
     """Build a stack, take a few steps of it and throw it away.
 
     Args:
         runs: of one ``shape_key``; their number counts, as what a step costs a replica depends on it.
         root: the folder of downloaded data.
         seconds: for the steps, after building and compiling.
+        compiled: False spares the seconds of compiling; steps are then slower than in training, up to about twice.
 
     Raises:
         OmnigrokError: data is missing, or an option is not accepted.
@@ -86,8 +90,11 @@ def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: f
     begun = time.perf_counter()
     stack = Stack(runs, device, root)
     precision = stack.form.precision
+    if not compiled:
+        stack._compiled = stack._gradient, adamw_
     with arithmetic(precision, device):
-        stack._advance(WARM_UP)
+        warm_up = WARM_UP if compiled else 1
+        stack._advance(warm_up)
         wait(device)
         start = time.perf_counter() - begun
         step = best_seconds(lambda: stack._advance(1), device, seconds)
@@ -97,7 +104,7 @@ def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: f
         evaluation = expected
         if expected < EVALUATION_SECONDS:
             evaluation = best_seconds(lambda: evaluate(stack), device, 0.0)
-    return StackTime(len(runs), max(0.0, start - WARM_UP * step), step, evaluation, test)
+    return StackTime(len(runs), max(0.0, start - warm_up * step), step, evaluation, test, compiled)
 
 
 def evaluated(run: Run, test: int) -> int:

@@ -84,11 +84,12 @@ class Timer:
 
     def __init__(self, start: float = 100.0) -> None:
         self.start = start
-        self.asked: list[Sequence[Run]] = []
+        self.asked: list[tuple[Sequence[Run], bool]] = []
 
-    def __call__(self, runs: Sequence[Run], device: torch.device, root: Path, seconds: float) -> StackTime:
-        self.asked.append(runs)
-        return StackTime(len(runs), self.start, float(len(runs)), 0.5 * len(runs), 8)
+    def __call__(self, runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool) -> StackTime:
+        """Without compiling, four times as long."""
+        self.asked.append((runs, compiled))
+        return StackTime(len(runs), self.start, (1.0 if compiled else 4.0) * len(runs), 0.5 * len(runs), 8, compiled)
 
 
 def rate(device: torch.device, precision: str) -> float:
@@ -158,11 +159,14 @@ def test_planning_makes_no_store(claims: Claims) -> None:
     assert not claims.store.exists()
 
 
-def test_each_model_on_each_task_is_measured_first_and_the_rest_while_there_is_time(claims: Claims) -> None:
+def test_each_model_on_each_task_is_measured_first_then_compiled_where_most_time_goes(claims: Claims) -> None:
     session = claims.session("one.b", "two.a")
     timer = Timer()
     found = forecast(session, timer=timer, rate=rate)
-    assert [runs[0].task for runs in timer.asked] == ["teacher_student", "mnist", "teacher_student"]
+    asked = [(runs[0].task, runs[0].option("widths")[1], compiled) for runs, compiled in timer.asked]
+    assert asked[:2] == [("teacher_student", 40, False), ("mnist", 4, False)]
+    assert sorted(asked[2:]) == [("mnist", 4, True), ("teacher_student", 4, True), ("teacher_student", 40, True)]
+    assert asked[2] == ("mnist", 4, True)
     assert {pace.source for pace in found.paces.values()} == {"measured"}
 
 
@@ -170,17 +174,37 @@ def test_what_there_was_no_time_for_follows_by_operations(claims: Claims, monkey
     """From the same task's network where there is one, and it says so."""
     clock = iter(range(0, 10_000, 10))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
-    found = forecast(claims.session("one.b", "two.a"), seconds=25, timer=Timer(), rate=rate)
-    assert len(found.measured) == 2
-    (other,) = [key for key, pace in found.paces.items() if pace.source != "measured"]
-    pace = found.paces[other]
-    assert pace.source == "by operations from teacher_student mlp"
-    (base,) = [key for key, _ in found.measured if key.task == "teacher_student"]
-    assert pace.step == found.paces[base].step
+    timer = Timer()
+    found = forecast(claims.session("one.b", "two.a"), seconds=15, timer=timer, rate=rate)
+    assert [compiled for _, compiled in timer.asked] == [False, False]
+    sources = {(key.task, key.option("widths")[1]): pace.source for key, pace in found.paces.items()}
+    assert sources == {
+        ("teacher_student", 40): "measured, not compiled",
+        ("mnist", 4): "measured, not compiled",
+        ("teacher_student", 4): "by operations from teacher_student mlp, not compiled",
+    }
+    wide, narrow = (next(key for key in found.paces if key.option("widths")[1] == width and key.task != "mnist") for width in (40, 4))
+    assert found.paces[wide].step == found.paces[narrow].step
+    text = list(lines(found, Options(), CPU))
+    assert sum(line.startswith("measured: ") and line.endswith("not compiled") for line in text) == 2
+    assert "not measured, by operations from teacher_student mlp, not compiled: 1 shape" in text
+
+
+def test_the_first_look_is_at_a_few_networks_and_the_second_at_the_whole_stack(claims: Claims) -> None:
+    claims.write("one", WIDE.replace("count: 2", "count: 30"), {"one.b": "[wide]"})
+    timer = Timer()
+    forecast(claims.session("one.b"), timer=timer, rate=rate)
+    assert [(len(runs), compiled) for runs, compiled in timer.asked] == [(module.FIRST_LOOK, False), (30, True)]
+
+
+def test_however_short_the_time_one_stack_is_measured(claims: Claims) -> None:
+    timer = Timer()
+    forecast(claims.session("one.b", "two.a"), seconds=-1.0, timer=timer, rate=rate)
+    assert len(timer.asked) == 1
 
 
 def test_what_cannot_be_measured_is_said_and_taken_from_the_matrix_rate(claims: Claims) -> None:
-    def timer(runs: Sequence[Run], device: torch.device, root: Path, seconds: float) -> StackTime:
+    def timer(runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool) -> StackTime:
         raise DataMissing("mnist: not here; fetch it")
 
     found = forecast(claims.session("two.a"), timer=timer, rate=rate)
@@ -217,7 +241,7 @@ def test_every_figure_has_a_line_and_no_line_is_too_long(claims: Claims) -> None
     assert all(len(line) <= 120 for line in text)
     assert [line.split()[0] for line in text if line.startswith(("one", "two", "total"))] == ["one", "two", "total,"]
     assert any("1e-06 GFLOP/s in float32" in line for line in text)
-    assert sum(line.startswith("measured: ") for line in text) == 3
+    assert sum(line.startswith("measured: ") for line in text) == 5
 
 
 # As a user sees it

@@ -80,6 +80,14 @@ def test_an_evaluation_that_would_take_long_is_computed(monkeypatch: pytest.Monk
     assert found.evaluation == pytest.approx(found.step * 28 / 20 / 3)
 
 
+def test_compiling_can_be_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIGROK_COMPILE", "1")
+    monkeypatch.setattr(torch, "compile", lambda *given, **more: pytest.fail("compiled"))
+    assert not time_stack([FORM], CPU, Path(), 0.0, compiled=False).compiled
+    with pytest.raises(pytest.fail.Exception, match="compiled"):
+        time_stack([FORM], CPU, Path(), 0.0)
+
+
 @pytest.mark.parametrize(("eval_samples", "test", "shown"), [(0, 8, 28), (5, 8, 10), (15, 8, 23), (100, 0, 20)])
 def test_samples_of_an_evaluation(eval_samples: int, test: int, shown: int) -> None:
     assert evaluated(FORM.replace(eval_samples=eval_samples), test) == shown
