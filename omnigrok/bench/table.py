@@ -130,6 +130,7 @@ def table(speeds: Sequence[Speed], markdown: bool = False) -> Iterator[str]:
 
 
 LEGEND = (
-    "ratios: medians over rounds taken in turns. GFLOP/s: matrix products of the training steps, of an LSTM those of words alone; of layers: beside batched products of the "
-    "family's own layers; of best: beside square ones. peak: memory of data, weights and a step; start: seconds to build and compile."
+    "ratios: medians over rounds taken in turns. GFLOP/s: matrix products of the training steps, of an LSTM those of words alone; "
+    "of layers: beside batched products of the family's own layers; of best: beside square ones. peak: memory of data, weights and a step; "
+    "start: seconds to build and compile."
 )
