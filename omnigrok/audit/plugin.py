@@ -6,7 +6,6 @@ Load it from a root conftest with ``pytest_plugins = ["omnigrok.audit.plugin"]``
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
@@ -54,7 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "claim(id): this test is the check of one claim of the paper; see the YAML file beside it")
-    worker = worker_number(os.environ.get("PYTEST_XDIST_WORKER", ""))
+    # Not from the environment, which a pytest within a worker of another inherits.
+    worker = worker_number(getattr(config, "workerinput", {}).get("workerid", ""))
     if config.getoption("gpu") and worker is not None:
         assign_gpu(worker)
     config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")

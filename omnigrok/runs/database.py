@@ -112,6 +112,8 @@ def _as_store_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         raise StoreError(f"store {path}: {_ADVICE.get(code, DAMAGED)} ({error})") from error
+    except UnicodeDecodeError as error:  # SQLite's own message, or a text of the file, with damaged bytes in it
+        raise StoreError(f"store {path}: {DAMAGED}") from error
     except OSError as error:
         advice = _ADVICE[sqlite3.SQLITE_CANTOPEN]
         raise StoreError(f"store {path}: {advice} ({error})") from error

@@ -93,7 +93,7 @@ def argmin(
     a step of the grid point; at an end of the grid, and where y is not positive, it is the grid point. Equal minima count at their mean
     log x. What the parabola can miss is not known to the seeds: the interval over seeds is widened by a quarter of the grid's largest step
     on either side. (Calibration: with the grid point alone, seeds that agree on one gave an interval of no width, which never
-    held a minimum between two points, and a minimum on the region's end was REPRODUCED in 40 %.)
+    held a minimum between two points, and a minimum on the region's end was REPRODUCED in 4 of 10 draws.)
 
     ``censored`` counts the seeds whose minimum lies at an end of the grid, where the true one may lie beyond.
 
