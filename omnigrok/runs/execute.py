@@ -26,7 +26,8 @@ from omnigrok.runs.work import replica_bytes, step_operations
 from omnigrok.training.calendar import effective_batch
 from omnigrok.training.device import describe, memory_share
 from omnigrok.training.fingerprint import fingerprint
-from omnigrok.training.stack import Stack, shape_key
+from omnigrok.training.shape import shape_key
+from omnigrok.training.stack import Stack
 from omnigrok.training.state import State
 
 LEASE_SECONDS = 180.0

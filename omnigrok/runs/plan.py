@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from omnigrok.runs.run import Run
-from omnigrok.training.stack import shape_key
+from omnigrok.training.shape import shape_key
 
 # A step of a stack should be neither so short that calling it dominates nor so long that a checkpoint waits: a tenth of a second.
 OPERATIONS_PER_STEP = {"cpu": 4e9, "cuda": 4e12}

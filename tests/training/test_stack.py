@@ -17,7 +17,9 @@ from omnigrok.runs import Curves, Run
 from omnigrok.runs.encode import decode_state, encode_state
 from omnigrok.training import Stack, State, train
 from omnigrok.training.calendar import batch_order, effective_batch
-from omnigrok.training.stack import CHUNK, Flat, shape_key
+from omnigrok.training.feed import CHUNK
+from omnigrok.training.shape import shape_key
+from omnigrok.training.stack import Flat
 
 Compare = Callable[..., None]
 Write = Callable[[str], str]
