@@ -116,7 +116,10 @@ def test_every_module_of_the_trainer_is_known_to_this_test() -> None:
     assert files == {*TRAINER, "device", "fingerprint", "graph", "__init__"}
 
 
-@pytest.mark.parametrize("name", ["training/device.py", "training/fingerprint.py", "training/graph.py", "data/qm9.py", "models/transformer.py", "runs/store.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["training/device.py", "training/fingerprint.py", "training/graph.py", "data/qm9.py", "models/transformer.py", "runs/store.py"],
+)
 def test_what_touches_no_number_of_a_run_does_not_count(student: Run, copied: Path, name: str) -> None:
     before = fingerprint(student)
     with (copied / name).open("a") as file:
