@@ -1,7 +1,7 @@
 """What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` beside the figures' YAML.
 
 The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval of the one finding whose name has all
-of the words (in any order, separated by spaces; without words the one that decided). ``stands(claim, protocol, verdict)`` prints nothing,
+of the words (in any order, separated by spaces; without words the one that decided), with three digits or ``digits``. ``stands(claim, protocol, verdict)`` prints nothing,
 and fails where the verdict is another one than the sentence was written for.
 """
 
@@ -46,9 +46,9 @@ class Told:
             raise BadInput(f"{TEMPLATE}: {claim} under {protocol} has {len(found)} findings named {words!r}; it has: {names}")
         return found[0]
 
-    def effect(self, claim: str, protocol: str, words: str = "") -> str:
-        """Estimate and interval of one finding, as ``-0.84 [-0.89, -0.79]``."""
-        return effect_text(self._finding(claim, protocol, words))
+    def effect(self, claim: str, protocol: str, words: str = "", digits: int = 3) -> str:
+        """Estimate and interval of one finding, as ``-0.84 [-0.892, -0.788]``."""
+        return effect_text(self._finding(claim, protocol, words), digits)
 
     def stands(self, claim: str, protocol: str, verdict: str) -> str:
         """Nothing, if the verdict is the one that the sentence was written for."""

@@ -49,6 +49,14 @@ def test_without_words_the_deciding_finding(tmp_path: Path) -> None:
     assert told(tmp_path, '{{ effect("a.b", "paper") }}') == "-3 [-4, -2]"
 
 
+def test_digits(tmp_path: Path) -> None:
+    assert told(tmp_path, '{{ effect("a.b", "paper", "lower", digits=1) }}') == "-1 [-2, 0]"
+    audit = parse(
+        {"tier": "paper", "claims": [{"id": "a.b", "protocol": "paper", "verdict": "REFUTED", "findings": [finding("x", 1.23456)]}]}
+    )
+    assert told(tmp_path, '{{ effect("a.b", "paper", "x", digits=5) }}', audit) == "1.2346 [0.23456, 2.2346]"
+
+
 def test_a_sentence_for_another_verdict_fails(tmp_path: Path) -> None:
     assert told(tmp_path, '{{ stands("a.b", "paper", "REFUTED") }}x') == "x"
     with pytest.raises(BadInput, match=r"written for a\.b under paper being REPRODUCED; it is REFUTED"):
