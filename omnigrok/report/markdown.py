@@ -9,9 +9,10 @@ from omnigrok.audit.schema import PROTOCOLS
 from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput
 from omnigrok.report.document import Audit, Row
+from omnigrok.report.markers import between
 from omnigrok.report.view import effect_text
 
-BEGIN, END = "<!-- verdicts: begin -->", "<!-- verdicts: end -->"
+MARKERS = "verdicts"
 
 
 def table(audit: Audit) -> str:
@@ -69,15 +70,7 @@ def insert(readme: Path, text: str, check: bool = False) -> None:
     Raises:
         BadInput: the file cannot be read, the markers are missing, or with ``check`` the table differs.
     """
-    try:
-        content = readme.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{readme}: cannot be read: {error}") from error
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise BadInput(f"{readme}: lacks the markers {BEGIN} and {END}")
-    wanted = f"{before}{BEGIN}\n{text}{END}{after}"
+    content, wanted = between(readme, MARKERS, text)
     if check and _without_versions(wanted) != _without_versions(content):
         raise BadInput(f"{readme}: the verdict table is not current; run the command without --check")
     if wanted != content:

@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.report.document import load_audit, parse
-from omnigrok.report.markdown import BEGIN, END, insert, table
+from omnigrok.report.markdown import MARKERS, insert, table
+from omnigrok.report.markers import markers
 
 
 def row(name: str, protocol: str, verdict: str, **more: Any) -> dict[str, Any]:
@@ -49,12 +50,12 @@ def test_table() -> None:
 
 
 def test_insert_and_check(tmp_path: Path) -> None:
-    readme = tmp_path / "README.md"
-    readme.write_text(f"top\n{BEGIN}\nold\n{END}\nbottom\n")
+    readme, (begin, end) = tmp_path / "README.md", markers(MARKERS)
+    readme.write_text(f"top\n{begin}\nold\n{end}\nbottom\n")
     with pytest.raises(BadInput, match="not current"):
         insert(readme, "new\n", check=True)
     insert(readme, "new\n")
-    assert readme.read_text() == f"top\n{BEGIN}\nnew\n{END}\nbottom\n"
+    assert readme.read_text() == f"top\n{begin}\nnew\n{end}\nbottom\n"
     insert(readme, "new\n", check=True)
     readme.write_text("no markers")
     with pytest.raises(BadInput, match="lacks the markers"):
