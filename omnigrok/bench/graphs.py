@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import warnings
 from typing import Any
 
@@ -10,6 +11,13 @@ from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
+
+ABSENT = "needs PyTorch Geometric: pip install omnigrok[test]"
+
+
+def installed() -> bool:
+    """Whether PyTorch Geometric is; one that is and cannot be imported is an error, not an absence."""
+    return importlib.util.find_spec("torch_geometric") is not None
 
 
 def geometric(module: str) -> Any:

@@ -1,9 +1,9 @@
-"""The table of speeds and ratios, from what pytest-benchmark writes with ``--benchmark-json``."""
+"""The tables of speeds and ratios, from what pytest-benchmark writes with ``--benchmark-json``."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -87,6 +87,10 @@ def load(path: Path) -> tuple[list[Speed], dict[str, str]]:
     return speeds, where
 
 
+def _rate(speed: Speed) -> str:
+    return f"{speed.rate:,.0f}" if speed.rate >= 10 else f"{speed.rate:.2g}"
+
+
 def cells(speed: Speed, family: Sequence[Speed]) -> list[str]:
     """The numbers of one line, in the order of ``COLUMNS``."""
     by_name = {each.variant: each for each in family}
@@ -95,7 +99,7 @@ def cells(speed: Speed, family: Sequence[Speed]) -> list[str]:
     return [
         str(speed.replicas),
         f"{1e3 * median(speed.seconds) / speed.steps:.3g}",
-        f"{speed.rate:,.0f}" if speed.rate >= 10 else f"{speed.rate:.2g}",
+        _rate(speed),
         *ratios,
         f"{flops / 1e9:.3g}",
         f"{flops / speed.layer_rate:.0%}",
@@ -129,8 +133,62 @@ def table(speeds: Sequence[Speed], markdown: bool = False) -> Iterator[str]:
         yield " ".join((*left, *right)).rstrip()
 
 
+def _stacks(speeds: Sequence[Speed]) -> list[Speed]:
+    return [speed for speed in speeds if speed.variant.startswith("stack ")]
+
+
+def _summary_row(members: Sequence[Speed], sizes: Sequence[int]) -> list[str]:
+    """One family: what the plain loop does, how many times faster the others are, and how near the fastest stack is to the matrix rates."""
+    by_name = {each.variant: each for each in members}
+    plain = by_name.get("plain")
+
+    def ratio(speed: Speed | None) -> str:
+        return "" if speed is None or plain is None else f"{speed.over(plain):.3g}"
+
+    by_hand = by_name.get("torch.func")
+    row = [
+        members[0].family,
+        _rate(plain) if plain else "",
+        ratio(by_name.get("on device")),
+        ratio(by_hand) + (f" ({by_hand.replicas})" if by_hand and plain else ""),
+        *(ratio(by_name.get(f"stack {size}")) for size in sizes),
+    ]
+    stacks = _stacks(members)
+    if not stacks:
+        return [*row, "", "", ""]
+    best = max(stacks, key=lambda speed: speed.rate)
+    flops = best.rate * best.operations
+    return [*row, f"{flops / 1e9:.3g} ({best.replicas})", f"{flops / best.layer_rate:.0%}", f"{flops / best.matrix_rate:.0%}"]
+
+
+def summary(speeds: Sequence[Speed], where: Mapping[str, str]) -> str:
+    """Markdown for a README: a table for each device, a row a family, with where, when and how often it was measured."""
+    lines: list[str] = []
+    for device in dict.fromkeys(speed.device for speed in speeds):
+        here = [speed for speed in speeds if speed.device == device]
+        sizes = sorted({speed.replicas for speed in _stacks(here)})
+        rounds = sorted({len(speed.seconds) for speed in here})
+        columns = ["family", "plain, network-steps/s", "on device", "torch.func", *(f"stack {size}" for size in sizes)]
+        lines += [
+            f"{device}: {', '.join(f'{key} {value}' for key, value in where.items())}; n = {' to '.join(map(str, rounds))} rounds.",
+            "",
+            f"| {' | '.join([*columns, 'GFLOP/s', 'of layers', 'of best'])} |",
+            "|---|" + "---:|" * (len(columns) + 2),
+        ]
+        for family in dict.fromkeys(speed.family for speed in here):
+            row = _summary_row([speed for speed in here if speed.family == family], sizes)
+            lines.append(f"| {' | '.join(row)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 LEGEND = (
     "ratios: medians over rounds taken in turns. GFLOP/s: matrix products of the training steps, of an LSTM those of words alone; "
     "of layers: beside batched products of the family's own layers; of best: beside square ones. peak: memory of data, weights and a step; "
     "start: seconds to build and compile."
+)
+SUMMARY_LEGEND = (
+    "From `on device` to the largest stack: how many times the network-steps a second of the plain loop, medians over rounds taken in "
+    "turns; in brackets the networks trained at once. `GFLOP/s`: matrix products of the fastest stack's steps, of an LSTM those of words "
+    "alone; `of layers`: beside batched products of the family's own layers; `of best`: beside square ones.\n"
 )

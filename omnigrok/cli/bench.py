@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,10 +11,12 @@ from pathlib import Path
 import click
 
 from omnigrok.bench.families import FAMILIES
-from omnigrok.bench.table import LEGEND, load, table
+from omnigrok.bench.table import LEGEND, SUMMARY_LEGEND, load, summary, table
 from omnigrok.cli.shared import clear_errors
 from omnigrok.errors import BadInput
+from omnigrok.report.markers import between, insert
 
+MARKERS = "speeds"
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -21,35 +24,60 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--family", "families", multiple=True, type=click.Choice(list(FAMILIES)), help="Only this family; may be repeated.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default=None, help="Only this device; default: all there are.")
 @click.option("--json", "target", type=FILE, default=None, help="Keep pytest-benchmark's file.")
-@click.option("--from", "source", type=FILE, default=None, help="Measure nothing: show such a file.")
+@click.option("--from", "sources", type=FILE, multiple=True, help="Measure nothing: show such a file; may be repeated.")
 @click.option("--markdown", is_flag=True, help="A Markdown table.")
+@click.option("--into", type=click.Path(path_type=Path), default=None, help="Put a short table between the markers of this file.")
 @click.option(
     "--tests", type=click.Path(path_type=Path), default=Path("tests/benchmarks"), show_default=True, help="Where the benchmarks are."
 )
-def bench(families: tuple[str, ...], device: str | None, target: Path | None, source: Path | None, markdown: bool, tests: Path) -> None:
+def bench(
+    families: tuple[str, ...],
+    device: str | None,
+    target: Path | None,
+    sources: tuple[Path, ...],
+    markdown: bool,
+    into: Path | None,
+    tests: Path,
+) -> None:
     """Time every way to train each family of networks and print the table with ratios.
 
     \b
     Examples:
       omnigrok bench --family mnist --json before.json
       omnigrok bench --from before.json --markdown
+      omnigrok bench --from cpu.json --from gpu.json --into README.md
     """
     with clear_errors(), tempfile.TemporaryDirectory() as folder:
-        if source is None:
-            source = target or Path(folder) / "benchmark.json"
-            _measure(tests, families, device, source)
-        speeds, where = load(source)
-        click.echo(", ".join(f"{key} {value}" for key, value in where.items()))
-        for line in table(speeds, markdown):
-            click.echo(line)
-        click.echo(f"\n{LEGEND}")
+        if sources and (families or device or target):
+            raise BadInput("--from shows what was measured; leave --family, --device and --json out")
+        if into is not None and markdown:
+            raise BadInput("give one of --markdown and --into")
+        if into is not None:
+            between(into, MARKERS)  # before minutes of measuring
+        failed = 0
+        if not sources:
+            sources = (Path(folder) / "benchmark.json",)
+            failed = _measure(tests, families, device, sources[0])
+            if target is not None:
+                shutil.copyfile(sources[0], target)
+        measured = [load(source) for source in sources]
+        if into is not None and not failed:
+            insert(into, MARKERS, "\n".join(summary(*each) for each in measured) + "\n" + SUMMARY_LEGEND)
+        else:
+            for speeds, where in measured:
+                click.echo(", ".join(f"{key} {value}" for key, value in where.items()))
+                for line in table(speeds, markdown):
+                    click.echo(line)
+            click.echo(f"\n{LEGEND}")
+        if failed:
+            raise BadInput(f"some benchmarks failed (pytest ended with {failed}); the messages above say why, and the table lacks them")
 
 
-def _measure(tests: Path, families: tuple[str, ...], device: str | None, target: Path) -> None:
-    """Run the benchmarks with pytest.
+def _measure(tests: Path, families: tuple[str, ...], device: str | None, target: Path) -> int:
+    """Run the benchmarks with pytest; returns its exit status, not 0 where some failed and the others are in the file.
 
     Raises:
-        BadInput: they are not here, or one failed.
+        BadInput: they are not here, or nothing was measured.
     """
     file = tests / "test_bench_families.py"
     if not file.exists():
@@ -68,5 +96,6 @@ def _measure(tests: Path, families: tuple[str, ...], device: str | None, target:
         "--benchmark-columns=median,rounds",
     ]
     done = subprocess.run([sys.executable, "-m", "pytest", str(file), *options, *chosen], check=False)  # noqa: S603 (our own command)
-    if done.returncode:
-        raise BadInput(f"{file}: the benchmarks did not finish (pytest ended with {done.returncode}); the messages above say why")
+    if not target.exists() or not target.stat().st_size:
+        raise BadInput(f"{file}: nothing was measured (pytest ended with {done.returncode}); the messages above say why")
+    return done.returncode

@@ -36,6 +36,20 @@ def has_part(path: Path, name: str) -> bool:
     return all(marker in content for marker in markers(name))
 
 
+def between(path: Path, name: str) -> str:
+    """The text that stands between the markers of a part.
+
+    Raises:
+        BadInput: the file cannot be read, or lacks the markers.
+    """
+    begin, end = markers(name)
+    _, found, rest = read_text(path).partition(f"{begin}\n")
+    text, closed, _ = rest.partition(end)
+    if not found or not closed:
+        raise BadInput(f"{path}: lacks the markers {begin} and {end}")
+    return text
+
+
 def insert(path: Path, name: str, text: str, check: bool = False, same: Callable[[str], str] = str) -> None:
     """Put a text, which ends a line, between the markers of a part.
 
@@ -44,15 +58,11 @@ def insert(path: Path, name: str, text: str, check: bool = False, same: Callable
         same: what must be equal for ``check``; by default all of it.
 
     Raises:
-        BadInput: the file cannot be read, the markers are missing, or with ``check`` the part differs.
+        BadInput: the file cannot be read or written, the markers are missing, or with ``check`` the part differs.
     """
-    content = read_text(path)
-    begin, end = markers(name)
-    before, found, rest = content.partition(begin)
-    old, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise BadInput(f"{path}: lacks the markers {begin} and {end}")
-    if check and same(f"\n{text}") != same(old):
+    old = between(path, name)
+    if check and same(text) != same(old):
         raise BadInput(f"{path}: the part {name!r} is not current; run the command without --check")
-    if old != f"\n{text}":
-        write_whole(path, f"{before}{begin}\n{text}{end}{after}")
+    if old != text:
+        before, begin, rest = read_text(path).partition(f"{markers(name)[0]}\n")
+        write_whole(path, f"{before}{begin}{text}{rest[len(old) :]}")

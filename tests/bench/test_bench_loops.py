@@ -31,11 +31,7 @@ DIGITS = Run(
 MOLECULES = FAMILIES["nnconv"].run.replace(n_train=6, batch_size=4, data={"n_test": 2})
 
 
-def graphs_needed() -> None:
-    try:
-        graphs.geometric("nn")
-    except ImportError:
-        pytest.skip("PyTorch Geometric is not installed; pip install omnigrok[test]")
+needs_graphs = pytest.mark.skipif(not graphs.installed(), reason=graphs.ABSENT)
 
 
 @pytest.mark.parametrize("source", [loops.from_loader, loops.from_device])
@@ -100,10 +96,10 @@ def test_the_lstm_of_the_plain_loop_is_torchs_with_the_same_outputs() -> None:
     assert len(calls) == 1
 
 
+@needs_graphs
 @pytest.mark.parametrize("name", ["nnconv", "graph-conv"])
 def test_the_graph_networks_of_pytorch_geometric_are_ours(name: str) -> None:
     """As many parameters, and the same outputs from the same weights."""
-    graphs_needed()
     run = FAMILIES[name].run.replace(n_train=6, batch_size=6, data={"n_test": 2})
     ours, split = loops.build(run, CPU, default_root())
     theirs = graphs.build(run)
@@ -127,8 +123,8 @@ def test_the_graph_networks_of_pytorch_geometric_are_ours(name: str) -> None:
     torch.testing.assert_close(found.flatten()[order], wanted.flatten()[other], rtol=1e-4, atol=1e-4)
 
 
+@needs_graphs
 def test_pytorch_geometric_has_no_other_networks() -> None:
-    graphs_needed()
     with pytest.raises(BadInput, match="accepted: nnconv, graph_conv"):
         graphs.build(STUDENT)
 

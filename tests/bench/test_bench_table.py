@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from omnigrok.bench.table import COLUMNS, Speed, cells, load, table
-from omnigrok.cli import main
+from omnigrok.bench.table import COLUMNS, Speed, cells, load, summary, table
 from omnigrok.errors import BadInput
 
 PLAIN = Speed("mnist", "plain", "cpu", 1, 10, (1.0, 2.0, 1.0), 1e6, 4e7, 8e7, 0.1, 2.0**19)
@@ -85,52 +83,28 @@ def test_other_files_are_refused_by_name(tmp_path: Path, text: str | None, messa
         load(path)
 
 
-# The command
+# The short table for a README
+
+HAND = dataclasses.replace(DEVICE, variant="torch.func", replicas=4)
+FAST = dataclasses.replace(STACK, variant="stack 32", replicas=32)
 
 
-def test_bench_shows_a_file(tmp_path: Path) -> None:
-    path = write(tmp_path / "b.json", [PLAIN, STACK])
-    result = CliRunner().invoke(main, ["bench", "--from", str(path)])
-    assert result.exit_code == 0
-    assert "A Processor" in result.output
-    assert re.search(r"mnist +stack 8 +cpu", result.output)
-    markdown = CliRunner().invoke(main, ["bench", "--from", str(path), "--markdown"])
-    assert "| mnist | stack 8 | cpu | 8 |" in markdown.output
+def test_summary_has_a_row_a_family_with_ratios_over_its_plain_loop() -> None:
+    text = summary([PLAIN, DEVICE, HAND, STACK, FAST, OTHER], {"processor": "A Processor", "torch": "2.13"})
+    lines = text.splitlines()
+    assert lines[0] == "cpu: processor A Processor, torch 2.13; n = 3 rounds."
+    assert lines[2] == "| family | plain, network-steps/s | on device | torch.func | stack 8 | stack 32 | GFLOP/s | of layers | of best |"
+    assert lines[4] == "| mnist | 10 | 2 | 8 (4) | 4 | 16 | 0.16 (32) | 400% | 200% |"
+    assert lines[5] == "| lstm | 10 |  |  |  |  |  |  |  |"
+    assert len({line.count("|") for line in lines[2:6]}) == 1
 
 
-def test_bench_without_the_benchmarks_says_where_they_are_looked_for(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["bench", "--tests", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "test_bench_families.py: is not here; run omnigrok bench in the root of a clone" in result.output
+def test_summary_without_a_plain_loop_has_no_ratios() -> None:
+    """PyTorch Geometric, whose loop it is, may not be installed."""
+    assert "| mnist |  |  |  |  | 0.04 (8) | 100% | 50% |" in summary([DEVICE, HAND, STACK], {})
 
 
-@pytest.mark.parametrize("ends", [0, 1])
-def test_bench_runs_the_chosen_benchmarks(tmp_path: Path, ends: int) -> None:
-    """A stand-in for the benchmarks, run by a real pytest: it gets the choice, and its failure is an error."""
-    write(tmp_path / "made.json", [PLAIN])
-    (tmp_path / "conftest.py").write_text(
-        "def pytest_addoption(parser):\n    parser.addoption('--bench-family', action='append')\n    parser.addoption('--bench-device')\n"
-    )
-    (tmp_path / "test_bench_families.py").write_text(
-        "import pytest\n\n\n@pytest.mark.slow\ndef test_it(request, tmp_path):\n"
-        "    option = request.config.getoption\n"
-        "    assert option('--bench-family') == ['mnist', 'lstm'] and option('--bench-device') == 'cpu'\n"
-        f"    assert not {ends}\n"
-    )
-    arguments = [
-        "bench",
-        "--tests",
-        str(tmp_path),
-        "--family",
-        "mnist",
-        "--family",
-        "lstm",
-        "--device",
-        "cpu",
-        "--json",
-        str(tmp_path / "now.json"),
-    ]
-    result = CliRunner().invoke(main, arguments)
-    assert result.exit_code == 1
-    assert ("the benchmarks did not finish (pytest ended with 1)" in result.output) == bool(ends)
-    assert ("holds no benchmark" in result.output or "cannot be read" in result.output) == (not ends)
+def test_summary_has_a_table_for_each_device() -> None:
+    text = summary([PLAIN, dataclasses.replace(PLAIN, device="cuda", seconds=(0.01, 0.02))], {"torch": "2.13"})
+    headings = [line for line in text.splitlines() if line.startswith(("cpu", "cuda"))]
+    assert headings == ["cpu: torch 2.13; n = 3 rounds.", "cuda: torch 2.13; n = 2 rounds."]

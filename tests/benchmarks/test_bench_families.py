@@ -1,5 +1,7 @@
 """How fast each family trains: plain loops, torch.func by hand, this trainer at several stack sizes; rounds go in turns.
 
+A variant that cannot be measured fails; only what cannot be here, CUDA or PyTorch Geometric, is skipped.
+
 pytest tests/benchmarks -m slow -n 0 --benchmark-json=now.json --benchmark-compare
 omnigrok bench --family mnist
 """
@@ -13,12 +15,13 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from omnigrok.bench import graphs
 from omnigrok.bench.families import FAMILIES, variant_names
 from omnigrok.bench.rounds import Timing, layer_rate, time_family
 from omnigrok.data import default_root
 from omnigrok.runs.measure import matrix_rate
 from omnigrok.runs.work import step_operations
-from omnigrok.training.device import describe
+from omnigrok.training.device import cores, describe
 
 pytestmark = pytest.mark.slow
 LAYER_REPLICAS = 16
@@ -53,7 +56,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     families = config.getoption("bench_family", None) or list(FAMILIES)
     devices = [config.getoption("bench_device", None)] if config.getoption("bench_device", None) else ["cpu", "cuda"]
     cases = [(family, device, name) for device in devices for family in families for name in variant_names(FAMILIES[family], device)]
-    metafunc.parametrize(("family", "device", "variant"), cases, ids=["-".join(case).replace(" ", "_") for case in cases])
+    params = [
+        pytest.param(*case, marks=[pytest.mark.gpu] if case[1] == "cuda" else [], id="-".join(case).replace(" ", "_")) for case in cases
+    ]
+    metafunc.parametrize(("family", "device", "variant"), params)
 
 
 @pytest.mark.benchmark(timer=Replay.read)
@@ -65,15 +71,15 @@ def test_speed(
     device: str,
     variant: str,
 ) -> None:
-    if device == "cuda" and not torch.cuda.is_available():
-        pytest.skip(f"needs CUDA; torch {torch.__version__} sees none")
+    if FAMILIES[family].graphs and variant == "plain" and not graphs.installed():
+        pytest.skip(graphs.ABSENT)
     if hasattr(request.config, "workerinput"):
         pytest.skip("pytest-benchmark is off under xdist; run with -n 0")
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")
     timings, layers, best = timed(family, device, request.config.getoption("bench_rounds", 5))
     timing = timings[variant]
     if timing.failure:
-        pytest.skip(timing.failure)
+        pytest.fail(timing.failure, pytrace=False)
     run = FAMILIES[family].run
     benchmark.group = f"{device}: {family}"
     benchmark.extra_info.update(
@@ -88,7 +94,7 @@ def test_speed(
         matrix_rate=best,
         start=timing.start,
         peak_bytes=timing.peak_bytes,
-        where={"device": describe(torch.device(device)), "torch": torch.__version__, "threads": torch.get_num_threads()},
+        where={"device": describe(torch.device(device)), "torch": torch.__version__, "threads": torch.get_num_threads(), "cores": cores()},
     )
     # Seconds of a network-step, so that the comparison of two files reads the same whatever a round held.
     each = [seconds / timing.steps / timing.replicas for seconds in timing.seconds]

@@ -1,25 +1,18 @@
 """The checks of the conclusions on made-up curves of other figures."""
 
-import importlib.util
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import synthetic
 from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.schema import load_figure
 from omnigrok.runs.run import Run
 from omnigrok.stats.finding import Verdict
-
-spec = importlib.util.spec_from_file_location("synthetic_conclusions", Path(__file__).with_name("synthetic.py"))
-assert spec is not None
-assert spec.loader is not None
-synthetic = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(synthetic)
 
 FIGURE = "conclusions"
 CLAIMS = synthetic.CLAIMS

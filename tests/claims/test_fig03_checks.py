@@ -1,23 +1,16 @@
 """The checks of Figure 3 on made-up curves: a planted effect is REPRODUCED, an absent one is not."""
 
-import importlib.util
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import synthetic
 from omnigrok.audit.case import Case
 from omnigrok.audit.grid import Grid
 from omnigrok.runs.run import Run
 from omnigrok.stats import Time
 from omnigrok.stats.finding import Verdict
-
-spec = importlib.util.spec_from_file_location("synthetic_fig03", Path(__file__).with_name("synthetic.py"))
-assert spec is not None
-assert spec.loader is not None
-synthetic = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(synthetic)
 
 FIGURE = "fig03_mnist"
 checks = synthetic.load_checks(FIGURE)

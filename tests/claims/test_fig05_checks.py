@@ -1,22 +1,15 @@
 """The checks of Figure 5 on made-up curves: a planted effect is REPRODUCED, an absent one is not, and the control holds."""
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+import synthetic
 from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
 from omnigrok.runs.run import Run
 from omnigrok.stats.finding import Verdict
-
-spec = importlib.util.spec_from_file_location("synthetic_fig05", Path(__file__).with_name("synthetic.py"))
-assert spec is not None
-assert spec.loader is not None
-synthetic = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(synthetic)
 
 FIGURE = "fig05_qm9"
 checks = synthetic.load_checks(FIGURE)

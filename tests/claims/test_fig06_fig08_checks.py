@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+import synthetic
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import Outcome
 from omnigrok.runs.run import Run
 from omnigrok.stats.finding import Verdict
-
-
-def _sibling(name: str) -> ModuleType:
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-synthetic = _sibling("synthetic")
 
 FIG06, FIG08 = "fig06_addition", "fig08_mnist_representation"
 STEP = np.array([0, 100])

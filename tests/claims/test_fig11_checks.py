@@ -1,20 +1,12 @@
 """The checks of Figures 11 and 12 on made-up curves: a planted effect is REPRODUCED, an absent one is not."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+import synthetic
 from omnigrok.audit.grid import Grid
 from omnigrok.runs.run import Run
 from omnigrok.stats.finding import Verdict
-
-spec = importlib.util.spec_from_file_location("synthetic_fig11", Path(__file__).with_name("synthetic.py"))
-assert spec is not None
-assert spec.loader is not None
-synthetic = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(synthetic)
 
 FIGURE = "fig11_cross_entropy"
 checks = synthetic.load_checks(FIGURE)

@@ -1,25 +1,18 @@
 """The checks of Figures 7, 9 and 10 on made-up curves: an effect that is there, one that is not, and the controls."""
 
-import importlib.util
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import synthetic
 from omnigrok.audit.case import Role
 from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
 from omnigrok.runs.run import Run
 from omnigrok.stats import Time
 from omnigrok.stats.finding import Verdict
-
-spec = importlib.util.spec_from_file_location("synthetic_transformer", Path(__file__).with_name("synthetic.py"))
-assert spec is not None
-assert spec.loader is not None
-synthetic = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(synthetic)
 
 STEPS, sigmoid = synthetic.STEPS, synthetic.sigmoid
 FIG07, FIG09, FIG10 = "fig07_transformer", "fig09_transformer_landscape", "fig10_time_vs_decay"

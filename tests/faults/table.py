@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from omnigrok.errors import BadInput
+from omnigrok.report.markers import insert
+
 TESTS = Path(__file__).parents[1]
-BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
+MARKERS = "faults"
 # In the order of the table. A test whose mark names another fault is an error, as is a fault without a test.
 FAULTS = (
     "SIGINT (Ctrl-C)",
@@ -86,19 +89,6 @@ def table(tests: list[Marked]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def put(content: str, text: str) -> str:
-    """A file's content with the table between its markers.
-
-    Raises:
-        ValueError: it lacks them.
-    """
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the file lacks the markers {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{text}{END}{after}"
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description="The table of faults, from the tests.")
     parser.add_argument("--into", type=Path, help="put it between the markers of this file")
@@ -108,8 +98,8 @@ def main() -> int:
         if target is None:
             print(text, end="")
         else:
-            target.write_text(put(target.read_text(encoding="utf-8"), text), encoding="utf-8")
-    except (OSError, ValueError) as error:
+            insert(target, MARKERS, text)
+    except (BadInput, ValueError) as error:
         print(f"table.py: {error}", file=sys.stderr)
         return 1
     return 0

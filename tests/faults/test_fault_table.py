@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from omnigrok.report.markers import between, markers
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -75,15 +77,9 @@ def test_what_is_missing_is_said(tmp_path: Path, body: str, message: str) -> Non
         faults.table(tests)
 
 
-def test_the_table_goes_between_the_markers() -> None:
-    assert faults.put(f"a\n{faults.BEGIN}\nold\n{faults.END}\nb", "new\n") == f"a\n{faults.BEGIN}\nnew\n{faults.END}\nb"
-    with pytest.raises(ValueError, match="lacks the markers"):
-        faults.put("a", "new\n")
-
-
 def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
     target = tmp_path / "README.md"
-    target.write_text(f"{faults.BEGIN}\n{faults.END}\n")
+    target.write_text("\n".join(markers(faults.MARKERS)))
     command = [sys.executable, str(ROOT / "tests" / "faults" / "table.py")]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed == faults.table(list(faults.marked()))
@@ -97,7 +93,6 @@ def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
 
 
 def test_the_readme_is_current() -> None:
-    content = (ROOT / "README.md").read_text(encoding="utf-8")
-    if faults.BEGIN not in content:
-        pytest.skip(f"the README has no table of faults yet ({faults.BEGIN})")
-    assert faults.put(content, faults.table(list(faults.marked()))) == content, "run: python tests/faults/table.py --into README.md"
+    assert between(ROOT / "README.md", faults.MARKERS) == faults.table(list(faults.marked())), (
+        "run: python tests/faults/table.py --into README.md"
+    )

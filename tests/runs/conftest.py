@@ -1,19 +1,40 @@
-"""Made-up Curves, stores and worker processes for the tests of the run store."""
+"""Made-up Curves, a toy Run that really trains, stores, executors and worker processes for the tests of the run store."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import omnigrok
-from omnigrok.runs import Curves, Run
+from omnigrok.errors import StoreError
+from omnigrok.runs import Curves, Run, execute, freeze
+from omnigrok.runs.execute import Executor
 from omnigrok.runs.store import Environment, Store
+from omnigrok.training import Stack, train
+
+# Milliseconds of training, in five chunks.
+TOY = Run(
+    task="teacher_student",
+    model="mlp",
+    seed=0,
+    n_train=10,
+    steps=100,
+    lr=1e-2,
+    log_every=20,
+    precision="float64",
+    data=freeze({"n_test": 5}),
+    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
+)
 
 
 def _curves(seed: int = 0, points: int = 12, **changes: object) -> Curves:
@@ -51,10 +72,153 @@ def same() -> Callable[[Curves, Curves], bool]:
     return _same
 
 
+@contextmanager
+def _refusal_naming(text: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreError as error:
+        if text not in str(error):
+            raise
+
+
+@pytest.fixture(scope="session")
+def refusal_naming() -> Callable[[str], AbstractContextManager[None]]:
+    """Lets a StoreError with this text pass, and no other exception."""
+    return _refusal_naming
+
+
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen[str]]:
     """Starts Python on a source text, with omnigrok to import."""
     return _start
+
+
+@pytest.fixture(scope="session")
+def toy() -> Run:
+    """A teacher-student setting that trains in milliseconds."""
+    return TOY
+
+
+@pytest.fixture(scope="session")
+def digits() -> Run:
+    """A mini-batch setting on the bundled MNIST images, of which there are 5000 to train on."""
+    data = {"source": "bundled", "n_test": 10}
+    return TOY.replace(task="mnist", batch_size=4, steps=20, data=data, network={"widths": (784, 4, 10), "activation": "relu"})
+
+
+@lru_cache(maxsize=64)
+def _uninterrupted(run: Run) -> Curves:
+    return train([run])[0]
+
+
+def _assert_trained(executor: Executor, runs: Sequence[Run]) -> None:
+    for run in runs:
+        found, expected = executor.store.get(run, executor.environment(run)), _uninterrupted(run)
+        assert found is not None
+        assert found.run == run
+        np.testing.assert_array_equal(found.step, expected.step)
+        for name in expected.columns:
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, err_msg=name)
+        assert executor.store.load_checkpoint(run, executor.environment(run)) is None
+    assert executor.leases.holders(runs, executor.environment(runs[0])) == {}
+
+
+@pytest.fixture(scope="session")
+def assert_trained() -> Callable[[Executor, Sequence[Run]], None]:
+    """Every Run has the Curves of an uninterrupted training, and nothing is left of the work on it."""
+    return _assert_trained
+
+
+@pytest.fixture
+def make(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Executor]:
+    """Makes executors of one store, for which every chunk is a heartbeat."""
+    monkeypatch.setattr(execute, "HEARTBEAT", 0.0)
+
+    def executor(runs: Sequence[Run], **options: object) -> Executor:
+        return Executor(store, torch.device("cpu"), Path(), runs, **options)  # type: ignore[arg-type]
+
+    return executor
+
+
+@pytest.fixture
+def stacks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Run], int]]:
+    """The Runs of every stack that is trained, and the step it starts from."""
+    made: list[tuple[list[Run], int]] = []
+
+    class Noted(Stack):
+        def __init__(self, runs: Sequence[Run], *arguments: object) -> None:
+            super().__init__(runs, *arguments)  # type: ignore[arg-type]
+            made.append((list(runs), self.step))
+
+    monkeypatch.setattr(execute, "Stack", Noted)
+    return made
+
+
+def _before_chunk(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], object]) -> None:
+    advance, calls = Stack.advance, iter(range(1, 1_000_000))
+
+    def acting(self: Stack, seconds: float = float("inf")) -> list[Curves]:
+        if next(calls) == number:
+            act()
+        return advance(self, seconds)
+
+    monkeypatch.setattr(Stack, "advance", acting)
+
+
+@pytest.fixture(scope="session")
+def before_chunk() -> Callable[[pytest.MonkeyPatch, int, Callable[[], object]], None]:
+    """Does something, once, before the ``number``-th chunk of training of all stacks."""
+    return _before_chunk
+
+
+# Arguments: the store, a Run, the number of training sizes. Says after each chunk how far it is, and goes on when told to.
+_WORKER = """
+import json, sys, torch
+from pathlib import Path
+from omnigrok.runs import Run, execute
+from omnigrok.runs.store import Store
+execute.HEARTBEAT = execute.CHECKPOINT_EVERY = 0.0
+toy = Run.from_dict(json.loads(sys.argv[2]))
+def report(progress):
+    print(progress.runs_done, progress.steps_done, flush=True)
+    sys.stdin.readline()
+with Store(sys.argv[1]) as store:
+    runs = [toy.replace(n_train=n, seed=seed) for n in range(10, 10 + int(sys.argv[3])) for seed in (0, 1)]
+    executor = execute.Executor(store, torch.device("cpu"), Path(), runs, report=report)
+    executor.ensure(runs)
+    print("trained", executor.runs_done, flush=True)
+"""
+
+
+class Trainer:
+    """Another process that trains the toy Run at several training sizes, two seeds each; every chunk is a heartbeat and a checkpoint."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def __enter__(self) -> Trainer:
+        self.process.__enter__()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.process.__exit__(*raised)  # type: ignore[arg-type]
+
+    def hear(self) -> str:
+        """What it says after a chunk: runs done, steps done."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def tell(self, times: int = 1) -> None:
+        """Let it take so many chunks more."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("go on\n" * times)
+        self.process.stdin.flush()
+
+
+@pytest.fixture
+def trainer(store: Store) -> Callable[[int], Trainer]:
+    """Starts a Trainer on the store of this test, with so many training sizes from 10 on."""
+    return lambda sizes: Trainer(_start(_WORKER, store.path, json.dumps(TOY.as_dict()), sizes))
 
 
 @pytest.fixture(scope="session")

@@ -6,42 +6,33 @@ import os
 import resource
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from omnigrok.errors import EvidenceError, StoreError
-from omnigrok.runs import Curves, Run, execute, freeze
+from omnigrok.runs import Curves, Run, execute
 from omnigrok.runs.evidence import read, write
 from omnigrok.runs.execute import Executor
 from omnigrok.runs.lease import Leases
 from omnigrok.runs.salvage import salvage
 from omnigrok.runs.store import Environment, Store
-from omnigrok.training import train
 
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]
-RUN = Run(
-    task="teacher_student",
-    model="mlp",
-    seed=0,
-    n_train=10,
-    steps=200,
-    lr=1e-2,
-    log_every=20,
-    precision="float64",
-    data=freeze({"n_test": 5}),
-    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
-)
+Check = Callable[[Executor, Sequence[Run]], None]
 FULL = r"runs.db: the disk is full: free some space, or name another store with --runs; all that was recorded before is kept"
+
+
+@pytest.fixture(scope="module")
+def run(toy: Run) -> Run:
+    return toy.replace(steps=200)
 
 
 @pytest.fixture(autouse=True)
 def _chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
     monkeypatch.setattr(execute, "HEARTBEAT", 0.0)
     monkeypatch.setattr(execute, "CHECKPOINT_EVERY", 0.0)
 
@@ -58,9 +49,9 @@ def fill(folder: Path) -> Path:
 
 
 @pytest.mark.fault("the disk is full")
-def test_training_on_a_disk_that_fills_up(small_disk: Path) -> None:
+def test_training_on_a_disk_that_fills_up(small_disk: Path, run: Run, assert_trained: Check) -> None:
     """The audit ends with a message; once there is room, the same command goes on, and nothing recorded before is lost."""
-    first, second = RUN, RUN.replace(seed=1)
+    first, second = run, run.replace(seed=1)
     with Store(small_disk / "runs.db") as store:
         executor = Executor(store, torch.device("cpu"), Path(), [first])
         executor.ensure([first])
@@ -75,11 +66,7 @@ def test_training_on_a_disk_that_fills_up(small_disk: Path) -> None:
         # The process lives, and there was no room to note that its lease has ended: it ends by itself.
         again.leases.clock = lambda: time.time() + execute.LEASE_SECONDS
         again.ensure([first, second])
-        for run in (first, second):
-            found, (expected,) = store.get(run, again.environment(run)), train([run])
-            assert found is not None
-            for name in expected.columns:
-                np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, err_msg=name)
+        assert_trained(again, [first, second])
 
 
 @pytest.mark.fault("the disk is full")
@@ -105,7 +92,7 @@ def test_a_store_at_its_largest_keeps_what_was_recorded(store: Store, env: Envir
 
 
 @pytest.mark.fault("a limit on the size of files")
-def test_a_file_that_may_not_grow(store: Store, env: Environment, make_curves: Make) -> None:
+def test_a_file_that_may_not_grow(store: Store, env: Environment, make_curves: Make, run: Run) -> None:
     """ulimit -f: the write is refused with a message, and the store is as it was."""
     store.adopt([(make_curves(1), env)])
     child = os.fork()
@@ -125,7 +112,9 @@ def test_a_file_that_may_not_grow(store: Store, env: Environment, make_curves: M
 
 
 @pytest.mark.fault("the disk is full")
-def test_evidence_and_salvage_on_a_full_disk(small_disk: Path, tmp_path: Path, env: Environment, make_curves: Make, same: Same) -> None:
+def test_evidence_and_salvage_on_a_full_disk(
+    small_disk: Path, tmp_path: Path, env: Environment, make_curves: Make, same: Same, run: Run
+) -> None:
     """Evidence is written whole or not at all: the older version stays, and no half file is left."""
     path, old = small_disk / "x.ogev", make_curves(1)
     write(path, [(old, env)])
@@ -150,7 +139,7 @@ def frozen(small_disk: Path, env: Environment, make_curves: Make) -> Path:
 
 
 @pytest.mark.fault("a read-only store or folder")
-def test_a_store_on_a_read_only_disk(frozen: Path, env: Environment, make_curves: Make, same: Same) -> None:
+def test_a_store_on_a_read_only_disk(frozen: Path, env: Environment, make_curves: Make, same: Same, run: Run) -> None:
     """It can be read and exported; training stops with a message that names the store and --runs."""
     with Store(frozen, readonly=True) as store:
         back = store.get(make_curves(1).run, env)
@@ -159,7 +148,7 @@ def test_a_store_on_a_read_only_disk(frozen: Path, env: Environment, make_curves
         with pytest.raises(StoreError, match=r"runs.db: .*name another store with --runs"):
             store.adopt([(make_curves(2), env)])
     with pytest.raises(StoreError, match=r"runs.db: .*--runs"), Store(frozen) as store:
-        Executor(store, torch.device("cpu"), Path(), [RUN]).ensure([RUN])
+        Executor(store, torch.device("cpu"), Path(), [run]).ensure([run])
     with Store(frozen, readonly=True) as store:
         assert store.count() == 1
 
@@ -177,7 +166,7 @@ def test_new_files_on_a_read_only_disk(frozen: Path, env: Environment, make_curv
 
 
 @pytest.mark.fault("a read-only store or folder")
-def test_the_disk_becomes_read_only_in_the_middle(small_disk: Path, env: Environment, make_curves: Make) -> None:
+def test_the_disk_becomes_read_only_in_the_middle(small_disk: Path, env: Environment, make_curves: Make, run: Run) -> None:
     """As a file system does that has found errors: the next write is refused, and what was recorded can be read."""
     with Store(small_disk / "runs.db") as store:
         store.adopt([(make_curves(1), env)])

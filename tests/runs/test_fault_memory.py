@@ -4,51 +4,28 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from omnigrok.errors import OutOfMemory
-from omnigrok.runs import Curves, Run, execute, freeze
+from omnigrok.runs import Curves, Run, execute
 from omnigrok.runs.execute import Executor
-from omnigrok.runs.store import Store
-from omnigrok.training import Stack, train
+from omnigrok.training import Stack
 
-FORM = Run(
-    task="teacher_student",
-    model="mlp",
-    seed=0,
-    n_train=10,
-    steps=100,
-    lr=1e-2,
-    log_every=20,
-    precision="float64",
-    data=freeze({"n_test": 5}),
-    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
-)
-RUNS = [FORM.replace(seed=seed) for seed in range(5)]
 Make = Callable[[Sequence[Run]], Executor]
+Check = Callable[[Executor, Sequence[Run]], None]
 
 
-@pytest.fixture
-def make(store: Store, monkeypatch: pytest.MonkeyPatch) -> Make:
-    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
-    monkeypatch.setattr(execute, "HEARTBEAT", 0.0)
-    return lambda runs: Executor(store, torch.device("cpu"), Path(), runs)
-
-
-def assert_trained(executor: Executor, runs: Sequence[Run]) -> None:
-    for run in runs:
-        found, (expected,) = executor.store.get(run, executor.environment(run)), train([run])
-        assert found is not None
-        for name in expected.columns:
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, err_msg=name)
+@pytest.fixture(scope="module")
+def runs(toy: Run) -> list[Run]:
+    return [toy.replace(seed=seed) for seed in range(5)]
 
 
 @pytest.mark.fault("CUDA out of memory")
-def test_a_stack_that_does_not_fit_is_trained_in_halves(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_does_not_fit_is_trained_in_halves(
+    make: Make, runs: list[Run], assert_trained: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The stack is trained in halves, and those in halves, until they fit."""
     sizes = []
 
@@ -60,14 +37,16 @@ def test_a_stack_that_does_not_fit_is_trained_in_halves(make: Make, monkeypatch:
             sizes.append(len(runs))
 
     monkeypatch.setattr(execute, "Stack", Narrow)
-    executor = make(RUNS)
-    executor.ensure(RUNS)
+    executor = make(runs)
+    executor.ensure(runs)
     assert sizes == [2, 1, 2]
-    assert_trained(executor, RUNS)
+    assert_trained(executor, runs)
 
 
 @pytest.mark.fault("CUDA out of memory")
-def test_in_the_middle_of_training_the_halves_go_on_from_the_checkpoint(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_the_middle_of_training_the_halves_go_on_from_the_checkpoint(
+    make: Make, runs: list[Run], assert_trained: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the middle of a training, the halves go on from the last checkpoint, once the memory of the whole stack is free."""
     monkeypatch.setattr(execute, "CHECKPOINT_EVERY", 0.0)
     advance, wide, begun = Stack.advance, [], []
@@ -83,16 +62,18 @@ def test_in_the_middle_of_training_the_halves_go_on_from_the_checkpoint(make: Ma
         return advance(self, seconds)
 
     monkeypatch.setattr(Stack, "advance", short_of_memory)
-    executor = make(RUNS)
-    executor.ensure(RUNS)
+    executor = make(runs)
+    executor.ensure(runs)
     assert [(step, stack.size) for step, stack in begun] == [(40, 2), (40, 3)]
-    assert_trained(executor, RUNS)
+    assert_trained(executor, runs)
 
 
 @pytest.mark.fault("CUDA out of memory")
-def test_one_network_that_does_not_fit_is_the_error_of_who_asks_for_it(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_network_that_does_not_fit_is_the_error_of_who_asks_for_it(
+    make: Make, toy: Run, assert_trained: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A network that does not fit alone is ERROR, with advice, for the claims that need it; the others get theirs."""
-    build, large = Stack._build, FORM.replace(n_train=11)
+    build, large = Stack._build, toy.replace(n_train=11)
 
     def too_large(self: Stack, states: object) -> None:
         if self.form == large:
@@ -100,9 +81,9 @@ def test_one_network_that_does_not_fit_is_the_error_of_who_asks_for_it(make: Mak
         build(self, states)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Stack, "_build", too_large)
-    executor = make([large, FORM])
-    executor.ensure([FORM])
-    assert_trained(executor, [FORM])
+    executor = make([large, toy])
+    executor.ensure([toy])
+    assert_trained(executor, [toy])
     with pytest.raises(OutOfMemory, match=r"teacher_student, mlp: one network alone does not fit .*80 GiB.*smaller batch_size"):
         executor.ensure([large])
     assert executor.leases.holders([large], executor.environment(large)) == {}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
-from omnigrok.errors import StoreError
 from omnigrok.runs import Curves
 from omnigrok.runs.database import PAGE_SIZE
 from omnigrok.runs.salvage import salvage
@@ -18,17 +17,8 @@ from omnigrok.runs.store import Environment, Store
 
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]
+Refusal = Callable[[str], AbstractContextManager[None]]
 POINTS = 400
-
-
-@contextmanager
-def refusal_naming(text: str) -> Iterator[None]:
-    """Lets a StoreError with this text pass, and no other exception."""
-    try:
-        yield
-    except StoreError as error:
-        if text not in str(error):
-            raise
 
 
 def seeds_of(path: Path, make_curves: Make, same: Same) -> list[int]:
@@ -40,7 +30,9 @@ def seeds_of(path: Path, make_curves: Make, same: Same) -> list[int]:
     return sorted(found)
 
 
-def test_a_copy_without_the_wal_is_an_older_store_or_an_error(tmp_path: Path, env: Environment, make_curves: Make, same: Same) -> None:
+def test_a_copy_without_the_wal_is_an_older_store_or_an_error(
+    tmp_path: Path, env: Environment, make_curves: Make, same: Same, refusal_naming: Refusal
+) -> None:
     copy = tmp_path / "copy.db"
     with Store(tmp_path / "x.db") as store:
         for seed in range(30):
@@ -117,7 +109,9 @@ def test_a_checkpoint_torn_anywhere_loses_nothing(before: Path, tmp_path: Path, 
 
 
 @pytest.mark.fault("a disk that loses sectors")
-def test_a_file_damaged_beside_its_wal_is_refused_or_salvaged(before: Path, tmp_path: Path, make_curves: Make, same: Same) -> None:
+def test_a_file_damaged_beside_its_wal_is_refused_or_salvaged(
+    before: Path, tmp_path: Path, make_curves: Make, same: Same, refusal_naming: Refusal
+) -> None:
     """Random sectors of file and log are lost: what opens holds only true results, and salvage copies every whole one."""
     chance = random.Random(3)  # noqa: S311
     files = {suffix: (before / f"off.db{suffix}").read_bytes() for suffix in ("", "-wal")}

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omnigrok.runs import Curves, Run, freeze
+from omnigrok.runs import Curves, Run
 from omnigrok.runs.store import Environment, Store
 from omnigrok.training import train
 
@@ -116,30 +116,26 @@ for _ in sys.stdin:
     print(child, flush=True)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
-FORM = Run(
-    task="teacher_student",
-    model="mlp",
-    seed=0,
-    n_train=10,
-    steps=300,
-    lr=1e-2,
-    log_every=50,
-    precision="float64",
-    data=freeze({"n_test": 5}),
-    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
-)
 
 
-def kill_trainers(kills: int, path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Kill so many trainers of one store, each at a random moment; returns how many runs came out, all compared with uninterrupted ones."""
-    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
+@pytest.fixture(scope="module")
+def form(toy: Run) -> Run:
+    return toy.replace(steps=300, log_every=50)
+
+
+def kill_trainers(kills: int, recorded: int, path: Path, start: Start, form: Run) -> None:
+    """Kill so many trainers of one store at random moments, and more until so many runs came out; compare them with uninterrupted ones.
+
+    How far a trainer comes in half a second depends on what else the machine does.
+    """
     moments = random.Random(kills)  # noqa: S311
     before: dict[str, bytes] = {}
-    waiting = 0
-    with start(NURSERY, path, json.dumps(FORM.as_dict())) as nursery:
+    killed = waiting = 0
+    with start(NURSERY, path, json.dumps(form.as_dict())) as nursery:
         assert nursery.stdin is not None
         assert nursery.stdout is not None
-        for _ in range(kills):
+        while killed < kills or (len(before) < recorded and killed < 20 * kills):
+            killed += 1
             print(file=nursery.stdin, flush=True)
             child = int(nursery.stdout.readline())
             time.sleep(moments.uniform(0, 0.5))
@@ -153,27 +149,27 @@ def kill_trainers(kills: int, path: Path, start: Start, monkeypatch: pytest.Monk
             assert before.items() <= now.items()  # nothing recorded is lost or changed
             before = now
         nursery.stdin.close()
-    assert waiting >= kills // 4  # most kills hit the middle of a training, not the start of Python
+    assert len(before) >= recorded
+    assert waiting >= killed // 4  # most kills hit the middle of a training, not the start of Python
     with Store(path) as store:
         found = {run: curves for run, _, curves in store.records()}
-        expected_of = {each.run: each for n in (8, 10) for each in train([run for run in found if run.n_train == n])}
+        expected_of = {each.run: each for n in {run.n_train for run in found} for each in train([run for run in found if run.n_train == n])}
         for run, curves in found.items():
             expected = expected_of[run]
             assert curves.step.tolist() == expected.step.tolist()
             assert not curves.diverged
             for name in expected.columns:
                 np.testing.assert_allclose(curves[name], expected[name], rtol=1e-9, err_msg=name)
-        return len(found)
 
 
 @pytest.mark.fault("SIGKILL at random moments")
-def test_trainers_killed_ten_times_end_as_uninterrupted_ones(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainers_killed_ten_times_end_as_uninterrupted_ones(tmp_path: Path, start: Start, form: Run) -> None:
     """The same command goes on; every run is recorded once, with the curves of an uninterrupted training."""
-    assert kill_trainers(10, tmp_path / "runs.db", start, monkeypatch) >= 2
+    kill_trainers(10, 2, tmp_path / "runs.db", start, form)
 
 
 @pytest.mark.slow
 @pytest.mark.fault("SIGKILL at random moments")
-def test_trainers_killed_fifty_times_end_as_uninterrupted_ones(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trainers_killed_fifty_times_end_as_uninterrupted_ones(tmp_path: Path, start: Start, form: Run) -> None:
     """Fifty kills: the same command goes on; every run is recorded once, with the curves of an uninterrupted training."""
-    assert kill_trainers(50, tmp_path / "runs.db", start, monkeypatch) >= 10
+    kill_trainers(50, 10, tmp_path / "runs.db", start, form)

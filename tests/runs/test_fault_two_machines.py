@@ -6,30 +6,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from omnigrok.errors import StaleToken
-from omnigrok.runs import Curves, Run, database, execute, freeze, lease
+from omnigrok.runs import Run, database, execute, lease
 from omnigrok.runs.execute import LEASE_SECONDS, Executor
 from omnigrok.runs.store import Store
-from omnigrok.training import Stack, train
+from omnigrok.training import train
 
-RUN = Run(
-    task="teacher_student",
-    model="mlp",
-    seed=0,
-    n_train=10,
-    steps=100,
-    lr=1e-2,
-    log_every=20,
-    precision="float64",
-    data=freeze({"n_test": 5}),
-    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
-)
-RUNS = [RUN, RUN.replace(seed=1)]
 Machine = Callable[[str], Executor]
+Check = Callable[[Executor, Sequence[Run]], None]
+Before = Callable[[pytest.MonkeyPatch, int, Callable[[], object]], None]
 
 
 class Clock:
@@ -42,10 +30,14 @@ class Clock:
         return time.time() + self.ahead
 
 
+@pytest.fixture(scope="module")
+def runs(toy: Run) -> list[Run]:
+    return [toy, toy.replace(seed=1)]
+
+
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+def machine(tmp_path: Path, runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """Makes an executor that another host would make: a connection and a name of its own."""
-    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
     monkeypatch.setattr(execute, "HEARTBEAT", 0.0)
     monkeypatch.setattr(execute, "CHECKPOINT_EVERY", 0.0)
 
@@ -54,7 +46,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
     def make(host: str) -> Executor:
         with monkeypatch.context() as patch:
             patch.setattr(lease, "_host", lambda: host)
-            executor = Executor(Store(tmp_path / "runs.db"), torch.device("cpu"), Path(), RUNS)
+            executor = Executor(Store(tmp_path / "runs.db"), torch.device("cpu"), Path(), runs)
         executor.leases.clock = Clock()
         made.append(executor)
         return executor
@@ -64,106 +56,101 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine
         executor.store.close()
 
 
-def before_chunk(monkeypatch: pytest.MonkeyPatch, number: int, act: Callable[[], object]) -> None:
-    """Do something before the ``number``-th chunk of training, once."""
-    advance, calls = Stack.advance, iter(range(1, 1_000_000))
+@pytest.fixture
+def assert_recorded_once(assert_trained: Check) -> Check:
+    def check(executor: Executor, runs: Sequence[Run]) -> None:
+        assert executor.store.count() == len(runs)
+        assert executor.store.problems() == []
+        assert_trained(executor, runs)
 
-    def acting(self: Stack, seconds: float = 1e9) -> list[Curves]:
-        if next(calls) == number:
-            act()
-        return advance(self, seconds)
-
-    monkeypatch.setattr(Stack, "advance", acting)
-
-
-def assert_trained(executor: Executor, runs: Sequence[Run] = RUNS) -> None:
-    assert executor.store.count() == len(runs)
-    assert executor.store.problems() == []
-    for run in runs:
-        found, (expected,) = executor.store.get(run, executor.environment(run)), train([run])
-        assert found is not None
-        assert found.step.tolist() == expected.step.tolist()
-        for name in expected.columns:
-            np.testing.assert_allclose(found[name], expected[name], rtol=1e-9, err_msg=name)
+    return check
 
 
 @pytest.mark.fault("two machines on one store")
-def test_a_machine_that_is_silent_is_taken_over_and_its_late_write_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_is_silent_is_taken_over_and_its_late_write_refused(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, runs: list[Run], toy: Run, before_chunk: Before, assert_recorded_once: Check
+) -> None:
     """A machine that fell asleep is taken over once its lease has run out; awake again, its old token writes nothing, and it goes on."""
     asleep, awake = machine("laptop"), machine("server")
     awake.leases.clock.ahead = LEASE_SECONDS + 1  # type: ignore[attr-defined]
 
     def overtake() -> None:
-        assert set(awake.leases.holders(RUNS, awake.environment(RUN)).values()) == set()  # run out
-        awake.ensure(RUNS)
+        assert set(awake.leases.holders(runs, awake.environment(toy)).values()) == set()  # run out
+        awake.ensure(runs)
 
     with monkeypatch.context() as patch:
         before_chunk(patch, 3, overtake)
-        asleep.ensure(RUNS)
+        asleep.ensure(runs)
     assert awake.runs_done == 2
     assert asleep.runs_done == 0
-    assert_trained(asleep)
+    assert_recorded_once(asleep, runs)
 
 
 @pytest.mark.fault("two machines on one store")
-def test_what_a_live_machine_trains_is_not_trained_twice(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_live_machine_trains_is_not_trained_twice(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, runs: list[Run], toy: Run, before_chunk: Before, assert_recorded_once: Check
+) -> None:
     """The work of a machine that renews its leases is left alone; the other waits, and has the results when they are recorded."""
     first, second = machine("laptop"), machine("server")
     naps: list[float] = []
 
     def meanwhile() -> None:
-        env = second.environment(RUN)
-        assert set(second.leases.holders(RUNS, env)) == {run.digest for run in RUNS}
-        assert second.leases.acquire(RUNS, env, second.owner, 60) == {}
+        env = second.environment(toy)
+        assert set(second.leases.holders(runs, env)) == {run.digest for run in runs}
+        assert second.leases.acquire(runs, env, second.owner, 60) == {}
 
     with monkeypatch.context() as patch:
         before_chunk(patch, 2, meanwhile)
-        first.ensure(RUNS)
+        first.ensure(runs)
     monkeypatch.setattr(time, "sleep", naps.append)
-    second.ensure(RUNS)
+    second.ensure(runs)
     assert (first.runs_done, second.runs_done, naps) == (2, 0, [])
-    assert_trained(second)
+    assert_recorded_once(second, runs)
 
 
 @pytest.mark.fault("two machines on one store")
-def test_a_taken_over_stack_waits_for_the_other_machine(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_over_stack_waits_for_the_other_machine(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, runs: list[Run], toy: Run, before_chunk: Before, assert_recorded_once: Check
+) -> None:
     """Taken over while the other still trains, a machine writes nothing, waits for the results, and ends as if nothing had been."""
     sleeper, other = machine("laptop"), machine("server")
     other.leases.clock.ahead = LEASE_SECONDS + 1  # type: ignore[attr-defined]
-    env = other.environment(RUN)
+    env = other.environment(toy)
     tokens: dict[str, int] = {}
     naps: list[int] = []
 
     def nap(seconds: float) -> None:
         naps.append(sleeper.store.count())
-        other.store.put_many(train(RUNS), env, tokens)
+        other.store.put_many(train(runs), env, tokens)
 
     with monkeypatch.context() as patch:
-        before_chunk(patch, 2, lambda: tokens.update(other.leases.acquire(RUNS, env, other.owner, LEASE_SECONDS)))
+        before_chunk(patch, 2, lambda: tokens.update(other.leases.acquire(runs, env, other.owner, LEASE_SECONDS)))
         patch.setattr(time, "sleep", nap)
-        sleeper.ensure(RUNS)
+        sleeper.ensure(runs)
     assert naps == [0]
-    assert_trained(sleeper)
+    assert_recorded_once(sleeper, runs)
 
 
 @pytest.mark.fault("two machines on one store")
-def test_an_old_token_is_refused_whatever_the_clocks_say(machine: Machine) -> None:
+def test_an_old_token_is_refused_whatever_the_clocks_say(machine: Machine, runs: list[Run], toy: Run) -> None:
     """Fencing tokens only rise: a write with an older one is refused as a whole, with a message that says so."""
     old, new = machine("laptop"), machine("server")
     new.leases.clock.ahead = 1e9  # type: ignore[attr-defined]
-    env, results = old.environment(RUN), train(RUNS)
-    first = old.leases.acquire(RUNS, env, old.owner, 60)
-    second = new.leases.acquire(RUNS, env, new.owner, 60)
+    env, results = old.environment(toy), train(runs)
+    first = old.leases.acquire(runs, env, old.owner, 60)
+    second = new.leases.acquire(runs, env, new.owner, 60)
     assert min(second.values()) > max(first.values())
-    for tokens in (first, {**first, RUN.digest: second[RUN.digest]}):
+    for tokens in (first, {**first, toy.digest: second[toy.digest]}):
         with pytest.raises(StaleToken, match=r"run .* came with token \d+, but the lease has token \d+; nothing was written"):
             old.store.put_many(results, env, tokens)
     assert old.store.count() == 0
-    assert new.store.put_many(results, env, second) == {run.digest for run in RUNS}
+    assert new.store.put_many(results, env, second) == {run.digest for run in runs}
 
 
 @pytest.mark.fault("a store on a network file system")
-def test_a_network_file_system_gets_a_rollback_journal(machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_network_file_system_gets_a_rollback_journal(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runs: list[Run], assert_recorded_once: Check
+) -> None:
     """A rollback journal in place of the write-ahead log, which two machines cannot share; a store that had one is turned back."""
     machine("server").store.close()
     monkeypatch.setattr(database, "file_system", lambda _: "nfs4")
@@ -171,14 +158,16 @@ def test_a_network_file_system_gets_a_rollback_journal(machine: Machine, monkeyp
     for executor in (first, second):
         with executor.store.reading() as db:
             assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-    first.ensure(RUNS)
-    assert_trained(second)
+    first.ensure(runs)
+    assert_recorded_once(second, runs)
     assert not (tmp_path / "runs.db-wal").exists()
 
 
 @pytest.mark.fault("the clock jumps")
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0, 1e9, -1e9])
-def test_a_clock_that_jumps_in_the_middle_changes_no_curve(machine: Machine, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
+def test_a_clock_that_jumps_in_the_middle_changes_no_curve(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, jump: float, runs: list[Run], before_chunk: Before, assert_recorded_once: Check
+) -> None:
     """Forward or back by a day or by decades: the training goes on, its seconds come from a clock that cannot jump."""
     executor, other = machine("laptop"), machine("server")
 
@@ -187,21 +176,23 @@ def test_a_clock_that_jumps_in_the_middle_changes_no_curve(machine: Machine, mon
 
     with monkeypatch.context() as patch:
         before_chunk(patch, 2, jumps)
-        executor.ensure(RUNS)
-    assert_trained(executor)
-    for run in RUNS:
+        executor.ensure(runs)
+    assert_recorded_once(executor, runs)
+    for run in runs:
         found = executor.store.get(run, executor.environment(run))
         assert found is not None
         assert 0 < found.seconds < 60
 
 
 @pytest.mark.fault("the clock jumps")
-def test_clocks_that_differ_by_hours_train_nothing_twice_for_long(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clocks_that_differ_by_hours_train_nothing_twice_for_long(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, runs: list[Run], before_chunk: Before, assert_recorded_once: Check
+) -> None:
     """A machine whose clock is hours ahead may take over live work: the tokens decide who records it, and it is recorded once."""
     behind, ahead = machine("laptop"), machine("server")
     ahead.leases.clock.ahead = 5 * 3600  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:
-        before_chunk(patch, 2, lambda: ahead.ensure(RUNS))
-        behind.ensure(RUNS)
+        before_chunk(patch, 2, lambda: ahead.ensure(runs))
+        behind.ensure(runs)
     assert ahead.runs_done == 2
-    assert_trained(behind)
+    assert_recorded_once(behind, runs)

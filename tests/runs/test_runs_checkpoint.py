@@ -12,33 +12,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.runs import Run, freeze
+from omnigrok.runs import Run
 from omnigrok.runs.checkpoint import pack, unpack
 from omnigrok.runs.encode import decode_state, encode_state
 from omnigrok.training import Stack, State
 
-RUN = Run(
-    task="teacher_student",
-    model="mlp",
-    seed=0,
-    n_train=10,
-    steps=100,
-    lr=1e-2,
-    log_every=20,
-    data=freeze({"n_test": 5}),
-    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
-)
-REVIEWS = RUN.replace(
-    task="imdb",
-    model="lstm",
-    n_train=24,
-    batch_size=32,
-    steps=4,
-    log_every=1,
-    loss="binary_cross_entropy",
-    data={"source": "bundled", "n_test": 4, "length": 8, "vocabulary": 20},
-    network={"embedding": 3, "hidden": 4, "layers": 1, "carry": True},
-)
+
+@pytest.fixture(scope="module")
+def run(toy: Run) -> Run:
+    return toy.replace(precision="float32")
+
+
+@pytest.fixture(scope="module")
+def reviews(run: Run) -> Run:
+    """A setting whose model carries something from one batch to the next."""
+    return run.replace(
+        task="imdb",
+        model="lstm",
+        n_train=24,
+        batch_size=32,
+        steps=4,
+        log_every=1,
+        loss="binary_cross_entropy",
+        data={"source": "bundled", "n_test": 4, "length": 8, "vocabulary": 20},
+        network={"embedding": 3, "hidden": 4, "layers": 1, "carry": True},
+    )
 
 
 def state_of(run: Run) -> State:
@@ -48,25 +46,25 @@ def state_of(run: Run) -> State:
 
 
 @pytest.fixture(scope="module")
-def state() -> State:
-    return state_of(RUN)
+def state(run: Run) -> State:
+    return state_of(run)
 
 
-def test_a_state_goes_round(state: State) -> None:
-    back = unpack(RUN, 20, pack(state))
+def test_a_state_goes_round(state: State, run: Run) -> None:
+    back = unpack(run, 20, pack(state))
     assert back is not None
     assert (back.step, back.logged, back.columns, back.held) == (20, [0, 20], state.columns, state.held)
     for old, new in ((state.weights, back.weights), (state.first, back.first), (state.second, back.second)):
         np.testing.assert_array_equal(old, new)
 
 
-def test_what_a_model_carries_goes_round() -> None:
-    state = state_of(REVIEWS)
-    back = unpack(REVIEWS, state.step, pack(state))
+def test_what_a_model_carries_goes_round(reviews: Run) -> None:
+    state = state_of(reviews)
+    back = unpack(reviews, state.step, pack(state))
     assert back is not None
     assert back.carried["state"].shape == (2, 1, 24, 4)
-    assert unpack(REVIEWS, state.step, pack(replace(state, carried={}))) is None
-    assert unpack(REVIEWS, state.step, pack(replace(state, carried={"state": np.zeros((2, 1, 32, 4))}))) is None
+    assert unpack(reviews, state.step, pack(replace(state, carried={}))) is None
+    assert unpack(reviews, state.step, pack(replace(state, carried={"state": np.zeros((2, 1, 32, 4))}))) is None
 
 
 CHANGES: dict[str, Callable[[State], Any]] = {
@@ -86,24 +84,24 @@ CHANGES: dict[str, Callable[[State], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_state_that_is_not_of_its_run_is_none(state: State, change: str) -> None:
-    assert unpack(RUN, 20, pack(replace(state, **CHANGES[change](state)))) is None
+def test_a_state_that_is_not_of_its_run_is_none(state: State, change: str, run: Run) -> None:
+    assert unpack(run, 20, pack(replace(state, **CHANGES[change](state)))) is None
 
 
 @pytest.mark.parametrize("step", [-20, 0, 40, 100, 2**70])
-def test_another_step_is_none(state: State, step: int) -> None:
-    assert unpack(RUN, step, pack(state)) is None
+def test_another_step_is_none(state: State, step: int, run: Run) -> None:
+    assert unpack(run, step, pack(state)) is None
 
 
-def test_another_run_is_none(state: State) -> None:
-    assert unpack(RUN.replace(network={"widths": (3, 5, 2), "activation": "tanh"}), 20, pack(state)) is None
-    assert unpack(RUN.replace(log_every=10), 20, pack(state)) is None
-    assert unpack(RUN.replace(seed=1), 20, pack(state)) is not None  # seeds share shapes: the store's key and checksum tell them apart
+def test_another_run_is_none(state: State, run: Run) -> None:
+    assert unpack(run.replace(network={"widths": (3, 5, 2), "activation": "tanh"}), 20, pack(state)) is None
+    assert unpack(run.replace(log_every=10), 20, pack(state)) is None
+    assert unpack(run.replace(seed=1), 20, pack(state)) is not None  # seeds share shapes: the store's key and checksum tell them apart
 
 
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
-def test_damaged_bytes_are_none(state: State, data: st.DataObject) -> None:
+def test_damaged_bytes_are_none(state: State, data: st.DataObject, run: Run) -> None:
     blob = bytearray(pack(state))
     place = data.draw(st.integers(0, len(blob) - 1))
     kind = data.draw(st.sampled_from(["flip", "cut", "insert"]))
@@ -113,7 +111,7 @@ def test_damaged_bytes_are_none(state: State, data: st.DataObject) -> None:
         del blob[place:]
     else:
         blob[place:place] = data.draw(st.binary(min_size=1, max_size=20))
-    assert unpack(RUN, 20, bytes(blob)) is None
+    assert unpack(run, 20, bytes(blob)) is None
 
 
 names = st.sampled_from(["weights", "first", "second", "scalars", "logged", "column.train_loss", "carried.state"])
@@ -122,7 +120,7 @@ arrays = st.lists(st.floats() | st.integers(-(2**62), 2**62), max_size=4).map(la
 
 @settings(max_examples=100, deadline=None)
 @given(changed=st.dictionaries(names, arrays | st.none(), min_size=1, max_size=3))
-def test_forged_arrays_are_none(state: State, changed: dict[str, Any]) -> None:
+def test_forged_arrays_are_none(state: State, changed: dict[str, Any], run: Run) -> None:
     """With checksums that are right: what a stranger can put into a store."""
     forged = {**decode_state(pack(state))[0], **changed}
     given = {name: values for name, values in forged.items() if values is not None}
@@ -132,5 +130,5 @@ def test_forged_arrays_are_none(state: State, changed: dict[str, Any]) -> None:
         for name in sound.keys() | given.keys()
         if name not in sound or name not in given or not np.array_equal(given[name], sound[name])
     }
-    found = unpack(RUN, 20, encode_state(given))
+    found = unpack(run, 20, encode_state(given))
     assert found is None or different <= {"scalars", "column.train_loss"}

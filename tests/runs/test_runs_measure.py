@@ -99,7 +99,6 @@ def test_a_stack_that_cannot_be_built_is_an_error() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_a_gpu_is_waited_for() -> None:
     assert 1e11 < matrix_rate(torch.device("cuda")) < 1e16
     assert time_stack([FORM], torch.device("cuda"), Path(), 0.1).step > 0

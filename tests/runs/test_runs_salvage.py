@@ -1,8 +1,8 @@
 """A damaged page, a cut file: an error or harmless, and salvage saves the rest."""
 
-import contextlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ Make = Callable[..., Curves]
 
 
 Same = Callable[[Curves, Curves], bool]
+Refusal = Callable[[str], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +54,9 @@ def _patched(content: bytearray, start: int, new: bytes) -> bytearray:
     return content
 
 
-@contextlib.contextmanager
-def refusal_naming(text: str) -> Iterator[None]:
-    """Lets a StoreError with this text pass, and no other exception."""
-    try:
-        yield
-    except StoreError as error:
-        if text not in str(error):
-            raise
-
-
 @pytest.mark.fault("a corrupt page in the store")
 def test_damage_is_an_error_or_harmless_and_salvage_saves_the_rest(
-    sound: Path, tmp_path: Path, env: Environment, make_curves: Make, same: Same
+    sound: Path, tmp_path: Path, env: Environment, make_curves: Make, same: Same, refusal_naming: Refusal
 ) -> None:
     """It is detected; the message names `omnigrok evidence salvage`, which copies every whole result to a new store."""
     expected = {seed: make_curves(seed, points=400) for seed in range(40)}

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from omnigrok.runs import Curves, Run, freeze
+from omnigrok.runs.encode import decode_state, encode_state
+from omnigrok.training import Stack, State
 
 TEACHER_STUDENT = Run(
     task="teacher_student",
@@ -65,6 +67,28 @@ def assert_equal() -> Callable[..., None]:
             np.testing.assert_allclose(one[name], other[name], rtol=rtol, atol=0, err_msg=name)
 
     return compare
+
+
+def _stepwise(runs: Sequence[Run], through: Callable[[State], State]) -> list[Curves]:
+    stack, done = Stack(runs), []
+    while True:
+        done += stack.advance(0)
+        states = {run: through(state) for run, state in stack.states().items()}
+        if not states:
+            return sorted(done, key=lambda curves: runs.index(curves.run))
+        stack = Stack(list(states), states=states)
+
+
+@pytest.fixture(scope="session")
+def stepwise() -> Callable[[Sequence[Run], Callable[[State], State]], list[Curves]]:
+    """Trains in pieces, each in a fresh stack made from the checkpoints of the one before."""
+    return _stepwise
+
+
+@pytest.fixture(scope="session")
+def encoded() -> Callable[[State], State]:
+    """A state as it comes back from a checkpoint's bytes."""
+    return lambda state: State.from_arrays(state.step, decode_state(encode_state(state.arrays()))[0])
 
 
 @pytest.fixture

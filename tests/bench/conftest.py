@@ -1,0 +1,12 @@
+"""Benchmarks are run by a pytest of their own, which must not take itself for a worker of this one: pytest-benchmark measures nothing there."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if started from a shell."""
+    for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"):
+        monkeypatch.delenv(name, raising=False)
