@@ -1,4 +1,4 @@
-"""Benchmarks are run by a pytest of their own, which must not take itself for a worker of this one: pytest-benchmark measures nothing there."""
+"""Benchmarks run in a pytest of their own, which must not take itself for a worker of this one: there nothing is measured."""
 
 from __future__ import annotations
 
