@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
 from omnigrok.audit.experiment import find_experiment
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import PROTOCOLS
+from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines
 from omnigrok.report.document import Audit, Row
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
@@ -41,14 +44,28 @@ def table(audit: Audit, folder: Path | None = None) -> str:
         n = max((finding.n for finding in first.findings), default=0)
         lines.append(f"| {name} | {' | '.join(cells)} | {_plain(_effect(first))} | {n} | {', '.join(sources.get(name, ()))} |")
     absent = [name for name in by_claim if name not in shown]
+    undecided = [name for name, rows in shown.items() if any(row.verdict == "INCONCLUSIVE" for row in rows.values())]
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
     lines += ["", f"{audit.tier} tier, {_plain(audit.device)}; judged with {_plain(versions)}."]
+    if audit.tier == "paper" and undecided:
+        lines += ["", *power_of(undecided)]
     if absent and folder is None:
         lines.append(f"NOT RUN ({len(absent)}): {', '.join(absent)}.")
     elif absent and folder:
         lines += ["", f"Claims without evidence: {len(absent)}. What they need at full scale, without what is recorded:", ""]
         lines += unrun_table(folder, absent)
     return "\n".join(lines) + "\n"
+
+
+def power_of(claims: Sequence[str]) -> list[str]:
+    """How often the checks of some claims would have said REPRODUCED of the effect that the paper reports, from the table of calibration."""
+    lines = claim_lines(files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8"))
+    column = CLAIM_HEADINGS.index("power") + 1
+    known = [f"{name} {lines[name].split('|')[column].strip()}" for name in claims if name in lines]
+    rest = [name for name in claims if name not in lines]
+    text = "Power of those that are INCONCLUSIVE, on simulated curves of the full scale with the effect that the paper reports "
+    text += f"(`omnigrok/calibration/CLAIMS.md`): {', '.join(known) or 'none known'}."
+    return [text + (f" Not simulated: {', '.join(rest)}." if rest else "")]
 
 
 def experiments_of(folder: Path) -> dict[str, list[str]]:

@@ -60,6 +60,14 @@ def test_experiments_and_costs_come_from_the_figures() -> None:
     assert "NOT RUN (1)" not in text
 
 
+def test_what_is_undecided_has_its_power_beside_it() -> None:
+    document = {**DOCUMENT, "claims": [row("fig02.inverse", "code", "INCONCLUSIVE"), row("x.y", "paper", "INCONCLUSIVE")]}
+    text = table(parse(document))
+    assert re.search(r"^Power of those that are INCONCLUSIVE.*: fig02.inverse \d+ %\. Not simulated: x\.y\.$", text, re.MULTILINE)
+    assert "Power" not in table(parse({**document, "tier": "smoke"}))
+    assert "Power" not in table(parse(DOCUMENT))
+
+
 def test_an_experiment_of_another_figure_is_named_with_it() -> None:
     assert "fig08:landscape" in experiments_of(CLAIMS)["fig06.path"]
     assert "landscape" in experiments_of(CLAIMS)["fig06.path"]
