@@ -10,7 +10,6 @@ from pathlib import Path
 from omnigrok.audit.experiment import find_experiment
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import PROTOCOLS
-from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines
 from omnigrok.report.document import Audit, Row
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
@@ -58,7 +57,9 @@ def table(audit: Audit, folder: Path | None = None) -> str:
 
 
 def power_of(claims: Sequence[str]) -> list[str]:
-    """How often the checks of some claims would have said REPRODUCED of the effect that the paper reports, from the table of calibration."""
+    """How often the checks of some claims say REPRODUCED where the effect is what the paper reports, from the table of calibration."""
+    from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines  # noqa: PLC0415 (takes a second, and torch)
+
     lines = claim_lines(files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8"))
     column = CLAIM_HEADINGS.index("power") + 1
     known = [f"{name} {lines[name].split('|')[column].strip()}" for name in claims if name in lines]
