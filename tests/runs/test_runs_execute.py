@@ -19,9 +19,10 @@ import torch
 from omnigrok.errors import BadInput
 from omnigrok.runs import Curves, Run, execute, freeze
 from omnigrok.runs.encode import decode_state
-from omnigrok.runs.execute import BudgetSpent, Executor, Progress
+from omnigrok.runs.execute import BudgetSpent, Executor
 from omnigrok.runs.lease import Leases, new_owner
 from omnigrok.runs.store import Store
+from omnigrok.runs.tally import Progress
 from omnigrok.training import Stack, State, train
 
 CPU = torch.device("cpu")
@@ -57,7 +58,7 @@ with Store(sys.argv[1]) as store:
     runs = [FORM.replace(n_train=n, seed=seed) for n in range(10, 10 + int(sys.argv[3])) for seed in (0, 1)]
     executor = execute.Executor(store, torch.device("cpu"), Path(), runs, report=report)
     executor.ensure(runs)
-    print("trained", executor.runs_done, flush=True)
+    print("trained", executor.tally.runs_done, flush=True)
 """
 
 Make = Callable[..., Executor]
@@ -346,7 +347,7 @@ def test_two_workers_on_one_store_train_every_run_once(store: Store, make: Make,
         executor = make(runs, report=report)
         executor.ensure(runs)
         *_, last = worker.communicate()[0].splitlines()
-    assert (last, executor.runs_done, told[-1]) == ("trained 2", 6, 6)
+    assert (last, executor.tally.runs_done, told[-1]) == ("trained 2", 6, 6)
     assert worker.returncode == 0
     assert store.count() == len(runs)
     assert_trained(executor, runs)
