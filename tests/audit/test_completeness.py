@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ def two(toy: Any) -> Any:
     return toy
 
 
+def run(toy: Any, *options: str) -> pytest.RunResult:
+    """In this process: no signal is sent, and nothing is trained."""
+    toy.write()
+    done: pytest.RunResult = toy.pytester.runpytest_inprocess("claims", "-p", "no:cacheprovider", "-n", "0", *options)
+    return done
+
+
 @pytest.mark.parametrize(
     ("stop", "options"),
     [("os.kill(os.getpid(), signal.SIGINT)", []), ("item.session.shouldstop = 'enough'", []), ("", ["--maxfail", "1"])],
@@ -64,7 +72,8 @@ def test_stopped_in_the_middle(two: Any, stop: str, options: list[str]) -> None:
         two.pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n' + STOP.format(stop))
     else:
         two.checks = two.checks.replace("judge(case)", "judge(case) if case.role == 'claim' else 1 / 0", 1)
-    done = two.run("-n", "0", "--audit-json", "a.json", "--report", "a.html", *options)
+    start = two.run if "kill" in stop else partial(run, two)
+    done = start("-n", "0", "--audit-json", "a.json", "--report", "a.html", *options)
     assert done.ret != 0
     document = json.loads((two.pytester.path / "a.json").read_text())
     assert document["partial"] == STOPPED
@@ -77,7 +86,7 @@ def test_stopped_in_the_middle(two: Any, stop: str, options: list[str]) -> None:
 
 
 def test_a_whole_audit_says_nothing_of_it(two: Any) -> None:
-    done = two.run("-n", "0", "--audit-json", "a.json", "--report", "a.html")
+    done = run(two, "--audit-json", "a.json", "--report", "a.html")
     assert done.ret == 0
     assert json.loads((two.pytester.path / "a.json").read_text())["partial"] == ""
     assert "Partial audit" not in (two.pytester.path / "a.html").read_text()
@@ -85,7 +94,7 @@ def test_a_whole_audit_says_nothing_of_it(two: Any) -> None:
 
 
 def test_a_selection_is_no_interruption(two: Any) -> None:
-    two.run("-n", "0", "-k", "later", "--audit-json", "a.json")
+    run(two, "-k", "later", "--audit-json", "a.json")
     assert json.loads((two.pytester.path / "a.json").read_text())["partial"] == ""
 
 
@@ -99,7 +108,7 @@ def test_stopped_with_workers(two: Any) -> None:
 def test_a_control_that_was_not_reached_is_not_called_unselected(two: Any) -> None:
     stop = STOP.replace("good-paper-control", "good-paper]").format("item.session.shouldstop = 'enough'")
     two.pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n' + stop)
-    two.run("-n", "0", "--audit-json", "a.json")
+    run(two, "--audit-json", "a.json")
     (claim,) = json.loads((two.pytester.path / "a.json").read_text())["claims"]
     assert claim["control"] == {"verdict": "NOT RUN", "reason": "not judged: the audit is partial"}
 
@@ -116,20 +125,20 @@ def test_nothing_judged_overwrites_nothing(two: Any) -> None:
 
 
 @pytest.fixture
-def partial(two: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    two.run("-n", "0", "--audit-json", "a.json")
+def stopped(two: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    run(two, "--audit-json", "a.json")
     monkeypatch.chdir(two.pytester.path)
     document = json.loads(Path("a.json").read_text())
     Path("p.json").write_text(json.dumps({**document, "partial": "it was <b>stopped</b>"}))
     return Path("p.json")
 
 
-def test_markdown_and_compare(partial: Path) -> None:
-    done = CliRunner().invoke(main, ["report", str(partial)])
+def test_markdown_and_compare(stopped: Path) -> None:
+    done = CliRunner().invoke(main, ["report", str(stopped)])
     assert done.output.startswith("**Partial audit: it was &lt;b>stopped&lt;/b>.**\n\n")
-    done = CliRunner().invoke(main, ["compare", "a.json", str(partial)])
+    done = CliRunner().invoke(main, ["compare", "a.json", str(stopped)])
     assert done.exit_code == 0
     assert "B is a partial audit: it was <b>stopped</b>" in done.output
     assert "A is" not in done.output
-    done = CliRunner().invoke(main, ["compare", "a.json", str(partial), "--json"])
+    done = CliRunner().invoke(main, ["compare", "a.json", str(stopped), "--json"])
     assert json.loads(done.output)["partial"] == ["", "it was <b>stopped</b>"]
