@@ -37,6 +37,8 @@ def table(audit: Audit, folder: Path | None = None) -> str:
     ]
     if audit.tier == "smoke":
         lines = ["**Smoke tier: small networks, few steps, 3 seeds, verdicts by rule; no evidence for the paper.**", "", *lines]
+    if audit.partial:
+        lines = [f"**Partial audit: {_plain(audit.partial)}.**", "", *lines]
     for name, rows in shown.items():
         first = next(rows[protocol] for protocol in PROTOCOLS if protocol in rows and rows[protocol].verdict != "NOT RUN")
         cells = [_cell(rows.get(protocol)) for protocol in PROTOCOLS]
