@@ -107,6 +107,14 @@ def test_a_threshold_that_only_one_of_two_reaches_is_counted_and_never_a_time() 
     assert compare("sweep", "float32", BY_NAME["ln t_test"], pairs(lambda seed, exact: {"test_acc": np.zeros(len(exact.step))})).alone == 12  # type: ignore[union-attr]
 
 
+def test_a_run_that_diverges_in_one_arithmetic_alone_is_counted() -> None:
+    broken = [(dataclasses.replace(cheap, diverged=cheap.run.seed == 3), exact) for cheap, exact in pairs(lambda seed, exact: {})]
+    for quantity in QUANTITIES:
+        row = compare("sweep", "float32", quantity, broken)
+        assert row is not None
+        assert (row.pairs, row.alone, row.verdict) == (11, 1, Verdict.INCONCLUSIVE)
+
+
 def test_what_no_pair_has_is_no_row() -> None:
     low = {"test_acc": np.zeros(len(STEP))}
     nowhere = [(curves(seed, **low), curves(seed, **low)) for seed in range(4)]
