@@ -16,7 +16,8 @@ from omnigrok.training.stack import Stack
 
 FOLDER = Path(__file__).parent
 FIGURES = {figure.figure: figure for figure in figures(FOLDER) if figure.experiments}
-REPLICAS, STEPS = 4, 10
+# As many as the smoke tier's stacks of transformers hold, whose compiled step serves here, too; a smaller one would be compiled anew.
+REPLICAS, STEPS = 6, 10
 
 
 @pytest.mark.parametrize("name", FIGURES)

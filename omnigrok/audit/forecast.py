@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +15,7 @@ from omnigrok.audit.evidence import evidence_of
 from omnigrok.audit.experiment import find_experiment
 from omnigrok.audit.schema import load_figure
 from omnigrok.audit.session import AuditSession, Request
-from omnigrok.errors import OmnigrokError
+from omnigrok.errors import OmnigrokError, OutOfMemory
 from omnigrok.runs.execute import make_plan
 from omnigrok.runs.measure import StackTime, evaluated, matrix_rate, time_stack
 from omnigrok.runs.plan import StackPlan
@@ -22,7 +23,7 @@ from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
 from omnigrok.runs.work import evaluation_operations, step_operations
 from omnigrok.training.calendar import log_steps
-from omnigrok.training.device import describe
+from omnigrok.training.device import describe, is_out_of_memory
 from omnigrok.training.fingerprint import fingerprint
 from omnigrok.training.shape import shape_key
 
@@ -178,7 +179,7 @@ def _measure(
             continue
         try:
             runs = largest[key].runs if compiled else largest[key].runs[:FIRST_LOOK]
-            measured.append((key, timer(runs, device, root, STACK_SECONDS, compiled)))
+            measured.append((key, _timed(timer, runs, device, root, compiled)))
         except OmnigrokError as error:
             problems[f"{key.task} {key.model} was not measured: {error}"] = None
             refused.add((key.task, key.model))
@@ -186,6 +187,26 @@ def _measure(
             pace = {found.task + found.model: timed.step / timed.replicas / step_operations(found) for found, timed in measured}
             queue = [(key, True) for key in sorted(ordered, key=lambda key: -costs[key] * pace.get(key.task + key.model, 0.0))]
     return measured, list(problems)
+
+
+def _timed(timer: Timer, runs: Sequence[Run], device: torch.device, root: Path, compiled: bool) -> StackTime:
+    """The time of a stack or, as in training, of the half of it that fits into the GPU's memory.
+
+    Raises:
+        OutOfMemory: one network alone does not fit.
+        OmnigrokError: from the timer.
+    """
+    while True:
+        try:
+            return timer(runs, device, root, STACK_SECONDS, compiled)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(runs) == 1:
+                raise OutOfMemory("one network alone does not fit into the memory") from None
+        runs = runs[: len(runs) // 2]
+        gc.collect()
+        torch.cuda.empty_cache()
 
 
 def _test_samples(key: Run, known: int | None) -> int:

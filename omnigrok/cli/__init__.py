@@ -11,6 +11,7 @@ from omnigrok.cli.claims import list_claims, show
 from omnigrok.cli.compare import compare_audits
 from omnigrok.cli.data import data
 from omnigrok.cli.evidence import evidence
+from omnigrok.cli.precision import precision
 from omnigrok.cli.report import report
 from omnigrok.cli.run import run
 
@@ -33,5 +34,5 @@ def main() -> None:
     """
 
 
-for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench):
+for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench, precision):
     main.add_command(command)

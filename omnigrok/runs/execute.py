@@ -25,7 +25,7 @@ from omnigrok.runs.store import Environment, Store
 from omnigrok.runs.tally import Progress, Tally
 from omnigrok.runs.work import replica_bytes, step_operations
 from omnigrok.training.calendar import effective_batch
-from omnigrok.training.device import describe, memory_share
+from omnigrok.training.device import describe, is_out_of_memory, memory_share
 from omnigrok.training.fingerprint import fingerprint
 from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack
@@ -213,7 +213,9 @@ class Executor:
         """Train Runs as one stack; False where that cannot be, but can of its halves. On return nothing holds the stack."""
         try:
             self._loop(Stack(runs, self.device, self.root, states), env, tokens)
-        except torch.cuda.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
             if len(runs) > 1:
                 return False
             self.refused[runs[0]] = OutOfMemory(

@@ -104,6 +104,19 @@ def memory_share(device: torch.device) -> float:
     return 0.5 * _host_memory() / workers()
 
 
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether a GPU had too little memory: torch's own error, what CUDA and its libraries say, or either behind another error.
+
+    A step that runs out of memory while it is captured as a CUDA graph ends with the error of the capture.
+    """
+    while error is not None:
+        text = str(error)
+        if isinstance(error, torch.cuda.OutOfMemoryError) or "CUDA error: out of memory" in text or "ALLOC_FAILED" in text:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def _host_memory() -> float:
     """Memory of this machine or of its container, in bytes."""
     total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else 4e9

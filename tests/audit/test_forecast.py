@@ -213,6 +213,28 @@ def test_what_cannot_be_measured_is_said_and_taken_from_the_matrix_rate(claims: 
     assert found.total.seconds == pytest.approx(found.total.floor / SHARE_OF_RATE)
 
 
+@pytest.mark.parametrize(("fits", "measured"), [(5, 3), (2, 1), (0, 0)])
+def test_what_does_not_fit_into_the_memory_is_timed_in_halves(claims: Claims, fits: int, measured: int) -> None:
+    def timer(runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool) -> StackTime:
+        if len(runs) > fits:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return StackTime(len(runs), 0.0, 1.0, 1.0, 8, compiled)
+
+    found = forecast(claims.session("one.a"), timer=timer, rate=rate)
+    assert {timed.replicas for _, timed in found.measured} == ({measured} if measured else set())
+    missing = [problem for problem in found.problems if "was not measured: one network alone does not fit into the memory" in problem]
+    assert len(missing) == (not measured)
+    assert found.total.seconds > 0
+
+
+def test_an_error_that_is_not_one_of_memory_is_no_forecast(claims: Claims) -> None:
+    def timer(runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool) -> StackTime:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        forecast(claims.session("one.a"), timer=timer, rate=rate)
+
+
 def test_a_setting_that_is_not_accepted_is_said_and_the_others_are_planned(claims: Claims) -> None:
     claims.write("bad", WIDE.replace("widths: [2, 40, 2]", "widths: 7"), {"bad.a": "[wide]"})
     claims.write("worse", WIDE.replace("steps: 20", "steps: 0"), {"worse.a": "[wide]"})

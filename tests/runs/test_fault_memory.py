@@ -22,9 +22,25 @@ def runs(toy: Run) -> list[Run]:
     return [toy.replace(seed=seed) for seed in range(5)]
 
 
+def capture_failed() -> RuntimeError:
+    """What is left of an allocation that failed while a step was captured as a CUDA graph."""
+    error = RuntimeError("CUDA error: operation failed due to a previous error during capture")
+    error.__context__ = torch.cuda.OutOfMemoryError("CUDA out of memory")
+    return error
+
+
+SHORTAGES = {
+    "torch": lambda: torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    "CUDA": lambda: RuntimeError("CUDA error: out of memory"),
+    "cuBLAS": lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    "capture": capture_failed,
+}
+
+
 @pytest.mark.fault("CUDA out of memory")
+@pytest.mark.parametrize("kind", SHORTAGES)
 def test_a_stack_that_does_not_fit_is_trained_in_halves(
-    make: Make, runs: list[Run], assert_trained: Check, monkeypatch: pytest.MonkeyPatch
+    make: Make, runs: list[Run], assert_trained: Check, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """The stack is trained in halves, and those in halves, until they fit."""
     sizes = []
@@ -33,7 +49,7 @@ def test_a_stack_that_does_not_fit_is_trained_in_halves(
         def __init__(self, runs: Sequence[Run], *arguments: object) -> None:
             super().__init__(runs, *arguments)  # type: ignore[arg-type]
             if len(runs) > 2:
-                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+                raise SHORTAGES[kind]()
             sizes.append(len(runs))
 
     monkeypatch.setattr(execute, "Stack", Narrow)
@@ -88,3 +104,13 @@ def test_one_network_that_does_not_fit_is_the_error_of_who_asks_for_it(
         executor.ensure([large])
     assert executor.leases.holders([large], executor.environment(large)) == {}
     assert executor.store.count() == 1
+
+
+def test_another_error_is_not_taken_for_one_of_memory(make: Make, runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(Stack):
+        def __init__(self, runs: Sequence[Run], *arguments: object) -> None:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(execute, "Stack", Broken)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        make(runs).ensure(runs)

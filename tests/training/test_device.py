@@ -17,6 +17,7 @@ from omnigrok.training.device import (
     compile_any_shape,
     cores,
     describe,
+    is_out_of_memory,
     memory_share,
     quiet_compiler,
     share_cores,
@@ -186,3 +187,24 @@ def test_workers_on_one_card_share_its_memory(monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", count)
     monkeypatch.setenv("OMNIGROK_CARDS", cards)
     assert memory_share(torch.device("cuda")) == pytest.approx(share)
+
+
+def behind(error: Exception, other: Exception) -> Exception:
+    other.__context__ = error
+    return other
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB"), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (behind(torch.cuda.OutOfMemoryError("CUDA out of memory"), RuntimeError("capture")), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
+        (behind(ValueError("x"), RuntimeError("capture")), False),
+        (None, False),
+    ],
+)
+def test_a_gpu_that_had_too_little_memory_is_told_from_other_errors(error: Exception | None, answer: bool) -> None:
+    assert is_out_of_memory(error) is answer
