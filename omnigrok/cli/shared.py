@@ -20,8 +20,14 @@ def clear_errors(kind: type[click.ClickException] = click.ClickException) -> Ite
         raise kind(str(error)) from error
 
 
+def _folder(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
+    if not value.is_dir():
+        raise click.BadParameter(f"there is no folder {value} here; run this from the root of a clone, or name its claims folder")
+    return value
+
+
 claims_option = click.option(
-    "--claims", "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), default=Path("claims"), show_default=True,
+    "--claims", "folder", type=click.Path(path_type=Path), default=Path("claims"), show_default=True, callback=_folder,
     help="Folder with the figure files.",
 )  # fmt: skip
 store_option = click.option(

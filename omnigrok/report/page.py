@@ -40,7 +40,9 @@ def render(audit: Audit, folder: Path, drawn: list[Drawn], seconds: dict[str, fl
     page = view.build(audit, folder, drawn, seconds)
     environment.filters["number"] = view.number
     environment.filters["duration"] = view.duration
-    return environment.get_template("page.html.j2").render(page=page, marks=view.MARKS, verdicts=view.VERDICTS, folder=folder, view=view)
+    return environment.get_template("page.html.j2").render(
+        page=page, marks=view.MARKS, controls=view.CONTROLS, verdicts=view.VERDICTS, folder=folder, view=view
+    )
 
 
 def draw_all(audit: Audit, folder: Path, store: Path | None) -> tuple[list[Drawn], dict[str, float]]:

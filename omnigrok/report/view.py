@@ -9,13 +9,15 @@ from pathlib import Path
 
 from omnigrok.audit.deviation import Deviation, find_deviation
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import PROTOCOLS, Claim, Figure, Tier
+from omnigrok.audit.schema import PROTOCOLS, Claim, Figure, Tier, item_name
 from omnigrok.audit.summary import HEADLINE
 from omnigrok.report.document import Audit, FindingPart, Row
 from omnigrok.report.panels import Drawn, named_panels
 from omnigrok.report.scale import EffectScale, effect_scale
 
 VERDICTS = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
+# What a control's verdict means: where the sentence is false its check must refute it.
+CONTROLS = {"REFUTED": "holds", "INCONCLUSIVE": "weak", "REPRODUCED": "broken", "ERROR": "error", "NOT RUN": "not run"}
 MARKS = {"REPRODUCED": "✓", "REFUTED": "✗", "INCONCLUSIVE": "?", "ERROR": "!", "NOT RUN": "–"}
 
 
@@ -32,7 +34,8 @@ def effect_text(finding: FindingPart | None, digits: int = 3) -> str:
         estimate, low, high = (number(value, digits) for value in (finding.estimate, *finding.ci))
         return f"{estimate} [{low}, {high}]"
     values = [value for value in finding.values if value is not None]
-    return f"{min(values):.3g} to {max(values):.3g} over seeds" if values else "no value"
+    ends = list(dict.fromkeys(f"{end(values):.3g}" for end in (min, max))) if values else ["no value"]
+    return " to ".join(ends)
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,11 @@ class Card:
         return next((view for view in self.protocols if view.row.verdict != "NOT RUN"), self.protocols[0])
 
     @property
+    def judged(self) -> bool:
+        """Whether there is a verdict under any protocol."""
+        return any(view.row.verdict != "NOT RUN" for view in self.protocols)
+
+    @property
     def criteria(self) -> dict[str, str]:
         """The regions and numbers of the criterion, in words."""
         if self.entry is None:
@@ -119,7 +127,7 @@ class Page:
     audit: Audit
     sections: tuple[Section, ...]
     counts: Mapping[str, Mapping[str, int]]
-    headline: tuple[tuple[str, Row | None], ...]
+    headline: tuple[tuple[str, Card | None], ...]
     recorded: str
     replay: bool
     by_panel: Mapping[str, tuple[Drawn, ...]] = field(default_factory=dict)
@@ -129,6 +137,15 @@ class Page:
         return self.audit.tier == "smoke"
 
     @property
+    def lead(self) -> str:
+        """The result in one sentence, under the first protocol of the audit."""
+        protocol, count = next(iter(self.counts.items()), ("paper", {}))
+        judged = [f"{count[word]} {word}" for word in VERDICTS[:4] if count.get(word)]
+        rest = f" There is no evidence on the other {count['NOT RUN']}." if count.get("NOT RUN") else ""
+        whose = {"paper": "as the paper's text describes them", "code": "as the published code has them"}.get(protocol, f"as {protocol}")
+        return f"{sum(count.values())} claims, settings {whose}: {', '.join(judged) or 'none judged'}.{rest}"
+
+    @property
     def protocols(self) -> list[str]:
         """Those that the audit has, in their usual order."""
         return [protocol for protocol in PROTOCOLS if any(row.protocol == protocol for row in self.audit.claims)]
@@ -136,9 +153,10 @@ class Page:
 
 def rerun_command(folder: Path, figure: str, row: Row, replay: bool) -> str:
     """The command that judges just this claim again."""
-    tier = " --replay" if replay else " --tier paper" if row.tier == "paper" else ""
+    # What has no evidence is trained, not replayed again.
+    tier = " --replay" if replay and row.verdict != "NOT RUN" else " --tier paper" if row.tier == "paper" else ""
     protocol = "" if row.protocol == "paper" else f" --protocol {row.protocol}"
-    return f"pytest {folder.name}/test_{figure}.py -k {row.id}{tier}{protocol}"
+    return f"pytest {folder.name}/test_{figure}.py -k {item_name(row.id, row.protocol)}{tier}{protocol}"
 
 
 def record_command(folder: Path, figure: str, tier: Tier, protocol: str) -> str:
@@ -170,8 +188,14 @@ def build(audit: Audit, folder: Path, drawn: Sequence[Drawn] = (), seconds: Mapp
         home = figure.figure if figure else rows[0].figure
         cards.setdefault(home, []).append(_card(name, rows, folder, home, figure, entry, replay))
     sections = []
-    for home in sorted(set(cards) | {each.panel.figure for each in drawn}):
-        own = next((figure for figure, _ in known.values() if figure.figure == home), None)
+    homes = {figure.figure: figure for figure, _ in known.values()}
+
+    def place(home: str) -> tuple[bool, str]:
+        """What is derived from other figures' runs comes after them."""
+        return home in homes and not homes[home].experiments, home
+
+    for home in sorted(set(cards) | {each.panel.figure for each in drawn}, key=place):
+        own = homes.get(home)
         sections.append(
             Section(
                 home,
@@ -187,14 +211,14 @@ def build(audit: Audit, folder: Path, drawn: Sequence[Drawn] = (), seconds: Mapp
         for protocol in PROTOCOLS
         if any(row.protocol == protocol for row in audit.claims)
     }
-    first = {row.id: row for row in reversed(audit.claims) if row.protocol == "paper"}
+    by_id = {card.id: card for part in cards.values() for card in part}
     by_panel: dict[str, tuple[Drawn, ...]] = {}
     for each in drawn:
         if each.svg:
             by_panel[each.panel.name] = (*by_panel.get(each.panel.name, ()), each)
     total = sum((seconds or {}).values())
     recorded = f"{len(seconds)} training runs, {duration(total)} of training (runs that claims share count once)" if seconds else ""
-    return Page(audit, tuple(sections), counts, tuple((name, first.get(name)) for name in HEADLINE), recorded, replay, by_panel)
+    return Page(audit, tuple(sections), counts, tuple((name, by_id.get(name)) for name in HEADLINE), recorded, replay, by_panel)
 
 
 def duration(seconds: float) -> str:

@@ -77,6 +77,13 @@ def test_folder_without_figures(tmp_path: Path) -> None:
     assert "holds no figure file" in done.output
 
 
+def test_not_at_the_root_of_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("list")
+    assert done.exit_code == 2
+    assert "there is no folder claims here; run this from the root of a clone, or name its claims folder" in " ".join(done.output.split())
+
+
 def test_export_without_a_store(tmp_path: Path) -> None:
     done = call("evidence", "export", "--runs", str(tmp_path / "none.sqlite"))
     assert done.exit_code == 1

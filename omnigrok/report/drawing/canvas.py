@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.unicode_minus": False,
+    "axes.formatter.min_exponent": 4,  # 200 and 0.01, not 2 x 10^2 and 10^-2
     "legend.frameon": False,
     "lines.linewidth": 1.0,
     "image.cmap": MAPS,
@@ -77,6 +78,15 @@ class Canvas:
         none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         self.figure.savefig(buffer, format="svg", transparent=True, metadata=none)
         return finish(buffer.getvalue(), name)
+
+
+def label_values(axis: Any, values: Sequence[float]) -> None:
+    """Label the values themselves on a logarithmic axis, at most six of them: ticks between decades would run into one another."""
+    from matplotlib.ticker import NullLocator  # noqa: PLC0415 (optional)
+
+    chosen = list(values)[:: -(-len(values) // 6)]
+    axis.set_ticks(chosen, labels=[f"{value:g}" for value in chosen])
+    axis.set_minor_locator(NullLocator())
 
 
 @contextmanager

@@ -50,10 +50,10 @@ class DynamicsCurves:
             for run, curves in sorted(grid.curves.items(), key=lambda pair: [_order(getattr(pair[0], name)) for name in self.arms]):
                 if all(any(np.isclose(getattr(run, name), value) for value in values) for name, values in self.only.items()):
                     by_arm.setdefault(tuple(getattr(run, name) for name in self.arms), []).append(curves)
-        across = min(len(by_arm), COLUMNS)
+        across = columns([arm[0] for arm in by_arm])
         blocks = -(-len(by_arm) // across)
         high = 2 if self.norm else 1
-        canvas = Canvas(blocks * high, across, (2.7, 2.0))
+        canvas = Canvas(blocks * high, across, (2.7, 2.0) if across > 1 else (4.2, 2.2))
         column = self.under.get(protocol, self.column)
         for place in range(blocks * across):
             axes = [canvas.axes[place // across * high + row][place % across] for row in range(high)]
@@ -94,7 +94,20 @@ class DynamicsCurves:
         """For the alternative text."""
         what = "accuracy" if self.column == "acc" else self.column
         norm = ", and the weight norm below" if self.norm else ""
-        return f"training (solid) and test {what} (dashed) over steps (logarithmic), a panel for each setting, a line for each seed{norm}"
+        where = "over steps (logarithmic, step 0 at 1), a panel for each setting, a line for each seed"
+        return f"training (solid) and test {what} (dashed) {where}{norm}"
+
+
+def columns(firsts: Sequence[Any]) -> int:
+    """Panels side by side: those of one value of the arms' first setting, where all values have as many; else rows of like length.
+
+    Args:
+        firsts: the first setting of each arm, in their order.
+    """
+    counts = {firsts.count(value) for value in firsts}
+    if len(counts) == 1 and 1 < (count := counts.pop()) <= COLUMNS and count < len(firsts):
+        return count
+    return -(-len(firsts) // -(-len(firsts) // COLUMNS))
 
 
 def _norm(axes: Any, members: Sequence[Curves]) -> None:

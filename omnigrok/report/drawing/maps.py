@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.quantities import nearest
 from omnigrok.audit.schema import Protocol
-from omnigrok.report.drawing.canvas import INK, Canvas
+from omnigrok.report.drawing.canvas import INK, Canvas, label_values
 from omnigrok.report.drawing.reading import Reading
 
 Array = NDArray[np.float64]
 AXES = {"n_train": "training samples N", "messiness": "messiness m"}
+SCALE = {"n_train": "initialization scale α", "messiness": "initialization scale α = w/w₀"}
 
 
 @dataclass(frozen=True)
@@ -48,19 +49,19 @@ class HeatMap:
         canvas = Canvas(1, 2, (3.9, 3.0))
         middle, spread = over_seeds(values, ratio=self.reading.what == "loss")
         left, right = canvas.flat()
-        words = "ratio" if self.reading.what == "loss" else "range"
-        self._map(canvas, left, (alphas, axis, middle), f"median of {values.shape[0]} seeds: {self.side} {self.reading.label}")
+        words = "largest / smallest" if self.reading.what == "loss" else "range"
+        bar = self._map(canvas, left, (alphas, axis, middle), f"{self._what}, median of {values.shape[0]} seeds")
         self._map(canvas, right, (alphas, axis, spread), f"{words} of the seeds")
         finite = middle[np.isfinite(middle)]
         usable = [level for level in self.levels if finite.size and finite.min() < level < finite.max()]
         if usable and min(middle.shape) >= 2:
             lines = left.contour(alphas, axis, np.ma.masked_invalid(middle), levels=sorted(usable), colors="white", linewidths=1.2)
-            left.clabel(lines, fmt="%g", fontsize=7)
+            bar.add_lines(lines)  # where contours run close together, numbers on them would hide one another
         if self.arrows and min(middle.shape) >= 2:
             _arrows(left, alphas, axis, middle)
         return canvas
 
-    def _map(self, canvas: Canvas, axes: Any, data: tuple[Array, Array, Array], title: str) -> None:
+    def _map(self, canvas: Canvas, axes: Any, data: tuple[Array, Array, Array], title: str) -> Any:
         from matplotlib.colors import LogNorm, Normalize  # noqa: PLC0415 (optional)
 
         alphas, axis, values = data
@@ -76,18 +77,26 @@ class HeatMap:
         mesh = axes.pcolormesh(edges(alphas, x_log), edges(axis, y_log), shown, norm=norm, rasterized=True)
         bar = canvas.figure.colorbar(mesh, ax=axes)
         bar.outline.set_edgecolor(INK)
-        for log, scale in ((x_log, axes.set_xscale), (y_log, axes.set_yscale)):
-            if log:
-                scale("log")
-        axes.set_xlabel("initialization scale α")
+        if x_log:
+            axes.set_xscale("log")
+        if y_log:
+            axes.set_yscale("log")
+            label_values(axes.yaxis, axis.tolist())
+        axes.set_xlabel(SCALE[self.rows])
         axes.set_ylabel(AXES[self.rows])
         axes.set_title(title)
+        return bar
+
+    @property
+    def _what(self) -> str:
+        return f"reduced {'training' if self.side == 'train' else 'test'} {self.reading.what}"
 
     def describe(self) -> str:
         """For the alternative text."""
-        return (
-            f"maps of the {self.side} {self.reading.label} over initialization scale and {AXES[self.rows]}: median and spread of the seeds"
-        )
+        shown = ", ".join(f"{level:g}" for level in self.levels)
+        lines = f"; white lines (also on the colour bar) at {shown}, where it is reached" if self.levels else ""
+        arrows = "; arrows point down the steepest way" if self.arrows else ""
+        return f"maps of the {self._what} over initialization scale and {AXES[self.rows]}, median and spread of the seeds{lines}{arrows}"
 
 
 def over_seeds(values: Array, ratio: bool) -> tuple[Array, Array]:

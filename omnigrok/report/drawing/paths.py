@@ -106,15 +106,22 @@ class ContoursBySize:
         canvas = Canvas(1, 1, (4.2, 3.2))
         axes = canvas.flat()[0]
         handles, drawn = [], 0
+        sides: list[float] = []
+        heights: list[float] = []
         for size, colour in zip(grid.axis("n_train"), SERIES, strict=False):
             part = grid.where(n_train=size)
             for seed in part.seeds:
                 landscape = reduced_map(part, seed, "train_loss", protocol)
                 contour = landscape.contour(quantity["level"])
+                sides += [float(landscape.w.min()), float(landscape.w.max())]
+                heights += [float(landscape.m.min()), float(landscape.m.max())]
                 inside = np.isfinite(contour) & (contour > 0)
                 drawn += int(inside.any())
                 axes.plot(np.where(inside, contour, np.nan), landscape.m, color=colour, alpha=0.7, marker=".")
             handles.append(Line2D([], [], color=colour, marker=".", label=f"{size} pairs"))
+        # The plane of the landscape, also where no contour lies in it.
+        axes.set_xlim(min(sides), max(sides))
+        axes.set_ylim(min(heights) - 0.05, max(heights) + 0.05)
         axes.set_xlabel("weight norm w")
         axes.set_ylabel("messiness m")
         axes.set_title(f"contour of the training loss at {quantity['level']:g}" + ("" if drawn else ": none on the grid"))

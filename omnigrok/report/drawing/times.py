@@ -11,7 +11,7 @@ import numpy as np
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.quantities import norm_at, time_of
 from omnigrok.audit.schema import Protocol
-from omnigrok.report.drawing.canvas import SERIES, TEST, TRAIN, Canvas
+from omnigrok.report.drawing.canvas import INK, SERIES, TEST, TRAIN, Canvas, label_values
 from omnigrok.report.drawing.dynamics import value_text
 from omnigrok.runs.curves import Curves
 
@@ -57,12 +57,14 @@ class TimesAgainst:
                 if threshold:
                     label = f"{side} accuracy {threshold:.0%}"
                     handles.append(self._series(axes, members, f"{side}_{column}", threshold, colour, marker, label))
+        if any(axes_line.get_marker() == "^" for axes_line in axes.lines):
+            handles.append(_never())
         if self.guide:
             handles += self._guide(axes, members, f"test_{column}")
         for each in canvas.flat():
             each.set_xscale("log")
             each.set_xlabel(AXES[self.axis])
-            ticks(each, sorted({getattr(curves.run, self.axis) for curves in members}))
+            label_values(each.xaxis, sorted({getattr(curves.run, self.axis) for curves in members}))
         axes.set_yscale("log")
         axes.set_ylabel("steps")
         if self.norm:
@@ -111,8 +113,7 @@ class TimesAgainst:
         )
 
 
-def ticks(axes: Any, values: Sequence[float]) -> None:
-    """Label the values themselves, at most six of them: the ticks between decades would run into one another."""
-    chosen = values[:: -(-len(values) // 6)]
-    axes.set_xticks(chosen, [f"{value:g}" for value in chosen])
-    axes.minorticks_off()
+def _never() -> Any:
+    from matplotlib.lines import Line2D  # noqa: PLC0415 (optional)
+
+    return Line2D([], [], linestyle="none", marker="^", fillstyle="none", color=INK, markersize=5, label="not reached, at the last step")
