@@ -28,4 +28,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many those were: a suite that skips them has not tested CUDA."""
     skipped = [report for report in terminalreporter.getreports("skipped") if NEEDS_CUDA in str(report.longrepr)]
     if skipped:
-        terminalreporter.write_line(f"{len(skipped)} tests skipped: {NEEDS_CUDA}")
+        terminalreporter.write_line(f"GPU: {len(skipped)} skipped, {NEEDS_CUDA}")

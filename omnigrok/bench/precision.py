@@ -62,8 +62,8 @@ def _sweep(
 
 
 STUDENT = {"widths": (5, 64, 64, 5), "activation": "tanh"}
-IMAGES = {"source": "bundled", "n_test": 500}
-PIXELS = {"widths": (784, 64, 64, 10), "activation": "relu"}
+IMAGES = {"source": "bundled", "n_test": 100}
+PIXELS = {"widths": (784, 32, 32, 10), "activation": "relu"}
 REVIEWS = {"source": "bundled", "length": 50, "vocabulary": 500, "n_test": 200}
 LSTM = {"hidden": 16, "embedding": 16}
 MOLECULES = {"subset": "random", "n_test": 64}
@@ -86,8 +86,8 @@ SWEEPS = {
         ),
         _sweep("MNIST, held", "mnist", "mlp", 200, IMAGES, PIXELS, {"alpha": (0.3, 1.0, 3.0)}, steps=300, batch_size=50, **HELD),
         _sweep(
-            "MNIST, free", "mnist", "mlp", 1000, IMAGES, PIXELS, {"alpha": (1.0, 3.0)},
-            steps=600, batch_size=100, weight_decay=0.3, lr=3e-3,
+            "MNIST, free", "mnist", "mlp", 300, IMAGES, PIXELS, {"alpha": (1.0, 3.0)},
+            steps=400, batch_size=50, weight_decay=0.3, lr=3e-3,
         ),
         _sweep(
             "MNIST cross-entropy, held", "mnist", "mlp", 200, IMAGES, PIXELS, {"alpha": (1.0, 10.0, 100.0)},
@@ -122,8 +122,8 @@ SWEEPS = {
             {"alpha": (1.5, 4.5), "messiness": (0.0, 1.0)}, steps=600, lr_drops=(300, 450), lr_factor=0.2, **{**HELD, "lr": 1e-2},
         ),
         _sweep(
-            "MNIST representation, held", "mnist_representation", "messy_mlp", 1000, IMAGES,
-            {"widths": (784, 32, 32, 10), "activation": "relu", "template": "label"}, {"alpha": (1.0, 3.0), "messiness": (0.0, 1.0)},
+            "MNIST representation, held", "mnist_representation", "messy_mlp", 300, IMAGES,
+            {**PIXELS, "template": "label"}, {"alpha": (1.0, 3.0), "messiness": (0.0, 1.0)},
             steps=300, batch_size=50, **HELD,
         ),
         _sweep(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import torch
 
@@ -27,11 +27,32 @@ def cells(row: Row) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def markdown(rows: Sequence[Row], device: torch.device) -> Iterator[str]:
-    """Lines of the table with what it means."""
+def line(row: Row) -> str:
+    """One row in Markdown."""
+    return "| " + " | ".join(cells(row)) + " |"
+
+
+def recorded(text: str, device: torch.device) -> dict[str, list[str]]:
+    """Family to its lines in a table of this device and this torch; a table of others holds none."""
+    if _made(device) not in text:
+        return {}
+    found: dict[str, list[str]] = {}
+    for each in text.splitlines():
+        family = each.split("|")[1].strip() if each.startswith("| ") else ""
+        if family not in ("", HEADINGS[0]):
+            found.setdefault(family, []).append(each)
+    return found
+
+
+def _made(device: torch.device) -> str:
+    return f"Made by `omnigrok precision --markdown omnigrok/bench/PRECISION.md` on {describe(device)} with torch {torch.__version__}."
+
+
+def markdown(table: Iterable[str], device: torch.device) -> Iterator[str]:
+    """The table from its lines, with what it means."""
     yield "# Cheap arithmetic and float64"
     yield ""
-    yield f"Made by `omnigrok precision --markdown omnigrok/bench/PRECISION.md` on {describe(device)} with torch {torch.__version__}."
+    yield _made(device)
     yield "Each family is trained at about the size of the smoke tier, in float64 with its loss in float64 and in the cheap arithmetic,"
     yield "from the same seeds. A seed's value is the mean of its pairs' differences, cheap less exact: of final losses as a share of"
     yield "the range of the curves, of final accuracies, of the logarithm of the times at which accuracy reaches 95 % for good, and of"
@@ -41,5 +62,4 @@ def markdown(rows: Sequence[Row], device: torch.device) -> Iterator[str]:
     yield ""
     yield "| " + " | ".join(HEADINGS) + " |"
     yield "|" + "---|" * len(HEADINGS)
-    for row in rows:
-        yield "| " + " | ".join(cells(row)) + " |"
+    yield from table

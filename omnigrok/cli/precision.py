@@ -8,7 +8,7 @@ import click
 
 from omnigrok.audit.summary import write_whole
 from omnigrok.bench.precision import SEEDS, SWEEPS, measure
-from omnigrok.bench.precision_table import cells, markdown
+from omnigrok.bench.precision_table import cells, line, markdown, recorded
 from omnigrok.cli.shared import clear_errors, root_option
 from omnigrok.training.device import choose_device
 
@@ -22,16 +22,21 @@ from omnigrok.training.device import choose_device
 def precision(families: tuple[str, ...], seeds: int, gpu: bool, target: Path | None, root: Path | None) -> None:
     """Train small networks of each family in cheap arithmetic and in float64, and test whether their results are equivalent.
 
+    With --family and --markdown the families' rows are put into the table that the file holds, if it was made here.
+
     Example: omnigrok precision --family "addition, held" --seeds 5
     """
     rows = []
     with clear_errors():
         device = choose_device(gpu)
+        lines = recorded(target.read_text(encoding="utf-8"), device) if families and target and target.exists() else {}
         for name in families or SWEEPS:
+            lines[name] = []
             for row in measure(SWEEPS[name], device, root, seeds):
                 rows.append(row)
+                lines[name].append(line(row))
                 click.echo(" | ".join(cells(row)))
-        if target is not None:
-            write_whole(target, "\n".join(markdown(rows, device)) + "\n")
+            if target is not None:
+                write_whole(target, "\n".join(markdown((each for known in SWEEPS for each in lines.get(known, ())), device)) + "\n")
     same = sum(row.same for row in rows)
     click.echo(f"{same} of {len(rows)} rows: the same")

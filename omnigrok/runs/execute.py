@@ -32,6 +32,7 @@ from omnigrok.training.stack import Stack
 from omnigrok.training.state import State
 
 LEASE_SECONDS = 180.0
+PATIENCE = 4.0
 HEARTBEAT = 5.0
 CHECKPOINT_EVERY = 60.0
 
@@ -247,12 +248,14 @@ class Executor:
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
         while stack.histories:
-            active = list(stack.histories)
+            active, began = list(stack.histories), time.monotonic()
             done = stack.advance(HEARTBEAT)
+            # A chunk of long steps may last longer than a lease, and the next one about as long as this one.
+            lease = max(LEASE_SECONDS, PATIENCE * (time.monotonic() - began))
             self.tally.advance(active, stack.step, {curves.run: int(curves.step[-1]) for curves in done})
             if done:
                 self._record([replace(curves, provenance=provenance) for curves in done], env, tokens)
-            held = self.leases.renew(tokens, LEASE_SECONDS)  # those of the parts that wait, too
+            held = self.leases.renew(tokens, lease)  # those of the parts that wait, too
             if any(run.digest not in held for run in stack.histories):
                 raise StaleToken(f"store {self.store.path}: another process has taken over runs of this stack; nothing of it was written")
             over = self._stop or time.monotonic() > self.deadline

@@ -18,7 +18,7 @@ from omnigrok.audit.experiment import expand
 from omnigrok.audit.recording import figures
 from omnigrok.bench import precision
 from omnigrok.bench.precision import QUANTITIES, SWEEPS, Quantity, Row, arithmetics, compare, measure
-from omnigrok.bench.precision_table import cells, markdown
+from omnigrok.bench.precision_table import cells, line, markdown
 from omnigrok.cli import main
 from omnigrok.runs import Curves, Run
 from omnigrok.stats import Verdict
@@ -193,7 +193,7 @@ def made() -> Row:
 
 def test_a_line_of_the_table() -> None:
     assert cells(made()) == ("sweep", "float32", "train loss / range", "0.001 [0.001, 0.001]", "0.01", "0.001", "12", "0", "12", "yes")
-    lines = list(markdown([made()], CPU))
+    lines = list(markdown([line(made())], CPU))
     assert "| " + " | ".join(cells(made())) + " |" == lines[-1]
     assert f"on cpu with torch {torch.__version__}." in lines[2]
 
@@ -213,6 +213,12 @@ def test_the_command_shows_and_writes_the_rows(tmp_path: Path, monkeypatch: pyte
     assert "QM9, free | float32 | train loss / range | " in result.output
     assert result.output.endswith("1 of 1 rows: the same\n")
     assert target.read_text().endswith("| yes |\n")
+    CliRunner().invoke(main, ["precision", "--family", "MNIST, held", "--markdown", str(target)])
+    families = [row.split(" | ")[0] for row in target.read_text().splitlines() if row.startswith("| ")]
+    assert families == ["| family", "| MNIST, held", "| QM9, free"]
+    target.write_text(target.read_text().replace(torch.__version__, "0.1"))
+    CliRunner().invoke(main, ["precision", "--family", "MNIST, held", "--markdown", str(target)])
+    assert "QM9, free" not in target.read_text()  # of another torch
 
 
 def test_margins_are_positive() -> None:

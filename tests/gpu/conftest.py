@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -81,12 +82,13 @@ def assert_near() -> Callable[..., None]:
 
 @pytest.fixture
 def limited(gpu: torch.device) -> Iterator[Callable[[float], None]]:
-    """Lets this process have only so many bytes of the GPU's memory."""
+    """Lets this process have only so many bytes of the GPU's memory more than it has now; libraries take up to 32 MB a stream of them."""
     total = torch.cuda.get_device_properties(gpu).total_memory
 
-    def limit(most: float) -> None:
+    def limit(more: float) -> None:
+        gc.collect()
         torch.cuda.empty_cache()
-        torch.cuda.set_per_process_memory_fraction(most / total, torch.cuda.current_device())
+        torch.cuda.set_per_process_memory_fraction(min(1.0, (torch.cuda.memory_reserved(gpu) + more) / total), torch.cuda.current_device())
 
     yield limit
     limit(total)

@@ -34,7 +34,7 @@ def test_without_a_gpu_they_are_skipped_with_one_reason_and_counted(
     pytester.makepyfile(BODY)
     result = pytester.runpytest_subprocess("-rs", "-n", workers, "-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, skipped=3)
-    result.stdout.fnmatch_lines([f"2 tests skipped: {REASON}", f"SKIPPED [[]2[]] *{REASON}"])
+    result.stdout.fnmatch_lines([f"GPU: 2 skipped, {REASON}", f"SKIPPED [[]2[]] *{REASON}"])
 
 
 def test_every_file_of_this_folder_bears_the_mark() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from omnigrok.errors import BadInput
 from omnigrok.runs import Run, freeze, measure
 from omnigrok.runs.measure import best_seconds, evaluated, matrix_rate, time_stack
+from omnigrok.training.stack import CHUNK
 
 CPU = torch.device("cpu")
 FORM = Run(
@@ -70,6 +72,27 @@ def test_a_stack_is_timed_with_all_its_replicas(monkeypatch: pytest.MonkeyPatch)
     assert 0 < found.evaluation < 0.1
     assert 0 <= found.start < 5
     assert found.test_samples == 8
+
+
+@pytest.mark.parametrize(("each", "count"), [(0.001, 50), (1e-6, 62), (0.0, 62), (1.0, 1)])
+def test_short_steps_are_timed_as_many_as_training_takes_at_once(monkeypatch: pytest.MonkeyPatch, each: float, count: int) -> None:
+    """What a call costs besides is shared among its steps: 4 ms here."""
+    taken: list[int] = []
+
+    def best(work: Callable[[], object], device: torch.device, seconds: float) -> float:
+        work()
+        return 0.004 + each * taken[-1]
+
+    monkeypatch.setattr(measure.Stack, "_advance", lambda self, count: taken.append(count))
+    monkeypatch.setattr(measure, "best_seconds", best)
+    monkeypatch.setattr(measure, "EVALUATION_SECONDS", 0.0)
+    found = time_stack([FORM], CPU, Path(), 1.0)
+    assert taken == [measure.WARM_UP, 1, count]
+    assert found.step == pytest.approx(0.004 / count + each)
+
+
+def test_no_more_steps_are_timed_at_once_than_training_takes() -> None:
+    assert measure.MOST_STEPS == CHUNK
 
 
 def test_an_evaluation_that_would_take_long_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from omnigrok.runs.store import Store
 Make = Callable[..., Executor]
 Check = Callable[[Executor, Sequence[Run]], None]
 Stacks = list[tuple[list[Run], int]]
+Before = Callable[[pytest.MonkeyPatch, int, Callable[[], object]], None]
 Trainer = Callable[[int], Any]
 Take = Callable[[Executor, Sequence[Run]], Callable[[], None]]
 
@@ -118,3 +120,29 @@ def test_leases_of_the_parts_that_wait_are_kept_alive(make: Make, toy: Run) -> N
     executor.report = report
     executor.ensure(runs)
     assert overtaken == {}
+
+
+def test_leases_outlast_chunks_that_take_longer_than_a_lease(
+    make: Make, monkeypatch: pytest.MonkeyPatch, toy: Run, assert_trained: Check, before_chunk: Before
+) -> None:
+    """Or two workers would take the same stack from each other for ever, and neither would come to an end of it."""
+    executor = make([toy])
+    now = time.time()
+    executor.leases.clock = lambda: now
+    monkeypatch.setattr(execute, "time", SimpleNamespace(monotonic=lambda: now, sleep=time.sleep))
+    others: list[dict[str, int]] = []
+
+    def long_chunk() -> None:
+        nonlocal now
+        now += 3 * execute.LEASE_SECONDS
+
+    def longer_chunk() -> None:
+        nonlocal now
+        now += 6 * execute.LEASE_SECONDS
+        others.append(Leases(executor.store, clock=lambda: now).acquire([toy], executor.environment(toy), new_owner(), 3600))
+
+    before_chunk(monkeypatch, 2, long_chunk)
+    before_chunk(monkeypatch, 3, longer_chunk)
+    executor.ensure([toy])
+    assert others == [{}]
+    assert_trained(executor, [toy])
