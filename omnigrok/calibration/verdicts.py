@@ -60,6 +60,7 @@ def ask(design: Design, simulation: Simulation, null: str | None, rng: np.random
         tier="paper",
         role="control" if null == "control arm" else "claim",
         grids=design.grids(simulation, null, rng),
+        verdict_only=True,
     )
     with contextlib.suppress(ClaimRefuted):
         check_of(design.folder, design.figure.figure, design.claim.id)(case)
