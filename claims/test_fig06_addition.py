@@ -21,6 +21,16 @@ TINY = 1e-12
 METRICS = (("w", "as Eq. (6) stands"), ("ln w", "without its 1 / w^2"))
 
 
+def smoothings(case: Case) -> tuple[bool, ...]:
+    """Whether the map is smoothed by one cell, which is a sensitivity row."""
+    return (False,) if case.verdict_only else (False, True)
+
+
+def metrics(case: Case) -> tuple[tuple[str, str], ...]:
+    """Those of a claim that Eq. (6) as it stands decides."""
+    return METRICS[:1] if case.verdict_only else METRICS
+
+
 def map_of(case: Case, grid: Grid, seed: int, side: str = "train") -> Landscape:
     return reduced_map(grid, seed, f"{side}_loss", case.protocol)
 
@@ -136,7 +146,7 @@ def test_path(case: Case) -> None:
             mean_in_region(f"share of starts whose w rises and then falls, {name}", hump, case.region("share")).as_sensitivity(),
         )
 
-    case.judge([each if metric == "w" else each.as_sensitivity() for metric, name in METRICS for each in found(metric, name)])
+    case.judge([each if metric == "w" else each.as_sensitivity() for metric, name in metrics(case) for each in found(metric, name)])
 
 
 def descents(case: Case, train: Landscape, test: Landscape, metric: str) -> tuple[float, float]:
@@ -200,7 +210,7 @@ def trains_and_goals(case: Case, smooth: bool = False) -> list[tuple[Landscape, 
 def test_time(case: Case) -> None:
     findings: list[Finding] = []
     middle = len(case["values"]) // 2
-    for smooth in (False, True):
+    for smooth in smoothings(case):
         maps = trains_and_goals(case, smooth)
         for metric, words in METRICS:
             name = words + (", map smoothed by one cell" if smooth else "")
@@ -240,9 +250,9 @@ def formula(case: Case, maps: list[tuple[Landscape, Point]], metric: str, name: 
 @claim("fig06.time-eta")
 def test_time_eta(case: Case) -> None:
     findings: list[Finding] = []
-    for smooth in (False, True):
+    for smooth in smoothings(case):
         maps = trains_and_goals(case, smooth)
-        for metric, words in METRICS:
+        for metric, words in metrics(case):
             name = words + (", map smoothed by one cell" if smooth else "")
             table, slope = exponents(case, maps, metric, name)
             rows = [generalises(f"E is reached, {name}", [row[len(row) // 2] for row in table], case.region("reached")), slope]
@@ -296,7 +306,7 @@ def test_data_size(case: Case) -> None:
         ]
         return [*reach, *miss]
 
-    case.judge([*rows(False), *(row.as_sensitivity() for row in rows(True))])
+    case.judge([row.as_sensitivity() if smooth else row for smooth in smoothings(case) for row in rows(smooth)])
 
 
 @claim("fig06.more-data-faster")
@@ -308,7 +318,7 @@ def test_more_data_faster(case: Case) -> None:
     def rows(smooth: bool) -> list[Finding]:
         name = ", maps smoothed by one cell" if smooth else ""
         angles: list[float] = []
-        durations: dict[str, list[tuple[Time, Time]]] = {metric: [] for metric, _ in METRICS}
+        durations: dict[str, list[tuple[Time, Time]]] = {metric: [] for metric, _ in metrics(case)}
         for seed in grid.seeds:
             fewer = map_of(case, grid.where(n_train=standard), seed)
             larger = map_of(case, grid.where(n_train=more), neighbour(grid.seeds, seed, shift))
@@ -322,7 +332,7 @@ def test_more_data_faster(case: Case) -> None:
                 both = [one_duration(case, each, start, goal, dynamics) for each in (larger, fewer)]
                 pairs.append((both[0], both[1]))
         findings = [mean_in_region(f"theta of {standard} minus theta of {more} pairs{name}", angles, case.region("angle"))]
-        for metric, words in METRICS:
+        for metric, words in metrics(case):
             late, early = ([pair[part] for pair in durations[metric]] for part in (0, 1))
             two = [
                 generalises(f"{more} pairs reach E, {words}{name}", late, case.region("reached")),
@@ -331,7 +341,7 @@ def test_more_data_faster(case: Case) -> None:
             findings += two if metric == "w" else [each.as_sensitivity() for each in two]
         return findings
 
-    case.judge([*rows(False), *(row.as_sensitivity() for row in rows(True))])
+    case.judge([row.as_sensitivity() if smooth else row for smooth in smoothings(case) for row in rows(smooth)])
 
 
 def one_duration(case: Case, train: Landscape, start: Point, goal: Point, dynamics: Dynamics) -> Time:

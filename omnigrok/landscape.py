@@ -6,11 +6,13 @@ A ``Landscape`` holds one reduced loss (Eqs. 1, 3 and 5) on a grid, w being the 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import NdBSpline, bisplev, make_interp_spline
+from scipy.interpolate import BSpline, NdBSpline, make_interp_spline
 from scipy.ndimage import gaussian_filter
 
 from omnigrok.errors import BadInput, Diverged, EvidenceError
@@ -106,11 +108,32 @@ class Landscape:
 
     def slope_at(self, w: float, m: float) -> tuple[float, float]:
         """``slope`` at one point of a landscape of degree 2 or more, some times faster: an integrator asks for hundreds of thousands."""
+        left, below, pieces = self._pieces
         u, v = math.log(min(max(w, self.w[0]), self.w[-1])), min(max(m, self.m[0]), self.m[-1])
-        spline = self._spline
-        tck = (*spline.t, spline.c.ravel(), self.degree, self.degree)
-        loss = math.exp(bisplev(u, v, tck))
-        return loss * float(bisplev(u, v, tck, 1, 0)), loss * float(bisplev(u, v, tck, 0, 1))
+        i, j = (max(min(bisect_right(ends, at), len(ends)) - 1, 0) for ends, at in ((left, u), (below, v)))
+        x, y = u - left[i], v - below[j]
+        value = by_u = by_v = 0.0
+        # Horner's rule with derivatives, highest powers first.
+        for row in pieces[i][j]:
+            part = slope = 0.0
+            for coefficient in row:
+                slope = slope * y + part
+                part = part * y + coefficient
+            by_u, by_v, value = by_u * x + value, by_v * x + slope, value * x + part
+        loss = math.exp(value)
+        return loss * by_u, loss * by_v
+
+    @cached_property
+    def _pieces(self) -> tuple[list[float], list[float], list[list[list[list[float]]]]]:
+        """The spline as polynomials: left ends of the pieces along ln w and m, and [piece][piece][power][power] coefficients."""
+        degree, ends, bases = self.degree, [], []
+        for knots in self._spline.t:
+            start = np.unique(knots)[:-1]
+            basis = BSpline(knots, np.eye(len(knots) - degree - 1), degree)
+            ends.append(start.tolist())
+            bases.append([basis(start, nu=power) / math.factorial(power) for power in range(degree, -1, -1)])
+        pieces = np.einsum("pia,ab,qjb->ijpq", bases[0], self._spline.c, bases[1])
+        return ends[0], ends[1], pieces.tolist()
 
     def _inside(self, w: ArrayLike, m: ArrayLike) -> Array:
         """(..., 2) the points (ln w, m), moved to the edge of the grid if outside."""

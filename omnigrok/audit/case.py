@@ -26,6 +26,7 @@ class Case:
         protocol, tier, role: which of its forms.
         grids: the curves of each experiment, by the name the claim uses.
         short: the runs are too short to show that something never happens (smoke tier).
+        verdict_only: dear sensitivity rows may be left out (calibration).
         remark: said in front of the reason, e.g. that the criterion has changed since the evidence was recorded.
     """
 
@@ -42,6 +43,7 @@ class Case:
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
     remark: str = ""
+    verdict_only: bool = False
     outcome: Outcome | None = None
 
     @property

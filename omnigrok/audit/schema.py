@@ -155,6 +155,12 @@ class Claim(Strict):
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def criterion_digest(self) -> str:
+        """8 hex digits over criterion and null: what a row of the calibration is about."""
+        entry = self.model_dump(mode="json", include={"criterion", "null"})
+        return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()[:8]
+
 
 class Figure(Strict):
     """One YAML file."""

@@ -72,6 +72,7 @@ class Simulation:
         permute: the axis over which each seed's curves are permuted ("permuted grid"); "seed" permutes the seeds within each setting.
         flip: an axis and two of its values that each seed exchanges or not at random ("sign flips").
         ends_only: experiments of which the first and the last logged step are enough.
+        reads: which runs the check reads for the claim itself; the others are not made. All where None.
         words: what ``effect`` is, in words.
     """
 
@@ -81,6 +82,7 @@ class Simulation:
     permute: str = ""
     flip: tuple[str, Any, Any] | None = None
     ends_only: tuple[str, ...] = ()
+    reads: Callable[[Run], bool] | None = None
 
 
 @lru_cache(maxsize=256)
@@ -124,7 +126,8 @@ class Design:
         grids = {}
         for name in self.claim.experiments:
             maker = (simulation.null if null is not None and simulation.null else simulation.effect)[name]
-            curves = {run: self._curves(run, maker, scatter, name in simulation.ends_only) for run in self.runs(name)}
+            runs = (run for run in self.runs(name) if simulation.reads is None or simulation.reads(run))
+            curves = {run: self._curves(run, maker, scatter, name in simulation.ends_only) for run in runs}
             if null == "permuted grid" and simulation.permute == "seed":
                 curves = exchanged(curves, rng)
             elif null == "permuted grid" and simulation.permute:
@@ -159,10 +162,10 @@ def permuted(curves: Mapping[Run, Curves], axis: str, rng: np.random.Generator) 
     for seed in sorted({run.seed for run in curves}):
         order = rng.permutation(len(values))
         place[seed] = {values[old]: values[new] for old, new in enumerate(order)}
-    by_key = {_without(run, axis, getattr(run, axis)): run for run in curves}
+    by_key = {(_without(run, axis), getattr(run, axis)): run for run in curves}
     moved = {}
     for run, each in curves.items():
-        target = by_key[_without(run, axis, place[run.seed][getattr(run, axis)])]
+        target = by_key[_without(run, axis), place[run.seed][getattr(run, axis)]]
         moved[target] = Curves(target, each.step, each.columns)
     return {run: moved[run] for run in curves}
 
@@ -171,7 +174,7 @@ def exchanged(curves: Mapping[Run, Curves], rng: np.random.Generator) -> dict[Ru
     """Each setting's curves moved among its seeds: no row belongs to a seed."""
     groups: dict[str, list[Run]] = {}
     for run in curves:
-        groups.setdefault(_without(run, "seed", 0), []).append(run)
+        groups.setdefault(_without(run, "seed"), []).append(run)
     moved = {}
     for runs in groups.values():
         for run, place in zip(runs, rng.permutation(len(runs)), strict=True):
@@ -183,21 +186,21 @@ def flipped(curves: Mapping[Run, Curves], axis: str, left: Any, right: Any, rng:
     """Each seed keeps its two arms or exchanges them, with even odds."""
     swap = {seed: rng.random() < 0.5 for seed in sorted({run.seed for run in curves})}
     other = {left: right, right: left}
-    by_key = {_without(run, axis, getattr(run, axis)): run for run in curves}
+    by_key = {(_without(run, axis), getattr(run, axis)): run for run in curves}
     result = {}
     for run, each in curves.items():
         value = getattr(run, axis)
-        source = by_key[_without(run, axis, other[value])] if swap[run.seed] and value in other else run
+        source = by_key[_without(run, axis), other[value]] if swap[run.seed] and value in other else run
         result[run] = each if source is run else Curves(run, curves[source].step, curves[source].columns)
     return result
 
 
 @lru_cache(maxsize=65536)
-def _without(run: Run, axis: str, value: Any) -> str:
-    """A key of all other fields, and of a value of ``axis``."""
+def _without(run: Run, axis: str) -> str:
+    """A key of all fields but ``axis``."""
     # The steps may go with the axis (longer runs at smaller decay): they are no part of the setting.
     blank = 1 if axis == "n_train" else 0
-    return f"{run.replace(**{axis: blank}, steps=1).digest}|{value}"
+    return run.replace(**{axis: blank}, steps=1).digest
 
 
 def generator(seed: int, *key: object) -> np.random.Generator:

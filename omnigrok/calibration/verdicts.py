@@ -15,13 +15,15 @@ import numpy as np
 from omnigrok.audit.case import Case
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.calibration.claims import SIMULATIONS
-from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, Rate, seeds_needed
+from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate, seeds_needed
 from omnigrok.calibration.simulation import Design, Simulation, design_of, generator
 from omnigrok.calibration.trial import SEED
 from omnigrok.errors import BadInput
 from omnigrok.stats import Verdict
 
 Check = Callable[[Case], None]
+# Of the effect.
+LEAST_DRAWS = 10
 
 
 @lru_cache(maxsize=64)
@@ -60,6 +62,7 @@ def ask(design: Design, simulation: Simulation, null: str | None, rng: np.random
         tier="paper",
         role="control" if null == "control arm" else "claim",
         grids=design.grids(simulation, null, rng),
+        verdict_only=True,
     )
     with contextlib.suppress(ClaimRefuted):
         check_of(design.folder, design.figure.figure, design.claim.id)(case)
@@ -74,15 +77,19 @@ class ClaimRow:
 
     Args:
         null: the form that its YAML names.
+        criterion: digest of the YAML's criterion and null.
         false_positive, power: rates of REPRODUCED on the null and on the effect.
+        needed: fewest seeds with power .9; None where the paper tier's own do, 0 where 50 do not.
     """
 
     claim: str
     null: str
+    criterion: str
     effect: str
     seeds: int
     false_positive: Rate
     power: Rate
+    needed: int | None = None
 
     @property
     def holds(self) -> bool:
@@ -110,20 +117,24 @@ def rate(design: Design, null: str | None, draws: int) -> Rate:
 
 
 def measure_claim(folder: Path, claim_id: str, draws: int) -> ClaimRow:
-    """False positives on the claim's null, and power at the paper tier's seeds (over a tenth of the draws).
+    """False positives on the claim's null, and power at the paper tier's seeds (over a tenth of the draws, but 10 at least).
 
     Raises:
         BadInput: an unknown claim, or one without a simulation.
     """
     design = design_of(folder, claim_id)
     simulation = simulated(claim_id)
+    fewer = max(draws // 10, LEAST_DRAWS)
+    power = rate(design, None, fewer)
     return ClaimRow(
         claim=claim_id,
         null=design.claim.null,
+        criterion=design.claim.criterion_digest,
         effect=simulation.words,
         seeds=design.seeds_used,
         false_positive=rate(design, design.claim.null, draws),
-        power=rate(design, None, max(draws // 10, 1)),
+        power=power,
+        needed=None if power.value >= LEAST_POWER else seeds_for(folder, claim_id, fewer),
     )
 
 

@@ -1,6 +1,5 @@
 """Simulated claims: the effect is REPRODUCED, the null that the YAML names is not, and the committed table is of these claims."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +8,14 @@ from click.testing import CliRunner
 from scipy import stats
 
 import omnigrok.calibration
+from omnigrok.audit.case import Case
 from omnigrok.audit.recording import figures
+from omnigrok.audit.schema import Bounds
 from omnigrok.calibration.claims import SIMULATIONS
-from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE
+from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER
 from omnigrok.calibration.simulation import design_of
 from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines
+from omnigrok.calibration.trial import SEED
 from omnigrok.calibration.verdicts import ask, check_of, measure_claim, power_at, rate, seeds_for, simulated
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
@@ -22,7 +24,10 @@ from omnigrok.stats import Verdict
 CLAIMS = Path(__file__).parents[2] / "claims"
 TABLE = Path(omnigrok.calibration.__file__).with_name("CLAIMS.md")
 ENTRIES = {claim.id: claim for figure in figures(CLAIMS) for claim in figure.claims}
-HEADLINE = [name for name in SIMULATIONS if ENTRIES[name].headline]
+# Its last part cannot be shown with two tasks, so that it is INCONCLUSIVE at most.
+NEVER_REPRODUCED = "concl.representation"
+# Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be passed too often.
+QUICK = ("fig02.train-flat", "fig02.decay", "fig04.mismatch-small", "fig05.mismatch-small", "fig05.standard", "concl.most-dramatic")
 
 
 def table_rows() -> list[list[str]]:
@@ -51,7 +56,7 @@ def test_the_null_can_be_made(name: str) -> None:
 def test_the_effect_is_reproduced_and_the_null_is_not_always(name: str) -> None:
     design, simulation = design_of(CLAIMS, name), simulated(name)
     rng = np.random.default_rng(1)
-    assert any(ask(design, simulation, None, rng) is Verdict.REPRODUCED for _ in range(3))
+    assert any(ask(design, simulation, None, rng) is Verdict.REPRODUCED for _ in range(3)) == (name != NEVER_REPRODUCED)
     # Twice in a row is one in two hundred at the bound; the seed is fixed.
     assert any(ask(design, simulation, ENTRIES[name].null, rng) is not Verdict.REPRODUCED for _ in range(2))
 
@@ -62,28 +67,40 @@ def test_false_positives_of_a_claim(name: str) -> None:
     assert measure_claim(CLAIMS, name, 2000).holds
 
 
-def test_all_headline_claims_and_figure_2_are_simulated() -> None:
-    wanted = {name for name, entry in ENTRIES.items() if entry.headline or name.startswith("fig02")}
-    assert wanted <= set(SIMULATIONS) <= set(ENTRIES)
+def test_every_claim_is_simulated() -> None:
+    assert set(SIMULATIONS) == set(ENTRIES)
 
 
 def test_the_committed_table_is_of_these_claims_and_names_the_gaps() -> None:
     rows = table_rows()
-    names = [row[0] for row in rows]
-    assert {name for name, entry in ENTRIES.items() if entry.headline or name.startswith("fig02")} <= set(names) <= set(SIMULATIONS)
-    assert len(names) == len(set(names))
-    assert [row[1] for row in rows] == [ENTRIES[name].null for name in names]
-    assert [row[5] for row in rows] == [SIMULATIONS[name].words for name in names]
-    (gaps,) = re.findall(r"Gaps, claims without a row \((\d+)\): (.*)\.", TABLE.read_text())
-    assert sorted(gaps[1].split(", ")) == sorted(set(ENTRIES) - set(names))
-    assert int(gaps[0]) == len(ENTRIES) - len(names)
+    entries = {row[0]: ENTRIES[row[0]] for row in rows}
+    assert [row[1] for row in rows] == [entry.null for entry in entries.values()]
+    assert [row[2] for row in rows] == [entry.criterion_digest for entry in entries.values()]
+    assert [int(row[3]) for row in rows] == [design_of(CLAIMS, name).seeds_used for name in entries]
+    assert [row[6] for row in rows] == [SIMULATIONS[name].words for name in entries]
+    gaps = [name for name in ENTRIES if name not in entries]
+    assert f"Gaps, claims without a row ({len(gaps)}): {', '.join(gaps) or 'none'}." in TABLE.read_text()
+    assert f"(seed {SEED};" in TABLE.read_text()
 
 
 def test_the_committed_table_shows_bounds_that_hold() -> None:
     for row in table_rows():
         assert row[-1] == "yes", row
-        assert float(row[4].split(",")[1].rstrip("]")) < 100 * LARGEST_FALSE_POSITIVE, row
-        assert int(row[3]) >= 60, row
+        assert float(row[5].split(",")[1].rstrip("]")) < 100 * LARGEST_FALSE_POSITIVE, row
+        # Fewer draws could not show it, whatever they give.
+        assert int(row[4]) >= 52, row
+
+
+def test_where_power_is_short_the_table_says_how_many_seeds_would_do() -> None:
+    for row in table_rows():
+        assert (float(row[7].rstrip(" %")) >= 100 * LEAST_POWER) == (row[8] == ""), row
+
+
+def test_a_criterion_or_null_that_changes_asks_for_another_row() -> None:
+    entry = ENTRIES["fig02.grok"]
+    changed = [entry.model_copy(update=update) for update in ({"null": "sign flips"}, {"criterion": {"ratio": Bounds(above=9.0)}})]
+    assert len({each.criterion_digest for each in (entry, *changed)}) == 3
+    assert entry.model_copy(update={"statement": "in other words"}).criterion_digest == entry.criterion_digest
 
 
 def test_a_rate_is_repeatable() -> None:
@@ -99,9 +116,38 @@ def test_power_rises_with_seeds() -> None:
     assert 6 <= seeds_for(CLAIMS, "fig02.no-reg", 8) <= 9
 
 
-def test_a_margin_is_not_passed_too_often() -> None:
-    found = rate(design_of(CLAIMS, "fig02.train-flat"), "effect at the margin", 60)
+@pytest.mark.parametrize("name", QUICK)
+def test_a_null_is_not_passed_too_often(name: str) -> None:
+    found = rate(design_of(CLAIMS, name), ENTRIES[name].null, 60)
+    # With so few draws only what a check that holds its bound would do once in ten thousand times is a failure.
     assert stats.binom.sf(found.hits - 1, 60, LARGEST_FALSE_POSITIVE) > 1e-4
+
+
+def test_what_is_left_out_decides_nothing() -> None:
+    """The claim's own verdict and deciding findings are the same without dear sensitivity rows."""
+    design, simulation = design_of(CLAIMS, "fig06.data-size"), simulated("fig06.data-size")
+    found = []
+    for verdict_only in (False, True):
+        grids = design.grids(simulation, None, np.random.default_rng(3))
+        case = Case(design.claim, design.figure.figure, "paper", "paper", "claim", grids, verdict_only=verdict_only)
+        check_of(CLAIMS, design.figure.figure, design.claim.id)(case)
+        assert case.outcome is not None
+        found.append(case.outcome)
+    whole, short = found
+    assert whole.verdict is short.verdict is Verdict.REPRODUCED
+    assert [finding for finding in whole.findings if finding.decides] == list(short.findings)
+    assert len(whole.findings) > len(short.findings)
+
+
+def test_runs_that_are_not_read_are_not_made() -> None:
+    design, simulation = design_of(CLAIMS, "fig03.LU-small"), simulated("fig03.LU-small")
+    (grid,) = design.grids(simulation, None, np.random.default_rng(0)).values()
+    assert grid.axis("n_train") == [193]
+    assert len(grid.curves) < len(design.runs("landscape"))
+    assert simulation.reads is not None
+    # What the check asks for is there: the size of the grid that is nearest to the one in the YAML.
+    sizes = {run.n_train for run in design.runs("landscape")}
+    assert min(sizes, key=lambda size: abs(np.log(size / design.claim.quantity["n"]))) == 193
 
 
 def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
@@ -125,7 +171,7 @@ def test_the_commands(tmp_path: Path) -> None:
     assert target.read_text().count("\n| share |") == 2
     found = call("calibrate", "--claim", "fig02.train-flat", "--draws", "4", "--folder", folder, "--check")
     # Four draws cannot show that a rate is under 7 %.
-    assert found.startswith("1 fig02.train-flat | effect at the margin | 10 | 4 | ")
+    assert found.startswith(f"1 fig02.train-flat | effect at the margin | {ENTRIES['fig02.train-flat'].criterion_digest} | 10 | 4 | ")
     assert "0 of 1 rows hold" in found
     book = tmp_path / "claims.md"
     for name in ("fig02.train-flat", "fig02.decay", "fig02.train-flat"):

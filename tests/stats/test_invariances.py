@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omnigrok.calibration.detectors import names
 from omnigrok.stats import (
     Finding,
     Region,
     Time,
     argmin,
+    bracket,
+    critical_size,
     dose_response,
     equivalent,
     exponent,
@@ -31,7 +35,8 @@ from omnigrok.stats import (
     two_lines,
     u_shape,
 )
-from omnigrok.stats.association import stratified_correlation
+from omnigrok.stats.association import rank_agreement, stratified_correlation
+from omnigrok.stats.contours import width_trend
 from omnigrok.stats.contrast import slope_change
 from omnigrok.stats.critical import delta_aicc
 
@@ -69,6 +74,7 @@ OF_CURVES: dict[str, Detector] = {
     "l_shape": lambda y: l_shape("l", ALPHA, y, 1.0),
     "knee": lambda y: one(knee("k", ALPHA, y, 0.5, region=WIDE)),
     "argmin": lambda y: one(argmin("a", ALPHA, y, WIDE)),
+    "width_trend": lambda y: one(width_trend("w", y[:, 5:], y[:, 5:] > 10 * y[:, 5:6], epsilon=1e-9)),
 }
 OF_TIMES: dict[str, Detector] = {
     "exponent": lambda t: exponent("e", DECAY, never(t), Region(-1.15, -0.85, closed=True)),
@@ -199,6 +205,42 @@ def test_two_lines_ignore_shift_and_scale(seed: int, shift: float, factor: float
     assert moved.break_at == pytest.approx(plain.break_at + shift, abs=1e-6)
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), factor=st.floats(1e-2, 1e2))
+def test_a_bracket_in_another_unit_and_order(seed: int, factor: float) -> None:
+    rng = np.random.default_rng(seed)
+    dose = np.geomspace(1, 32, 6)
+    flags = dose > 6 * np.exp(0.5 * rng.normal(size=(8, 1)))
+    plain, scaled = bracket("b", dose, flags), bracket("b", factor * dose, flags[rng.permutation(8)])
+    assert scaled.ci == pytest.approx([factor * end for end in plain.ci or ()], rel=1e-9)
+    # More success at every dose never moves the bracket up.
+    more = bracket("b", dose, flags | (dose > 8))
+    assert (more.ci or (0, 0))[1] <= (plain.ci or (0, 0))[1]
+
+
+@given(
+    st.permutations(range(6)), st.lists(st.floats(-5, 5).map(lambda v: round(v, 2)), min_size=6, max_size=6, unique=True), st.floats(0.1, 9)
+)
+def test_an_agreement_over_tasks_reads_ranks_alone(order: list[int], y: list[float], factor: float) -> None:
+    x, values = np.arange(6.0), np.array(y)
+    plain = rank_agreement("r", x, values, Region(0.0))
+    other = rank_agreement("r", np.exp(x)[order], (factor * values + 3)[order], Region(0.0))
+    assert (other.estimate, *(other.ci or ()), other.p) == pytest.approx((plain.estimate, *(plain.ci or ()), plain.p))
+    best = rank_agreement("r", x, np.sort(values), Region(0.0))
+    assert best.estimate == pytest.approx(1)
+    assert (best.p or 0) <= (plain.p or 0)
+
+
+@settings(max_examples=3, deadline=None)
+@given(seed=st.integers(0, 10**6), factor=st.floats(0.1, 10))
+def test_a_critical_size_in_another_unit_of_size_and_order(seed: int, factor: float) -> None:
+    n, rng = np.geomspace(10, 10_000, 9), np.random.default_rng(seed)
+    y = np.maximum(n / 60, 1.0) ** -0.6 * np.exp(0.05 * rng.normal(size=(5, 9)))
+    plain, other = critical_size("c", n, y), critical_size("c", factor * n, y[rng.permutation(5)])
+    assert other.estimate == pytest.approx(plain.estimate, abs=5e-2)
+    assert other.verdict() is plain.verdict()
+
+
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10**6), factor=st.floats(0.1, 10))
 def test_a_break_does_not_depend_on_the_unit_of_error(seed: int, factor: float) -> None:
@@ -222,3 +264,9 @@ def test_one_more_success_never_weakens_a_share(seeds: list[bool]) -> None:
 def test_larger_correlations_have_a_larger_mean(rhos: list[float], by: float) -> None:
     low, high = (spearman_in_region("c", each, Region(0.5)).estimate for each in (rhos, np.array(rhos) + by))
     assert high >= low - 1e-12
+
+
+def test_no_calibrated_detector_is_left_out() -> None:
+    """Each is called by name in this file, in a property that holds for drawn data."""
+    source = Path(__file__).read_text()
+    assert [name for name in names() if f"{name.rpartition('.')[2]}(" not in source] == []

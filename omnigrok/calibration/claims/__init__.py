@@ -1,16 +1,20 @@
-"""Simulated data of each claim, one module a figure; a claim that is not here has no calibration of its own."""
+"""Simulated data of each claim, one module a figure."""
 
 from __future__ import annotations
 
-from omnigrok.calibration.claims import fig02, fig03, fig04, fig07, fig09, fig10, fig11
+from omnigrok.calibration.claims import conclusions, fig02, fig03, fig04, fig05, fig06, fig07, fig08, fig09, fig10, fig11
 from omnigrok.calibration.simulation import Simulation
 
 SIMULATIONS: dict[str, Simulation] = {
     **fig02.SIMULATIONS,
     **fig03.SIMULATIONS,
     **fig04.SIMULATIONS,
+    **fig05.SIMULATIONS,
+    **fig06.SIMULATIONS,
     **fig07.SIMULATIONS,
+    **fig08.SIMULATIONS,
     **fig09.SIMULATIONS,
     **fig10.SIMULATIONS,
     **fig11.SIMULATIONS,
+    **conclusions.SIMULATIONS,
 }

@@ -68,9 +68,13 @@ map_of_errors = {"landscape": landscape}
 WORDS = "least error flat to N = 30, then a power law"
 
 SIMULATIONS = {
-    "fig03.LU-small": Simulation(map_of_errors, WORDS, permute="alpha", ends_only=ENDS),
-    "fig03.larger-norm": Simulation(map_of_errors, WORDS, flip=("alpha", 1.0, 6.30957), ends_only=ENDS),
-    "fig03.degrok-data": Simulation(map_of_errors, WORDS, permute="n_train", ends_only=ENDS),
+    "fig03.LU-small": Simulation(map_of_errors, WORDS, permute="alpha", ends_only=ENDS, reads=lambda run: run.n_train == 193),
+    "fig03.larger-norm": Simulation(
+        map_of_errors, WORDS, flip=("alpha", 1.0, 6.30957), ends_only=ENDS, reads=lambda run: run.n_train == 138
+    ),
+    "fig03.degrok-data": Simulation(
+        map_of_errors, "error down by .43, a factor 2.06", permute="n_train", ends_only=ENDS, reads=lambda run: run.alpha == 6.30957
+    ),
     "fig03.zone-broadens": Simulation(map_of_errors, WORDS, permute="n_train", ends_only=ENDS),
     "fig03.LU-milder": Simulation(map_of_errors, WORDS, permute="n_train", ends_only=ENDS),
     "fig03.thumb": Simulation({**map_of_errors, "shuffled": landscape}, WORDS, ends_only=ENDS),

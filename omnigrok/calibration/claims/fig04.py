@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
 from omnigrok.runs.run import Run
@@ -37,7 +39,21 @@ def dynamics(run: Run, step: Steps, scatter: Scatter) -> Columns:
     return {"train_acc": arrives(step, 60 * own, 0.5), "test_acc": arrives(step, late, 0.5, 0.7)}
 
 
+def longer(cured: float) -> Maker:
+    """Training loss at the largest scales over the least: 10 at the figure's own steps, 5 at three and ``cured`` at ten times as many."""
+
+    def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
+        rises = np.interp(step / run.steps, (0.1, 0.3, 1.0), (10.0, 5.0, cured))
+        share = min(max(math.log(run.alpha) / math.log(6), 0.0), 1.0)
+        size = noise.QM9_LOSS_SD / 3 if run.task == "qm9" else noise.IMDB_LOSS_SD
+        loss = 0.05 * (1 + max(-math.log10(run.alpha), 0.0)) * rises**share * scatter.factor(size)
+        return {"train_loss": loss, "test_loss": 2 * loss}
+
+    return maker
+
+
 ENDS = ("landscape",)
+LONG = ("long", "fig05_qm9:long")
 SIMULATIONS = {
     "fig04.mismatch-small": Simulation(
         {"landscape": landscape(True)}, "a gap of .25 on few reviews", null={"landscape": landscape(False)}, ends_only=ENDS
@@ -45,5 +61,8 @@ SIMULATIONS = {
     "fig04.similar-large": Simulation({"landscape": landscape(True)}, "Us that are alike", permute="alpha", ends_only=ENDS),
     "fig04.grok": Simulation(dict.fromkeys(("dynamics", "shuffled"), dynamics), "fits at 60, generalises from 1,000"),
     "fig04.standard": Simulation({"dynamics": dynamics}, "generalises before it fits"),
+    "fig04.rise-is-optimisation": Simulation(
+        dict.fromkeys(LONG, longer(1.2)), "a rise of 10, of 1.2 after ten times the steps", null=dict.fromkeys(LONG, longer(2.0))
+    ),
     "fig04.no-grok-large": Simulation(dict.fromkeys(("large", "dynamics"), dynamics), "t_test / t_train = 1.1 on all reviews"),
 }
