@@ -10,7 +10,7 @@ import torch
 from omnigrok.errors import BadInput
 from omnigrok.runs import Run, freeze, measure
 from omnigrok.runs.measure import best_seconds, evaluated, matrix_rate, time_stack
-from omnigrok.training.stack import CHUNK
+from omnigrok.training.feed import CHUNK
 
 CPU = torch.device("cpu")
 FORM = Run(

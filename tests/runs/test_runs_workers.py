@@ -14,9 +14,10 @@ import pytest
 
 from omnigrok.errors import BadInput
 from omnigrok.runs import Run, execute
-from omnigrok.runs.execute import BudgetSpent, Executor, Progress
+from omnigrok.runs.execute import BudgetSpent, Executor
 from omnigrok.runs.lease import Leases, new_owner
 from omnigrok.runs.store import Store
+from omnigrok.runs.tally import Progress
 
 Make = Callable[..., Executor]
 Check = Callable[[Executor, Sequence[Run]], None]
