@@ -202,7 +202,9 @@ def starts(landscape: Landscape, level: float, rows: int = 5, columns: int = 4) 
     low, high = landscape.m[[0, -1]]
     for m in np.linspace((low + high) / 2, high, rows):
         left, right = np.log(landscape.w[0]), np.interp(m, landscape.m, np.log(contour))
-        points += [(float(np.exp(u)), float(m)) for u in np.linspace(left, right, columns + 2)[1:-1]]
+        # A contour at the very edge leaves no way, and exp(ln w) may miss the edge by a rounding.
+        ways = np.clip(np.exp(np.linspace(left, right, columns + 2)[1:-1]), landscape.w[0], landscape.w[-1])
+        points += [(float(w), float(m)) for w in ways]
     return points
 
 

@@ -232,6 +232,15 @@ class TestGeometry:
         assert formula_time((np.e, 0.5), (1.0, 0.0), np.pi / 4, dynamics) == pytest.approx(1.5)
         assert formula_time((np.e, 0.5), (1.0, 0.0), np.pi / 4, dynamics, tilt=0.5) == pytest.approx(1.25)
 
+    @pytest.mark.parametrize("edge", [5.853783607482908, 0.1, 3.0, 7.7])
+    def test_starts_on_the_left_edge_lie_on_the_grid(self, edge):
+        # The loss is low everywhere: the contour is clipped to the edge, and exp(ln w) must not miss it.
+        w, m = np.linspace(edge, 3 * edge, 6), np.array([0, 0.3, 0.6, 1.0])
+        landscape = Landscape(w, m, np.full((6, 4), 1e-3) * (1 + 0.01 * np.arange(6))[:, None], degree=3)
+        points = starts(landscape, 0.05)
+        assert len(points) == 20
+        assert all(w[0] <= start[0] <= w[-1] for start in points)
+
     def test_twenty_stated_starts_lie_in_region_one(self):
         landscape = smooth()
         points = starts(landscape, 0.05)

@@ -36,15 +36,18 @@ class Replayed:
         self.step, self.device = step, device
         self.taken = 0
         self.graph: torch.cuda.CUDAGraph | None = None
+        # One for all steps: each stream that multiplies matrices keeps a workspace.
+        self.aside: torch.cuda.Stream | None = None
 
     def __call__(self) -> None:
         """Take one step."""
         if self.graph is None and self.taken < WARM_UP:
-            aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream(self.device))
-            with torch.cuda.stream(aside):
+            if self.aside is None:
+                self.aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+            self.aside.wait_stream(torch.cuda.current_stream(self.device))
+            with torch.cuda.stream(self.aside):
                 self.step()
-            torch.cuda.current_stream(self.device).wait_stream(aside)
+            torch.cuda.current_stream(self.device).wait_stream(self.aside)
             self.taken += 1
             return
         if self.graph is None:
@@ -55,7 +58,8 @@ class Replayed:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize(self.device)
         try:
-            with torch.cuda.graph(graph):
+            # The outer context puts the stream back where the capture fails at its end, before the inner one would.
+            with torch.cuda.stream(torch.cuda.current_stream(self.device)), torch.cuda.graph(graph):
                 self.step()
         except torch.cuda.OutOfMemoryError:
             raise
