@@ -11,11 +11,13 @@ from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.options import read_options
 from omnigrok.audit.recording import figures, protocols_of
 from omnigrok.training.device import choose_device
-from omnigrok.training.stack import Stack, shape_key
+from omnigrok.training.shape import shape_key
+from omnigrok.training.stack import Stack
 
 FOLDER = Path(__file__).parent
 FIGURES = {figure.figure: figure for figure in figures(FOLDER) if figure.experiments}
-REPLICAS, STEPS = 4, 10
+# As many as the smoke tier's stacks of transformers hold, whose compiled step serves here, too; a smaller one would be compiled anew.
+REPLICAS, STEPS = 6, 10
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -86,11 +86,11 @@ def test_mnist_inverse(case: Case) -> None:
 
 @claim("fig10.mnist-low")
 def test_mnist_low(case: Case) -> None:
-    grid = case.grid()
+    grid, arm = case.grid("mnist"), case.grid(case["arm"])
     inside = decays(case, grid)
     findings = []
-    for gamma in decays(case, grid, "decays"):
-        measured = [time_of(curves, "test_acc", case["threshold"]) for curves in grid.each(weight_decay=gamma)]
+    for gamma in decays(case, arm, "decays"):
+        measured = [time_of(curves, "test_acc", case["threshold"]) for curves in arm.each(weight_decay=gamma)]
         expected = [extrapolated(case, grid, seed, inside, gamma) for seed in grid.seeds]
         findings.append(time_ratio(f"measured / extrapolated t_test at weight decay {gamma:g}", measured, expected, case.region("ratio")))
     case.judge(findings)

@@ -1,4 +1,7 @@
-"""The same hypothesis examples in every run (new ones with ``--hypothesis-profile=explore``), and one answer for tests that need a GPU."""
+"""The same hypothesis examples in every run, new ones with ``--hypothesis-profile=explore``; one answer for tests that need a GPU.
+
+Examples have no deadline, as machines are shared.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-settings.register_profile("fixed", derandomize=True)
-settings.register_profile("explore", derandomize=False)
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("explore", derandomize=False, deadline=None)
 settings.load_profile("fixed")
 
 NEEDS_CUDA = "needs a CUDA device: run on a machine with one"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import scipy
 import torch
 
 import omnigrok
+from omnigrok.audit.completeness import Completeness
 from omnigrok.audit.crash import crashed
 from omnigrok.audit.options import read_options
 from omnigrok.audit.summary import audit_document, merge, write_audit
@@ -39,6 +41,15 @@ class Controller:
         self.unexpected = 0
         self.rows: list[dict[str, Any]] = []
         self.folders: set[Path] = set()
+        self.completeness = Completeness()
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if not self.config.option.collectonly and not self.config.getoption("plan"):
+            self.completeness.expect(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.completeness.expect(ids)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown" and report.passed:
@@ -48,6 +59,7 @@ class Controller:
             outcome = lost.as_dict()
         if outcome is not None:
             self.outcomes.append(outcome)
+            self.completeness.count(report.nodeid, outcome)
             self.folders.add((self.config.rootpath / report.location[0]).resolve().parent)
         if report.failed and not (outcome and outcome["role"] == "claim" and outcome["verdict"] == "REFUTED" and _by_verdict(report)):
             self.unexpected += 1
@@ -55,7 +67,8 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         options = read_options(self.config)
-        self.rows = merge(self.outcomes)
+        partial = self.completeness.partial
+        self.rows = merge(self.outcomes, partial)
         errors = sum(row["verdict"] == "ERROR" for row in self.rows)
         if options.tier == "smoke" and exitstatus == pytest.ExitCode.TESTS_FAILED and not self.unexpected and not errors:
             # A smoke verdict is not evidence: REFUTED is shown, and is no failure of this program.
@@ -63,8 +76,12 @@ class Controller:
         target, page = self.config.getoption("audit_json"), self.config.getoption("report")
         if target is None and page is None:
             return
+        if partial and not self.rows:
+            # Nothing to show, and what an earlier audit wrote there is worth more.
+            self.failure = f"{', '.join(str(path) for path in (target, page) if path is not None)}: not written: no claim was judged yet"
+            return
         device = describe(torch.device("cuda" if options.gpu else "cpu")) if not options.replay else "replay"
-        document = audit_document(self.rows, options.tier, device, versions(), options.first_seed)
+        document = audit_document(self.rows, options.tier, device, versions(), options.first_seed, partial)
         try:
             if target is not None:
                 write_audit(target, document)
@@ -94,7 +111,7 @@ class Controller:
             return
         verbosity = self.config.get_verbosity()
         terminalreporter.section("audit of the Omnigrok paper")
-        table = list(lines(self.rows, read_options(self.config).tier, max(verbosity, 0)))
+        table = list(lines(self.rows, read_options(self.config).tier, max(verbosity, 0), self.completeness.partial))
         for line in table[-1:] if verbosity < 0 else table:
             terminalreporter.write_line(line)
 

@@ -12,7 +12,7 @@ from omnigrok.audit.schema import PROTOCOLS, Protocol, Tier, load_figure
 from omnigrok.stats.finding import Verdict
 
 # The ids that the plugin gives: claim, protocol, and whether it is the control.
-_ITEM = re.compile(
+ITEM = re.compile(
     r"(?P<path>[^:]+)::.*\[(?P<claim>[a-z0-9]+\.[A-Za-z0-9-]+?)-(?P<protocol>%s)(?P<control>-control)?\]" % "|".join(PROTOCOLS)  # noqa: UP031
 )
 
@@ -25,7 +25,7 @@ def crashed(report: pytest.TestReport, root: Path, tier: Tier) -> Outcome | None
         root: pytest's root folder, which node ids are relative to.
         tier: of this audit.
     """
-    match = _ITEM.fullmatch(report.nodeid)
+    match = ITEM.fullmatch(report.nodeid)
     if not report.failed or report.when in ("setup", "call", "teardown") or match is None:
         return None
     path = root / match["path"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +13,10 @@ import numpy as np
 
 from omnigrok.audit.schema import Changes, Experiment, Figure, Patch, Protocol, Reduction, Scale, Tier, load_figure
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.runs.run import LARGEST, Run
+
+# The paper's largest grid has 17,640 runs. A file of a few bytes can ask for more than any memory holds.
+LARGEST_GRID = 100_000
 
 
 def axis_values(name: str, spec: Any) -> list[Any]:
@@ -21,22 +25,48 @@ def axis_values(name: str, spec: Any) -> list[Any]:
     Logarithmic grids of whole numbers (``n_train``) are rounded.
 
     Raises:
-        BadInput: the form is none of these.
+        BadInput: the form is none of these, its ends make no such grid, or it has more than ``LARGEST_GRID`` values.
     """
     if isinstance(spec, list) and spec:
         return spec
     if isinstance(spec, Mapping) and len(spec) == 1:
         (form, value), *_ = spec.items()
-        if form == "count" and isinstance(value, int) and value > 0:
-            return list(range(value))
-        if form in ("log", "linear") and isinstance(value, list) and len(value) == 3:
-            low, high, n = value
-            grid = np.geomspace(low, high, n) if form == "log" else np.linspace(low, high, n)
-            if name == "n_train":
-                return [round(float(x)) for x in grid]
-            # Six digits keep the digest of a Run the same on every machine's libm.
-            return [float(f"{x:.6g}") for x in grid]
-    raise BadInput(f"sweep: {name}: {spec!r} is not accepted; give a list, {{log: [lo, hi, n]}}, {{linear: [lo, hi, n]}} or {{count: n}}")
+        if form == "count" and _whole(value):
+            return list(range(_some(name, value)))
+        if form in ("log", "linear") and isinstance(value, list) and len(value) == 3 and _whole(value[2]):
+            return _spaced(name, form, value[0], value[1], _some(name, value[2]))
+    raise BadInput(
+        f"sweep: {name}: {_short(spec)} is not accepted; give a list, {{log: [lo, hi, n]}}, {{linear: [lo, hi, n]}} or {{count: n}}, "
+        f"with a whole number n from 1 to {LARGEST_GRID}"
+    )
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _some(name: str, n: int) -> int:
+    if n > LARGEST_GRID:
+        raise BadInput(f"sweep: {name}: {_short(n)} values are too many; accepted: 1 to {LARGEST_GRID}")
+    return n
+
+
+def _spaced(name: str, form: str, low: Any, high: Any, n: int) -> list[Any]:
+    ends = (low, high)
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) and abs(end) <= LARGEST for end in ends):
+        raise BadInput(f"sweep: {name}: {form} from {_short(low)} to {_short(high)} is not accepted; give two finite numbers")
+    if form == "log" and min(ends) <= 0:
+        raise BadInput(f"sweep: {name}: log from {low} to {high} is not accepted; give two numbers above 0")
+    grid = np.geomspace(low, high, n) if form == "log" else np.linspace(low, high, n)
+    if name == "n_train":
+        return [round(float(x)) for x in grid]
+    # Six digits keep the digest of a Run the same on every machine's libm.
+    return [float(f"{x:.6g}") for x in grid]
 
 
 def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +94,7 @@ def expand(experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale 
     """All Runs of an experiment: the product of its axes and points, merged over its base.
 
     Raises:
-        BadInput: a key is not a field of Run, or a value is not accepted.
+        BadInput: a key is not a field of Run, a value is not accepted, or there are more than ``LARGEST_GRID`` runs.
     """
     base: dict[str, Any] = {}
     sweep: dict[str, Any] = {}
@@ -78,8 +108,11 @@ def expand(experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale 
             sweep.update(change.sweep)
             points = points if change.points is None else change.points
     names = list(sweep)
+    axes = [axis_values(name, sweep[name]) for name in names]
+    if (size := math.prod(map(len, axes)) * len(points)) > LARGEST_GRID:
+        raise BadInput(f"sweep: {' x '.join([*names, 'points'])}: {size} runs are too many; accepted: up to {LARGEST_GRID}")
     runs: dict[Run, None] = {}
-    for values in itertools.product(*(axis_values(name, sweep[name]) for name in names)):
+    for values in itertools.product(*axes):
         for point in points:
             runs[Run.from_dict(_merge(_merge(base, dict(zip(names, values, strict=True))), point))] = None
     return list(runs)
@@ -126,5 +159,5 @@ def runs_of(
     full_name, experiment = find_experiment(folder, figure, name)
     try:
         return tuple(run.replace(seed=run.seed + first_seed) for run in expand(experiment, tier, protocol, scale))
-    except (BadInput, TypeError, ValueError) as error:
+    except (BadInput, OverflowError, TypeError, ValueError) as error:
         raise BadInput(f"{folder / full_name.split(':')[0]}.yaml: experiments.{full_name.split(':')[1]}: {error}") from error

@@ -25,7 +25,7 @@ from omnigrok.runs.work import evaluation_operations, step_operations
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.device import describe, is_out_of_memory
 from omnigrok.training.fingerprint import fingerprint
-from omnigrok.training.stack import shape_key
+from omnigrok.training.shape import shape_key
 
 # No new measurement begins later than this.
 MEASURE_SECONDS = 45.0

@@ -41,6 +41,7 @@ class Outcome:
         cost: runs, steps and seconds that the evidence took, and how many of the runs other claims share.
         digests: of the claim's YAML entry and of the check's source.
         stale: runs that come from another trainer, torch or device.
+        unfinished: NOT RUN only because the ``--budget`` was spent; the same command goes on.
     """
 
     claim: str
@@ -59,6 +60,7 @@ class Outcome:
     headline: bool = False
     statement: str = ""
     place: str = ""
+    unfinished: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, with infinities as strings."""
@@ -79,6 +81,7 @@ class Outcome:
             "headline": self.headline,
             "statement": self.statement,
             "place": self.place,
+            "unfinished": self.unfinished,
         }
 
 

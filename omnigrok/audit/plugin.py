@@ -21,7 +21,7 @@ from omnigrok.audit.gpus import assign_gpu, worker_number
 from omnigrok.audit.options import add_options, read_options
 from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
 from omnigrok.audit.progress import ProgressPrinter
-from omnigrok.audit.schema import load_figure
+from omnigrok.audit.schema import item_name, load_figure
 from omnigrok.audit.session import AuditSession, NotRun, Request
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.execute import BudgetSpent
@@ -84,7 +84,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             marks = []
             if role == "claim" and find_deviation(figure_file.parent, claim_id, tier, protocol, claim.version):
                 marks.append(pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation"))
-            values.append(pytest.param(request, id=f"{claim_id}-{protocol}" + ("-control" if role == "control" else ""), marks=marks))
+            values.append(pytest.param(request, id=item_name(claim_id, protocol) + ("-control" if role == "control" else ""), marks=marks))
     metafunc.parametrize("case", values, indirect=True)
 
 
@@ -140,7 +140,7 @@ def case(request: pytest.FixtureRequest) -> Case:
         claim = load_figure(wanted.folder / f"{wanted.figure}.yaml").claim(wanted.claim)
         request.node.stash[_outcome] = Outcome(
             claim.id, wanted.figure, wanted.protocol, session.options.tier, wanted.role, Verdict.NOT_RUN, str(error),
-            headline=claim.headline, statement=claim.statement, place=claim.place,
+            headline=claim.headline, statement=claim.statement, place=claim.place, unfinished=isinstance(error, BudgetSpent),
         )  # fmt: skip
         pytest.skip(f"NOT RUN: {error}")
     return prepared

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from omnigrok.runs.execute import Progress
+from omnigrok.audit.pace import Pace
+from omnigrok.runs.tally import Progress
 
 QUIET_SECONDS = 30.0
 LIVE_SECONDS = 1.0
@@ -37,13 +38,13 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{min(seconds / 3600, 9999):.1f} h"
 
 
-def text_of(progress: Progress) -> str:
-    """Runs done, speed, time gone and time left at that speed, in one line."""
+def text_of(progress: Progress, left: float | None) -> str:
+    """Runs done, speed, time gone and time left, in one line."""
     rate = progress.steps_done / max(progress.seconds, 1e-9)
-    left = f"at most {duration((progress.steps_planned - progress.steps_done) / rate)} left" if rate else "time left unknown"
+    ahead = "time left not known yet" if left is None else f"about {duration(left)} left"
     return (
         f"training {progress.label}: {progress.runs_done}/{progress.runs_planned} runs, {rate:,.0f} network-steps/s, "
-        f"{duration(progress.seconds)}, {left}"
+        f"{duration(progress.seconds)}, {ahead}"
     )
 
 
@@ -59,6 +60,7 @@ def together(parts: Iterable[Progress]) -> Progress | None:
         max(part.steps_planned for part in each),
         max(part.seconds for part in each),
         "; ".join(part.label for part in each),
+        min(sum(part.share for part in each), 1.0),
     )
 
 
@@ -79,6 +81,7 @@ class ProgressPrinter:
         self.side_file = None if worker is None else Path(worker[INPUT]) / f"{worker['workerid']}.json" if INPUT in worker else None
         self.worker = worker is not None
         self.watch: Watch | None = None
+        self.pace = Pace()
 
     def update(self, progress: Progress) -> None:
         """Show the progress, at most once a second on a terminal and every half minute elsewhere."""
@@ -93,7 +96,7 @@ class ProgressPrinter:
                 if self.terminal:
                     self._live(progress)
                 else:
-                    sys.stderr.write(f"\n{text_of(progress)}\n")
+                    sys.stderr.write(f"\n{text_of(progress, self.pace.left(progress))}\n")
                     sys.stderr.flush()
 
     def _live(self, progress: Progress) -> None:
@@ -103,7 +106,8 @@ class ProgressPrinter:
             self.bar = Bar(BarColumn(bar_width=20), TextColumn("{task.description}"), console=console, auto_refresh=False, transient=True)
             self.bar.add_task("")
             self.bar.start()
-        self.bar.update(self.bar.task_ids[0], total=progress.steps_planned, completed=progress.steps_done, description=text_of(progress))
+        text = text_of(progress, self.pace.left(progress))
+        self.bar.update(self.bar.task_ids[0], total=1.0, completed=progress.share, description=text)
         self.bar.refresh()
 
     @contextmanager
@@ -165,7 +169,8 @@ class Watch:
         self.every = every
         self._folder = tempfile.TemporaryDirectory(prefix="omnigrok-progress-", ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
-        self.said = ""
+        self.said: Progress | None = None
+        self.pace = Pace()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="omnigrok-progress", daemon=True)
         self._thread.start()
@@ -177,10 +182,9 @@ class Watch:
     def tell(self) -> None:
         """Print the sum over the workers, if it has changed."""
         progress = together(self._read())
-        text = text_of(progress) if progress is not None else ""
-        if text != self.said:
-            self.said = text
-            sys.stderr.write(f"\n{text}\n")
+        if progress is not None and progress != self.said:
+            self.said = progress
+            sys.stderr.write(f"\n{text_of(progress, self.pace.left(progress))}\n")
             sys.stderr.flush()
 
     def _read(self) -> list[Progress]:

@@ -23,6 +23,11 @@ Scale = Literal["full", "reduced"]
 PROTOCOLS: tuple[Protocol, ...] = ("paper", "code", "corrected")
 
 
+def item_name(claim_id: str, protocol: str) -> str:
+    """What pytest calls a claim under a protocol, and what ``-k`` selects it by, with its control and no claim of a longer id."""
+    return f"{claim_id}-{protocol}"
+
+
 class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

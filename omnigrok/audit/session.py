@@ -21,9 +21,10 @@ from omnigrok.audit.outcome import digest_of
 from omnigrok.audit.schema import Protocol, Scale, Tier, load_figure
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.curves import Curves
-from omnigrok.runs.execute import Executor, Progress
+from omnigrok.runs.execute import Executor
 from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
+from omnigrok.runs.tally import Progress
 from omnigrok.training.device import choose_device, describe
 from omnigrok.training.fingerprint import fingerprint, normalised
 

@@ -27,8 +27,13 @@ HEADLINE: dict[str, tuple[str, ...]] = {
 Row = dict[str, Any]
 
 
-def merge(outcomes: Iterable[Row]) -> list[Row]:
-    """One row a claim and protocol, its control's verdict in it. A control that is REPRODUCED or ERROR makes its claim ERROR."""
+def merge(outcomes: Iterable[Row], partial: str = "") -> list[Row]:
+    """One row a claim and protocol, its control's verdict in it. A control that is REPRODUCED or ERROR makes its claim ERROR.
+
+    Args:
+        partial: how the audit is not whole (``Completeness.partial``): then a half that is missing may not have been left out on purpose.
+    """
+    absent = "not judged: the audit is partial" if partial else "not selected"
     claims: dict[tuple[str, str], Row] = {}
     controls: dict[tuple[str, str], Row] = {}
     for outcome in outcomes:
@@ -39,12 +44,17 @@ def merge(outcomes: Iterable[Row]) -> list[Row]:
         row = (
             dict(claims[key])
             if key in claims
-            else {**controls[key], "verdict": "NOT RUN", "reason": "only its control was selected", "findings": []}
+            else {
+                **controls[key],
+                "verdict": "NOT RUN",
+                "reason": "only its control was judged" if partial else "only its control was selected",
+                "findings": [],
+            }
         )
         row.pop("role", None)
         row["control"] = {
             "verdict": control["verdict"] if control else "NOT RUN",
-            "reason": control["reason"] if control else "not selected",
+            "reason": control["reason"] if control else absent,
         }
         if control:
             row["control"]["findings"] = control["findings"]
@@ -93,9 +103,19 @@ def adjust(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def audit_document(rows: Sequence[Row], tier: str, device: str, versions: dict[str, str], first_seed: int = 0) -> dict[str, Any]:
-    """What ``--audit-json`` writes."""
-    return {"schema": SCHEMA, "tier": tier, "device": device, "versions": versions, "first_seed": first_seed, "claims": list(rows)}
+def audit_document(
+    rows: Sequence[Row], tier: str, device: str, versions: dict[str, str], first_seed: int = 0, partial: str = ""
+) -> dict[str, Any]:
+    """What ``--audit-json`` writes; ``partial`` says in words what is missing of an audit that was stopped."""
+    return {
+        "schema": SCHEMA,
+        "tier": tier,
+        "partial": partial,
+        "device": device,
+        "versions": versions,
+        "first_seed": first_seed,
+        "claims": list(rows),
+    }
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -43,8 +44,12 @@ def _counted(row: dict[str, Any]) -> int:
     return max((int(finding["n"]) for finding in row["findings"]), default=0)
 
 
-def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0) -> Iterator[str]:
-    """The table, a line a claim; with ``verbose`` every finding below its claim."""
+def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0, partial: str = "") -> Iterator[str]:
+    """The table, a line a claim; with ``verbose`` every finding below its claim.
+
+    Args:
+        partial: what is missing of an audit that was stopped; "" for a whole one.
+    """
     marks = {"control": "ctl"}
     if tier == "smoke":
         yield SMOKE
@@ -68,7 +73,11 @@ def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0) -> Iterat
     if any(row.get("stale") for row in rows):
         yield "! stale: curves of another trainer, torch or device"
     counts = Counter(row["verdict"] for row in rows)
-    yield f"{tier} tier: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in LETTERS if counts[verdict])
+    if partial:
+        yield from textwrap.wrap(f"PARTIAL AUDIT: {partial}. The same command goes on where it stopped.", WIDTH)
+    yield f"{tier} tier{', PARTIAL' if partial else ''}: " + ", ".join(
+        f"{counts[verdict]} {verdict}" for verdict in LETTERS if counts[verdict]
+    )
 
 
 def _details(row: dict[str, Any]) -> Iterator[str]:

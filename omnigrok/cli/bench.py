@@ -53,7 +53,7 @@ def bench(
         if into is not None and markdown:
             raise BadInput("give one of --markdown and --into")
         if into is not None:
-            between(into, MARKERS, "")  # before minutes of measuring
+            between(into, MARKERS)  # before minutes of measuring
         failed = 0
         if not sources:
             sources = (Path(folder) / "benchmark.json",)

@@ -56,7 +56,16 @@ def compare_audits(context: click.Context, left: Path, right: Path, protocols: s
     changed = [each for each in found if each.changed]
     if as_json:
         click.echo(
-            json.dumps({"a": str(left), "b": str(right), "changed": bool(changed), "claims": [_json(each) for each in found]}, indent=1)
+            json.dumps(
+                {
+                    "a": str(left),
+                    "b": str(right),
+                    "partial": [one.partial, other.partial],
+                    "changed": bool(changed),
+                    "claims": [_json(each) for each in found],
+                },
+                indent=1,
+            )
         )
     else:
         for line in _lines(found, one, other):
@@ -67,6 +76,9 @@ def compare_audits(context: click.Context, left: Path, right: Path, protocols: s
 def _lines(found: Sequence[Difference], one: Audit, other: Audit) -> Iterator[str]:
     if one.tier == "smoke":
         yield "SMOKE TIER: no evidence for the paper"
+    for name, audit in (("A", one), ("B", other)):
+        if audit.partial:
+            yield f"{name} is a partial audit: {audit.partial}"
     for name in sorted(set(one.versions) | set(other.versions)):
         if one.versions.get(name) != other.versions.get(name):
             yield f"{name}: {one.versions.get(name, 'unknown')} -> {other.versions.get(name, 'unknown')}"

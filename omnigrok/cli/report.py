@@ -9,8 +9,9 @@ import click
 
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
-from omnigrok.report import markdown
-from omnigrok.report.document import parse, read_document
+from omnigrok.report import findings, markdown
+from omnigrok.report.document import Audit, parse, read_document
+from omnigrok.report.markers import has_part, insert
 from omnigrok.report.replaying import replay
 
 
@@ -22,8 +23,8 @@ from omnigrok.report.replaying import replay
 )
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the verdict table as Markdown (the default).")
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON.")
-@click.option("--into", type=click.Path(path_type=Path), default=None, help="Put the table between the markers of this file.")
-@click.option("--check", "only_check", is_flag=True, help="With --into: change nothing, fail where the table is not current.")
+@click.option("--into", type=click.Path(path_type=Path), default=None, help="Put table and findings between the markers of this file.")
+@click.option("--check", "only_check", is_flag=True, help="With --into: change nothing, fail where they are not current.")
 @store_option
 @claims_option
 def report(
@@ -63,6 +64,13 @@ def report(
         elif as_json:
             click.echo(json.dumps(document, indent=1))
         elif into is not None:
-            markdown.insert(into, markdown.table(parsed), only_check)
+            _insert_parts(into, parsed, folder, only_check)
         else:
-            click.echo(markdown.table(parsed), nl=False)
+            click.echo(markdown.table(parsed, folder), nl=False)
+
+
+def _insert_parts(path: Path, audit: Audit, folder: Path, only_check: bool) -> None:
+    """The verdict table and, where the file has its markers, what was found."""
+    insert(path, markdown.PART, markdown.table(audit, folder), only_check, markdown.without_versions)
+    if has_part(path, "findings"):
+        insert(path, "findings", findings.findings_text(folder, audit), only_check)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from omnigrok.audit.recording import figures
+from omnigrok.audit.schema import item_name
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 
@@ -28,9 +29,11 @@ def run(context: click.Context, claim_id: str, pytest_options: tuple[str, ...], 
     The exit status is pytest's.
     """
     with clear_errors():
-        home = next((figure.figure for figure in figures(folder) if any(claim.id == claim_id for claim in figure.claims)), None)
-        if home is None:
+        found = next(((figure.figure, claim) for figure in figures(folder) for claim in figure.claims if claim.id == claim_id), None)
+        if found is None:
             raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")
-    # The brackets of the item's name keep a longer id that starts with this one out.
-    command = [sys.executable, "-m", "pytest", str(folder / f"test_{home}.py"), "-k", f"[{claim_id}-", *pytest_options]
+    home, claim = found
+    # With the protocol, so that fig06.time is not also fig06.time-eta.
+    names = " or ".join(item_name(claim_id, protocol) for protocol in claim.protocols)
+    command = [sys.executable, "-m", "pytest", str(folder / f"test_{home}.py"), "-k", names, *pytest_options]
     context.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 (pytest with the user's own options)

@@ -91,9 +91,10 @@ class Row(Part):
 
 
 class Audit(Part):
-    """All verdicts of one audit."""
+    """All verdicts of one audit; ``partial`` says what is missing of one that was stopped."""
 
     tier: Tier
+    partial: str = ""
     device: str = ""
     versions: dict[str, str] = {}
     first_seed: int = 0

@@ -1,40 +1,84 @@
-"""An audit as a Markdown table, alone or between two markers of a README."""
+"""An audit as a Markdown table."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from importlib.resources import files
 from pathlib import Path
 
+from omnigrok.audit.experiment import find_experiment
+from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import PROTOCOLS
-from omnigrok.audit.summary import write_whole
-from omnigrok.errors import BadInput
 from omnigrok.report.document import Audit, Row
-from omnigrok.report.markers import between
+from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
 
-MARKERS = "verdicts"
+PART = "verdicts"
 
 
-def table(audit: Audit) -> str:
-    """One row a claim, the protocols side by side; claims without evidence under any protocol are counted, not listed."""
+def table(audit: Audit, folder: Path | None = None) -> str:
+    """One row a claim, the protocols side by side; then the claims without evidence under any protocol.
+
+    Args:
+        folder: of the figures' YAML, from which experiments and costs are read; without it they are left out.
+
+    Raises:
+        BadInput: a figure file of the folder is not valid.
+    """
     by_claim: dict[str, dict[str, Row]] = {}
     for row in audit.claims:
         by_claim.setdefault(row.id, {})[row.protocol] = row
     shown = {name: rows for name, rows in by_claim.items() if any(row.verdict != "NOT RUN" for row in rows.values())}
-    lines = ["| claim | paper | code | corrected | effect under the first protocol with evidence | n |", "|---|---|---|---|---|---|"]
+    sources = experiments_of(folder) if folder else {}
+    lines = [
+        "| claim | paper | code | corrected | effect under the first protocol with evidence | n | experiments |",
+        "|---|---|---|---|---|---|---|",
+    ]
     if audit.tier == "smoke":
         lines = ["**Smoke tier: small networks, few steps, 3 seeds, verdicts by rule; no evidence for the paper.**", "", *lines]
+    if audit.partial:
+        lines = [f"**Partial audit: {_plain(audit.partial)}.**", "", *lines]
     for name, rows in shown.items():
         first = next(rows[protocol] for protocol in PROTOCOLS if protocol in rows and rows[protocol].verdict != "NOT RUN")
         cells = [_cell(rows.get(protocol)) for protocol in PROTOCOLS]
         n = max((finding.n for finding in first.findings), default=0)
-        lines.append(f"| {name} | {' | '.join(cells)} | {_plain(_effect(first))} | {n} |")
-    absent = sorted(set(by_claim) - set(shown))
+        lines.append(f"| {name} | {' | '.join(cells)} | {_plain(_effect(first))} | {n} | {', '.join(sources.get(name, ()))} |")
+    absent = [name for name in by_claim if name not in shown]
+    undecided = [name for name, rows in shown.items() if any(row.verdict == "INCONCLUSIVE" for row in rows.values())]
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
     lines += ["", f"{audit.tier} tier, {_plain(audit.device)}; judged with {_plain(versions)}."]
-    if absent:
+    if audit.tier == "paper" and undecided:
+        lines += ["", *power_of(undecided)]
+    if absent and folder is None:
         lines.append(f"NOT RUN ({len(absent)}): {', '.join(absent)}.")
+    elif absent and folder:
+        lines += ["", f"Claims without evidence: {len(absent)}. What they need at full scale, without what is recorded:", ""]
+        lines += unrun_table(folder, absent)
     return "\n".join(lines) + "\n"
+
+
+def power_of(claims: Sequence[str]) -> list[str]:
+    """How often the checks of some claims say REPRODUCED where the effect is what the paper reports, from the table of calibration."""
+    from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines  # noqa: PLC0415 (takes a second, and torch)
+
+    lines = claim_lines(files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8"))
+    column = CLAIM_HEADINGS.index("power") + 1
+    known = [f"{name} {lines[name].split('|')[column].strip()}" for name in claims if name in lines]
+    rest = [name for name in claims if name not in lines]
+    text = "Power of those that are INCONCLUSIVE, on simulated curves of the full scale with the effect that the paper reports "
+    text += f"(`omnigrok/calibration/CLAIMS.md`): {', '.join(known) or 'none known'}."
+    return [text + (f" Not simulated: {', '.join(rest)}." if rest else "")]
+
+
+def experiments_of(folder: Path) -> dict[str, list[str]]:
+    """Claim to its experiments; those of other figures with the figure's short name."""
+    found: dict[str, list[str]] = {}
+    for figure in figures(folder):
+        for claim in figure.claims:
+            names = [find_experiment(folder, figure, name)[0].split(":") for name in claim.experiments]
+            found[claim.id] = [short if home == figure.figure else f"{home.split('_')[0]}:{short}" for home, short in names]
+    return found
 
 
 def _effect(row: Row) -> str:
@@ -56,22 +100,6 @@ def _cell(row: Row | None) -> str:
     return row.verdict + (" ~" if row.scale == "reduced" else "") + (" !" if row.stale else "")
 
 
-def _without_versions(text: str) -> str:
+def without_versions(text: str) -> str:
     """The verdicts are what must be current; who judges them again may have other versions."""
     return re.sub(r"judged with .*", "judged", text)
-
-
-def insert(readme: Path, text: str, check: bool = False) -> None:
-    """Put a table between the markers of a file.
-
-    Args:
-        check: change nothing; raise where the file is not current.
-
-    Raises:
-        BadInput: the file cannot be read, the markers are missing, or with ``check`` the table differs.
-    """
-    content, wanted = between(readme, MARKERS, text)
-    if check and _without_versions(wanted) != _without_versions(content):
-        raise BadInput(f"{readme}: the verdict table is not current; run the command without --check")
-    if wanted != content:
-        write_whole(readme, wanted)

@@ -46,6 +46,7 @@ class Panel:
         experiments: "figure:experiment" of every grid that is drawn.
         drawing: how.
         claim: whose ``quantity`` has levels or paths that the drawing needs.
+        beside: grids that are drawn too where they are recorded.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Panel:
     experiments: tuple[str, ...]
     drawing: Drawing
     claim: str = ""
+    beside: tuple[str, ...] = ()
 
     @property
     def figure(self) -> str:
@@ -68,6 +70,7 @@ LOSS, ERROR = Reading(), Reading("error")
 BEST_LOSS, BEST_ERROR = Reading(best_under_code=True), Reading("error", best_under_code=True)
 CODE_ACCURACY = {"code": "acc_code"}
 ERROR_LEVELS = (0.1, 0.2, 0.3, 0.4)
+MNIST_LOW = (f"{F10}:mnist_low",)
 
 PANELS: tuple[Panel, ...] = (
     Panel("2a", "Teacher-student: reduced training and test loss", (f"{F2}:landscape",), LandscapeCurve(LOSS)),
@@ -109,9 +112,9 @@ PANELS: tuple[Panel, ...] = (
     Panel("8c", "MNIST: losses along the path A, B, C", (f"{F8}:landscape",), StraightPath(), "fig08.no-grok"),
     Panel("9", "Transformer: reduced losses", (f"{F9}:landscape",), LandscapeCurve(LOSS)),
     Panel("10a", "Transformer: time to generalise against weight decay", (f"{F10}:transformer",), TimesAgainst(guide=-1)),
-    Panel("10b", "MNIST: time to generalise against weight decay", (f"{F10}:mnist",), TimesAgainst(test=0.8, guide=-1)),
+    Panel("10b", "MNIST: time to generalise against weight decay", (f"{F10}:mnist",), TimesAgainst(test=0.8, guide=-1), beside=MNIST_LOW),
     Panel("10c", "Transformer: accuracy by weight decay", (f"{F10}:transformer",), DynamicsCurves(("weight_decay",))),
-    Panel("10d", "MNIST: accuracy by weight decay", (f"{F10}:mnist",), DynamicsCurves(("weight_decay",))),
+    Panel("10d", "MNIST: accuracy by weight decay", (f"{F10}:mnist",), DynamicsCurves(("weight_decay",)), beside=MNIST_LOW),
     Panel("11a", "MNIST with cross-entropy: reduced training error", (f"{F11}:landscape_ce",),
           HeatMap(ERROR, "train", levels=ERROR_LEVELS)),
     Panel("11b", "MNIST with cross-entropy: reduced test error", (f"{F11}:landscape_ce",), HeatMap(ERROR, "test", levels=ERROR_LEVELS)),
@@ -167,6 +170,12 @@ def draw(panel: Panel, protocol: Protocol, source: Recorded) -> Drawn:
     """Redraw a panel, or say why it is left out: its curves are not recorded, or cannot be read."""
     try:
         loaded = [source.load(experiment, protocol) for experiment in panel.experiments]
+        absent = []
+        for experiment in panel.beside:
+            try:
+                loaded.append(source.load(experiment, protocol))
+            except NotRecorded as reason:
+                absent.append(str(reason))
         quantity: Mapping[str, Any] = {}
         if panel.claim:
             quantity = load_figure(source.folder / f"{panel.figure}.yaml").claim(panel.claim).quantity
@@ -178,7 +187,7 @@ def draw(panel: Panel, protocol: Protocol, source: Recorded) -> Drawn:
         # A figure that cannot be drawn must not take the verdicts with it; the page says why it is missing.
         return Drawn(panel, protocol, missing=f"cannot be drawn: {error}")
     stale = sum(each.stale for each in loaded)
-    notes = list(dict.fromkeys(each.reduction for each in loaded if each.reduction))
+    notes = [*dict.fromkeys(each.reduction for each in loaded if each.reduction), *absent]
     if stale:
         notes.append(f"{stale} runs come from another version of the trainer or of torch, or from another device")
     return Drawn(panel, protocol, svg, notes=tuple(notes), seeds=min(len(each.grid.seeds) for each in loaded))

@@ -19,17 +19,18 @@ VERDICTS = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
 MARKS = {"REPRODUCED": "✓", "REFUTED": "✗", "INCONCLUSIVE": "?", "ERROR": "!", "NOT RUN": "–"}
 
 
-def number(value: float | None) -> str:
-    """Three digits; "none" where there is no number."""
-    return "none" if value is None else f"{value:.3g}"
+def number(value: float | None, digits: int = 3) -> str:
+    """So many digits; "none" where there is no number."""
+    return "none" if value is None else f"{value:.{digits}g}"
 
 
-def effect_text(finding: FindingPart | None) -> str:
+def effect_text(finding: FindingPart | None, digits: int = 3) -> str:
     """Estimate with interval, or the range of the seeds in the smoke tier."""
     if finding is None:
         return ""
     if finding.ci is not None:
-        return f"{number(finding.estimate)} [{number(finding.ci[0])}, {number(finding.ci[1])}]"
+        estimate, low, high = (number(value, digits) for value in (finding.estimate, *finding.ci))
+        return f"{estimate} [{low}, {high}]"
     values = [value for value in finding.values if value is not None]
     return f"{min(values):.3g} to {max(values):.3g} over seeds" if values else "no value"
 

@@ -8,7 +8,7 @@ import gc
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -22,11 +22,13 @@ from omnigrok.runs.lease import Leases, new_owner
 from omnigrok.runs.plan import StackPlan, plan
 from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
+from omnigrok.runs.tally import Progress, Tally
 from omnigrok.runs.work import replica_bytes, step_operations
 from omnigrok.training.calendar import effective_batch
 from omnigrok.training.device import describe, is_out_of_memory, memory_share
 from omnigrok.training.fingerprint import fingerprint
-from omnigrok.training.stack import Stack, shape_key
+from omnigrok.training.shape import shape_key
+from omnigrok.training.stack import Stack
 from omnigrok.training.state import State
 
 LEASE_SECONDS = 180.0
@@ -37,18 +39,6 @@ CHECKPOINT_EVERY = 60.0
 
 class BudgetSpent(OmnigrokError):
     """The time given with ``--budget`` is over; what was trained is saved."""
-
-
-@dataclass
-class Progress:
-    """What a person wants to know while training goes on."""
-
-    runs_done: int
-    runs_planned: int
-    steps_done: int
-    steps_planned: int
-    seconds: float
-    label: str
 
 
 def make_plan(runs: Iterable[Run], device: str, memory: float | None = None) -> list[StackPlan]:
@@ -109,7 +99,8 @@ class Executor:
         self.deadline = time.monotonic() + budget
         self.report = report
         self.started = time.monotonic()
-        self.steps_done = self.runs_done = 0
+        self.tally = Tally()
+        self._counted: set[StackPlan] = set()
         self.failed: set[StackPlan] = set()
         self.refused: dict[Run, OmnigrokError] = {}
         self._stop = False
@@ -143,6 +134,7 @@ class Executor:
         if unplanned:
             self.stacks += make_plan(unplanned, self.device.type)
             self.planned.update(unplanned)
+        self._count()
         with self._interruptible():
             while missing := self.missing(runs):
                 for run in missing:
@@ -161,6 +153,13 @@ class Executor:
                     time.sleep(0.2)
         if self._stop:  # it came after the last chunk
             self._check_time()
+
+    def _count(self) -> None:
+        """Plan what is missing of stacks that are new."""
+        new = [stack for stack in self.stacks if stack not in self._counted]
+        if new:
+            self._counted.update(new)
+            self.tally.plan(new, self.missing([run for stack in new for run in stack.runs]))
 
     def _help(self, stacks: Sequence[StackPlan]) -> bool:
         """Train one of the stacks that nobody here waits for; its errors belong to the claims that need it."""
@@ -181,7 +180,7 @@ class Executor:
         missing = [run for run in self.missing(stack.runs) if run not in self.refused]
         if not missing:
             return False
-        if self.steps_done:  # a session trains something, however small its budget, and begins nothing more after it
+        if self.tally.steps_done:  # a session trains something, however small its budget, and begins nothing more after it
             self._check_time()
         env = self.environment(missing[0])
         tokens = self.leases.acquire(missing, env, self.owner, LEASE_SECONDS)
@@ -239,6 +238,7 @@ class Executor:
 
     def _loop(self, stack: Stack, env: Environment, tokens: dict[str, int]) -> None:
         saved = time.monotonic()
+        self.tally.resume(list(stack.histories), stack.step)
         provenance = {
             "torch": env.torch,
             "device": env.device,
@@ -248,12 +248,11 @@ class Executor:
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         }
         while stack.histories:
-            before, active, began = stack.step, len(stack.histories), time.monotonic()
+            active, began = list(stack.histories), time.monotonic()
             done = stack.advance(HEARTBEAT)
             # A chunk of long steps may last longer than a lease, and the next one about as long as this one.
             lease = max(LEASE_SECONDS, PATIENCE * (time.monotonic() - began))
-            self.steps_done += (stack.step - before) * active
-            self.runs_done += len(done)
+            self.tally.advance(active, stack.step, {curves.run: int(curves.step[-1]) for curves in done})
             if done:
                 self._record([replace(curves, provenance=provenance) for curves in done], env, tokens)
             held = self.leases.renew(tokens, lease)  # those of the parts that wait, too
@@ -275,12 +274,10 @@ class Executor:
 
     def _tell(self, stack: Stack) -> None:
         if self.report is not None:
-            runs = sum(len(planned.runs) for planned in self.stacks)
-            steps = sum(planned.network_steps for planned in self.stacks)
             losses = [history.columns["train_loss"][-1] for history in stack.histories.values() if history.logged]
             now = f", training losses {min(losses):.3g} to {max(losses):.3g}" if losses else ""
             label = f"{stack.form.task}, {stack.size} networks, step {stack.step}{now}"
-            self.report(Progress(self.runs_done, runs, self.steps_done, steps, time.monotonic() - self.started, label))
+            self.report(self.tally.progress(time.monotonic() - self.started, label))
 
     def _check_time(self) -> None:
         if self._stop:

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from omnigrok.runs.run import Run
-from omnigrok.training.stack import shape_key
+from omnigrok.training.shape import shape_key
 
-# A step of a stack should be neither so short that calling it dominates nor so long that a checkpoint waits: a tenth of a second.
-OPERATIONS_PER_STEP = {"cpu": 4e9, "cuda": 4e12}
+# A step of a stack should be neither so short that calling it dominates nor so long that a checkpoint waits: a tenth of a second on a GPU.
+# On a CPU a network costs the same in a stack of 8 as in one of 32 once it is large; smaller stacks carry fewer finished runs along, and
+# divide groups of different size into stacks of the same one, for which a step is compiled once.
+OPERATIONS_PER_STEP = {"cpu": 1.2e9, "cuda": 4e12}
 LARGEST = {"cpu": 128, "cuda": 1024}
 # Fewer would waste what a stack gains, even where a step then takes seconds.
 SMALLEST = 8

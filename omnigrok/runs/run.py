@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ Options = tuple[tuple[str, Value], ...]
 LOSSES = ("mse", "cross_entropy", "binary_cross_entropy")
 CONSTRAINTS = ("free", "rescale", "rescale_double", "published", "tangent")
 LARGEST = sys.float_info.max
+# Generators take 64 bits, and tasks multiply the seed by small numbers; steps and sizes are far below.
+LARGEST_WHOLE = 2**48
+# A Run of a stranger's file must not ask for more logged steps than memory holds; the paper's longest log has 1,001.
+MOST_LOGGED = 1_000_000
 PRECISIONS = ("float32", "float64", "tf32")
 
 
@@ -99,12 +104,14 @@ class Run:
     def __post_init__(self) -> None:
         def need(ok: bool, key: str, accepted: str) -> None:
             if not ok:
-                raise BadInput(f"Run: {key} = {getattr(self, key)!r} is not accepted; {accepted}")
+                raise BadInput(f"Run: {key} = {repr(getattr(self, key))[:200]} is not accepted; {accepted}")
 
         for name in ("task", "model"):
             need(isinstance(getattr(self, name), str), name, "give a name")
         for name in ("seed", "n_train", "steps", "batch_size", "log_every", "eval_samples"):
-            need(isinstance(getattr(self, name), int), name, "give a whole number")
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool) and value <= LARGEST_WHOLE
+            need(whole, name, f"give a whole number up to {LARGEST_WHOLE}")
         for name in ("lr", "alpha", "weight_decay", "messiness", "log_ratio", "clip", "lr_factor"):
             value = getattr(self, name)
             need(isinstance(value, int | float) and abs(value) <= LARGEST, name, "give a finite number")
@@ -122,11 +129,20 @@ class Run:
         need(self.loss_precision in ("float32", "float64"), "loss_precision", "float32 or float64")
         need(0 < self.log_ratio <= 1, "log_ratio", "in (0, 1]")
         need(self.log_every >= 0 and self.eval_samples >= 0, "log_every", "log_every and eval_samples are 0 or more")
+        need(self._logged() <= MOST_LOGGED, "log_every" if self.log_every else "log_ratio", f"log at most {MOST_LOGGED} of the steps")
         object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
         need(len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "betas", "two numbers in [0, 1)")
         object.__setattr__(self, "lr_drops", tuple(int(step) for step in self.lr_drops))
         for name in ("data", "network"):
             object.__setattr__(self, name, freeze(dict(getattr(self, name))))
+
+    def _logged(self) -> float:
+        """How many steps are logged, at most."""
+        if self.log_every:
+            return self.steps // self.log_every + 2
+        # Every step until the ratio is worth one step, then each further by the ratio.
+        first = min(self.steps, 2 / self.log_ratio)
+        return first + math.log(max(self.steps / first, 1.0)) / math.log1p(self.log_ratio / 2) + 2
 
     def as_dict(self) -> dict[str, Any]:
         """Every field by name; options as dicts, tuples as lists (JSON-ready)."""

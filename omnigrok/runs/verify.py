@@ -11,7 +11,8 @@ import torch
 
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
-from omnigrok.training.stack import shape_key, train
+from omnigrok.training.shape import shape_key
+from omnigrok.training.stack import train
 
 # Replicas drift apart in the last bits of float32 (STATISTICS.md); over 100 steps that stays far below this.
 TOLERANCE = 1e-3

@@ -17,7 +17,7 @@ from omnigrok.models import find_model
 from omnigrok.models.nnconv import BOND_TYPES
 from omnigrok.runs.run import Run
 from omnigrok.training.calendar import effective_batch
-from omnigrok.training.stack import shape_key
+from omnigrok.training.shape import shape_key
 
 # Copies of the parameters that a step holds: weights, two moments, the gradient whole and in parts, and the update's temporaries.
 COPIES = 8

@@ -48,6 +48,17 @@ def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
         torch.set_flush_denormal(flushed)
 
 
+@contextlib.contextmanager
+def drawing_float32() -> Iterator[None]:
+    """Initial weights and data are drawn in float32, whatever dtype the caller has made the default."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def choose_device(gpu: bool) -> torch.device:
     """The CPU, or the current CUDA device.
 

@@ -13,8 +13,8 @@ from omnigrok.errors import BadInput
 from omnigrok.models import find_model
 from omnigrok.runs.run import Run
 
-# Modules of this package that touch no number: where a stack runs, and this file.
-_NO_NUMBERS = ("device.py", "fingerprint.py", "__init__.py")
+# Modules of this package that touch no number: where and how a stack runs, and this file.
+_NO_NUMBERS = ("device.py", "fingerprint.py", "graph.py", "__init__.py")
 
 
 def normalised(source: str) -> str:

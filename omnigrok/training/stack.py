@@ -20,27 +20,18 @@ from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
-from omnigrok.training.calendar import batch_order, effective_batch, log_steps
-from omnigrok.training.device import arithmetic, compile_any_shape, quiet_compiler, should_compile
+from omnigrok.runs.work import work_of
+from omnigrok.training import graph
+from omnigrok.training.calendar import effective_batch, log_steps
+from omnigrok.training.device import arithmetic, compile_any_shape, drawing_float32, quiet_compiler, should_compile
 from omnigrok.training.evaluate import evaluate
+from omnigrok.training.feed import CHUNK, Feed
 from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
-from omnigrok.training.optimizer import Schedule, adamw_, clip, schedule
+from omnigrok.training.optimizer import adamw_, clip
 from omnigrok.training.samples import Samples
+from omnigrok.training.shape import shape_key
 from omnigrok.training.sphere import held_square, remove_radial, rescale_
 from omnigrok.training.state import State
-
-# Steps between two looks at the clock.
-CHUNK = 100
-
-
-def shape_key(run: Run) -> Run:
-    """Runs with equal keys can be trained in one stack.
-
-    Mini-batches of different training sizes share a stack when their batches are within a factor 2, so that little is filled up.
-    """
-    width = effective_batch(run)
-    size = width if not run.batch_size else min(run.batch_size, 1 << (width - 1).bit_length())
-    return run.replace(seed=0, alpha=1.0, weight_decay=0.0, lr=1.0, messiness=0.0, n_train=size, steps=1, lr_drops=(), lr_factor=1.0)
 
 
 class Flat:
@@ -87,14 +78,22 @@ class Stack:
         self.architecture = find_model(self.form.model)
         self._build(states or {})
         self.width = max(effective_batch(run) for run in self.runs)
-        self.full_batch: tuple[tuple[Tensor, ...], Tensor, Tensor | None] | None = None
+        self._settle()
         self.finished: list[Curves] = []
         self.calendar = {run: frozenset(log_steps(run)) for run in self.runs}
+
+    def _settle(self) -> None:
+        """What depends on which replicas there are, and is made anew when some have left."""
+        self.full_batch: tuple[tuple[Tensor, ...], Tensor, Tensor | None] | None = None
         self._compiled: tuple[Callable[..., tuple[Tensor, dict[str, Tensor]]], Callable[..., None]] | None = None
+        self.feed = Feed(self.runs, self.width, bool(self.carries), self.dtype, self.device)
+        self._step: Callable[[], None] = self._take_step
+        if graph.wanted(self.device):
+            self._step = graph.Replayed(self._take_step, self.device)
 
     def _build(self, states: Mapping[Run, State]) -> None:
         splits, vectors, buffers = [], [], []
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), drawing_float32():
             for run in self.runs:
                 torch.manual_seed(run.seed)
                 splits.append(self.task.split(run, self.root))
@@ -127,8 +126,8 @@ class Stack:
 
     @property
     def operations_per_step(self) -> float:
-        """Floating-point operations of one step of one replica, counting 6 a weight and sample (forward, backward)."""
-        return 6.0 * sum(self.flat.sizes) * self.width * float(getattr(self.architecture, "WORK", 1.0))
+        """Floating-point operations of the matrix products of one step of one replica (``omnigrok.runs.work``)."""
+        return work_of(shape_key(self.form)).operations * self.width
 
     def _loss(
         self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None
@@ -161,10 +160,19 @@ class Stack:
                 self._compiled = torch.compile(self._gradient, dynamic=False), torch.compile(adamw_, dynamic=compile_any_shape(work))
         return self._compiled
 
-    def _take_step(self, inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None, plan: Schedule, k: int) -> None:
-        """Forward, backward, update and projection of all replicas, in place."""
-        form, first_size = self.form, self.flat.sizes[0]
+    def _take_step(self) -> None:
+        """Batch, forward, backward, update and projection of all replicas, in place; the host is asked for nothing."""
+        form, first_size, turn = self.form, self.flat.sizes[0], self.feed.take()
         gradient_of, update = self._stepper()
+        if turn.begins is not None:
+            for name in self.carries:
+                values = self.buffers[name]
+                values.masked_fill_(turn.begins.view(-1, *[1] * (values.ndim - 1)), 0)
+        if turn.positions is None:
+            inputs, targets, real = self._fixed_batch()
+        else:
+            inputs, targets = self.samples.take(self.samples.train.gather(1, turn.positions))
+            real = turn.real
         gradient, carried = gradient_of(self.weights, self.buffers, inputs, targets, real)
         for name, values in carried.items():
             self.buffers[name].copy_(values)
@@ -174,7 +182,7 @@ class Stack:
             gradient = clip(gradient, form.clip)
         if form.constraint == "published":
             rescale_(self.weights, self.held, form.constraint, first_size)
-        update(self.weights, self.first, self.second, gradient, form.betas, plan.decay[k], plan.step_size[k], plan.second[k])
+        update(self.weights, self.first, self.second, gradient, form.betas, turn.decay, turn.step_size, turn.second)
         if form.constraint in ("rescale", "rescale_double", "tangent"):
             rescale_(self.weights, self.held, form.constraint, first_size)
 
@@ -188,29 +196,12 @@ class Stack:
     def _advance(self, count: int) -> None:
         """Take ``count`` steps with no host synchronisation between them."""
         with quiet_compiler():
-            self._take_steps(count)
-
-    def _take_steps(self, count: int) -> None:
-        plan = schedule(self.runs, self.step, count, self.dtype, self.device)
-        fixed = all(effective_batch(run) == run.n_train for run in self.runs)
-        if not fixed:
-            orders = [batch_order(run, self.step, count, self.width) for run in self.runs]
-            positions = torch.as_tensor(np.stack([order[0] for order in orders], axis=1), device=self.device)
-            real_all = torch.as_tensor(np.stack([order[1] for order in orders], axis=1), device=self.device)
-            # Whether any place is filled must not depend on the chunk: it would recompile the step.
-            ragged = any(run.n_train % self.width for run in self.runs)
-        per_epoch = [-(-run.n_train // effective_batch(run)) for run in self.runs]
-        for k in range(count):
-            if self.carries and (begun := [row for row, length in enumerate(per_epoch) if (self.step + k) % length == 0]):
-                for name in self.carries:
-                    self.buffers[name][begun] = 0
-            if fixed:
-                inputs, targets, real = self._fixed_batch()
-            else:
-                inputs, targets = self.samples.take(self.samples.train.gather(1, positions[k]))
-                real = real_all[k] if ragged else None
-            self._take_step(inputs, targets, real, plan, k)
-        self.step += count
+            for start in range(0, count, CHUNK):
+                ahead = min(CHUNK, count - start)
+                self.feed.load(self.step, ahead)
+                for _ in range(ahead):
+                    self._step()
+                self.step += ahead
 
     def _log(self) -> None:
         rows = [row for row, run in enumerate(self.runs) if run in self.histories and self.step in self.calendar[run]]
@@ -275,7 +266,7 @@ class Stack:
         self.held = self.held[index]
         self.buffers = {name: values[index] for name, values in self.buffers.items()}
         self.samples.keep(index)
-        self.full_batch = self._compiled = None
+        self._settle()
 
     def states(self) -> dict[Run, State]:
         """The unfinished replicas, copied to the host, for a checkpoint."""

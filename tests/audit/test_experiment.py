@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import math
+import time
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.audit.experiment import axis_values, expand, is_short, runs_of, scale_of
+from omnigrok.audit.experiment import LARGEST_GRID, axis_values, expand, is_short, runs_of, scale_of
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import Experiment, Protocol, Scale, Tier
 from omnigrok.errors import BadInput
+from omnigrok.runs.run import Run
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 BASE: dict[str, Any] = {"task": "teacher_student", "model": "mlp", "n_train": 8, "lr": 0.1, "steps": 5, "network": {"widths": [2, 2]}}
+FIELDS = {field.name for field in dataclasses.fields(Run)}
 
 
 def test_product_of_axes_and_points() -> None:
@@ -98,6 +104,71 @@ def test_sizes_are_whole() -> None:
 def test_bad_axis(spec: Any) -> None:
     with pytest.raises(BadInput, match=r"sweep: alpha: .*is not accepted; give a list"):
         axis_values("alpha", spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"count": 1_000_000_000}, r"1000000000 values are too many; accepted: 1 to 100000"),
+        ({"log": [1, 10, 1_000_000_000]}, r"too many; accepted: 1 to 100000"),
+        ({"linear": [1, 10, 10**30]}, r"too many; accepted: 1 to 100000"),
+        ({"log": [1, 10, 1e9]}, r"is not accepted; give a list.* with a whole number n from 1 to 100000"),
+        ({"log": [1, 10, -3]}, r"is not accepted; give a list"),
+        ({"linear": [1, 10, True]}, r"is not accepted; give a list"),
+        ({"log": [0, 10, 3]}, r"log from 0 to 10 is not accepted; give two numbers above 0"),
+        ({"log": [-1, -10, 3]}, r"give two numbers above 0"),
+        ({"log": ["a", 10, 3]}, r"log from 'a' to 10 is not accepted; give two finite numbers"),
+        ({"linear": [math.nan, 10, 3]}, r"give two finite numbers"),
+        ({"linear": [0, math.inf, 3]}, r"give two finite numbers"),
+        ({"linear": [0, 10**400, 3]}, r"give two finite numbers"),
+        ("x" * 10_000, r"'x{199}\.\.\. is not accepted"),
+    ],
+)
+def test_an_axis_that_is_too_large_or_no_grid(spec: Any, message: str) -> None:
+    began = time.process_time()
+    with pytest.raises(BadInput, match=rf"^sweep: alpha: .*{message}"):
+        axis_values("alpha", spec)
+    assert time.process_time() - began < 1
+
+
+def test_a_product_that_is_too_large() -> None:
+    axes = {name: {"count": 1000} for name in ("seed", "n_train", "batch_size", "log_every", "eval_samples", "alpha")}
+    experiment = Experiment(base=BASE, sweep=axes)
+    with pytest.raises(
+        BadInput, match=r"sweep: seed x n_train x .* x points: 1000000000000000000 runs are too many; accepted: up to 100000"
+    ):
+        expand(experiment, "paper", "paper")
+
+
+@pytest.mark.parametrize("sweep", ["seed: {count: 1000000000}", "alpha: {log: [1, 10, 1.0e+9]}", "alpha: {linear: [1, 10, 1000000000]}"])
+def test_a_stranger_s_grid_names_file_key_and_what_is_accepted(tmp_path: Path, sweep: str) -> None:
+    claim = "{id: toy.a, statement: s, place: p, experiments: [e], criterion: {x: 1}, control: {why: w}, 'null': sign flips}"
+    text = f"figure: toy\ntitle: t\nplace: p\nexperiments: {{e: {{sweep: {{{sweep}}}}}}}\nclaims: [{claim}]\n"
+    (tmp_path / "toy.yaml").write_text(text)
+    with pytest.raises(BadInput, match=rf"toy\.yaml: experiments\.e: sweep: {sweep[:5].strip(':')}.* 1 to 100000$"):
+        runs_of(tmp_path, "toy", "e", "smoke", "paper")
+
+
+numbers = st.integers(-(10**12), 10**12) | st.just(10**400) | st.floats() | st.booleans() | st.none() | st.text(max_size=3)
+specs = (
+    numbers
+    | st.lists(numbers, max_size=4)
+    | st.dictionaries(st.sampled_from(["log", "linear", "count"]), numbers | st.lists(numbers, min_size=2, max_size=4), max_size=2)
+)
+
+
+@given(base=st.dictionaries(st.sampled_from(sorted(FIELDS)), numbers | st.lists(numbers, max_size=2)), name=st.sampled_from(sorted(FIELDS)),
+       spec=specs)  # fmt: skip
+def test_fuzz_settings(tmp_path_factory: pytest.TempPathFactory, base: dict[str, Any], name: str, spec: Any) -> None:
+    figure = {
+        "figure": "toy", "title": "t", "place": "p", "experiments": {"e": {"base": {**BASE, "seed": 0, **base}, "sweep": {name: spec}}},
+        "claims": [{"id": "toy.a", "statement": "s", "place": "p", "experiments": ["e"], "criterion": {}, "control": {"why": "w"},
+                    "null": "sign flips"}],
+    }  # fmt: skip
+    folder = tmp_path_factory.mktemp("fuzz")
+    (folder / "toy.yaml").write_text(yaml.safe_dump(figure))
+    with contextlib.suppress(BadInput):  # any other exception fails the test
+        assert 1 <= len(runs_of(folder, "toy", "e", "smoke", "paper")) <= LARGEST_GRID
 
 
 def test_unknown_key_names_the_file(tmp_path: Path) -> None:

@@ -75,12 +75,17 @@ def test_sigkill_then_the_same_command(slow_toy: Any) -> None:
 def test_budget_stops_cleanly_and_a_later_call_goes_on(slow_toy: Any) -> None:
     folder: Path = slow_toy.pytester.path
     first = subprocess.run([*COMMAND, "first.json", "--budget", "0.5"], cwd=folder, capture_output=True, text=True, check=False)
-    rows = json.loads((folder / "first.json").read_text())["claims"]
+    document = json.loads((folder / "first.json").read_text())
+    assert document["partial"] == "the --budget was spent before 2 of 2 claims and controls had their training"
+    assert "smoke tier, PARTIAL: 1 NOT RUN" in first.stdout
+    rows = document["claims"]
     assert rows[0]["verdict"] == "NOT RUN", first.stdout
     assert "--budget is spent" in rows[0]["reason"]
     assert first.returncode == pytest.ExitCode.OK
     subprocess.run([*COMMAND, "second.json"], cwd=folder, capture_output=True, check=False)
-    assert json.loads((folder / "second.json").read_text())["claims"][0]["verdict"] != "NOT RUN"
+    whole = json.loads((folder / "second.json").read_text())
+    assert whole["partial"] == ""
+    assert whole["claims"][0]["verdict"] != "NOT RUN"
 
 
 def test_a_second_call_trains_nothing_and_workers_share(slow_toy: Any) -> None:

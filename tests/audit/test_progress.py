@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from omnigrok.audit.progress import Watch, duration, leave, text_of, together
-from omnigrok.runs.execute import Progress
+from omnigrok.runs.tally import Progress
 
 BODY = (
     'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: float(c["train_loss"][0])), case.region("mean"))])'
@@ -25,13 +25,21 @@ LINE = r"training teacher_student, \d+ networks, step \d+.*: \d+/6 runs, [\d,]+ 
 
 
 def progress(**changes: Any) -> Progress:
-    numbers: dict[str, Any] = {"runs_done": 1, "runs_planned": 4, "steps_done": 100, "steps_planned": 400, "seconds": 10.0, "label": "x"}
+    numbers: dict[str, Any] = {
+        "runs_done": 1,
+        "runs_planned": 4,
+        "steps_done": 100,
+        "steps_planned": 400,
+        "seconds": 10.0,
+        "label": "x",
+        "share": 0.25,
+    }
     return Progress(**{**numbers, **changes})
 
 
 def test_text() -> None:
-    assert text_of(progress()) == "training x: 1/4 runs, 10 network-steps/s, 10 s, at most 30 s left"
-    assert text_of(progress(steps_done=0)).endswith("time left unknown")
+    assert text_of(progress(), 30.0) == "training x: 1/4 runs, 10 network-steps/s, 10 s, about 30 s left"
+    assert text_of(progress(steps_done=0), None).endswith("0 network-steps/s, 10 s, time left not known yet")
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (99, "99 s"), (600, "10 min"), (7200, "2.0 h"), (1e12, "9999.0 h")])
@@ -42,7 +50,7 @@ def test_duration(seconds: float, text: str) -> None:
 def test_workers_share_one_plan() -> None:
     assert together([]) is None
     both = together([progress(), progress(runs_done=2, steps_done=50, seconds=12.0, label="y")])
-    assert both == progress(runs_done=3, steps_done=150, seconds=12.0, label="x; y")
+    assert both == progress(runs_done=3, steps_done=150, seconds=12.0, label="x; y", share=0.5)
 
 
 def test_watch_reads_what_workers_leave(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +83,8 @@ def test_pipe_gets_plain_lines(trains: Any) -> None:
     done = trains.run("-n", "0")
     assert re.search(LINE, done.stderr.str())
     assert "\x1b" not in done.stderr.str()
+    # A training of seconds has no steady rate, and gets no forecast from the time that its first step took; or it is over.
+    assert re.search("time left not known yet|about 0 s left", done.stderr.str())
 
 
 def test_q_is_silent_but_for_one_line(trains: Any) -> None:

@@ -90,6 +90,7 @@ def test_show_says_the_state(folder: Path, tmp_path: Path) -> None:
 def test_run_one_claim(toy: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     toy.add("good")
     toy.add("goodness")
+    toy.add("good-eta")
     toy.write()
     monkeypatch.chdir(toy.pytester.path)
     done = CliRunner().invoke(main, ["run", "toy.good", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"])
@@ -98,6 +99,7 @@ def test_run_one_claim(toy: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert "test_good[toy.good-paper]" in said
     assert "test_good[toy.good-paper-control]" in said
     assert "goodness" not in said
+    assert "good-eta" not in said
 
 
 def test_run_of_an_unknown_claim(folder: Path) -> None:

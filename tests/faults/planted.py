@@ -11,38 +11,35 @@ import torch
 
 from omnigrok.audit import session
 from omnigrok.data.split import Pool, Split
-from omnigrok.training import stack
+from omnigrok.training import feed, stack
 
 
 def _decay_off() -> None:
-    original = stack.schedule
+    original = feed.schedule
 
     def schedule(*args: Any) -> Any:
         plan = original(*args)
         return replace(plan, decay=torch.ones_like(plan.decay))
 
-    stack.schedule = schedule
+    feed.schedule = schedule
 
 
 def _decay_coupled() -> None:
     """L2 regularisation in place of decoupled decay: gamma w joins the gradient, where Adam normalises it away."""
-    original = stack.Stack._take_step
+    original = stack.Stack._stepper
 
-    def take_step(self: Any, inputs: Any, targets: Any, real: Any, plan: Any, k: int) -> None:
-        gradient_of, update = self._stepper()
+    def stepper(self: Any) -> Any:
+        gradient_of, update = original(self)
         gamma = torch.tensor([run.weight_decay for run in self.runs], dtype=self.dtype)[:, None]
 
         def coupled(weights: Any, *rest: Any) -> Any:
             gradient, carried = gradient_of(weights, *rest)
             return gradient + gamma * weights, carried
 
-        self._compiled = coupled, update
-        try:
-            original(self, inputs, targets, real, replace(plan, decay=torch.ones_like(plan.decay)), k)
-        finally:
-            self._compiled = gradient_of, update
+        return coupled, update
 
-    stack.Stack._take_step = take_step  # type: ignore[method-assign]
+    stack.Stack._stepper = stepper  # type: ignore[method-assign]
+    _decay_off()
 
 
 def _projection_off() -> None:

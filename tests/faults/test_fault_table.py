@@ -93,5 +93,6 @@ def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
 
 
 def test_the_readme_is_current() -> None:
-    content, wanted = between(ROOT / "README.md", faults.MARKERS, faults.table(list(faults.marked())))
-    assert content == wanted, "run: python tests/faults/table.py --into README.md"
+    assert between(ROOT / "README.md", faults.MARKERS) == faults.table(list(faults.marked())), (
+        "run: python tests/faults/table.py --into README.md"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from click.testing import CliRunner
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.report.document import load_audit, parse
-from omnigrok.report.markdown import MARKERS, insert, table
-from omnigrok.report.markers import markers
+from omnigrok.report.markdown import experiments_of, table, without_versions
+
+CLAIMS = Path(__file__).parents[2] / "claims"
 
 
 def row(name: str, protocol: str, verdict: str, **more: Any) -> dict[str, Any]:
@@ -44,22 +46,37 @@ DOCUMENT = {
 
 def test_table() -> None:
     text = table(parse(DOCUMENT))
-    assert "| a.b | REPRODUCED ~ | REFUTED ! |  | 2 [1, 3] (> 0.5) | 10 |" in text
+    assert "| a.b | REPRODUCED ~ | REFUTED ! |  | 2 [1, 3] (> 0.5) | 10 |  |" in text
     assert "NOT RUN (1): c.d." in text
     assert "torch 2.13" in text
 
 
-def test_insert_and_check(tmp_path: Path) -> None:
-    readme, (begin, end) = tmp_path / "README.md", markers(MARKERS)
-    readme.write_text(f"top\n{begin}\nold\n{end}\nbottom\n")
-    with pytest.raises(BadInput, match="not current"):
-        insert(readme, "new\n", check=True)
-    insert(readme, "new\n")
-    assert readme.read_text() == f"top\n{begin}\nnew\n{end}\nbottom\n"
-    insert(readme, "new\n", check=True)
-    readme.write_text("no markers")
-    with pytest.raises(BadInput, match="lacks the markers"):
-        insert(readme, "new\n")
+def test_experiments_and_costs_come_from_the_figures() -> None:
+    document = {**DOCUMENT, "claims": [row("fig02.grok", "paper", "REPRODUCED"), row("fig03.grok", "paper", "NOT RUN")]}
+    text = table(parse(document), CLAIMS)
+    assert "| 10 | large, small |" in text
+    assert "Claims without evidence: 1." in text
+    assert re.search(r"^\| fig03.grok \| [\d,]+ \| [\d,]+ \| \d\.\de\+\d+ \|$", text, re.MULTILINE)
+    assert "NOT RUN (1)" not in text
+
+
+def test_what_is_undecided_has_its_power_beside_it() -> None:
+    document = {**DOCUMENT, "claims": [row("fig02.inverse", "code", "INCONCLUSIVE"), row("x.y", "paper", "INCONCLUSIVE")]}
+    text = table(parse(document))
+    assert re.search(r"^Power of those that are INCONCLUSIVE.*: fig02.inverse \d+ %\. Not simulated: x\.y\.$", text, re.MULTILINE)
+    assert "Power" not in table(parse({**document, "tier": "smoke"}))
+    assert "Power" not in table(parse(DOCUMENT))
+
+
+def test_an_experiment_of_another_figure_is_named_with_it() -> None:
+    assert "fig08:landscape" in experiments_of(CLAIMS)["fig06.path"]
+    assert "landscape" in experiments_of(CLAIMS)["fig06.path"]
+
+
+def test_versions_do_not_make_a_table_old() -> None:
+    one, other = (f"x judged with torch {version}, numpy 2.\ny" for version in ("2.13", "2.14"))
+    assert without_versions(one) == without_versions(other)
+    assert without_versions(one) != without_versions(other.replace("y", "z"))
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"claims": 3}', '{"schema": 99, "claims": []}', "\xff"])
@@ -73,6 +90,6 @@ def test_what_is_no_audit(tmp_path: Path, content: str) -> None:
 def test_command(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(DOCUMENT))
-    done = CliRunner().invoke(main, ["report", str(path)])
-    assert done.output == table(parse(DOCUMENT))
+    done = CliRunner().invoke(main, ["report", str(path), "--claims", str(CLAIMS)])
+    assert done.output == table(parse(DOCUMENT), CLAIMS)
     assert CliRunner().invoke(main, ["report", str(tmp_path / "none.json")]).exit_code == 1

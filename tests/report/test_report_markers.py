@@ -1,50 +1,53 @@
-"""Text goes between its markers; all else of a file stays as it was."""
+"""Generated parts of a file, between markers."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
 
 from omnigrok.errors import BadInput
-from omnigrok.report.markers import between, insert, markers
+from omnigrok.report.markers import has_part, insert, markers
 
-BEGIN, END = markers("speeds")
-OTHER = "\n".join(markers("verdicts"))
+BEGIN, END = markers("verdicts")
+OTHER = "\n".join(markers("other"))
 
 
-def write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
+@pytest.fixture
+def readme(tmp_path: Path) -> Path:
+    path = tmp_path / "README.md"
+    path.write_text(f"top\n{BEGIN}\nold\n{END}\nbottom\n{OTHER}\n")
     return path
 
 
-def test_only_what_is_between_the_markers_changes(tmp_path: Path) -> None:
-    readme = write(tmp_path / "README.md", f"α\n{BEGIN}\nold\n{END}\n{OTHER}")
-    insert(readme, "speeds", "new\n")
-    assert readme.read_text(encoding="utf-8") == f"α\n{BEGIN}\nnew\n{END}\n{OTHER}"
-    assert [file.name for file in tmp_path.iterdir()] == ["README.md"]
+def test_only_the_part_changes(readme: Path) -> None:
+    insert(readme, "verdicts", "new\n")
+    assert readme.read_text() == f"top\n{BEGIN}\nnew\n{END}\nbottom\n{OTHER}\n"
 
 
-def test_what_is_current_is_not_written_again(tmp_path: Path) -> None:
-    readme = write(tmp_path / "README.md", f"{BEGIN}\nnew\n{END}")
-    before = readme.stat().st_ino
-    insert(readme, "speeds", "new\n")
-    assert readme.stat().st_ino == before
-    assert between(readme, "speeds", "new\n")[0] == between(readme, "speeds", "new\n")[1]
+def test_check_changes_nothing_and_says_what_is_old(readme: Path) -> None:
+    before = readme.read_text()
+    with pytest.raises(BadInput, match=r"README\.md: the part 'verdicts' is not current"):
+        insert(readme, "verdicts", "new\n", check=True)
+    assert readme.read_text() == before
+    insert(readme, "verdicts", "old\n", check=True)
 
 
-@pytest.mark.parametrize("text", ["", OTHER, BEGIN, END, f"{END}\n{BEGIN}"])
-def test_a_file_without_the_markers_is_left_alone(tmp_path: Path, text: str) -> None:
-    readme = write(tmp_path / "README.md", text)
-    with pytest.raises(BadInput, match=re.escape(f"{readme}: lacks the markers {BEGIN} and {END}")):
-        insert(readme, "speeds", "new\n")
-    assert readme.read_text() == text
+def test_what_may_differ_is_the_callers_choice(readme: Path) -> None:
+    insert(readme, "verdicts", "OLD\n", check=True, same=str.lower)
+    with pytest.raises(BadInput, match="not current"):
+        insert(readme, "verdicts", "NEW\n", check=True, same=str.lower)
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"none\.md: cannot be read"):
-        insert(tmp_path / "none.md", "speeds", "new\n")
-    (tmp_path / "binary.md").write_bytes(b"\xff\xfe")
-    with pytest.raises(BadInput, match=r"binary\.md: cannot be read"):
-        insert(tmp_path / "binary.md", "speeds", "new\n")
+def test_a_part_that_is_not_there(readme: Path) -> None:
+    assert has_part(readme, "verdicts")
+    assert not has_part(readme, "findings")
+    with pytest.raises(BadInput, match="lacks the markers <!-- findings: begin -->"):
+        insert(readme, "findings", "x\n")
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    for name in ("none", "binary"):
+        with pytest.raises(BadInput, match=f"{name}: cannot be read"):
+            has_part(tmp_path / name, "verdicts")

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from omnigrok.audit.experiment import find_experiment
+from omnigrok.audit.experiment import find_experiment, runs_of
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import load_figure
 from omnigrok.report.panels import BY_NAME, PANELS, draw, named_panels
 from omnigrok.report.recorded import Recorded
-from omnigrok.runs.store import Store
+from omnigrok.runs.store import Environment, Store
+from omnigrok.training.fingerprint import fingerprint
 
-from .conftest import CLAIMS, Example
+from .conftest import CLAIMS, Example, made_up
 
 PAPER = [
     "2a",
@@ -62,7 +63,7 @@ def test_every_figure_with_data_is_there_once() -> None:
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.name)
 def test_experiments_and_claims_exist(panel) -> None:
-    for experiment in panel.experiments:
+    for experiment in (*panel.experiments, *panel.beside):
         figure, _, name = experiment.partition(":")
         find_experiment(CLAIMS, load_figure(CLAIMS / f"{figure}.yaml"), name)
     if panel.claim:
@@ -116,6 +117,22 @@ def test_drawn_from_the_store(name: str, source: Recorded) -> None:
     assert ids
     assert all(each.startswith(f"{name}-paper-") for each in ids)
     assert set(re.findall(r'(?:url\(|href=")#([^")]+)', drawn.svg)) <= ids
+
+
+def test_what_is_drawn_beside_may_be_absent_and_is_then_said(source: Recorded) -> None:
+    drawn = draw(BY_NAME["10b"], "paper", source)
+    assert drawn.svg
+    assert drawn.notes == ("0 of 3 runs of fig10_time_vs_decay:mnist_low are recorded under protocol paper",)
+
+
+def test_what_is_drawn_beside_is_drawn(tmp_path: Path) -> None:
+    with Store(tmp_path / "runs.sqlite") as store:
+        for name in ("mnist", "mnist_low"):
+            runs = runs_of(CLAIMS, "fig10_time_vs_decay", name, "smoke", "paper")
+            store.adopt((made_up(run), Environment(fingerprint(run), torch.__version__, "cpu")) for run in runs)
+        drawn = draw(BY_NAME["10d"], "paper", Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu"))
+    assert drawn.notes == ()
+    assert "0.01" in drawn.svg  # the very low weight decay of the smoke tier
 
 
 def test_other_versions_are_said(example: Example) -> None:

@@ -186,7 +186,7 @@ with Store(sys.argv[1]) as store:
     runs = [toy.replace(n_train=n, seed=seed) for n in range(10, 10 + int(sys.argv[3])) for seed in (0, 1)]
     executor = execute.Executor(store, torch.device("cpu"), Path(), runs, report=report)
     executor.ensure(runs)
-    print("trained", executor.runs_done, flush=True)
+    print("trained", executor.tally.runs_done, flush=True)
 """
 
 

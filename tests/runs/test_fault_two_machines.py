@@ -81,8 +81,8 @@ def test_a_machine_that_is_silent_is_taken_over_and_its_late_write_refused(
     with monkeypatch.context() as patch:
         before_chunk(patch, 3, overtake)
         asleep.ensure(runs)
-    assert awake.runs_done == 2
-    assert asleep.runs_done == 0
+    assert awake.tally.runs_done == 2
+    assert asleep.tally.runs_done == 0
     assert_recorded_once(asleep, runs)
 
 
@@ -104,7 +104,7 @@ def test_what_a_live_machine_trains_is_not_trained_twice(
         first.ensure(runs)
     monkeypatch.setattr(time, "sleep", naps.append)
     second.ensure(runs)
-    assert (first.runs_done, second.runs_done, naps) == (2, 0, [])
+    assert (first.tally.runs_done, second.tally.runs_done, naps) == (2, 0, [])
     assert_recorded_once(second, runs)
 
 
@@ -194,5 +194,5 @@ def test_clocks_that_differ_by_hours_train_nothing_twice_for_long(
     with monkeypatch.context() as patch:
         before_chunk(patch, 2, lambda: ahead.ensure(runs))
         behind.ensure(runs)
-    assert ahead.runs_done == 2
+    assert ahead.tally.runs_done == 2
     assert_recorded_once(behind, runs)

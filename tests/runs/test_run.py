@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from omnigrok.errors import BadInput
 from omnigrok.runs import Run, freeze
 from omnigrok.runs.run import CONSTRAINTS, LOSSES, PRECISIONS
+from omnigrok.training.calendar import log_steps
 
 RUN = Run(task="mnist", model="mlp", seed=3, n_train=1000, steps=10, lr=1e-3)
 
@@ -108,9 +109,12 @@ def test_a_run_cannot_be_changed() -> None:
     [
         ("seed", -1),
         ("seed", 1.0),
+        ("seed", True),
+        ("seed", 2**48 + 1),
         ("n_train", 0),
         ("n_train", "10"),
         ("steps", 0),
+        ("steps", 10**400),
         ("lr", 0.0),
         ("lr", math.nan),
         ("lr", "fast"),
@@ -131,6 +135,19 @@ def test_a_run_cannot_be_changed() -> None:
 def test_a_value_that_is_not_accepted_is_named(name: str, value: object) -> None:
     with pytest.raises(BadInput, match=f"Run: {name} = .* is not accepted; "):
         RUN.replace(**{name: value})
+
+
+@pytest.mark.parametrize("log", [{"log_every": 1}, {"log_ratio": 1e-12}])
+def test_more_logged_steps_than_memory_holds(log: dict[str, float]) -> None:
+    with pytest.raises(BadInput, match=f"Run: {next(iter(log))} = .* is not accepted; log at most 1000000 of the steps"):
+        RUN.replace(steps=10**9, **log)
+    assert RUN.replace(steps=10**9).steps == 10**9
+
+
+@given(steps=st.integers(1, 10**7), ratio=st.floats(1e-3, 1.0), every=st.integers(0, 2000))
+def test_the_bound_of_logged_steps_is_one(steps: int, ratio: float, every: int) -> None:
+    run = RUN.replace(steps=steps, log_ratio=ratio, log_every=every and max(every, steps // 100_000))
+    assert len(log_steps(run)) <= run._logged()
 
 
 def test_the_message_lists_the_words_that_are_accepted() -> None:

@@ -9,7 +9,8 @@ import torch
 
 from omnigrok.errors import BadInput
 from omnigrok.runs import Curves, Run, execute
-from omnigrok.runs.execute import Executor, Progress
+from omnigrok.runs.execute import Executor
+from omnigrok.runs.tally import Progress
 
 Make = Callable[..., Executor]
 Check = Callable[[Executor, Sequence[Run]], None]

@@ -11,7 +11,7 @@ from omnigrok.runs import Run, freeze
 from omnigrok.runs.execute import make_plan
 from omnigrok.runs.plan import LARGEST, OPERATIONS_PER_STEP, SMALLEST, largest_stack, plan
 from omnigrok.runs.work import replica_bytes, step_operations
-from omnigrok.training.stack import shape_key
+from omnigrok.training.shape import shape_key
 
 FORM = Run(
     task="teacher_student",

@@ -9,7 +9,8 @@ from omnigrok.errors import BadInput
 from omnigrok.models import find_model
 from omnigrok.runs import Run, freeze
 from omnigrok.runs.work import COPIES, WORDS, Work, evaluation_operations, replica_bytes, step_operations, work_of
-from omnigrok.training.stack import Stack, shape_key
+from omnigrok.training.shape import shape_key
+from omnigrok.training.stack import Stack
 
 
 def setting(task: str, model: str, n_train: int, *, data: dict[str, object], network: dict[str, object], **more: object) -> Run:

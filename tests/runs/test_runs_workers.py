@@ -42,7 +42,7 @@ def test_two_workers_on_one_store_train_every_run_once(store: Store, make: Make,
         executor = make(runs, report=report)
         executor.ensure(runs)
         *_, last = worker.process.communicate()[0].splitlines()
-    assert (last, executor.runs_done, told[-1]) == ("trained 2", 6, 6)
+    assert (last, executor.tally.runs_done, told[-1]) == ("trained 2", 6, 6)
     assert worker.process.returncode == 0
     assert store.count() == len(runs)
     assert_trained(executor, runs)

@@ -100,7 +100,7 @@ def test_the_copy_has_the_same_fingerprint(student: Run, digits: Run, copied: Pa
     assert [fingerprint(run) for run in (student, digits)] == after
 
 
-TRAINER = ("calendar", "evaluate", "objective", "optimizer", "samples", "sphere", "stack", "state")
+TRAINER = ("calendar", "evaluate", "feed", "objective", "optimizer", "samples", "shape", "sphere", "stack", "state")
 
 
 @pytest.mark.parametrize("name", TRAINER)
@@ -113,10 +113,13 @@ def test_every_module_of_the_trainer_that_touches_a_number_counts(student: Run, 
 
 def test_every_module_of_the_trainer_is_known_to_this_test() -> None:
     files = {file.stem for file in Path(module.__file__).parent.glob("*.py")}
-    assert files == {*TRAINER, "device", "fingerprint", "__init__"}
+    assert files == {*TRAINER, "device", "fingerprint", "graph", "__init__"}
 
 
-@pytest.mark.parametrize("name", ["training/device.py", "training/fingerprint.py", "data/qm9.py", "models/transformer.py", "runs/store.py"])
+@pytest.mark.parametrize(
+    "name",
+    ["training/device.py", "training/fingerprint.py", "training/graph.py", "data/qm9.py", "models/transformer.py", "runs/store.py"],
+)
 def test_what_touches_no_number_of_a_run_does_not_count(student: Run, copied: Path, name: str) -> None:
     before = fingerprint(student)
     with (copied / name).open("a") as file:

@@ -12,7 +12,7 @@ from omnigrok.errors import BadInput
 from omnigrok.runs import Curves, Run
 from omnigrok.runs.encode import encode_state
 from omnigrok.training import Stack, State, train
-from omnigrok.training.stack import CHUNK
+from omnigrok.training.feed import CHUNK
 
 Compare = Callable[..., None]
 Encoded = Callable[[State], State]

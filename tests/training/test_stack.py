@@ -12,7 +12,8 @@ from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
 from omnigrok.runs import Run
 from omnigrok.training import Stack, train
-from omnigrok.training.stack import Flat, shape_key
+from omnigrok.training.shape import shape_key
+from omnigrok.training.stack import Flat
 
 Compare = Callable[..., None]
 Write = Callable[[str], str]

@@ -53,6 +53,8 @@ SIMULATIONS = {
     ),
     "fig10.seed-offset": Simulation({"transformer": transformer}, "seeds differ as the recorded ones", permute="seed"),
     "fig10.mnist-inverse": Simulation({"mnist": mnist}, "exponent -1", null={"mnist": power(-0.85, 2000, noise.TEST_RESIDUAL_SD, 0.3)}),
-    "fig10.mnist-low": Simulation({"mnist": low(False)}, "five times sooner", null={"mnist": low(True)}),
+    "fig10.mnist-low": Simulation(
+        {"mnist": low(False), "mnist_low": low(False)}, "five times sooner", null={"mnist": low(True), "mnist_low": low(True)}
+    ),
     "fig10.mnist-high": Simulation({"mnist": spoiled}, "train error .7 from weight decay 10 on", ends_only=("mnist",)),
 }

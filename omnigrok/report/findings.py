@@ -1,0 +1,78 @@
+"""What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` beside the figures' YAML.
+
+The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval of the one finding whose name has all
+of the words (in any order, separated by spaces; without words the one that decided), with three digits or ``digits``.
+``stands(claim, protocol, verdict)`` prints nothing, and fails where the verdict is another one than the sentence was written for.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omnigrok.errors import BadInput
+from omnigrok.report.document import Audit, FindingPart, Row
+from omnigrok.report.markers import read_text
+from omnigrok.report.view import effect_text
+
+TEMPLATE = "findings.md.j2"
+
+
+class Told:
+    """The functions of a template.
+
+    Args:
+        audit: where the numbers come from.
+    """
+
+    def __init__(self, audit: Audit) -> None:
+        self.rows = {(row.id, row.protocol): row for row in audit.claims}
+
+    def _row(self, claim: str, protocol: str) -> Row:
+        row = next((row for key, row in self.rows.items() if key == (claim, protocol)), None)
+        if row is None:
+            raise BadInput(f"{TEMPLATE}: the audit has no claim {claim!r} under protocol {protocol!r}")
+        return row
+
+    def _finding(self, claim: str, protocol: str, words: str) -> FindingPart:
+        row = self._row(claim, protocol)
+        if not words:
+            finding = row.deciding()
+            if finding is None:
+                raise BadInput(f"{TEMPLATE}: {claim} under {protocol} is {row.verdict} and has no finding")
+            return finding
+        found = [finding for finding in row.findings if all(word in finding.name for word in words.split())]
+        if len(found) != 1:
+            names = "; ".join(finding.name for finding in row.findings) or f"none, it is {row.verdict}"
+            raise BadInput(f"{TEMPLATE}: {claim} under {protocol} has {len(found)} findings named {words!r}; it has: {names}")
+        return found[0]
+
+    def effect(self, claim: str, protocol: str, words: str = "", digits: int = 3) -> str:
+        """Estimate and interval of one finding, as ``-0.84 [-0.892, -0.788]``."""
+        return effect_text(self._finding(claim, protocol, words), digits)
+
+    def stands(self, claim: str, protocol: str, verdict: str) -> str:
+        """Nothing, if the verdict is the one that the sentence was written for."""
+        row = self._row(claim, protocol)
+        if row.verdict != verdict:
+            raise BadInput(
+                f"{TEMPLATE}: a sentence was written for {claim} under {protocol} being {verdict}; it is {row.verdict}: write it anew"
+            )
+        return ""
+
+
+def findings_text(folder: Path, audit: Audit) -> str:
+    """The sentences of ``folder / "findings.md.j2"``, their numbers filled in.
+
+    Raises:
+        BadInput: the template cannot be read or is not valid, a claim or finding that it names is not there, or a verdict is another.
+    """
+    from jinja2 import Environment, StrictUndefined, TemplateError  # noqa: PLC0415 (needs the extra omnigrok[report])
+
+    path = folder / TEMPLATE
+    told = Told(audit)
+    # Plain Markdown: what goes into a page is escaped there.
+    environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
+    try:
+        return environment.from_string(read_text(path)).render(effect=told.effect, stands=told.stands)
+    except TemplateError as error:
+        raise BadInput(f"{path}: {error}") from error
