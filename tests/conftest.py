@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("fixed", derandomize=True)
-settings.register_profile("explore", derandomize=False)
+# A loaded machine makes examples slowly; that is no fault of the code under test.
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("fixed", derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("explore", derandomize=False, suppress_health_check=SLOW)
 settings.load_profile("fixed")
