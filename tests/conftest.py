@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("fixed", derandomize=True, deadline=None)
-settings.register_profile("explore", derandomize=False, deadline=None)
+# A loaded machine makes examples slowly; that is no fault of the code under test.
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=SLOW)
+settings.register_profile("explore", derandomize=False, deadline=None, suppress_health_check=SLOW)
 settings.load_profile("fixed")
 
 NEEDS_CUDA = "needs a CUDA device: run on a machine with one"

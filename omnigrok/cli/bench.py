@@ -20,7 +20,7 @@ MARKERS = "speeds"
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command()
+@click.command(short_help="Time every way to train each family of networks.")
 @click.option("--family", "families", multiple=True, type=click.Choice(list(FAMILIES)), help="Only this family; may be repeated.")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default=None, help="Only this device; default: all there are.")
 @click.option("--json", "target", type=FILE, default=None, help="Keep pytest-benchmark's file.")

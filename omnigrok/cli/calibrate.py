@@ -19,7 +19,7 @@ from omnigrok.errors import BadInput
 DRAWS = 2000
 
 
-@click.command()
+@click.command(short_help="Error rates of detectors and checks on simulated data.")
 @click.option("--draws", type=click.IntRange(min=1), default=DRAWS, show_default=True, help="Simulated data sets of each null and effect.")
 @click.option("--detector", metavar="NAME", help="Only this detector.")
 @click.option("--claims", "of_claims", is_flag=True, help="The checks of all claims that have a simulation, in place of the detectors.")
@@ -40,7 +40,9 @@ def calibrate(
 
     With --claim and --markdown the claim's row is put into the table that the file holds.
 
-    Example: omnigrok calibrate --detector u_shape --draws 500; omnigrok calibrate --claim fig02.inverse
+    \b
+    Example: omnigrok calibrate --detector u_shape --draws 500
+    Example: omnigrok calibrate --claim fig02.inverse
     """
     with clear_errors():
         if detector and (of_claims or claim_id):
@@ -76,7 +78,7 @@ def _claims(folder: Path, claim_id: str | None, draws: int, target: Path | None)
     return list(claims_markdown(table, [name for name in known if name not in lines])), sum(not row.holds for row in rows), len(rows)
 
 
-@click.command()
+@click.command(short_help="The seeds that a claim needs.")
 @click.argument("claim_id", metavar="CLAIM")
 @click.option("--seeds", multiple=True, type=click.IntRange(min=2), help="A number of seeds; may be given several times.")
 @click.option("--draws", type=click.IntRange(min=1), default=200, show_default=True, help="Simulated data sets for each number.")

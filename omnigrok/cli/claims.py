@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import click
 
 from omnigrok.audit.deviation import load_deviations
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Claim, Figure
+from omnigrok.audit.schema import Claim, Figure, item_name
 from omnigrok.audit.state import evidence_states, store_states
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
@@ -16,21 +17,33 @@ from omnigrok.runs.store import Store
 
 
 @click.command("list")
+@click.option("--long", "sentences", is_flag=True, help="With the sentence that each claim stands for.")
 @claims_option
-def list_claims(folder: Path) -> None:
+def list_claims(sentences: bool, folder: Path) -> None:
     """List every claim with its place in the paper.
 
+    \b
     Example: omnigrok list
+    Example: omnigrok list --long
     """
     with clear_errors():
+        click.echo(f"{'claim':28}  {'protocols':22} place in the paper")
         for figure in figures(folder):
             for claim in figure.claims:
                 star = "*" if claim.headline else " "
                 click.echo(f"{claim.id:28}{star} {','.join(claim.protocols):22} {claim.place}")
-    click.echo("* headline claim")
+                if sentences:
+                    click.echo(_wrapped(claim.statement, "    "))
+    click.echo("* headline claim; omnigrok show CLAIM explains one")
 
 
-@click.command()
+def _wrapped(text: str, indent: str = "") -> str:
+    """Within the terminal, at most 100 columns; later lines are indented."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    return click.wrap_text(text, width, initial_indent=indent, subsequent_indent="    ")
+
+
+@click.command(short_help="Explain one claim, and say what is recorded for it.")
 @click.argument("claim_id")
 @store_option
 @claims_option
@@ -45,25 +58,26 @@ def show(claim_id: str, store: Path, folder: Path) -> None:
                 if claim.id == claim_id:
                     _explain(folder, figure, claim)
                     _state(folder, figure, claim, store)
-                    click.echo(f"\nrun it: pytest {folder}/test_{figure.figure}.py -k {claim.id}   or: omnigrok run {claim.id}")
+                    click.echo(f"\nrun it: pytest {folder}/test_{figure.figure}.py -k {item_name(claim.id, claim.protocols[0])}")
+                    click.echo(f"    or: omnigrok run {claim.id}")
                     return
         raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")
 
 
 def _explain(folder: Path, figure: Figure, claim: Claim) -> None:
-    click.echo(f"{claim.id}  (version {claim.version}, {claim.place})\n\n{claim.statement}\n")
+    click.echo(f"{claim.id}  (version {claim.version}, {claim.place})\n\n{_wrapped(claim.statement)}\n")
     for name, bounds in claim.criterion.items():
         click.echo(f"criterion {name}: {bounds if isinstance(bounds, float) else bounds.region()}")
-    click.echo(f"control: {claim.control.why}")
+    click.echo(_wrapped(f"control: {claim.control.why}"))
     click.echo(f"experiments: {', '.join(claim.experiments)}   protocols: {', '.join(claim.protocols)}")
     for text in (claim.choices, figure.choices):
         if text:
-            click.echo(f"choices: {text}")
+            click.echo(_wrapped(f"choices: {text}"))
     for line in claim.history:
-        click.echo(f"history: {line}")
+        click.echo(_wrapped(f"history: {line}"))
     for entry in load_deviations(folder):
         if entry.claim == claim.id:
-            click.echo(f"recorded deviation ({entry.tier} tier, {entry.protocol}, version {entry.version}): {entry.why}")
+            click.echo(_wrapped(f"recorded deviation ({entry.tier} tier, {entry.protocol}, version {entry.version}): {entry.why}"))
 
 
 def _state(folder: Path, figure: Figure, claim: Claim, store: Path) -> None:

@@ -32,7 +32,7 @@ def _protocols(text: str | None) -> tuple[Protocol, Protocol] | None:
     return cast("tuple[Protocol, Protocol]", tuple(names))
 
 
-@click.command("compare")
+@click.command("compare", short_help="What changed between two audits; its exit status is for CI.")
 @click.argument("left", metavar="A.json", type=click.Path(path_type=Path))
 @click.argument("right", metavar="B.json", type=click.Path(path_type=Path))
 @click.option("--protocols", default=None, metavar="P,Q", help="Compare A under protocol P with B under Q (A and B may be one file).")

@@ -48,7 +48,7 @@ def fetch(name: str, root: Path | None) -> None:
         click.echo(f"{name}: ready in {root or default_root()}")
 
 
-@data.command()
+@data.command(short_help="Check size, checksum and count of every data file.")
 @click.argument("name", type=click.Choice(verification.DATA_SETS), required=False)
 @root_option
 def verify(name: str | None, root: Path | None) -> None:

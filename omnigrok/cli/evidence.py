@@ -17,12 +17,12 @@ from omnigrok.runs.store import Store
 from omnigrok.runs.verify import retrain, sample
 
 
-@click.group()
+@click.group(short_help="Recorded curves: export, import, check, verify, salvage.")
 def evidence() -> None:
     """Move recorded curves between stores and compact, checksummed files."""
 
 
-@evidence.command()
+@evidence.command(short_help="Write the complete experiments of a store as files.")
 @click.option("--figure", default=None, help="Only this figure, e.g. fig02_teacher_student.")
 @click.option("--protocol", type=click.Choice(["paper", "code", "corrected"]), default=None, help="Only this protocol.")
 @click.option(
@@ -76,7 +76,7 @@ def check(files: tuple[Path, ...]) -> None:
             click.echo(f"{path}: {len(found.curves)} runs, sound; {', '.join(places)}; {found.meta.get('date', '')}")
 
 
-@evidence.command()
+@evidence.command(short_help="Train first steps of recorded runs again, and compare.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--runs", "count", type=click.IntRange(min=1), default=2, show_default=True, help="Runs of each file, chosen by digest.")
 @click.option("--steps", type=click.IntRange(min=1), default=100, show_default=True, help="First steps to train again.")

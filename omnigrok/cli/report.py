@@ -15,7 +15,7 @@ from omnigrok.report.markers import has_part, insert
 from omnigrok.report.replaying import replay
 
 
-@click.command()
+@click.command(short_help="The verdicts of an audit as a page, Markdown or JSON.")
 @click.argument("audit", type=click.Path(path_type=Path), required=False)
 @click.option("--replay", "replayed", is_flag=True, help="In place of AUDIT: judge the recorded evidence now (no training, no network).")
 @click.option(

@@ -14,7 +14,7 @@ from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(short_help="Run pytest for one claim and its control.", context_settings={"ignore_unknown_options": True})
 @click.argument("claim_id")
 @click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
 @claims_option

@@ -54,6 +54,25 @@ def test_list_names_every_claim() -> None:
     assert any(line.startswith("fig02.decay") and "*" not in line for line in lines)
 
 
+def test_list_with_the_sentences() -> None:
+    text = call("list", "--long").output
+    assert "    From alpha = 2 the time to generalise is proportional to 1 / weight decay." in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_every_short_help_is_whole() -> None:
+    for command in ([], ["evidence"], ["data"]):
+        listed = call(*command, "--help").output.partition("Commands:")[2]
+        assert listed.strip()
+        assert "..." not in listed
+
+
+@pytest.mark.parametrize("claim", ["fig06.time", "fig02.test-U"])
+def test_show_fits_the_terminal(claim: str) -> None:
+    lines = call("show", claim).output.splitlines()
+    assert max(len(line) for line in lines if "pytest" not in line) <= 100
+
+
 def test_show() -> None:
     text = call("show", "fig02.inverse").output
     for part in (

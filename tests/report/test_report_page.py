@@ -60,7 +60,7 @@ def test_every_panel_and_every_claim_is_there(page: Path) -> None:
     for figure in figures(CLAIMS):
         for claim in figure.claims:
             assert f'<article class="card" id="{claim.id}"' in text
-            assert f"pytest claims/test_{figure.figure}.py -k {claim.id}" in text
+            assert f"<pre>pytest claims/test_{figure.figure}.py -k {claim.id}-paper</pre>" in text
     assert text.count('role="img"') >= 35
 
 
@@ -114,7 +114,7 @@ def test_a_recorded_deviation_is_explained(tmp_path: Path) -> None:
 def test_only_deciding_findings_count_seeds_and_censored() -> None:
     decides = row("a.b")["findings"][0]
     text = toy_page(row("a.b", findings=[decides, {**decides, "decides": False, "censored": 70, "n": 99}]))
-    table = text[text.index('class="lines"') :]
+    table = text[text.index('class="lines short"') :]
     table = table[: table.index("</table>")]
     assert '<td class="n">10</td><td class="n">1</td>' in table
     assert "70" not in table
@@ -123,9 +123,47 @@ def test_only_deciding_findings_count_seeds_and_censored() -> None:
 def test_replay_says_so() -> None:
     text = toy_page(row("fig02.inverse", figure="fig02_teacher_student"), device="replay")
     assert "judged again from recorded curves" in text
-    assert "pytest claims/test_fig02_teacher_student.py -k fig02.inverse --replay" in text
+    assert "pytest claims/test_fig02_teacher_student.py -k fig02.inverse-paper --replay" in text
     assert "exponent: inside [-1.15, -0.85]" in text
     assert "the time to fit does not depend on weight decay" in text
+
+
+def test_the_summary_is_one_sentence_and_the_sentences_of_the_headline_claims() -> None:
+    headline = {"statement": "time is inverse", "headline": True, "holm_p": 0.04}
+    text = toy_page(row("fig02.inverse", verdict="REFUTED", **headline), row("a.b"), row("c.d", verdict="NOT RUN", findings=[]))
+    assert (
+        "3 claims, settings as the paper&#39;s text describes them: 1 REPRODUCED, 1 REFUTED. There is no evidence on the other 1." in text
+    )
+    assert re.search(
+        r'<a href="#fig02.inverse">fig02.inverse</a>: time is inverse\s+<span class="place">a ratio: 2 \[1, 3\], should be', text
+    )
+    assert "fig03.critical: not in this audit" in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "word"),
+    [("REFUTED", "holds"), ("INCONCLUSIVE", "weak"), ("REPRODUCED", "broken"), ("ERROR", "error"), ("NOT RUN", "not run")],
+)
+def test_a_control_is_shown_by_what_it_means(verdict: str, word: str) -> None:
+    text = toy_page(row("a.b", control={"verdict": verdict, "reason": "", "findings": []}))
+    assert f'<td><span class="verdict control {verdict.replace(" ", "")}">{word}</span></td>' in text
+
+
+def test_a_claim_without_evidence_has_a_short_card_with_the_command_that_trains_it() -> None:
+    there = row("fig02.grok", figure="fig02_teacher_student")
+    absent = row("fig02.inverse", verdict="NOT RUN", findings=[], reason="no evidence of it", figure="fig02_teacher_student")
+    text = toy_page(there, absent, device="replay")
+    card = text[text.index('id="fig02.inverse"') :]
+    card = card[: card.index("</article>")]
+    assert "<table" not in card
+    assert "no evidence of it" in card
+    assert "<pre>pytest claims/test_fig02_teacher_student.py -k fig02.inverse-paper --tier paper</pre>" in card
+    assert "Train and judge" in card
+
+
+def test_conclusions_come_after_what_they_are_drawn_from() -> None:
+    text = toy_page(row("concl.LU", figure="conclusions"), row("fig12.ce-plateau", figure="fig11_cross_entropy"))
+    assert text.index('id="section-fig11_cross_entropy"') < text.index('id="section-conclusions"')
 
 
 def test_left_out_figures_name_the_command(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from omnigrok.errors import StoreError
 from omnigrok.runs import Curves, Run
 from omnigrok.runs.store import Environment, Store
 from omnigrok.training import train
@@ -123,22 +124,42 @@ def form(toy: Run) -> Run:
     return toy.replace(steps=300, log_every=50)
 
 
-def kill_trainers(kills: int, recorded: int, path: Path, start: Start, form: Run) -> None:
-    """Kill so many trainers of one store at random moments, and more until so many runs came out; compare them with uninterrupted ones.
+def recorded(path: Path) -> int:
+    """Results in a store that another process writes; 0 before there is one."""
+    if not path.exists():
+        return 0
+    try:
+        with Store(path, readonly=True) as store:
+            return store.count()
+    except StoreError:  # being made
+        return 0
 
-    How far a trainer comes in half a second depends on what else the machine does.
-    """
+
+@pytest.mark.fault("SIGKILL at random moments")
+def test_trainers_killed_fifty_times_end_as_uninterrupted_ones(
+    tmp_path: Path, start: Start, form: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command goes on; after fifty kills every run is recorded once, with the curves of an uninterrupted training."""
+    kills, path = 50, tmp_path / "runs.db"
+    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
     moments = random.Random(kills)  # noqa: S311
     before: dict[str, bytes] = {}
-    killed = waiting = 0
+    waiting = 0
     with start(NURSERY, path, json.dumps(form.as_dict())) as nursery:
         assert nursery.stdin is not None
         assert nursery.stdout is not None
-        while killed < kills or (len(before) < recorded and killed < 20 * kills):
-            killed += 1
+        longest = 0.0
+        for kill in range(kills):
             print(file=nursery.stdin, flush=True)
             child = int(nursery.stdout.readline())
-            time.sleep(moments.uniform(0, 0.5))
+            if kill == 0:  # how long some runs take on this machine, as busy as it is
+                began = time.monotonic()
+                while recorded(path) < 2:
+                    os.kill(child, 0)  # it lives
+                    time.sleep(0.05)
+                longest = 1.5 * (time.monotonic() - began)
+            else:
+                time.sleep(moments.uniform(0, longest))
             os.kill(child, signal.SIGKILL)
             assert int(nursery.stdout.readline()) == -signal.SIGKILL  # a trainer never ends by itself
             with Store(path) as store:
@@ -149,27 +170,14 @@ def kill_trainers(kills: int, recorded: int, path: Path, start: Start, form: Run
             assert before.items() <= now.items()  # nothing recorded is lost or changed
             before = now
         nursery.stdin.close()
-    assert len(before) >= recorded
-    assert waiting >= killed // 4  # most kills hit the middle of a training, not the start of Python
+    assert waiting >= kills // 4  # most kills hit the middle of a training, not the start of Python
     with Store(path) as store:
         found = {run: curves for run, _, curves in store.records()}
-        expected_of = {each.run: each for n in {run.n_train for run in found} for each in train([run for run in found if run.n_train == n])}
+        expected_of = {each.run: each for n in (8, 10) for each in train([run for run in found if run.n_train == n])}
         for run, curves in found.items():
             expected = expected_of[run]
             assert curves.step.tolist() == expected.step.tolist()
             assert not curves.diverged
             for name in expected.columns:
                 np.testing.assert_allclose(curves[name], expected[name], rtol=1e-9, err_msg=name)
-
-
-@pytest.mark.fault("SIGKILL at random moments")
-def test_trainers_killed_ten_times_end_as_uninterrupted_ones(tmp_path: Path, start: Start, form: Run) -> None:
-    """The same command goes on; every run is recorded once, with the curves of an uninterrupted training."""
-    kill_trainers(10, 2, tmp_path / "runs.db", start, form)
-
-
-@pytest.mark.slow
-@pytest.mark.fault("SIGKILL at random moments")
-def test_trainers_killed_fifty_times_end_as_uninterrupted_ones(tmp_path: Path, start: Start, form: Run) -> None:
-    """Fifty kills: the same command goes on; every run is recorded once, with the curves of an uninterrupted training."""
-    kill_trainers(50, 10, tmp_path / "runs.db", start, form)
+    assert len(found) >= 10

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from omnigrok.audit.grid import Grid
-from omnigrok.report.drawing.canvas import INK, Canvas, finish, settings
-from omnigrok.report.drawing.dynamics import DynamicsCurves, value_text
+from omnigrok.report.drawing.canvas import INK, Canvas, finish, label_values, settings
+from omnigrok.report.drawing.dynamics import DynamicsCurves, columns, value_text
 from omnigrok.report.drawing.landscape import LandscapeCurve
 from omnigrok.report.drawing.maps import HeatMap, edges, over_seeds
 from omnigrok.report.drawing.reading import Reading
@@ -122,6 +122,50 @@ def test_map_with_a_hole() -> None:
     shown = canvas.flat()[0].collections[0].get_array()
     assert shown.mask.sum() == 1
     assert shown.compressed() == pytest.approx([0.3, 0.3, 0.3])
+
+
+@pytest.mark.parametrize(
+    ("firsts", "expected"),
+    [
+        ([2, 2, 2, 0.5, 0.5, 0.5], 3),
+        ([1, 1, 6, 6], 2),
+        ([0, 0.3], 2),
+        ([1, 2, 3, 4, 5, 6], 3),
+        ([1, 2, 3, 4, 5], 3),
+        ([1], 1),
+        ([1] * 9, 3),
+    ],
+)
+def test_panels_side_by_side(firsts: list[float], expected: int) -> None:
+    assert columns(firsts) == expected
+
+
+def test_levels_of_contours_stand_on_the_colour_bar() -> None:
+    members = [curves(seed, alpha=alpha, n_train=size) for seed in range(3) for alpha in (0.1, 1.0) for size in (10, 100)]
+    tilted = [Curves(each.run, STEP, {**each.columns, "train_loss": each["train_loss"] * each.run.alpha}) for each in members]
+    with settings():
+        canvas = HeatMap(Reading(), "train", levels=(0.1, 5.0)).draw([grid(*tilted)], "paper", {})
+    (bar, *_) = [axes for axes in canvas.figure.axes if axes.get_label() == "<colorbar>"]
+    marks = [segment[0][1] for part in bar.collections for segment in getattr(part, "get_segments", list)() if len(segment) == 2]
+    assert marks == pytest.approx([0.1], rel=1e-3)  # and not 5, which the map does not reach
+
+
+def test_values_of_an_axis_are_its_labels() -> None:
+    with settings():
+        axes = Canvas(1, 1).flat()[0]
+        axes.set_yscale("log")
+        axes.set_ylim(1, 1e5)
+        label_values(axes.yaxis, [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0])
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["10", "50", "200", "1000"]
+        assert len(axes.yaxis.get_minorticklocs()) == 0
+
+
+@pytest.mark.parametrize("late", [10, 1000])
+def test_the_legend_explains_a_triangle_where_there_is_one(late: int) -> None:
+    with settings():
+        canvas = TimesAgainst(train=0).draw([grid(curves(weight_decay=0.1, late=late))], "paper", {})
+        (legend,) = canvas.figure.legends
+    assert ("not reached, at the last step" in [text.get_text() for text in legend.get_texts()]) == (late == 1000)
 
 
 def test_words() -> None:
