@@ -81,8 +81,8 @@ def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:
     yield f"A false positive is REPRODUCED; the upper end of its 95 % interval must be under {100 * LARGEST_FALSE_POSITIVE:.0f} %. Power is"
     yield "over about a tenth of the draws, for the effect in words; where it is under .9 the next column says how many seeds"
     yield "would do. The criterion's digest is over criterion and null: when they change the row is measured again. Holm's correction,"
-    yield "which makes fewer verdicts REPRODUCED, is not applied, and dear sensitivity rows, which decide nothing, are left out. *Not shown*:"
-    yield "the interval holds the bound, more draws would tell."
+    yield "which makes fewer verdicts REPRODUCED, is not applied, and dear sensitivity rows, which decide nothing, are left out."
+    yield "*Not shown*: the interval holds the bound, more draws would tell."
     yield ""
     yield "| " + " | ".join(CLAIM_HEADINGS) + " |"
     yield "|" + "---|" * len(CLAIM_HEADINGS)
