@@ -96,6 +96,11 @@ class ClaimRow:
         """Whether the upper end of the false-positive rate's interval is under the bound."""
         return self.false_positive.ci[1] < LARGEST_FALSE_POSITIVE
 
+    @property
+    def standing(self) -> str:
+        """The same in words; with too few draws the interval may hold the bound, and nothing is shown."""
+        return "yes" if self.holds else "no" if self.false_positive.ci[0] > LARGEST_FALSE_POSITIVE else "not shown"
+
 
 def simulated(claim_id: str) -> Simulation:
     """The simulation of a claim.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from omnigrok.audit.outcome import digest_of
 from omnigrok.audit.recording import figures, readers
 from omnigrok.audit.schema import load_figure
 from omnigrok.cli import main
+from omnigrok.runs.evidence import read, write
 from omnigrok.runs.store import Store
 from omnigrok.training.fingerprint import normalised
 
@@ -61,6 +63,22 @@ def test_replay_gives_the_trained_verdict(recorded: Any) -> None:
     assert replayed["verdict"] == trained["verdict"]
     assert replayed["stale"] == 0
     assert not (recorded.pytester.path / ".omnigrok").exists()
+
+
+@pytest.mark.parametrize(
+    "other", [{"torch": "0.0"}, {"fingerprint": "0" * 16}, {"device": "another"}], ids=lambda change: next(iter(change))
+)
+def test_another_trainer_torch_or_device_is_shown_as_stale(recorded: Any, other: dict[str, str]) -> None:
+    """Two of the six runs come from elsewhere: the verdict stands, and says so."""
+    before = row(recorded)
+    (path,) = (recorded.folder / "evidence").glob("*.ogev")
+    file = read(path)
+    kept = [(file.curves[digest], file.environments[digest]) for digest in sorted(file.curves)]
+    moved = [(curves, dataclasses.replace(env, **other)) for curves, env in kept[:2]]
+    write(path, [*moved, *kept[2:]], meta=file.meta)
+    found = row(recorded)
+    assert found["stale"] == 2
+    assert (found["verdict"], found["findings"]) == (before["verdict"], before["findings"])
 
 
 def test_changed_byte_is_an_error(recorded: Any) -> None:

@@ -12,11 +12,11 @@ from omnigrok.audit.case import Case
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import Bounds
 from omnigrok.calibration.claims import SIMULATIONS
-from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER
+from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate
 from omnigrok.calibration.simulation import design_of
 from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines
 from omnigrok.calibration.trial import SEED
-from omnigrok.calibration.verdicts import ask, check_of, measure_claim, power_at, rate, seeds_for, simulated
+from omnigrok.calibration.verdicts import ClaimRow, ask, check_of, measure_claim, power_at, rate, seeds_for, simulated
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.stats import Verdict
@@ -26,6 +26,8 @@ TABLE = Path(omnigrok.calibration.__file__).with_name("CLAIMS.md")
 ENTRIES = {claim.id: claim for figure in figures(CLAIMS) for claim in figure.claims}
 # Its last part cannot be shown with two tasks, so that it is INCONCLUSIVE at most.
 NEVER_REPRODUCED = "concl.representation"
+# The committed rows have too few draws to show the bound: paths over maps are dear.
+FEW_DRAWS = ("fig06.test-depends-on-m", "fig06.wc-order", "fig08.no-grok")
 # Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be passed too often.
 QUICK = ("fig02.train-flat", "fig02.decay", "fig04.mismatch-small", "fig05.mismatch-small", "fig05.standard", "concl.most-dramatic")
 
@@ -85,10 +87,19 @@ def test_the_committed_table_is_of_these_claims_and_names_the_gaps() -> None:
 
 def test_the_committed_table_shows_bounds_that_hold() -> None:
     for row in table_rows():
-        assert row[-1] == "yes", row
-        assert float(row[5].split(",")[1].rstrip("]")) < 100 * LARGEST_FALSE_POSITIVE, row
-        # Fewer draws could not show it, whatever they give.
-        assert int(row[4]) >= 52, row
+        assert row[-1] == ("not shown" if row[0] in FEW_DRAWS else "yes"), row
+        low, high = (float(end) / 100 for end in row[5].partition("[")[2].rstrip("]").split(","))
+        assert low < LARGEST_FALSE_POSITIVE, row
+        assert (high < LARGEST_FALSE_POSITIVE) == (row[-1] == "yes"), row
+
+
+def test_what_a_row_says_of_its_bound() -> None:
+    def standing(hits: int, draws: int) -> str:
+        return ClaimRow("a", "sign flips", "0", "", 5, Rate(hits, draws), Rate(1, 1)).standing
+
+    assert [standing(0, 52), standing(0, 50), standing(5, 100), standing(10, 1000), standing(20, 100)] == [
+        "yes", "not shown", "not shown", "yes", "no",
+    ]  # fmt: skip
 
 
 def test_where_power_is_short_the_table_says_how_many_seeds_would_do() -> None:
