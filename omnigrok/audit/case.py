@@ -16,6 +16,9 @@ Role = Literal["claim", "control"]
 ROLES: tuple[Role, ...] = ("claim", "control")
 
 
+CUT_SHORT = "not REFUTED: the runs have fewer steps than the paper's"
+
+
 @dataclass
 class Case:
     """One claim, or its control, ready to be judged.
@@ -25,7 +28,7 @@ class Case:
         figure: name of the YAML file.
         protocol, tier, role: which of its forms.
         grids: the curves of each experiment, by the name the claim uses.
-        short: the runs are too short to show that something never happens (smoke tier).
+        short: the runs are too short: in the smoke tier to show that something never happens, in the paper tier to refute anything.
         verdict_only: dear sensitivity rows may be left out (calibration).
         remark: said in front of the reason, e.g. that the criterion has changed since the evidence was recorded.
     """
@@ -111,11 +114,17 @@ class Case:
         deciding = [finding for finding in findings if finding.decides and finding.region is not None]
         if not deciding:
             raise BadInput(f"claim {self.claim.id}: the check gave no finding with a region, so it cannot fail")
+        if any(self._cannot_refute(finding) for finding in deciding):
+            self.remark = "; ".join(part for part in (self.remark, CUT_SHORT) if part)
         self.settle(conjunction([self._part(finding) for finding in deciding]), tuple(findings))
+
+    def _cannot_refute(self, finding: Finding) -> bool:
+        """Whether the evidence of this claim is too short for the REFUTED of one of its parts."""
+        return self.tier != "smoke" and self.short and self.role == "claim" and finding.verdict() is Verdict.REFUTED
 
     def _part(self, finding: Finding) -> Verdict:
         if self.tier != "smoke":
-            return finding.verdict()
+            return Verdict.INCONCLUSIVE if self._cannot_refute(finding) else finding.verdict()
         verdict = finding.smoke_verdict()
         # What a few seconds of training did not reach may come later.
         return Verdict.INCONCLUSIVE if verdict is Verdict.REFUTED and self.short and finding.censored else verdict

@@ -125,8 +125,10 @@ def scale_of(experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scal
     return "reduced", _reductions(experiment, tier, protocol)[-1].how
 
 
-def is_short(experiment: Experiment, tier: Tier, protocol: Protocol) -> bool:
+def is_short(experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale = "full") -> bool:
     """Whether the runs are too short to show that something never happens (CLAIMS.md, smoke tier)."""
+    if scale == "reduced":
+        return any(reduction.short for reduction in _reductions(experiment, tier, protocol))
     return any(patch.short for patch in _patches(experiment, tier, protocol))
 
 

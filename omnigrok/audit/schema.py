@@ -51,9 +51,11 @@ class Reduction(Changes):
 
     Args:
         how: the reduction in words; every table and the evidence carry it.
+        short: why its runs are too short to refute anything: they can show an effect, and not that there is none.
     """
 
     how: Annotated[str, Field(min_length=1)]
+    short: str = ""
 
 
 class Patch(Changes):

@@ -153,7 +153,7 @@ class AuditSession:
             _, experiment = find_experiment(request.folder, figure, name)
             grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
             scales.append(scale_of(experiment, self.options.tier, request.protocol, self._scale(request, name)))
-            short = short or is_short(experiment, self.options.tier, request.protocol)
+            short = short or is_short(experiment, self.options.tier, request.protocol, scales[-1][0])
         changed = self.options.replay and any(
             criterion_changed(request.folder, find_experiment(request.folder, figure, name)[0], request.protocol, claim)
             for name in experiments

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.case import Case
+from omnigrok.audit.case import CUT_SHORT, Case
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.audit.schema import Claim
 from omnigrok.errors import BadInput
@@ -112,7 +112,24 @@ def test_what_a_short_smoke_run_never_reached_may_come_later(short: bool, censor
     assert judged.outcome.verdict is verdict
 
 
-def test_short_runs_excuse_nothing_in_the_paper_tier_and_praise_nothing() -> None:
+def test_evidence_with_fewer_steps_than_the_papers_refutes_nothing_and_says_so() -> None:
+    judged = replace(case(), short=True)
+    judged.judge([finding((11.0, 12.0)), finding((0.0, 1.0))])
+    assert judged.outcome is not None
+    assert judged.outcome.verdict is Verdict.INCONCLUSIVE
+    assert judged.outcome.reason.startswith(CUT_SHORT)
+    assert [each.verdict() for each in judged.outcome.findings] == [Verdict.REPRODUCED, Verdict.REFUTED]
+
+
+def test_evidence_with_fewer_steps_than_the_papers_can_show_an_effect() -> None:
+    judged = replace(case(), short=True)
+    judged.judge([finding((11.0, 12.0))])
+    assert judged.outcome is not None
+    assert judged.outcome.verdict is Verdict.REPRODUCED
+    assert CUT_SHORT not in judged.outcome.reason
+
+
+def test_short_runs_excuse_no_control_and_praise_nothing() -> None:
     judged = replace(case("control"), short=True)
     judged.judge([replace(finding((0.0, 1.0)), censored=3)])
     assert judged.outcome is not None

@@ -55,7 +55,7 @@ def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
         {
             "base": {**BASE, "seed": 0, "steps": 100},
             "sweep": {"alpha": [1.0, 2.0, 4.0]},
-            "reduced": {"base": {"steps": 30}, "sweep": {"alpha": [1.0, 4.0]}, "how": "30 steps, 2 scales"},
+            "reduced": {"base": {"steps": 30}, "sweep": {"alpha": [1.0, 4.0]}, "how": "30 steps, 2 scales", "short": "too few steps"},
             "protocols": {
                 "code": {"base": {"steps": 10}, "sweep": {"alpha": [3.0]}},
                 "corrected": {"base": {"constraint": "tangent"}, "reduced": {"base": {"steps": 20}, "how": "20 steps, 2 scales"}},
@@ -72,6 +72,8 @@ def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
     assert found("corrected", "reduced") == [(20, 1.0), (20, 4.0)]
     assert found("code", "reduced") == found("code", "full") == [(10, 3.0)]
     assert found("paper", "reduced", "smoke") == [(2, 1.0), (2, 2.0), (2, 4.0)]
+    assert is_short(experiment, "paper", "paper", "reduced")
+    assert not is_short(experiment, "paper", "paper", "full")
     assert scale_of(experiment, "paper", "paper", "reduced") == ("reduced", "30 steps, 2 scales")
     assert scale_of(experiment, "paper", "corrected", "reduced") == ("reduced", "20 steps, 2 scales")
     # What the published code takes anyway is no reduction.
