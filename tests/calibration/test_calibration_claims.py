@@ -27,7 +27,18 @@ ENTRIES = {claim.id: claim for figure in figures(CLAIMS) for claim in figure.cla
 # Its last part cannot be shown with two tasks, so that it is INCONCLUSIVE at most.
 NEVER_REPRODUCED = "concl.representation"
 # The committed rows have too few draws to show the bound: paths over maps are dear.
-FEW_DRAWS = ("fig06.test-depends-on-m", "fig06.wc-order", "fig08.no-grok")
+FEW_DRAWS = (
+    "concl.LU",
+    "fig06.data-size",
+    "fig06.more-data-faster",
+    "fig06.path",
+    "fig06.test-depends-on-m",
+    "fig06.time",
+    "fig06.time-eta",
+    "fig06.wc-order",
+    "fig08.no-grok",
+    "fig08.weak-m",
+)
 # Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be passed too often.
 QUICK = ("fig02.train-flat", "fig02.decay", "fig04.mismatch-small", "fig05.mismatch-small", "fig05.standard", "concl.most-dramatic")
 
@@ -73,15 +84,14 @@ def test_every_claim_is_simulated() -> None:
     assert set(SIMULATIONS) == set(ENTRIES)
 
 
-def test_the_committed_table_is_of_these_claims_and_names_the_gaps() -> None:
+def test_the_committed_table_is_of_these_claims() -> None:
     rows = table_rows()
-    entries = {row[0]: ENTRIES[row[0]] for row in rows}
-    assert [row[1] for row in rows] == [entry.null for entry in entries.values()]
-    assert [row[2] for row in rows] == [entry.criterion_digest for entry in entries.values()]
-    assert [int(row[3]) for row in rows] == [design_of(CLAIMS, name).seeds_used for name in entries]
-    assert [row[6] for row in rows] == [SIMULATIONS[name].words for name in entries]
-    gaps = [name for name in ENTRIES if name not in entries]
-    assert f"Gaps, claims without a row ({len(gaps)}): {', '.join(gaps) or 'none'}." in TABLE.read_text()
+    assert [row[0] for row in rows] == list(ENTRIES)
+    assert [row[1] for row in rows] == [entry.null for entry in ENTRIES.values()]
+    assert [row[2] for row in rows] == [entry.criterion_digest for entry in ENTRIES.values()]
+    assert [int(row[3]) for row in rows] == [design_of(CLAIMS, name).seeds_used for name in ENTRIES]
+    assert [row[6] for row in rows] == [SIMULATIONS[name].words for name in ENTRIES]
+    assert "Gaps, claims without a row (0): none." in TABLE.read_text()
     assert f"(seed {SEED};" in TABLE.read_text()
 
 
