@@ -83,13 +83,13 @@ def _explain(folder: Path, figure: Figure, claim: Claim) -> None:
 def _state(folder: Path, figure: Figure, claim: Claim, store: Path) -> None:
     click.echo("")
     for state in evidence_states(folder, figure, claim):
-        click.echo(str(state))
+        click.echo(_wrapped(str(state)))
     if not store.exists():
         click.echo(f"store: none at {store} (name another with --runs)")
         return
     with Store(store, readonly=True) as opened:
         found = list(store_states(folder, figure, claim, opened))
     for state in found:
-        click.echo(str(state))
+        click.echo(_wrapped(str(state)))
     if not found:
         click.echo(f"store: nothing of this claim in {store}")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PATIENCE = 300_000  # milliseconds: a page of two megabytes on a machine that is busy with something else
 INSTALL = 'install Chromium (apt-get install chromium) and pip install "omnigrok[browser]"'
 playwright_api = pytest.importorskip("playwright.sync_api", reason=INSTALL)
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=INSTALL)
@@ -43,6 +44,7 @@ class Opened:
         self.page = page
         self.context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=scripts)
         self.tab = self.context.new_page()
+        self.tab.set_default_timeout(PATIENCE)
         self.said: list[str] = []
         self.asked: list[str] = []
         self.tab.on("console", lambda message: self.said.append(message.text))

@@ -137,7 +137,8 @@ def test_the_summary_is_one_sentence_and_the_sentences_of_the_headline_claims() 
     assert re.search(
         r'<a href="#fig02.inverse">fig02.inverse</a>: time is inverse\s+<span class="place">a ratio: 2 \[1, 3\], should be', text
     )
-    assert "fig03.critical: not in this audit" in text
+    assert "fig03.critical: not in this audit under this protocol" in text
+    assert "fig02.inverse: not in this audit under this protocol" in toy_page(row("fig02.inverse", "code", **headline))
 
 
 @pytest.mark.parametrize(
