@@ -1,7 +1,7 @@
 """What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` beside the figures' YAML.
 
-The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval of the one finding whose name has all
-of the words (in any order, separated by spaces; without words the one that decided), with three digits or ``digits``.
+The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval of the one finding whose name has the words
+(or all of several parts, with | between them; without words the one that decided), with three digits or ``digits``.
 ``stands(claim, protocol, verdict)`` prints nothing, and fails where the verdict is another one than the sentence was written for.
 """
 
@@ -40,7 +40,7 @@ class Told:
             if finding is None:
                 raise BadInput(f"{TEMPLATE}: {claim} under {protocol} is {row.verdict} and has no finding")
             return finding
-        found = [finding for finding in row.findings if all(word in finding.name for word in words.split())]
+        found = [finding for finding in row.findings if all(part in finding.name for part in words.split("|"))]
         if len(found) != 1:
             names = "; ".join(finding.name for finding in row.findings) or f"none, it is {row.verdict}"
             raise BadInput(f"{TEMPLATE}: {claim} under {protocol} has {len(found)} findings named {words!r}; it has: {names}")

@@ -41,7 +41,7 @@ def told(folder: Path, text: str, audit: Audit = AUDIT) -> str:
 
 
 def test_numbers_are_filled_in(tmp_path: Path) -> None:
-    text = 'It is {{ effect("a.b", "paper", "upper") }}, below {{ effect("a.b", "paper", "exponent lower") }} <i>.\n'
+    text = 'It is {{ effect("a.b", "paper", "upper") }}, below {{ effect("a.b", "paper", "lower|exponent") }} <i>.\n'
     assert told(tmp_path, text) == "It is -3 [-4, -2], below -1 [-2, 0] <i>.\n"
 
 
