@@ -1,7 +1,7 @@
 """What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` beside the figures' YAML.
 
-The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval of the one finding whose name has the words
-(or all of several parts, with | between them; without words the one that decided), with three digits or ``digits``.
+The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval of the one finding whose name has the
+words (or all of several parts, with | between them; without words the one that decided), with three digits or ``digits``.
 ``stands(claim, protocol, verdict)`` prints nothing, and fails where the verdict is another one than the sentence was written for.
 """
 
