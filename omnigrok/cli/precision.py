@@ -20,7 +20,9 @@ from omnigrok.training.device import choose_device
 @click.option("--markdown", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file too.")
 @root_option
 def precision(families: tuple[str, ...], seeds: int, gpu: bool, target: Path | None, root: Path | None) -> None:
-    """Train small networks of each family in cheap arithmetic and in float64, and test whether their results are equivalent.
+    """Whether cheap arithmetic gives the same results.
+
+    Train small networks of each family in cheap arithmetic and in float64, and test whether their results are equivalent.
 
     With --family and --markdown the families' rows are put into the table that the file holds, if it was made here.
 
