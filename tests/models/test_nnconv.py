@@ -127,7 +127,7 @@ def test_initial_weights_are_those_of_torch_geometric() -> None:
     assert not state
 
 
-# The formulas are held to each other in float64. In float32 the sums differ in order: 1.3e-6 was seen once, under two workers; why was not traced.
+# The formulas are held to each other in float64. In float32 a difference of 1.3e-6 was seen, under two workers; why was not traced.
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 4e-6)])
 def test_outputs_and_gradients_are_those_of_torch_geometric(dtype: torch.dtype, tolerance: float) -> None:
     torch.manual_seed(7)
