@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from omnigrok.audit.criteria import changes
 from omnigrok.audit.schema import Claim
 from omnigrok.errors import EvidenceError
 from omnigrok.runs.curves import Curves
@@ -62,10 +63,15 @@ def evidence_of(folder: Path, experiment: str, protocol: str, runs: tuple[Run, .
     return set() if file is None else {run for run in runs if run.digest in file.curves}
 
 
-def criterion_changed(folder: Path, experiment: str, protocol: str, claim: Claim) -> bool:
-    """Whether a claim's entry differs from the one that stood in the YAML when its evidence was recorded."""
+def changed_since(folder: Path, experiment: str, protocol: str, figure: str, claim: Claim) -> tuple[str, ...]:
+    """Which of a claim's "criterion" and "check" differ from those that stood when its evidence was recorded.
+
+    Raises:
+        BadInput: the check cannot be read.
+        EvidenceError: the file is damaged.
+    """
     file = _file(folder, experiment, protocol)
-    return file is not None and file.meta.get("criteria", {}).get(claim.id, claim.digest) != claim.digest
+    return () if file is None else changes(file.meta, folder, figure, claim)
 
 
 def _file(folder: Path, experiment: str, protocol: str) -> EvidenceFile | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -140,8 +138,3 @@ def deciding_line(findings: Sequence[Finding], tier: str, verdict: Verdict) -> s
         if own is verdict:
             return describe(finding, tier)
     return describe(deciding[0], tier) if deciding else ""
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of canonical JSON, 16 hex digits."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:16]

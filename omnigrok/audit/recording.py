@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
+from omnigrok.audit.criteria import recorded_criteria
 from omnigrok.audit.evidence import name_of
 from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.schema import Claim, Figure, Protocol, Scale, load_figure
-from omnigrok.errors import BadInput
-from omnigrok.runs.evidence import write
-from omnigrok.runs.store import Store
+from omnigrok.errors import BadInput, EvidenceError
+from omnigrok.runs.curves import Curves
+from omnigrok.runs.encode import encode
+from omnigrok.runs.evidence import read, write
+from omnigrok.runs.store import Environment, Store
 
 
 def figures(folder: Path) -> list[Figure]:
@@ -26,11 +29,11 @@ def figures(folder: Path) -> list[Figure]:
     return [load_figure(path) for path in paths]
 
 
-def readers(every: Iterable[Figure], figure: Figure, experiment: str) -> list[Claim]:
-    """The claims of any figure that read an experiment of ``figure``, by its name or by ``figure:name``."""
+def readers(every: Iterable[Figure], figure: Figure, experiment: str) -> list[tuple[Figure, Claim]]:
+    """The claims of any figure, each with its figure, that read an experiment of ``figure``, by its name or by ``figure:name``."""
     full = f"{figure.figure}:{experiment}"
     return [
-        claim
+        (each, claim)
         for each in every
         for claim in each.claims
         if full in claim.experiments or (each.figure == figure.figure and experiment in claim.experiments)
@@ -39,12 +42,14 @@ def readers(every: Iterable[Figure], figure: Figure, experiment: str) -> list[Cl
 
 def protocols_of(figure: Figure, experiment: str, every: Iterable[Figure] = ()) -> list[Protocol]:
     """The protocols under which some claim of the figure, or of ``every``, reads the experiment."""
-    used = {protocol for claim in readers((figure, *every), figure, experiment) for protocol in claim.protocols}
+    used = {protocol for _, claim in readers((figure, *every), figure, experiment) for protocol in claim.protocols}
     return [protocol for protocol in get_args(Protocol) if protocol in used]
 
 
 def export_experiment(store: Store, folder: Path, figure: Figure, protocol: str | None, target: Path) -> Iterator[tuple[Path, str]]:
     """Write the evidence of a figure's experiments; yields each file with what was done.
+
+    A file that holds the same results already is left alone: it says under which criteria they were recorded.
 
     Raises:
         StoreError, EvidenceError: a record is damaged or a file cannot be written.
@@ -66,9 +71,25 @@ def export_experiment(store: Store, folder: Path, figure: Figure, protocol: str 
             else:
                 yield path, f"left out: {' (full), '.join(missing)} (reduced)"
                 continue
-            criteria = {claim.id: claim.digest for claim in readers(every, figure, name)}
-            write(path, results, meta={"experiment": f"{figure.figure}:{name}", "protocol": each, "scale": scale, "criteria": criteria})
+            if _is_written(path, results):
+                yield path, f"as it was, {len(runs)} runs"
+                continue
+            criteria = recorded_criteria(folder, {claim.id: owner for owner, claim in readers(every, figure, name)})
+            write(path, results, meta={"experiment": f"{figure.figure}:{name}", "protocol": each, "scale": scale, **criteria})
             yield (
                 path,
                 f"written, {len(runs)} runs, {sum(part.stat().st_size for part in path.parent.glob(path.stem + '*')) / 1024:.0f} KiB",
             )
+
+
+def _is_written(path: Path, results: Iterable[tuple[Curves, Environment]]) -> bool:
+    """Whether a file holds these very results; a damaged one does not."""
+    if not path.exists():
+        return False
+    try:
+        there = read(path)
+    except EvidenceError:
+        return False
+    return {digest: (encode(curves), there.environments[digest]) for digest, curves in there.curves.items()} == {
+        curves.run.digest: (encode(curves), env) for curves, env in results
+    }

@@ -14,11 +14,11 @@ import torch
 
 from omnigrok.audit.bookkeeping import check_curves
 from omnigrok.audit.case import Case, Role
-from omnigrok.audit.evidence import criterion_changed, holds, recorded
+from omnigrok.audit.criteria import check_digest
+from omnigrok.audit.evidence import changed_since, holds, recorded
 from omnigrok.audit.experiment import find_experiment, is_short, runs_of, scale_of
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.outcome import digest_of
-from omnigrok.audit.schema import Protocol, Scale, Tier, load_figure
+from omnigrok.audit.schema import Claim, Protocol, Scale, Tier, load_figure
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.execute import Executor
@@ -26,7 +26,7 @@ from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
 from omnigrok.runs.tally import Progress
 from omnigrok.training.device import choose_device, describe
-from omnigrok.training.fingerprint import fingerprint, normalised
+from omnigrok.training.fingerprint import fingerprint
 
 
 class NotRun(OmnigrokError):
@@ -55,7 +55,7 @@ class Request:
 
     Args:
         folder: where the figure files are.
-        check: the check function; the verdict carries a digest of its module's source.
+        check: the check function; the verdict carries a digest of its source.
     """
 
     folder: Path
@@ -154,10 +154,6 @@ class AuditSession:
             grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
             scales.append(scale_of(experiment, self.options.tier, request.protocol, self._scale(request, name)))
             short = short or is_short(experiment, self.options.tier, request.protocol, scales[-1][0])
-        changed = self.options.replay and any(
-            criterion_changed(request.folder, find_experiment(request.folder, figure, name)[0], request.protocol, claim)
-            for name in experiments
-        )
         reduced = [how for scale, how in scales if scale == "reduced"]
         return Case(
             claim=claim,
@@ -170,10 +166,18 @@ class AuditSession:
             reduction="; ".join(dict.fromkeys(reduced)),
             short=short,
             cost=self._cost(request, found),
-            digests={"criterion": claim.digest, "check": digest_of(normalised(Path(inspect.getfile(request.check)).read_text()))},
-            remark="the criterion has changed since the evidence was recorded" if changed else "",
+            digests={"criterion": claim.digest, "check": check_digest(Path(inspect.getfile(request.check)), claim.id)},
+            remark=self._remark(request, claim, experiments) if self.options.replay else "",
             stale=sum(self._is_stale(run, env) for run, (_, env) in found.items()),
         )
+
+    def _remark(self, request: Request, claim: Claim, experiments: Iterable[str]) -> str:
+        """What was changed after the evidence was recorded, in words."""
+        figure = load_figure(request.folder / f"{request.figure}.yaml")
+        full_names = [find_experiment(request.folder, figure, name)[0] for name in experiments]
+        found = [changed_since(request.folder, name, request.protocol, request.figure, claim) for name in full_names]
+        what = [word for word in ("criterion", "check") if any(word in each for each in found)]
+        return f"the {' and the '.join(what)} {'have' if len(what) > 1 else 'has'} changed since the evidence was recorded" if what else ""
 
     def _is_stale(self, run: Run, env: Environment) -> bool:
         return env != Environment(fingerprint(run), torch.__version__, describe(self.device))

@@ -9,7 +9,7 @@ from typing import get_args
 
 import torch
 
-from omnigrok.audit.evidence import criterion_changed, evidence_of, recorded
+from omnigrok.audit.evidence import changed_since, evidence_of, recorded
 from omnigrok.audit.experiment import find_experiment, runs_of
 from omnigrok.audit.schema import Claim, Figure, Protocol, Scale, Tier
 from omnigrok.runs.run import Run
@@ -27,7 +27,7 @@ class State:
         runs: how many Runs the experiment has at this scale.
         current: how many of them are recorded by this trainer, torch and device.
         stale: how many are recorded by another one only.
-        criterion_changed: since the evidence was recorded.
+        changed: which of "criterion" and "check" are not those of when the evidence was recorded.
     """
 
     experiment: str
@@ -37,7 +37,7 @@ class State:
     runs: int
     current: int
     stale: int
-    criterion_changed: bool = False
+    changed: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         have = self.current + self.stale
@@ -50,8 +50,7 @@ class State:
         parts = [text + (", reduced scale" if self.scale == "reduced" and have else "")]
         if self.stale:
             parts.append(f"{self.stale} stale (another trainer, torch or device)")
-        if self.criterion_changed:
-            parts.append("the criterion has changed since")
+        parts += [f"the {what} has changed since" for what in self.changed]
         return f"{self.where}, {self.protocol}, {self.experiment}: {'; '.join(parts)}"
 
 
@@ -75,7 +74,7 @@ def evidence_states(folder: Path, figure: Figure, claim: Claim) -> Iterator[Stat
                 there = tuple(evidence_of(folder, full_name, protocol, runs))
                 by_run = recorded(folder, full_name, protocol, there) or {}
                 current = sum(env == _environment(run) for run, (_, env) in by_run.items())
-                changed = criterion_changed(folder, full_name, protocol, claim) if ":" not in name else False
+                changed = changed_since(folder, full_name, protocol, figure.figure, claim)
                 found.append(State(full_name, protocol, "evidence", scale, len(runs), current, len(there) - current, changed))
             yield max(found, key=lambda state: (state.current + state.stale) / state.runs)  # the first of equals, the full one
 

@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from omnigrok.audit.criteria import check_digest
 from omnigrok.audit.experiment import runs_of
-from omnigrok.audit.outcome import digest_of
 from omnigrok.audit.recording import figures, readers
 from omnigrok.audit.schema import load_figure
 from omnigrok.cli import main
 from omnigrok.runs.evidence import read, write
 from omnigrok.runs.store import Store
-from omnigrok.training.fingerprint import normalised
 
 BODY = (
     'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: float(curves["train_loss"][0])); '
@@ -119,8 +118,8 @@ def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(toy: Any
 def test_the_claims_that_read_an_experiment_of_another_figure_are_known() -> None:
     every = figures(Path(__file__).parents[2] / "claims")
     (home,) = [figure for figure in every if figure.figure == "fig10_time_vs_decay"]
-    assert {claim.id for claim in readers(every, home, "transformer")} >= {"fig07.norm-tracks", "fig10.transformer-inverse"}
-    assert "fig07.norm-tracks" not in {claim.id for claim in readers(every, home, "mnist")}
+    assert {claim.id for _, claim in readers(every, home, "transformer")} >= {"fig07.norm-tracks", "fig10.transformer-inverse"}
+    assert "fig07.norm-tracks" not in {claim.id for _, claim in readers(every, home, "mnist")}
 
 
 def test_a_missing_run_is_an_error(recorded: Any) -> None:
@@ -134,9 +133,7 @@ def test_a_missing_run_is_an_error(recorded: Any) -> None:
 def test_a_verdict_carries_the_digests_of_its_entry_and_of_its_check(recorded: Any) -> None:
     recorded.checks += "\n# a comment changes nothing\n"
     before = row(recorded)["digests"]
-    source = (recorded.folder / "test_toy.py").read_text()
-    assert before["check"] == digest_of(normalised(source.replace("# a comment changes nothing", "")))
-    assert before["check"] != digest_of(normalised(source.replace('["train_loss"][0]', '["train_loss"][1]')))
+    assert before["check"] == check_digest(recorded.folder / "test_toy.py", "toy.good")
     load_figure.cache_clear()
     assert before["criterion"] == load_figure(recorded.folder / "toy.yaml").claim("toy.good").digest
 
@@ -144,9 +141,36 @@ def test_a_verdict_carries_the_digests_of_its_entry_and_of_its_check(recorded: A
 def test_a_changed_check_has_another_digest(recorded: Any) -> None:
     (trained,) = json.loads((recorded.pytester.path / "trained.json").read_text())["claims"]
     recorded.checks = recorded.checks.replace('["train_loss"][0]', '["train_loss"][1]')
-    found = row(recorded)["digests"]
-    assert found["check"] != trained["digests"]["check"]
-    assert found["criterion"] == trained["digests"]["criterion"]
+    found = row(recorded)
+    assert found["digests"]["check"] != trained["digests"]["check"]
+    assert found["digests"]["criterion"] == trained["digests"]["criterion"]
+    assert "the check has changed since the evidence was recorded" in found["reason"]
+
+
+def test_changes_of_both_are_said(recorded: Any) -> None:
+    recorded.checks = recorded.checks.replace('["train_loss"][0]', '["train_loss"][1]')
+    recorded.yaml = recorded.yaml.replace("above: 0", "above: 0.0001")
+    assert "the criterion and the check have changed since the evidence was recorded" in row(recorded)["reason"]
+
+
+def test_another_export_of_the_same_results_keeps_the_criteria_they_were_recorded_under(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    toy.add("good", experiments="[tiny]", body=BODY)
+    toy.yaml = toy.yaml.replace("quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}")
+    toy.yaml = toy.yaml.replace("quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}")
+    toy.write()
+    monkeypatch.chdir(toy.pytester.path)
+    toy.run("--tier", "paper", "--runs", "store.sqlite")
+    assert "written, 6 runs" in export("store.sqlite")
+    (path,) = (toy.folder / "evidence").glob("*.ogev")
+    before = path.read_bytes()
+    toy.yaml = toy.yaml.replace("above: 0", "above: 0.0001")
+    toy.write()
+    assert "as it was, 6 runs" in export("store.sqlite")
+    assert path.read_bytes() == before
+    assert "the criterion has changed since the evidence was recorded" in row(toy)["reason"]
+    path.write_bytes(before[:-1])
+    assert "written, 6 runs" in export("store.sqlite")
+    assert len(read(path).curves) == 6
 
 
 def test_incomplete_experiment_is_not_exported(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def test_evidence_current_stale_and_incomplete(folder: Path) -> None:
     write(path, results, meta={"criteria": {"toy.good": "other"}})
     (state,) = evidence_states(folder, figure, figure.claim("toy.good"))
     stale = sum(run.seed == 0 for run in runs[:5])
-    assert state == State("toy:tiny", "paper", "evidence", "full", 6, 5 - stale, stale, criterion_changed=True)
+    assert state == State("toy:tiny", "paper", "evidence", "full", 6, 5 - stale, stale, changed=("criterion",))
     assert str(state) == (
         f"evidence, paper, toy:tiny: 5 of 6 runs recorded; {stale} stale (another trainer, torch or device); "
         "the criterion has changed since"
