@@ -1,4 +1,4 @@
-"""What a verdict was fixed by: the claim's entry in the YAML and the source of its check; whether they changed after evidence was recorded."""
+"""What a verdict was fixed by, the claim's YAML entry and the source of its check, and whether they changed since evidence was recorded."""
 
 from __future__ import annotations
 
