@@ -90,7 +90,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Drop claims that have no form under the chosen protocol, and plan once for all that is left."""
+    """Drop claims that have no form under the chosen protocol, put what reads all the others last, and plan once for what is left."""
     kept, dropped = [], []
     for item in items:
         request = _request_of(item)
@@ -102,10 +102,18 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         kept.append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
-        items[:] = kept
+    items[:] = sorted(kept, key=_turn)
     requests = [item.stash[_request] for item in items if _request in item.stash]
     printer = config.pluginmanager.get_plugin("omnigrok-progress")
     config.stash[_session] = AuditSession(read_options(config), requests, printer.update if printer else None)
+
+
+def _turn(item: pytest.Item) -> int:
+    """0 for most; 1 for claims about other figures, whose runs are everybody's: an audit that is stopped has judged something then; 2 for timings."""
+    if "benchmark" in getattr(item, "fixturenames", ()):
+        return 2
+    request = item.stash.get(_request, None)
+    return int(request is not None and not load_figure(request.folder / f"{request.figure}.yaml").experiments)
 
 
 @pytest.hookimpl(tryfirst=True)
