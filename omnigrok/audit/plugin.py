@@ -109,7 +109,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def _turn(item: pytest.Item) -> int:
-    """0 for most; 1 for claims about other figures, whose runs are everybody's: an audit that is stopped has judged something then; 2 for timings."""
+    """0 for most, 1 for claims about other figures, 2 for timings: the conclusions need everybody's runs, and an audit can be stopped."""
     if "benchmark" in getattr(item, "fixturenames", ()):
         return 2
     request = item.stash.get(_request, None)
