@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Annotated
+
+from pydantic import BaseModel, Field, ValidationError
 
 from omnigrok.errors import BadInput
 
+LARGEST_FILE = 16_000_000
 COLUMNS = (
     "networks",
     "ms a step",
@@ -63,27 +66,76 @@ class Speed:
         return median(mine / theirs for mine, theirs in zip(own, others, strict=True))
 
 
+# What a file must hold. A benchmark of somebody else is passed over; one of a family has all of a Speed.
+Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f|]*$")]  # a terminal obeys control characters, a table ends at |
+Amount = Annotated[float, Field(gt=0, lt=1e30)]
+
+
+class _Entry(BaseModel):
+    family: Name
+    variant: Name
+    device: Name
+    replicas: Annotated[int, Field(gt=0, lt=10**9)]
+    steps: Annotated[int, Field(gt=0, lt=10**9)]
+    seconds: Annotated[tuple[Amount, ...], Field(min_length=1, max_length=10_000)]
+    operations: Annotated[float, Field(ge=0, lt=1e30)]
+    layer_rate: Amount
+    matrix_rate: Amount
+    start: Annotated[float, Field(ge=0, lt=1e30)]
+    peak_bytes: Annotated[float, Field(ge=0, lt=1e30)]
+    where: dict[Name, Name] = {}
+
+
+class _OtherBenchmark(BaseModel):
+    family: None = None
+
+
+class _Benchmark(BaseModel):
+    extra_info: _Entry | _OtherBenchmark
+
+
+class _Processor(BaseModel):
+    brand_raw: Name = "unknown"
+
+
+class _Machine(BaseModel):
+    cpu: _Processor = _Processor()
+
+
+class _File(BaseModel):
+    benchmarks: list[_Benchmark]
+    machine_info: _Machine = _Machine()
+    datetime: Name = "unknown"
+
+
 def load(path: Path) -> tuple[list[Speed], dict[str, str]]:
-    """The speeds in a file of pytest-benchmark, and where and when they were measured.
+    """The speeds in a file of pytest-benchmark, and where and when they were measured. It may come from a stranger.
 
     Raises:
-        BadInput: the file is missing, is no such file, or holds none of these benchmarks.
+        BadInput: the file is missing or too large, is no such file, holds none of these benchmarks, or times the variants of one
+            family over different numbers of rounds.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        entries = [dict(entry["extra_info"]) for entry in document["benchmarks"] if "family" in entry["extra_info"]]
-        places = [entry.pop("where", {}) for entry in entries]
-        speeds = [Speed(**{**entry, "seconds": tuple(entry["seconds"])}) for entry in entries]
+        if path.stat().st_size > LARGEST_FILE:
+            raise BadInput(f"{path}: is larger than {LARGEST_FILE / 1e6:.0f} MB, and no file that omnigrok bench --json writes")
+        document = _File.model_validate_json(path.read_bytes())
     except OSError as error:
         raise BadInput(f"{path}: cannot be read: {error.strerror or error}; omnigrok bench --json writes one") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: is not a file that omnigrok bench --json writes ({error})") from error
-    if not speeds:
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{path}: is not a file that omnigrok bench --json writes ({place}: {first['msg']})") from error
+    entries = [each.extra_info for each in document.benchmarks if isinstance(each.extra_info, _Entry)]
+    if not entries:
         raise BadInput(f"{path}: holds no benchmark of a family; omnigrok bench --json writes one")
-    machine = document.get("machine_info", {})
-    where = {"processor": machine.get("cpu", {}).get("brand_raw", "unknown"), "date": document.get("datetime", "unknown")}
-    for key in dict.fromkeys(key for place in places for key in place):
-        where[key] = " and ".join(dict.fromkeys(str(place[key]) for place in places if key in place))
+    speeds = [Speed(**{name: getattr(entry, name) for name in _Entry.model_fields if name != "where"}) for entry in entries]
+    rounds: dict[tuple[str, str], int] = {}
+    for speed in speeds:
+        if rounds.setdefault((speed.device, speed.family), len(speed.seconds)) != len(speed.seconds):
+            raise BadInput(f"{path}: the variants of {speed.family} were timed over different numbers of rounds; measure it again")
+    where = {"processor": document.machine_info.cpu.brand_raw, "date": document.datetime}
+    for key in dict.fromkeys(key for entry in entries for key in entry.where):
+        where[key] = " and ".join(dict.fromkeys(entry.where[key] for entry in entries if key in entry.where))
     return speeds, where
 
 
