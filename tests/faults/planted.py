@@ -15,6 +15,7 @@ from omnigrok.training import feed, stack
 
 
 def _decay_off() -> None:
+    """The optimiser leaves weight decay out."""
     original = feed.schedule
 
     def schedule(*args: Any) -> Any:
@@ -43,10 +44,12 @@ def _decay_coupled() -> None:
 
 
 def _projection_off() -> None:
+    """Runs at constant norm are not put back on their sphere."""
     stack.rescale_ = lambda *args: None
 
 
 def _alpha_ignored() -> None:
+    """Every network starts at the norm of alpha = 1."""
     original = stack.Stack._build
 
     def build(self: Any, states: Any) -> None:
@@ -78,6 +81,8 @@ def _splits(change: Any) -> None:
 
 
 def _labels_shuffled() -> None:
+    """The targets of the training set are permuted."""
+
     def change(run: Any, split: Split) -> Split:
         targets = split.pool.targets.clone()
         order = np.random.default_rng(run.seed + 99).permutation(len(split.train))
@@ -88,10 +93,12 @@ def _labels_shuffled() -> None:
 
 
 def _test_in_train() -> None:
+    """A training sample is in the test set, too."""
     _splits(lambda run, split: Split(split.pool, split.train, torch.cat([split.test, split.train[:1]])))
 
 
 def _seeds_equal() -> None:
+    """All seeds train the network of seed 0."""
     original = stack.Stack.__init__
 
     def init(self: Any, runs: Any, *args: Any, **kwargs: Any) -> None:
@@ -104,6 +111,7 @@ def _seeds_equal() -> None:
 
 
 def _grid_shifted() -> None:
+    """The logged steps are off by one."""
     original = session.AuditSession._trained
 
     def trained(self: Any, experiments: Any) -> Any:

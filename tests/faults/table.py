@@ -1,7 +1,7 @@
 """The README's table of faults, from the tests that bear the mark ``fault(name)``: what happens is the docstring of the first of them.
 
-python tests/faults/table.py                     print the table
-python tests/faults/table.py --into README.md    put it between the markers of a file
+python tests/faults/table.py                     print it, and the table of planted faults
+python tests/faults/table.py --into README.md    put both between the markers of a file
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from pathlib import Path
 from omnigrok.errors import BadInput
 from omnigrok.report.markers import insert
 
+sys.path.insert(0, str(Path(__file__).parent))
+from planted_table import planted_table  # noqa: E402
+
 TESTS = Path(__file__).parents[1]
-MARKERS = "faults"
+MARKERS, PLANTED = "faults", "planted"
 # In the order of the table. A test whose mark names another fault is an error, as is a fault without a test.
 FAULTS = (
     "SIGINT (Ctrl-C)",
@@ -94,11 +97,12 @@ def main() -> int:
     parser.add_argument("--into", type=Path, help="put it between the markers of this file")
     target = parser.parse_args().into
     try:
-        text = table(list(marked()))
+        text, planted = table(list(marked())), planted_table()
         if target is None:
-            print(text, end="")
+            print(text, planted, sep="\n", end="")
         else:
             insert(target, MARKERS, text)
+            insert(target, PLANTED, planted)
     except (BadInput, ValueError) as error:
         print(f"table.py: {error}", file=sys.stderr)
         return 1

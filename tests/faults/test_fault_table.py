@@ -79,12 +79,13 @@ def test_what_is_missing_is_said(tmp_path: Path, body: str, message: str) -> Non
 
 def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
     target = tmp_path / "README.md"
-    target.write_text("\n".join(markers(faults.MARKERS)))
+    target.write_text("\n".join([*markers(faults.MARKERS), *markers(faults.PLANTED)]))
     command = [sys.executable, str(ROOT / "tests" / "faults" / "table.py")]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert printed == faults.table(list(faults.marked()))
+    both = faults.table(list(faults.marked())), faults.planted_table()
+    assert printed == "\n".join(both)
     subprocess.run([*command, "--into", str(target)], check=True)
-    assert printed in target.read_text()
+    assert all(text in target.read_text() for text in both)
     target.write_text("no markers")
     refused = subprocess.run([*command, "--into", str(target)], capture_output=True, text=True, check=False)
     assert refused.returncode == 1
@@ -92,7 +93,37 @@ def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
     assert target.read_text() == "no markers"
 
 
-def test_the_readme_is_current() -> None:
-    assert between(ROOT / "README.md", faults.MARKERS) == faults.table(list(faults.marked())), (
-        "run: python tests/faults/table.py --into README.md"
-    )
+@pytest.mark.parametrize("which", ["faults", "planted"])
+def test_the_readme_is_current(which: str) -> None:
+    made = faults.table(list(faults.marked())) if which == "faults" else faults.planted_table()
+    assert between(ROOT / "README.md", which) == made, "run: python tests/faults/table.py --into README.md"
+
+
+def test_every_planted_fault_has_a_row_and_is_noticed() -> None:
+    lines = faults.planted_table().splitlines()
+    assert len(lines) == 2 + 8
+    assert all(len(line.split(" | ")) == 4 for line in lines[2:])
+    for line in lines[2:]:
+        assert "fig02." in line
+        assert line.endswith(("| REFUTED |", "... |"))
+
+
+def copied(tmp_path: Path, name: str, old: str, new: str) -> Path:
+    for file in ("planted.py", "test_planted_faults.py"):
+        text = (ROOT / "tests" / "faults" / file).read_text()
+        assert name != file or old in text
+        (tmp_path / file).write_text(text.replace(old, new) if name == file else text)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "message"),
+    [
+        ("planted.py", '    """Every network starts at the norm of alpha = 1."""\n', "", "without a docstring: _alpha_ignored"),
+        ("planted.py", '    "decay_off": _decay_off,\n', "", "not both: decay_off"),
+        ("test_planted_faults.py", '    "alpha_ignored": ("fig02.grok",),\n', "", "not both: alpha_ignored"),
+    ],
+)
+def test_a_fault_that_nobody_notices_is_said(tmp_path: Path, name: str, old: str, new: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        faults.planted_table(copied(tmp_path, name, old, new))
