@@ -17,7 +17,7 @@ from omnigrok.errors import BadInput
 from omnigrok.report.markers import insert
 
 sys.path.insert(0, str(Path(__file__).parent))
-from planted_table import planted_table  # noqa: E402
+from planted_table import planted_table
 
 TESTS = Path(__file__).parents[1]
 MARKERS, PLANTED = "faults", "planted"
