@@ -127,18 +127,31 @@ def test_initial_weights_are_those_of_torch_geometric() -> None:
     assert not state
 
 
-# The formulas are held to each other in float64. In float32 a difference of 1.3e-6 was seen, under two workers; why was not traced.
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 4e-6)])
-def test_outputs_and_gradients_are_those_of_torch_geometric(dtype: torch.dtype, tolerance: float) -> None:
-    torch.manual_seed(7)
+def readout_terms(net: Any, nodes: Tensor, bonds: Tensor) -> Tensor:
+    """The sum of the absolute terms that the last layer adds up: what the rounding of its output is relative to."""
+    index, attributes = edges_of(bonds)
+    x = nodes
+    for convolution in net[:2]:
+        x = convolution(x, index, attributes.to(nodes.dtype)).relu()
+    terms: Tensor = net[3].weight.abs() @ net[2](x.sum(0)).relu() + net[3].bias.abs()
+    return terms
+
+
+# At seed 7 the last layer's terms, 49 in all, cancel to outputs of norm 1.7: 1.3e-6 of the outputs in float32 are 4.5e-8 of the terms.
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-6)])
+@pytest.mark.parametrize("seed", [7, 1])
+def test_outputs_and_gradients_are_those_of_torch_geometric(dtype: torch.dtype, tolerance: float, seed: int) -> None:
+    torch.manual_seed(seed)
     theirs = geometric_net().to(dtype)
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     ours = nnconv.build(a_run()).to(dtype)
     nodes, bonds, mask = molecules(dtype)
     sizes = mask.sum(1).int().tolist()
-    expected = torch.stack([geometric_forward(theirs, nodes[row, :size], bonds[row, :size, :size]) for row, size in enumerate(sizes)])
+    graphs = [(nodes[row, :size], bonds[row, :size, :size]) for row, size in enumerate(sizes)]
+    expected = torch.stack([geometric_forward(theirs, *graph) for graph in graphs])
+    scale = torch.stack([readout_terms(theirs, *graph) for graph in graphs]).norm()
     found = ours(nodes, bonds, mask)
-    assert (found - expected).norm() <= tolerance * expected.norm()
+    assert (found - expected).norm() <= tolerance * scale
     pairs = ((found, ours), (expected, theirs))
     gradients = [torch.autograd.grad(out.square().mean(), list(net.parameters())) for out, net in pairs]
     norms = [sum(gradient.square().sum().item() for gradient in each) ** 0.5 for each in gradients]
