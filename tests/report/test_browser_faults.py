@@ -28,6 +28,8 @@ PLANTED = {
     "a link out of the page": ("links", '<a href="http://127.0.0.1:9/">there</a>'),
     "a wide block": ("360 px", '<div style="width: 500px">wide</div>'),
     "a wide block that was folded": ("360 px", '<details><summary>more</summary><div style="width: 500px">wide</div></details>'),
+    "a block wider than a tablet": ("768 px", '<div style="width: 800px">wide</div>'),
+    "a block wider than a desktop": ("1920 px", '<div style="width: 2000px">wide</div>'),
     "an image without a text": ("axe", '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">'),
     "a drawing without a text": ("axe", '<svg role="img" width="20" height="20"></svg>'),
     "a scrolling box that no key reaches": ("axe", '<div style="overflow: auto; height: 20px; width: 50px">' + "text " * 50 + "</div>"),
@@ -49,7 +51,7 @@ def sound() -> str:
 
 
 def test_every_check_is_tried() -> None:
-    assert {name for name, _ in PLANTED.values()} | {"768 px", "1920 px"} == set(CHECKS)
+    assert {name for name, _ in PLANTED.values()} == set(CHECKS)
 
 
 @pytest.mark.parametrize("name", CHECKS)
