@@ -33,10 +33,9 @@ def export(store: str) -> str:
     return done.output
 
 
-@pytest.fixture
-def recorded(toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A toy claim with its evidence recorded; the store is gone afterwards."""
-    toy.add("good", experiments="[tiny]", body=BODY)
+def record(toy: Any, monkeypatch: pytest.MonkeyPatch, experiments: str = "[tiny]") -> Any:
+    """Train a toy claim in the paper tier and export its evidence; the store stays."""
+    toy.add("good", experiments=experiments, body=BODY)
     toy.yaml = toy.yaml.replace("quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}").replace(
         "quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}"
     )
@@ -45,6 +44,13 @@ def recorded(toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     first = toy.run("--tier", "paper", "--runs", "store.sqlite", "--audit-json", "trained.json")
     assert "1 ERROR" in first.stdout.str() or "toy.good" in first.stdout.str()
     assert "written, 6 runs" in export("store.sqlite")
+    return toy
+
+
+@pytest.fixture
+def recorded(toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A toy claim with its evidence recorded; the store is gone afterwards."""
+    record(toy, monkeypatch)
     Path("store.sqlite").unlink()
     return toy
 
@@ -103,13 +109,7 @@ def test_changed_criterion_is_said(recorded: Any) -> None:
 
 
 def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    toy.add("good", experiments='["toy:tiny"]', body=BODY)
-    toy.yaml = toy.yaml.replace("quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}")
-    toy.yaml = toy.yaml.replace("quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}")
-    toy.write()
-    monkeypatch.chdir(toy.pytester.path)
-    toy.run("--tier", "paper", "--runs", "store.sqlite")
-    assert "written, 6 runs" in export("store.sqlite")
+    record(toy, monkeypatch, experiments='["toy:tiny"]')
     assert "has changed" not in row(toy)["reason"]
     toy.yaml = toy.yaml.replace("above: 0", "above: 0.0001")
     assert "the criterion has changed since the evidence was recorded" in row(toy)["reason"]
@@ -154,13 +154,7 @@ def test_changes_of_both_are_said(recorded: Any) -> None:
 
 
 def test_another_export_of_the_same_results_keeps_the_criteria_they_were_recorded_under(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    toy.add("good", experiments="[tiny]", body=BODY)
-    toy.yaml = toy.yaml.replace("quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}")
-    toy.yaml = toy.yaml.replace("quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}")
-    toy.write()
-    monkeypatch.chdir(toy.pytester.path)
-    toy.run("--tier", "paper", "--runs", "store.sqlite")
-    assert "written, 6 runs" in export("store.sqlite")
+    record(toy, monkeypatch)
     (path,) = (toy.folder / "evidence").glob("*.ogev")
     before = path.read_bytes()
     toy.yaml = toy.yaml.replace("above: 0", "above: 0.0001")
