@@ -1,7 +1,7 @@
 """What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` beside the figures' YAML.
 
 The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval of the one finding whose name has the
-words (or all of several parts, with | between them; without words the one that decided), with three digits or ``digits``.
+words (or is them, or has all of several parts, with | between them; without words the one that decided), with three digits or ``digits``.
 ``stands(claim, protocol, verdict)`` prints nothing, and fails where the verdict is another one than the sentence was written for.
 """
 
@@ -41,6 +41,8 @@ class Told:
                 raise BadInput(f"{TEMPLATE}: {claim} under {protocol} is {row.verdict} and has no finding")
             return finding
         found = [finding for finding in row.findings if all(part in finding.name for part in words.split("|"))]
+        # A name in full means that finding, whatever longer names hold it.
+        found = [finding for finding in found if finding.name == words] or found
         if len(found) != 1:
             names = "; ".join(finding.name for finding in row.findings) or f"none, it is {row.verdict}"
             raise BadInput(f"{TEMPLATE}: {claim} under {protocol} has {len(found)} findings named {words!r}; it has: {names}")

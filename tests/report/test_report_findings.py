@@ -49,6 +49,15 @@ def test_without_words_the_deciding_finding(tmp_path: Path) -> None:
     assert told(tmp_path, '{{ effect("a.b", "paper") }}') == "-3 [-4, -2]"
 
 
+def test_a_name_in_full_means_that_finding_among_longer_ones(tmp_path: Path) -> None:
+    findings = [finding("slope", 1.0), finding("slope, map smoothed", 2.0)]
+    audit = parse({"tier": "paper", "claims": [{"id": "a.b", "protocol": "paper", "verdict": "REFUTED", "findings": findings}]})
+    assert told(tmp_path, '{{ effect("a.b", "paper", "slope") }}', audit) == "1 [0, 2]"
+    assert told(tmp_path, '{{ effect("a.b", "paper", "slope|smoothed") }}', audit) == "2 [1, 3]"
+    with pytest.raises(BadInput, match="has 2 findings named 'slop'"):
+        told(tmp_path, '{{ effect("a.b", "paper", "slop") }}', audit)
+
+
 def test_digits(tmp_path: Path) -> None:
     assert told(tmp_path, '{{ effect("a.b", "paper", "lower", digits=1) }}') == "-1 [-2, 0]"
     audit = parse(
