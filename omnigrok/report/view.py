@@ -30,6 +30,8 @@ def effect_text(finding: FindingPart | None, digits: int = 3) -> str:
     """Estimate with interval, or the range of the seeds in the smoke tier."""
     if finding is None:
         return ""
+    if finding.ci is not None and finding.estimate is None and all(bound is None for bound in finding.ci):
+        return "no value"
     if finding.ci is not None:
         estimate, low, high = (number(value, digits) for value in (finding.estimate, *finding.ci))
         return f"{estimate} [{low}, {high}]"
