@@ -28,7 +28,8 @@ class Case:
         figure: name of the YAML file.
         protocol, tier, role: which of its forms.
         grids: the curves of each experiment, by the name the claim uses.
-        short: the runs are too short: in the smoke tier to show that something never happens, in the paper tier to refute anything.
+        short: experiments whose runs are too short: in the smoke tier to show that something never happens, in the paper tier to refute
+            anything. Those count that the check has asked for; all, where it asked for none by name.
         verdict_only: dear sensitivity rows may be left out (calibration).
         remark: said in front of the reason, e.g. that the criterion has changed since the evidence was recorded.
     """
@@ -41,13 +42,14 @@ class Case:
     grids: Mapping[str, Grid]
     scale: str = "full"
     reduction: str = ""
-    short: bool = False
+    short: frozenset[str] = frozenset()
     cost: Mapping[str, float] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
     remark: str = ""
     verdict_only: bool = False
     outcome: Outcome | None = None
+    asked: set[str] = field(init=False, default_factory=set, repr=False, compare=False)
 
     @property
     def quantity(self) -> dict[str, Any]:
@@ -100,10 +102,16 @@ class Case:
         if name is None:
             if len(self.grids) != 1:
                 raise BadInput(f"claim {self.claim.id} has the experiments {', '.join(self.grids)}: name one")
-            return next(iter(self.grids.values()))
+            name = next(iter(self.grids))
         if name not in self.grids:
             raise BadInput(f"claim {self.claim.id} has no experiment {name!r}; it has {', '.join(self.grids)}")
+        self.asked.add(name)
         return self.grids[name]
+
+    @property
+    def is_short(self) -> bool:
+        """Whether what the check has read is too short."""
+        return not self.short.isdisjoint(self.asked or self.grids)
 
     def judge(self, findings: Sequence[Finding]) -> None:
         """Settle the verdict: the conjunction of the deciding findings, each against its region.
@@ -120,14 +128,14 @@ class Case:
 
     def _cannot_refute(self, finding: Finding) -> bool:
         """Whether the evidence of this claim is too short for the REFUTED of one of its parts."""
-        return self.tier != "smoke" and self.short and self.role == "claim" and finding.verdict() is Verdict.REFUTED
+        return self.tier != "smoke" and self.is_short and self.role == "claim" and finding.verdict() is Verdict.REFUTED
 
     def _part(self, finding: Finding) -> Verdict:
         if self.tier != "smoke":
             return Verdict.INCONCLUSIVE if self._cannot_refute(finding) else finding.verdict()
         verdict = finding.smoke_verdict()
         # What a few seconds of training did not reach may come later.
-        return Verdict.INCONCLUSIVE if verdict is Verdict.REFUTED and self.short and finding.censored else verdict
+        return Verdict.INCONCLUSIVE if verdict is Verdict.REFUTED and self.is_short and finding.censored else verdict
 
     def settle(self, verdict: Verdict, findings: tuple[Finding, ...] = (), reason: str = "") -> None:
         """Record the outcome; as ``judge`` raises."""

@@ -148,12 +148,13 @@ class AuditSession:
         experiments = self._experiments(request)
         found = self._replayed(request, experiments) if self.options.replay else self._trained(experiments)
         check_curves(curves for curves, _ in found.values())
-        grids, scales, short = {}, [], False
+        grids, scales, short = {}, [], set()
         for name, runs in experiments.items():
             _, experiment = find_experiment(request.folder, figure, name)
             grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
             scales.append(scale_of(experiment, self.options.tier, request.protocol, self._scale(request, name)))
-            short = short or is_short(experiment, self.options.tier, request.protocol, scales[-1][0])
+            if is_short(experiment, self.options.tier, request.protocol, scales[-1][0]):
+                short.add(name)
         reduced = [how for scale, how in scales if scale == "reduced"]
         return Case(
             claim=claim,
@@ -164,7 +165,7 @@ class AuditSession:
             grids=grids,
             scale="reduced" if reduced else "full",
             reduction="; ".join(dict.fromkeys(reduced)),
-            short=short,
+            short=frozenset(short),
             cost=self._cost(request, found),
             digests={"criterion": claim.digest, "check": check_digest(Path(inspect.getfile(request.check)), claim.id)},
             remark=self._remark(request, claim, experiments) if self.options.replay else "",

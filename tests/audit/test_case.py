@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from omnigrok.audit.case import CUT_SHORT, Case
+from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.audit.schema import Claim
 from omnigrok.errors import BadInput
@@ -28,6 +30,12 @@ CLAIM = Claim.model_validate(
 
 def case(role: Any = "claim", tier: Any = "paper") -> Case:
     return Case(claim=CLAIM, figure="toy", protocol="paper", tier=tier, role=role, grids={})
+
+
+def short_case(role: Any = "claim", tier: Any = "paper", short: bool = True) -> Case:
+    """One that reads two experiments; the runs of the first may be too short."""
+    grids = {name: Grid(name, {}) for name in ("landscape", "other:landscape")}
+    return replace(case(role, tier), grids=grids, short=frozenset({"landscape"} if short else ()))
 
 
 def finding(ci: tuple[float, float], values: tuple[float, ...] = (), decides: bool = True) -> Finding:
@@ -106,14 +114,14 @@ def test_a_grid_must_be_named_where_there_are_several() -> None:
     [(False, 3, Verdict.REFUTED), (True, 3, Verdict.INCONCLUSIVE), (True, 0, Verdict.REFUTED)],
 )
 def test_what_a_short_smoke_run_never_reached_may_come_later(short: bool, censored: int, verdict: Verdict) -> None:
-    judged = replace(case("control", "smoke"), short=short)
+    judged = short_case("control", "smoke", short)
     judged.judge([replace(finding((0.0, 0.0), (0.0, 0.0, 0.0)), censored=censored)])
     assert judged.outcome is not None
     assert judged.outcome.verdict is verdict
 
 
 def test_evidence_with_fewer_steps_than_the_papers_refutes_nothing_and_says_so() -> None:
-    judged = replace(case(), short=True)
+    judged = short_case()
     judged.judge([finding((11.0, 12.0)), finding((0.0, 1.0))])
     assert judged.outcome is not None
     assert judged.outcome.verdict is Verdict.INCONCLUSIVE
@@ -122,19 +130,46 @@ def test_evidence_with_fewer_steps_than_the_papers_refutes_nothing_and_says_so()
 
 
 def test_evidence_with_fewer_steps_than_the_papers_can_show_an_effect() -> None:
-    judged = replace(case(), short=True)
+    judged = short_case()
     judged.judge([finding((11.0, 12.0))])
     assert judged.outcome is not None
     assert judged.outcome.verdict is Verdict.REPRODUCED
     assert CUT_SHORT not in judged.outcome.reason
 
 
+@pytest.mark.parametrize(
+    ("asked", "verdict"),
+    [
+        (["other:landscape"], Verdict.REFUTED),
+        (["landscape"], Verdict.INCONCLUSIVE),
+        (["other:landscape", "landscape"], Verdict.INCONCLUSIVE),
+        ([], Verdict.INCONCLUSIVE),
+    ],
+)
+def test_short_runs_count_where_the_check_has_read_them(asked: list[str], verdict: Verdict) -> None:
+    """A control's experiment that is short takes nothing from the claim; a check that asks for none by name has read all."""
+    judged = short_case()
+    for name in asked:
+        judged.grid(name)
+    with contextlib.suppress(ClaimRefuted):
+        judged.judge([finding((0.0, 1.0))])
+    assert judged.outcome is not None
+    assert judged.outcome.verdict is verdict
+
+
+def test_what_one_case_asked_for_does_not_pass_to_its_copy() -> None:
+    judged = short_case()
+    judged.grid("other:landscape")
+    assert not judged.is_short
+    assert replace(judged).is_short
+
+
 def test_short_runs_excuse_no_control_and_praise_nothing() -> None:
-    judged = replace(case("control"), short=True)
+    judged = short_case("control")
     judged.judge([replace(finding((0.0, 1.0)), censored=3)])
     assert judged.outcome is not None
     assert judged.outcome.verdict is Verdict.REFUTED
-    smoke = replace(case("claim", "smoke"), short=True)
+    smoke = short_case("claim", "smoke")
     smoke.judge([replace(finding((11.0, 12.0), (11.0, 12.0)), censored=2)])
     assert smoke.outcome is not None
     assert smoke.outcome.verdict is Verdict.REPRODUCED
