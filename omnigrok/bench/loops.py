@@ -16,11 +16,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from omnigrok.bench.graphs import geometric
 from omnigrok.data import Split, find_task
+from omnigrok.data.split import Pool
 from omnigrok.models import find_model
 from omnigrok.models.lstm import LSTM
 from omnigrok.runs.run import Run
 from omnigrok.training.calendar import effective_batch
 from omnigrok.training.device import arithmetic
+from omnigrok.training.objective import storage_dtype
 from omnigrok.training.stack import Stack
 
 Advance = Callable[[int], None]
@@ -47,12 +49,18 @@ class TorchLSTM(nn.Module):
 
 
 def build(run: Run, device: torch.device, root: Path) -> tuple[nn.Module, Split]:
-    """A network and its data as the trainer draws them, the network with nn.LSTM where ours stands in for it."""
+    """A network and its data as the trainer draws them, in the Run's precision, the network with nn.LSTM where ours stands in for it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         split = find_task(run.task).split(run, root)
         model = find_model(run.model).build(run)
-    return (TorchLSTM(model) if isinstance(model, LSTM) else model).to(device), split
+    dtype = storage_dtype(run)
+    inputs, targets = (
+        tuple(each.to(dtype) if each.is_floating_point() else each for each in part) for part in (split.pool.inputs, [split.pool.targets])
+    )
+    return (TorchLSTM(model) if isinstance(model, LSTM) else model).to(device, dtype), Split(
+        Pool(inputs, *targets), split.train, split.test
+    )
 
 
 def training_set(split: Split) -> tuple[tuple[Tensor, ...], Tensor]:

@@ -16,6 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 from omnigrok.bench.families import Family, Variant, variants
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.measure import WARM_UP, best_seconds, wait
+from omnigrok.training.objective import storage_dtype
 
 # One round of one variant takes about so long, or a step where that is longer.
 ROUND_SECONDS = 0.15
@@ -111,10 +112,12 @@ def time_family(family: Family, device: torch.device, root: Path, rounds: int = 
 def layer_rate(family: Family, replicas: int, device: torch.device, seconds: float = 0.2) -> float:
     """Floating-point operations a second of the family's own matrix products: forward, weight and input gradient, batched over replicas."""
     operations = spent = 0.0
+    dtype = storage_dtype(family.run)
     own = torch.Generator(device).manual_seed(0)
     for rows, fan_in, fan_out in family.layers:
         x, w, y = (
-            torch.rand((replicas, *shape), device=device, generator=own) for shape in ((rows, fan_in), (fan_out, fan_in), (rows, fan_out))
+            torch.rand((replicas, *shape), dtype=dtype, device=device, generator=own)
+            for shape in ((rows, fan_in), (fan_out, fan_in), (rows, fan_out))
         )
         for left, right in ((x, w.mT), (y.mT, x), (y, w)):
             spent += best_seconds(lambda left=left, right=right: torch.bmm(left, right), device, seconds / 3 / len(family.layers))  # type: ignore[misc]

@@ -96,6 +96,19 @@ def test_the_lstm_of_the_plain_loop_is_torchs_with_the_same_outputs() -> None:
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_the_loops_calculate_in_the_precision_of_the_run(precision: str) -> None:
+    run = STUDENT.replace(precision=precision, loss_precision=precision)
+    model, split = loops.build(run, CPU, Path())
+    dtype = torch.float64 if precision == "float64" else torch.float32
+    (inputs,), targets = loops.training_set(split)
+    assert {parameter.dtype for parameter in model.parameters()} == {inputs.dtype, targets.dtype} == {dtype}
+    before = [parameter.clone() for parameter in model.parameters()]
+    loops.plain(run, model, loops.from_device(run, split, CPU))(1)
+    assert not any(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+    assert {parameter.grad.dtype for parameter in model.parameters() if parameter.grad is not None} == {dtype}
+
+
 @needs_graphs
 @pytest.mark.parametrize("name", ["nnconv", "graph-conv"])
 def test_the_graph_networks_of_pytorch_geometric_are_ours(name: str) -> None:
@@ -143,7 +156,7 @@ def test_a_family_is_a_setting_of_the_audit(name: str) -> None:
         assert [each.name for each in variants(family, torch.device(device), Path())] == variant_names(family, device)
 
 
-@pytest.mark.parametrize("name", ["teacher-student", "mnist", "messy-mnist", "addition", "transformer"])
+@pytest.mark.parametrize("name", ["teacher-student", "mnist", "messy-mnist", "addition", "transformer", "transformer-float64"])
 def test_the_layers_are_most_of_the_operations(name: str) -> None:
     """Three products each, and two for the first where it reads the data."""
     family = FAMILIES[name]

@@ -46,7 +46,7 @@ def timed(family: str, device: str, rounds: int) -> tuple[dict[str, Timing], flo
     """Timings of a family, and the rates of its layers' products and of the best products; kept while its tests run."""
     where = torch.device(device)
     timings = time_family(FAMILIES[family], where, default_root(), rounds)
-    return timings, layer_rate(FAMILIES[family], LAYER_REPLICAS, where), matrix_rate(where)
+    return timings, layer_rate(FAMILIES[family], LAYER_REPLICAS, where), matrix_rate(where, FAMILIES[family].run.precision)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
