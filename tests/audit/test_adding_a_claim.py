@@ -1,76 +1,64 @@
-"""Following the README: a data set, a model, a YAML entry and a check, together under 60 lines, make a working claim."""
+"""The README's audit of another paper: its files, taken from there, are under 60 lines and make a working claim."""
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
-DATA = """\
-import torch
-from omnigrok.data import Pool, Split
-
-def split(run, root):
-    torch.manual_seed(run.seed)
-    x = torch.randn(2 * run.n_train, 3)
-    order = torch.arange(len(x))
-    return Split(Pool((x,), x.sum(1, keepdim=True)), order[: run.n_train], order[run.n_train :])
-
-def accuracy(run, outputs, targets):
-    return {"acc": ((outputs - targets).abs() < 0.1).to(outputs.dtype).squeeze(-1)}
-"""
-MODEL = """\
-from torch import nn
-
-def build(run):
-    return nn.Linear(3, 1)
-"""
-YAML = """\
-figure: sums
-title: Learning a sum
-place: nowhere
-experiments:
-  line:
-    base: {task: mydata, model: mymodel, n_train: 20, lr: 0.05, steps: 200}
-    sweep: {seed: {count: 3}}
-claims:
-  - id: sums.learned
-    statement: a linear network learns the sum of its inputs
-    place: nowhere
-    experiments: [line]
-    quantity: {column: test_loss, when: -1}
-    criterion: {loss: {below: 0.01}}
-    control: {why: at the first step it knows nothing, quantity: {when: 0}}
-    "null": control arm
-"""
-CHECK = """\
-from omnigrok.audit import claim
-from omnigrok.stats import mean_in_region
-
-@claim("sums.learned")
-def test_learned(case):
-    losses = case.grid().per_seed(lambda curves: float(curves[case["column"]][case["when"]]))
-    case.judge([mean_in_region("final test loss", losses, case.region("loss"))])
-"""
+README = Path(__file__).parents[2] / "README.md"
+FILES = {"conftest.py", "mypkg/mydata.py", "mypkg/mymodel.py", "claims/sums.yaml", "claims/test_sums.py"}
 
 
-def test_under_sixty_lines() -> None:
-    assert sum(part.count("\n") for part in (DATA, MODEL, YAML, CHECK)) < 60
+def files() -> dict[str, str]:
+    """name to content of the blocks of the section, each of which begins with a comment that is its name."""
+    section = README.read_text(encoding="utf-8").partition("### An audit of another paper\n")[2].partition("\n## ")[0]
+    return dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL))
+
+
+def test_the_section_has_all_files_in_under_sixty_lines() -> None:
+    assert set(files()) == FILES
+    assert sum(content.count("\n") for content in files().values()) < 60
+
+
+def written(pytester: pytest.Pytester, changed: dict[str, tuple[str, str]] | None = None) -> None:
+    """The files in a fresh folder, one text replaced by another in some of them."""
+    for name, content in files().items():
+        old, new = (changed or {}).get(name, ("", ""))
+        assert old in content
+        path = pytester.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content.replace(old, new) if old else content, encoding="utf-8")
+    # A folder of a user has no settings; here warnings are errors. The conftest puts its folder on the path.
+    pytester.makeini("[pytest]\nfilterwarnings = error\n")
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
-def test_it_works(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
-    package = pytester.mkpydir("mypkg")
-    (package / "mydata.py").write_text(DATA)
-    (package / "mymodel.py").write_text(MODEL)
-    monkeypatch.setenv("PYTHONPATH", str(pytester.path), prepend=":")
-    folder = pytester.mkdir("claims")
-    (folder / "sums.yaml").write_text(YAML.replace("mydata", "mypkg.mydata").replace("mymodel", "mypkg.mymodel"))
-    (folder / "test_sums.py").write_text(CHECK)
-    pytester.makeini("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n")
-    pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n')
+def test_it_works(pytester: pytest.Pytester, workers: str) -> None:
+    written(pytester)
     result = pytester.runpytest_subprocess("claims", "-n", workers, "-p", "no:cacheprovider", "--audit-json", "a.json")
     (row,) = json.loads((pytester.path / "a.json").read_text())["claims"]
     assert (row["verdict"], row["control"]["verdict"]) == ("REPRODUCED", "REFUTED"), result.stdout.str()
     assert row["cost"]["runs"] == 3
     assert result.ret == pytest.ExitCode.OK
+
+
+def test_it_can_fail(pytester: pytest.Pytester) -> None:
+    """Networks that hardly train do not learn the sum."""
+    written(pytester, {"claims/sums.yaml": ("lr: 0.05", "lr: 0.00001")})
+    pytester.runpytest_subprocess("claims", "-n", "0", "-p", "no:cacheprovider", "--audit-json", "a.json")
+    (row,) = json.loads((pytester.path / "a.json").read_text())["claims"]
+    assert row["verdict"] == "REFUTED"
+
+
+def test_its_other_commands_work(pytester: pytest.Pytester) -> None:
+    """What the README promises of them: a plan, one claim, a page."""
+    written(pytester)
+    planned = pytester.runpytest_subprocess("claims", "-p", "no:cacheprovider", "--plan")
+    assert planned.ret == pytest.ExitCode.OK
+    assert "sums" in planned.stdout.str()
+    chosen = pytester.runpytest_subprocess("claims", "-p", "no:cacheprovider", "-k", "sums.learned", "--report", "page.html")
+    assert chosen.ret == pytest.ExitCode.OK, chosen.stdout.str()
+    assert "a linear network learns the sum of its inputs" in (pytester.path / "page.html").read_text(encoding="utf-8")
