@@ -83,7 +83,7 @@ class _Entry(BaseModel):
     matrix_rate: Amount
     start: Annotated[float, Field(ge=0, lt=1e30)]
     peak_bytes: Annotated[float, Field(ge=0, lt=1e30)]
-    where: dict[Name, Name] = {}
+    where: dict[Name, Name | int] = {}
 
 
 class _OtherBenchmark(BaseModel):
@@ -135,8 +135,24 @@ def load(path: Path) -> tuple[list[Speed], dict[str, str]]:
             raise BadInput(f"{path}: the variants of {speed.family} were timed over different numbers of rounds; measure it again")
     where = {"processor": document.machine_info.cpu.brand_raw, "date": document.datetime}
     for key in dict.fromkeys(key for entry in entries for key in entry.where):
-        where[key] = " and ".join(dict.fromkeys(entry.where[key] for entry in entries if key in entry.where))
+        where[key] = " and ".join(dict.fromkeys(str(entry.where[key]) for entry in entries if key in entry.where))
     return speeds, where
+
+
+Measured = tuple[list[Speed], dict[str, str]]
+
+
+def joined(measured: Sequence[Measured]) -> list[Measured]:
+    """Measurements of one place as one, whatever their dates; a family that is in two files is taken from the later."""
+    found: dict[tuple[tuple[str, str], ...], Measured] = {}
+    for speeds, where in measured:
+        place = tuple(sorted((key, value) for key, value in where.items() if key != "date"))
+        before, earlier = found.get(place, ([], {**where, "date": ""}))
+        new = {(speed.device, speed.family) for speed in speeds}
+        kept = [speed for speed in before if (speed.device, speed.family) not in new]
+        dates = dict.fromkeys(date for date in (earlier["date"] if kept else "", where["date"]) if date)
+        found[place] = [*kept, *speeds], {**where, "date": " and ".join(dates)}
+    return list(found.values())
 
 
 def _rate(speed: Speed) -> str:

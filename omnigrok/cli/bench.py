@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from omnigrok.bench.families import FAMILIES
-from omnigrok.bench.table import LEGEND, SUMMARY_LEGEND, load, summary, table
+from omnigrok.bench.table import LEGEND, SUMMARY_LEGEND, joined, load, summary, table
 from omnigrok.cli.shared import clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.report.markers import between, insert
@@ -60,7 +60,7 @@ def bench(
             failed = _measure(tests, families, device, sources[0])
             if target is not None:
                 shutil.copyfile(sources[0], target)
-        measured = [load(source) for source in sources]
+        measured = joined([load(source) for source in sources])
         if into is not None and not failed:
             insert(into, MARKERS, "\n".join(summary(*each) for each in measured) + "\n" + SUMMARY_LEGEND)
         else:

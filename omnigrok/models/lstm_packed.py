@@ -124,6 +124,7 @@ def backward(grad: Tensor, tokens: Tensor, carried: bool, parameters: Sequence[T
     each = len(kept) // len(tokens)
     grads = [torch.zeros_like(parameter) for parameter in parameters]
 
+    @torch.no_grad()  # in each thread: parameters that require a gradient would have this one recorded
     def one(r: int) -> None:
         notes = kept[r * each : (r + 1) * each]
         backward_one(grad[r], tokens[r], carried, [p[r] for p in parameters], notes, [g[r] for g in grads])

@@ -109,6 +109,17 @@ def test_the_loops_calculate_in_the_precision_of_the_run(precision: str) -> None
     assert {parameter.grad.dtype for parameter in model.parameters() if parameter.grad is not None} == {dtype}
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_takes_a_step_by_hand(name: str) -> None:
+    """Small, and with bundled data: what the benchmark would only find out after minutes."""
+    small = {"imdb": {"source": "bundled", "n_test": 2}, "qm9": {"n_test": 2}, "modular": {"p": 7}}
+    network = {"transformer": {"d_model": 8, "d_mlp": 8, "n_heads": 2}, "lstm": {"hidden": 8}}
+    run = FAMILIES[name].run
+    batch = 4 if run.batch_size else 0
+    run = run.replace(n_train=20, batch_size=batch, data=small.get(run.task, run.data), network=network.get(run.model, run.network))
+    loops.by_hand([run.replace(seed=seed) for seed in range(2)], CPU, default_root())(1)
+
+
 @needs_graphs
 @pytest.mark.parametrize("name", ["nnconv", "graph-conv"])
 def test_the_graph_networks_of_pytorch_geometric_are_ours(name: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omnigrok.bench.table import COLUMNS, Speed, cells, load, summary, table
+from omnigrok.bench.table import COLUMNS, Speed, cells, joined, load, summary, table
 from omnigrok.errors import BadInput
 
 PLAIN = Speed("mnist", "plain", "cpu", 1, 10, (1.0, 2.0, 1.0), 1e6, 4e7, 8e7, 0.1, 2.0**19)
@@ -108,3 +108,31 @@ def test_summary_has_a_table_for_each_device() -> None:
     text = summary([PLAIN, dataclasses.replace(PLAIN, device="cuda", seconds=(0.01, 0.02))], {"torch": "2.13"})
     headings = [line for line in text.splitlines() if line.startswith(("cpu", "cuda"))]
     assert headings == ["cpu: torch 2.13; n = 3 rounds.", "cuda: torch 2.13; n = 2 rounds."]
+
+
+WHERE = {"processor": "A Processor", "date": "monday", "torch": "2.13"}
+
+
+def test_files_of_one_place_are_one_table_with_both_dates() -> None:
+    ((speeds, where),) = joined([([PLAIN, STACK], WHERE), ([OTHER], {**WHERE, "date": "tuesday"})])
+    assert speeds == [PLAIN, STACK, OTHER]
+    assert where == {**WHERE, "date": "monday and tuesday"}
+
+
+def test_a_family_that_was_measured_again_replaces_the_first_measurement() -> None:
+    again = dataclasses.replace(PLAIN, seconds=(3.0, 3.0))
+    ((speeds, where),) = joined([([PLAIN, STACK], WHERE), ([again], {**WHERE, "date": "tuesday"})])
+    assert speeds == [again]  # a ratio of rounds that were not taken in turns would be no ratio
+    assert where["date"] == "tuesday"
+
+
+def test_files_of_two_places_stay_apart() -> None:
+    other = {**WHERE, "torch": "2.14"}
+    assert joined([([PLAIN], WHERE), ([OTHER], other)]) == [([PLAIN], WHERE), ([OTHER], other)]
+
+
+def test_the_numbers_of_a_place_need_not_be_words(tmp_path: Path) -> None:
+    """Threads and cores are numbers in the file."""
+    path = write(tmp_path / "b.json", [PLAIN])
+    path.write_text(path.read_text().replace('"torch": "2.13"', '"torch": "2.13", "threads": 2'))
+    assert load(path)[1]["threads"] == "2"

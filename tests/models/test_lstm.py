@@ -160,6 +160,18 @@ def test_stack_of_three_equals_single_networks(engine: str, dtype: torch.dtype) 
             assert relative(gradients[name][r], wanted) < 3 * TOLERANCE[dtype], name
 
 
+def test_parameters_that_require_a_gradient_make_no_difference(engine: str) -> None:
+    """As stack_module_state gives them, and torch.optim wants them."""
+    models = [build(make_run(**SIZES)) for _ in range(2)]
+    tokens, targets = reviews(6, 9, 2), torch.randint(0, 2, (2, 6)).float()
+    wanted, _ = stacked_gradients(models, tokens, targets)
+    parameters, _ = stack_module_state(models)  # type: ignore[arg-type]
+    assert all(parameter.requires_grad for parameter in parameters.values())
+    found = vmap(grad(lambda p, x, y: loss_of(functional_call(models[0], p, (x,)), y)))(parameters, tokens, targets)
+    for name, gradient in found.items():
+        assert torch.equal(gradient, wanted[name]), name
+
+
 def test_a_replica_does_not_feel_its_neighbours(engine: str) -> None:
     models = [build(make_run(**SIZES)) for _ in range(3)]
     tokens, targets = reviews(6, 9, 3), torch.randint(0, 2, (3, 6)).float()
