@@ -16,6 +16,8 @@ from omnigrok.cli import main
 
 ITEMS = [f"claims/test_toy.py::test_good[toy.good-paper{role}]" for role in ("", "-control")]
 STOP = '\nimport signal, os\ndef pytest_runtest_teardown(item):\n    if "good-paper-control" in item.nodeid:\n        {}\n'
+# Where the tests themselves run in the background of a shell, SIGINT is ignored, and what they start inherits that.
+SIGINT = "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT)"
 STOPPED = "it was stopped when 2 of 4 claims and controls were judged"
 
 
@@ -64,7 +66,7 @@ def run(toy: Any, *options: str) -> pytest.RunResult:
 
 @pytest.mark.parametrize(
     ("stop", "options"),
-    [("os.kill(os.getpid(), signal.SIGINT)", []), ("item.session.shouldstop = 'enough'", []), ("", ["--maxfail", "1"])],
+    [(SIGINT, []), ("item.session.shouldstop = 'enough'", []), ("", ["--maxfail", "1"])],
     ids=["Ctrl-C", "another plugin", "maxfail"],
 )
 def test_stopped_in_the_middle(two: Any, stop: str, options: list[str]) -> None:
