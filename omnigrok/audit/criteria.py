@@ -22,6 +22,8 @@ def check_file(folder: Path, figure: str) -> Path:
 def check_digest(path: Path, claim_id: str) -> str:
     """16 hex digits over the check of a claim and all that it reaches in its module; blind to comments, docstrings and other checks.
 
+    What it calls in other modules counts by its name alone: the statistics, and the checks of other figures that a conclusion asks.
+
     Raises:
         BadInput: the module cannot be read.
     """
@@ -80,7 +82,7 @@ def recorded_criteria(folder: Path, readers: Mapping[str, Figure]) -> dict[str, 
 def changes(meta: Mapping[str, Any], folder: Path, figure: str, claim: Claim) -> tuple[str, ...]:
     """Which of "criterion" and "check" differ from those that stood when evidence with this ``meta`` was recorded.
 
-    What the evidence says nothing of has not changed: evidence before version 0.2 keeps no digests of checks.
+    What the evidence says nothing of counts as unchanged: older files keep no digests of checks.
 
     Raises:
         BadInput: the check cannot be read.

@@ -50,14 +50,15 @@ def test_a_family_has_a_timing_for_every_variant(monkeypatch: pytest.MonkeyPatch
         assert timing.steps >= 1
 
 
-def test_what_cannot_be_built_carries_its_reason_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [DataMissing("imdb: not here"), ImportError("no such package"), RuntimeError("torch refuses")], ids=str)
+def test_what_cannot_be_built_carries_its_reason_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     def missing() -> Callable[[int], None]:
-        raise DataMissing("imdb: not here")
+        raise error
 
     pair = [Variant("plain", 1, missing), Variant("on device", 1, lambda: lambda steps: time.sleep(0.001 * steps))]
     monkeypatch.setattr(rounds, "variants", lambda *given: pair)
     timings = time_family(TINY, CPU, Path(), rounds=2)
-    assert timings["plain"].failure == "DataMissing: imdb: not here"
+    assert timings["plain"].failure == f"{type(error).__name__}: {error}"
     assert timings["plain"].seconds == ()
     assert len(timings["on device"].seconds) == 2
 
