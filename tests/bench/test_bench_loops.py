@@ -110,14 +110,25 @@ def test_the_loops_calculate_in_the_precision_of_the_run(precision: str) -> None
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_every_family_takes_a_step_by_hand(name: str) -> None:
+def test_every_family_takes_a_step_by_hand(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Small, and with bundled data: what the benchmark would only find out after minutes."""
     small = {"imdb": {"source": "bundled", "n_test": 2}, "qm9": {"n_test": 2}, "modular": {"p": 7}}
     network = {"transformer": {"d_model": 8, "d_mlp": 8, "n_heads": 2}, "lstm": {"hidden": 8}}
     run = FAMILIES[name].run
     batch = 4 if run.batch_size else 0
     run = run.replace(n_train=20, batch_size=batch, data=small.get(run.task, run.data), network=network.get(run.model, run.network))
+    stepped: list[list[torch.Tensor]] = []
+
+    def step(optimizer: torch.optim.AdamW) -> None:
+        stepped.append([parameter.grad for group in optimizer.param_groups for parameter in group["params"]])
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
     loops.by_hand([run.replace(seed=seed) for seed in range(2)], CPU, default_root())(1)
+    ((*gradients,),) = stepped
+    assert all(len(gradient) == 2 and gradient.isfinite().all() for gradient in gradients)
+    # Each of the two networks has a gradient, and its own.
+    assert all(any(gradient[replica].any() for gradient in gradients) for replica in range(2))
+    assert not all(torch.equal(gradient[0], gradient[1]) for gradient in gradients)
 
 
 @needs_graphs

@@ -19,7 +19,7 @@ def _assigned(tree: ast.Module, name: str) -> Any:
 
 
 def descriptions(folder: Path = FOLDER) -> dict[str, str]:
-    """fault to the first sentence of its function's docstring.
+    """fault to the docstring of its function.
 
     Raises:
         ValueError: a fault's function has no docstring.
