@@ -108,9 +108,9 @@ class Landscape:
 
     def slope_at(self, w: float, m: float) -> tuple[float, float]:
         """``slope`` at one point of a landscape of degree 2 or more, some times faster: an integrator asks for hundreds of thousands."""
-        left, below, pieces = self._pieces
-        u, v = math.log(min(max(w, self.w[0]), self.w[-1])), min(max(m, self.m[0]), self.m[-1])
-        i, j = (max(min(bisect_right(ends, at), len(ends)) - 1, 0) for ends, at in ((left, u), (below, v)))
+        (w_low, w_high, m_low, m_high), left, below, pieces = self._pieces
+        u, v = math.log(min(max(w, w_low), w_high)), min(max(m, m_low), m_high)
+        i, j = max(bisect_right(left, u) - 1, 0), max(bisect_right(below, v) - 1, 0)
         x, y = u - left[i], v - below[j]
         value = by_u = by_v = 0.0
         # Horner's rule with derivatives, highest powers first.
@@ -124,8 +124,8 @@ class Landscape:
         return loss * by_u, loss * by_v
 
     @cached_property
-    def _pieces(self) -> tuple[list[float], list[float], list[list[list[list[float]]]]]:
-        """The spline as polynomials: left ends of the pieces along ln w and m, and [piece][piece][power][power] coefficients."""
+    def _pieces(self) -> tuple[list[float], list[float], list[float], list[list[list[list[float]]]]]:
+        """The spline as polynomials: ends of w and m, left ends of the pieces in ln w and m, [piece][piece][power][power] coefficients."""
         degree, ends, bases = self.degree, [], []
         for knots in self._spline.t:
             start = np.unique(knots)[:-1]
@@ -133,7 +133,7 @@ class Landscape:
             ends.append(start.tolist())
             bases.append([basis(start, nu=power) / math.factorial(power) for power in range(degree, -1, -1)])
         pieces = np.einsum("pia,ab,qjb->ijpq", bases[0], self._spline.c, bases[1])
-        return ends[0], ends[1], pieces.tolist()
+        return [*self.w[[0, -1]].tolist(), *self.m[[0, -1]].tolist()], ends[0], ends[1], pieces.tolist()
 
     def _inside(self, w: ArrayLike, m: ArrayLike) -> Array:
         """(..., 2) the points (ln w, m), moved to the edge of the grid if outside."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +143,24 @@ def measure_claim(folder: Path, claim_id: str, draws: int) -> ClaimRow:
         power=power,
         needed=None if power.value >= LEAST_POWER else seeds_for(folder, claim_id, fewer),
     )
+
+
+def measure_claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int = 1) -> Iterator[ClaimRow]:
+    """``measure_claim`` of each claim in ``jobs`` processes, as they end: each claim has randomness of its own.
+
+    Raises:
+        BadInput: as ``measure_claim``.
+    """
+    if jobs == 1:
+        yield from (measure_claim(folder, name, draws) for name in claim_ids)
+        return
+    # Not forked: the libraries' threads do not survive it.
+    pool = ProcessPoolExecutor(min(jobs, max(len(claim_ids), 1)), mp_context=get_context("spawn"))
+    try:
+        for done in as_completed([pool.submit(measure_claim, folder, name, draws) for name in claim_ids]):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def power_at(folder: Path, claim_id: str, seeds: Sequence[int], draws: int) -> dict[int, Rate]:

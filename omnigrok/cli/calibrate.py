@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.detectors import trials
 from omnigrok.calibration.rates import LEAST_POWER, measure
 from omnigrok.calibration.table import cells, claim_cells, claim_line, claim_lines, claims_markdown, markdown, percent
-from omnigrok.calibration.verdicts import measure_claim, power_at, seeds_for, simulated
+from omnigrok.calibration.verdicts import measure_claims, power_at, seeds_for, simulated
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 
@@ -23,7 +24,8 @@ DRAWS = 2000
 @click.option("--draws", type=click.IntRange(min=1), default=DRAWS, show_default=True, help="Simulated data sets of each null and effect.")
 @click.option("--detector", metavar="NAME", help="Only this detector.")
 @click.option("--claims", "of_claims", is_flag=True, help="The checks of all claims that have a simulation, in place of the detectors.")
-@click.option("--claim", "claim_id", metavar="ID", help="The check of this claim only.")
+@click.option("--claim", "claim_ids", metavar="ID", multiple=True, help="The check of this claim only; may be given several times.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that measure claims at once.")
 @click.option("--check", is_flag=True, help="Exit with status 1 if a bound does not hold.")
 @click.option("--markdown", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file too.")
 @click.option(
@@ -34,48 +36,61 @@ DRAWS = 2000
     help="Folder with the figure files.",
 )
 def calibrate(
-    draws: int, detector: str | None, of_claims: bool, claim_id: str | None, check: bool, target: Path | None, folder: Path
+    draws: int,
+    detector: str | None,
+    of_claims: bool,
+    claim_ids: tuple[str, ...],
+    jobs: int,
+    check: bool,
+    target: Path | None,
+    folder: Path,
 ) -> None:
     """Calibrate detectors or claims' checks: false positives, power and coverage on simulated data. The seed is fixed.
 
-    With --claim and --markdown the claim's row is put into the table that the file holds.
+    With --markdown each claim's row is put into the table that the file holds as soon as it is measured. Rows do not depend on
+    each other, nor on --jobs.
 
     \b
     Example: omnigrok calibrate --detector u_shape --draws 500
-    Example: omnigrok calibrate --claim fig02.inverse
+    Example: omnigrok calibrate --claim fig02.inverse --claim fig02.decay
+    Example: omnigrok calibrate --claims -j 16 --markdown omnigrok/calibration/CLAIMS.md
     """
     with clear_errors():
-        if detector and (of_claims or claim_id):
+        if detector and (of_claims or claim_ids):
             raise BadInput("--detector and --claim(s) exclude each other: a table is of detectors or of claims")
-        lines, failing, total = _claims(folder, claim_id, draws, target) if of_claims or claim_id else _detectors(detector, draws)
-        if target is not None:
-            write_whole(target, "\n".join(lines) + "\n")
+        failing, total = _claims(folder, claim_ids, draws, jobs, target) if of_claims or claim_ids else _detectors(detector, draws, target)
     click.echo(f"{total - failing} of {total} rows hold their bounds")
     if check and failing:
         raise SystemExit(1)
 
 
-def _detectors(detector: str | None, draws: int) -> tuple[list[str], int, int]:
+def _detectors(detector: str | None, draws: int, target: Path | None) -> tuple[int, int]:
+    """How many rows fail, and how many there are."""
     rows = []
     for trial in trials(detector):
         rows.append(measure(trial, draws))
         click.echo(" | ".join(part for part in cells(rows[-1]) if part))
-    return list(markdown(rows)), sum(bool(row.problems) for row in rows), len(rows)
+    if target is not None:
+        write_whole(target, "\n".join(markdown(rows)) + "\n")
+    return sum(bool(row.problems) for row in rows), len(rows)
 
 
-def _claims(folder: Path, claim_id: str | None, draws: int, target: Path | None) -> tuple[list[str], int, int]:
+def _claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int, target: Path | None) -> tuple[int, int]:
+    """How many rows fail, and how many there are; all claims that have a simulation where none is named."""
     known = [claim.id for figure in figures(folder) for claim in figure.claims]
-    if claim_id is not None:
-        simulated(claim_id)
-    before = claim_lines(target.read_text(encoding="utf-8")) if claim_id and target and target.exists() else {}
+    for name in claim_ids:
+        simulated(name)
+    wanted = [name for name in known if name in (claim_ids or SIMULATIONS)]
+    lines = claim_lines(target.read_text(encoding="utf-8")) if target and target.exists() else {}
     rows = []
-    for name in known:
-        if name in SIMULATIONS and claim_id in (None, name):
-            rows.append(measure_claim(folder, name, draws))
-            click.echo(" | ".join(claim_cells(rows[-1])))
-    lines = {**before, **{row.claim: claim_line(row) for row in rows}}
-    table = [lines[name] for name in known if name in lines]
-    return list(claims_markdown(table, [name for name in known if name not in lines])), sum(not row.holds for row in rows), len(rows)
+    for row in measure_claims(folder, wanted, draws, jobs):
+        rows.append(row)
+        click.echo(" | ".join(claim_cells(row)))
+        lines[row.claim] = claim_line(row)
+        if target is not None:
+            table = claims_markdown([lines[name] for name in known if name in lines], [name for name in known if name not in lines])
+            write_whole(target, "\n".join(table) + "\n")
+    return sum(not row.holds for row in rows), len(rows)
 
 
 @click.command(short_help="The seeds that a claim needs.")
