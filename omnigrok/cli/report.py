@@ -9,7 +9,7 @@ import click
 
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
-from omnigrok.report import findings, markdown
+from omnigrok.report import findings, markdown, retraining
 from omnigrok.report.document import Audit, parse, read_document
 from omnigrok.report.markers import has_part, insert
 from omnigrok.report.replaying import replay
@@ -23,7 +23,9 @@ from omnigrok.report.replaying import replay
 )
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the verdict table as Markdown (the default).")
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON.")
-@click.option("--into", type=click.Path(path_type=Path), default=None, help="Put table and findings between the markers of this file.")
+@click.option(
+    "--into", type=click.Path(path_type=Path), default=None, help="Put table, findings and retraining between the markers of this file."
+)
 @click.option("--check", "only_check", is_flag=True, help="With --into: change nothing, fail where they are not current.")
 @store_option
 @claims_option
@@ -70,7 +72,9 @@ def report(
 
 
 def _insert_parts(path: Path, audit: Audit, folder: Path, only_check: bool) -> None:
-    """The verdict table and, where the file has its markers, what was found."""
+    """The verdict table and, where the file has their markers, what was found and what was retrained."""
     insert(path, markdown.PART, markdown.table(audit, folder), only_check, markdown.without_versions)
     if has_part(path, "findings"):
         insert(path, "findings", findings.findings_text(folder, audit), only_check)
+    if has_part(path, retraining.PART):
+        insert(path, retraining.PART, retraining.retrained_table(folder, audit), only_check)

@@ -38,16 +38,16 @@ def table(audit: Audit, folder: Path | None = None) -> str:
     if audit.tier == "smoke":
         lines = ["**Smoke tier: small networks, few steps, 3 seeds, verdicts by rule; no evidence for the paper.**", "", *lines]
     if audit.partial:
-        lines = [f"**Partial audit: {_plain(audit.partial)}.**", "", *lines]
+        lines = [f"**Partial audit: {plain(audit.partial)}.**", "", *lines]
     for name, rows in shown.items():
         first = next(rows[protocol] for protocol in PROTOCOLS if protocol in rows and rows[protocol].verdict != "NOT RUN")
         cells = [_cell(rows.get(protocol)) for protocol in PROTOCOLS]
         n = max((finding.n for finding in first.findings), default=0)
-        lines.append(f"| {name} | {' | '.join(cells)} | {_plain(_effect(first))} | {n} | {', '.join(sources.get(name, ()))} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {plain(_effect(first))} | {n} | {', '.join(sources.get(name, ()))} |")
     absent = [name for name in by_claim if name not in shown]
     undecided = [name for name, rows in shown.items() if any(row.verdict == "INCONCLUSIVE" for row in rows.values())]
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
-    lines += ["", f"{audit.tier} tier, {_plain(audit.device)}; judged with {_plain(versions)}."]
+    lines += ["", f"{audit.tier} tier, {plain(audit.device)}; judged with {plain(versions)}."]
     if audit.tier == "paper" and undecided:
         lines += ["", *power_of(undecided)]
     if absent and folder is None:
@@ -89,7 +89,7 @@ def _effect(row: Row) -> str:
     return f"{effect_text(finding)}{region}"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Foreign text in a table cell: one line, no cell borders, no HTML ("< 5" is none)."""
     return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(text.replace("|", "/").split()))
 

@@ -1,0 +1,65 @@
+"""Claims trained once more from other seeds, beside what is recorded: ``retrained.json`` beside the figures' YAML.
+
+It is the audit of ``pytest claims/ --first-seed N --audit-json``. Two results of a different set of seeds agree where the verdict is the
+same and the intervals of what decides overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from omnigrok.errors import BadInput
+from omnigrok.report.comparison import Difference, compare
+from omnigrok.report.document import Audit, load_audit
+from omnigrok.report.markdown import plain
+from omnigrok.report.view import effect_text
+
+PART = "retrained"
+FILE = "retrained.json"
+HEADINGS = ("claim", "verdict", "again", "what decides", "recorded", "again", "intervals", "p")
+
+
+def retrained_table(folder: Path, recorded: Audit) -> str:
+    """One row for each deciding finding of each claim in ``folder / "retrained.json"``, in Markdown; p is for equal means.
+
+    Raises:
+        BadInput: the file cannot be read, is of the recorded seeds, or names a claim that is not recorded.
+    """
+    path = folder / FILE
+    again = load_audit(path)
+    asked = {(row.id, row.protocol) for row in again.claims if row.verdict != "NOT RUN"}
+    known = {(row.id, row.protocol): row for row in recorded.claims if row.verdict != "NOT RUN"}
+    if not asked:
+        raise BadInput(f"{path}: holds no claim that was trained")
+    for claim, protocol in sorted(asked - known.keys()):
+        raise BadInput(f"{path}: {claim} under {protocol} has no recorded evidence to stand beside")
+    seeds = max(finding.n for key in asked for finding in known[key].findings)
+    if again.first_seed < seeds:
+        raise BadInput(f"{path}: its first seed is {again.first_seed}, and the evidence has seeds up to {seeds - 1}; use other ones")
+    pairs = [each for each in compare(recorded, again, common=True) if (each.id, each.protocols[0]) in asked]
+    return "\n".join(_lines(pairs, again.first_seed)) + "\n"
+
+
+def _lines(pairs: list[Difference], first_seed: int) -> Iterator[str]:
+    yield "| " + " | ".join(HEADINGS) + " |"
+    yield "|" + "---|" * len(HEADINGS)
+    for each in pairs:
+        verdicts = [row.verdict if row else "absent" for row in (each.left, each.right)]
+        for place, effect in enumerate(each.effects):
+            first = (
+                (f"{each.id}" + ("" if each.protocols[0] == "paper" else f" ({each.protocols[0]})"), *verdicts) if place == 0 else ("",) * 3
+            )
+            overlap = {True: "**apart**", False: "overlap", None: "not both known"}[effect.apart]
+            p = "" if effect.p is None else f"{effect.p:.2g}"
+            cells = (*first, plain(effect.name), effect_text(effect.left), effect_text(effect.right), overlap, p)
+            yield "| " + " | ".join(cells) + " |"
+    effects = [effect for each in pairs for effect in each.effects]
+    same, apart = sum(not each.verdict_changed for each in pairs), sum(effect.apart is not False for effect in effects)
+    smallest = min((effect.holm_p for effect in effects if effect.holm_p is not None), default=None)
+    yield ""
+    holm = "" if smallest is None else f" (smallest p after Holm's correction over all of them: {smallest:.2g})"
+    yield (
+        f"{len(pairs)} claims from seed {first_seed} on: {same} with the same verdict; of {len(effects)} intervals"
+        f" {len(effects) - apart} overlap those of the recorded seeds{holm}."
+    )
