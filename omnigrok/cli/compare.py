@@ -47,8 +47,8 @@ def compare_audits(context: click.Context, left: Path, right: Path, protocols: s
     Example: omnigrok compare audit.json audit.json --protocols paper,code --common
 
     An effect has moved where Welch's t test on the numbers of its seeds, after Holm's correction over all effects, has p <= .05.
-    The exit status is 0 where nothing changed, 1 where a verdict changed or an effect moved (also where a claim is in one audit only),
-    and 2 for input that cannot be compared.
+    The exit status is 0 where nothing changed, 1 where a verdict changed or an effect moved (also where a claim, or a finding that
+    decides, is in one audit only), and 2 for input that cannot be compared.
     """
     with clear_errors(NotComparable):
         one, other = load_audit(left), load_audit(right)
@@ -91,6 +91,9 @@ def _lines(found: Sequence[Difference], one: Audit, other: Audit) -> Iterator[st
         yield f"{each.id} ({where}): {_verdict(each.left)}" + (f" -> {_verdict(each.right)}" if each.verdict_changed else "")
         for effect in each.effects if each.verdict_changed else each.moved:
             yield f"    {effect.name}: {effect_text(effect.left)} -> {effect_text(effect.right)}, {_test(effect)}"
+        for side, findings in zip("AB", each.alone, strict=True):
+            for finding in findings:
+                yield f"    {finding.name}: {effect_text(finding)}, in {side} only"
     verdicts, effects = sum(each.verdict_changed for each in found), sum(len(each.moved) for each in found)
     tested = sum(effect.p is not None for each in found for effect in each.effects)
     yield f"{len(found)} claims compared: {verdicts} verdicts changed, {effects} effects moved ({tested} tested, Holm, level {LEVEL:g})"
@@ -123,6 +126,8 @@ def _json(each: Difference) -> dict[str, Any]:
             }
             for effect in each.effects
         ],
+        "only_in_a": [finding.name for finding in each.alone[0]],
+        "only_in_b": [finding.name for finding in each.alone[1]],
     }
 
 

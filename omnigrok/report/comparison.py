@@ -9,8 +9,9 @@ errs on the side of "not moved". Holm's correction runs over all effects that ar
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Effect:
     """One deciding finding in both audits.
 
     Args:
+        name: of the finding; of both, with ; between them, where they begin at different sizes.
         p: that the seeds' numbers have one mean; None where a side has under two numbers.
         holm_p: after Holm's correction over all effects of the comparison.
         apart: whether the two intervals are disjoint; None where one is missing.
@@ -51,13 +53,18 @@ class Effect:
 
 @dataclass(frozen=True)
 class Difference:
-    """One claim in both audits, or in one of them (then the other row is None)."""
+    """One claim in both audits, or in one of them (then the other row is None).
+
+    Args:
+        alone: deciding findings that the first, and the second, audit has without a counterpart in the other.
+    """
 
     id: str
     protocols: tuple[str, str]
     left: Row | None
     right: Row | None
     effects: tuple[Effect, ...] = ()
+    alone: tuple[tuple[FindingPart, ...], tuple[FindingPart, ...]] = ((), ())
 
     @property
     def verdict_changed(self) -> bool:
@@ -69,7 +76,7 @@ class Difference:
 
     @property
     def changed(self) -> bool:
-        return self.verdict_changed or bool(self.moved)
+        return self.verdict_changed or bool(self.moved) or any(self.alone)
 
 
 def compare(left: Audit, right: Audit, protocols: tuple[Protocol, Protocol] | None = None, common: bool = False) -> tuple[Difference, ...]:
@@ -101,20 +108,32 @@ def _rows(audit: Audit, side: int, protocols: tuple[Protocol, Protocol] | None) 
 
 
 def _difference(key: Key, left: Row | None, right: Row | None, protocols: tuple[Protocol, Protocol] | None) -> Difference:
-    effects = []
-    if left is not None and right is not None:
-        others = {_general(finding.name): finding for finding in right.findings if finding.decides}
-        for finding in left.findings:
-            match = others.get(_general(finding.name))
-            if finding.decides and match is not None:
-                p = same_mean_p(_numbers(finding), _numbers(match))
-                effects.append(Effect(finding.name, finding, match, p, _apart(finding, match)))
-    return Difference(key[0], protocols or (key[1], key[1]), left, right, tuple(effects))
+    one, other = ({_general(finding.name): finding for finding in row.findings if finding.decides} if row else {} for row in (left, right))
+    effects = tuple(
+        Effect(
+            finding.name if _plain(finding.name) == _plain(match.name) else f"{finding.name}; {match.name}",
+            finding,
+            match,
+            same_mean_p(_numbers(finding), _numbers(match)),
+            _apart(finding, match),
+        )
+        for finding, match in ((one[name], other[name]) for name in one if name in other)
+    )
+    alone: tuple[tuple[FindingPart, ...], tuple[FindingPart, ...]] = ((), ())
+    if one and other:
+        first, second = (tuple(mine[name] for name in mine if name not in theirs) for mine, theirs in ((one, other), (other, one)))
+        alone = first, second
+    return Difference(key[0], protocols or (key[1], key[1]), left, right, effects, alone)
+
+
+def _plain(name: str) -> str:
+    """Without the protocol: each names its accuracy column in the finding."""
+    return name.replace("acc_code", "acc")
 
 
 def _general(name: str) -> str:
-    """The protocols name their accuracy column in the finding; it is the same finding."""
-    return name.replace("acc_code", "acc")
+    """What is asked, without the size from which the data allow it to be asked."""
+    return re.sub(r"\bfrom N = [0-9]+", "from N", _plain(name))
 
 
 def _adjusted(each: Difference, place: int, adjusted: dict[str, float]) -> Difference:
@@ -122,7 +141,7 @@ def _adjusted(each: Difference, place: int, adjusted: dict[str, float]) -> Diffe
         Effect(effect.name, effect.left, effect.right, effect.p, effect.apart, adjusted.get(str((place, effect.name))))
         for effect in each.effects
     )
-    return Difference(each.id, each.protocols, each.left, each.right, effects)
+    return replace(each, effects=effects)
 
 
 def _numbers(finding: FindingPart) -> np.ndarray[Any, np.dtype[np.float64]]:

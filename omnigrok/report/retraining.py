@@ -45,21 +45,30 @@ def _lines(pairs: list[Difference], first_seed: int) -> Iterator[str]:
     yield "| " + " | ".join(HEADINGS) + " |"
     yield "|" + "---|" * len(HEADINGS)
     for each in pairs:
-        verdicts = [row.verdict if row else "absent" for row in (each.left, each.right)]
-        for place, effect in enumerate(each.effects):
-            first = (
-                (f"{each.id}" + ("" if each.protocols[0] == "paper" else f" ({each.protocols[0]})"), *verdicts) if place == 0 else ("",) * 3
-            )
-            overlap = {True: "**apart**", False: "overlap", None: "not both known"}[effect.apart]
-            p = "" if effect.p is None else f"{effect.p:.2g}"
-            cells = (*first, plain(effect.name), effect_text(effect.left), effect_text(effect.right), overlap, p)
-            yield "| " + " | ".join(cells) + " |"
+        where = each.id if each.protocols[0] == "paper" else f"{each.id} ({each.protocols[0]})"
+        first = [where, *(row.verdict if row else "absent" for row in (each.left, each.right))]
+        for cells in _cells(each):
+            yield "| " + " | ".join([*first, *cells]) + " |"
+            first = ["", "", ""]
     effects = [effect for each in pairs for effect in each.effects]
     same, apart = sum(not each.verdict_changed for each in pairs), sum(effect.apart is not False for effect in effects)
+    alone = sum(len(findings) for each in pairs for findings in each.alone)
     smallest = min((effect.holm_p for effect in effects if effect.holm_p is not None), default=None)
     yield ""
     holm = "" if smallest is None else f" (smallest p after Holm's correction over all of them: {smallest:.2g})"
     yield (
         f"{len(pairs)} claims from seed {first_seed} on: {same} with the same verdict; of {len(effects)} intervals"
-        f" {len(effects) - apart} overlap those of the recorded seeds{holm}."
+        f" {len(effects) - apart} overlap those of the recorded seeds{holm}; {alone} deciding findings are on one side only."
     )
+
+
+def _cells(each: Difference) -> Iterator[tuple[str, ...]]:
+    """What decides, recorded, again, intervals, p."""
+    for effect in each.effects:
+        overlap = {True: "**apart**", False: "overlap", None: "not both known"}[effect.apart]
+        p = "" if effect.p is None else f"{effect.p:.2g}"
+        yield plain(effect.name), effect_text(effect.left), effect_text(effect.right), overlap, p
+    for finding in each.alone[0]:
+        yield plain(finding.name), effect_text(finding), "", "**recorded only**", ""
+    for finding in each.alone[1]:
+        yield plain(finding.name), "", effect_text(finding), "**again only**", ""

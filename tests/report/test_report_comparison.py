@@ -174,3 +174,27 @@ def test_json(files: Any) -> None:
 def test_help_has_examples() -> None:
     done = CliRunner().invoke(main, ["compare", "--help"])
     assert "Example: omnigrok compare" in done.output
+
+
+def test_a_deciding_finding_in_one_audit_only_is_a_change(tmp_path: Path) -> None:
+    """It must not go unseen that a check asks less, or something else, than before."""
+    both, one = [finding(SAME), finding(NEAR, "a slope")], [finding(SAME), finding(NEAR, "shown only", decides=False)]
+    (found,) = compare(parse(document(row("a.b", findings=both))), parse(document(row("a.b", findings=one))))
+    assert [[part.name for part in side] for side in found.alone] == [["a slope"], []]
+    assert found.changed
+    assert not found.verdict_changed
+    paths = [tmp_path / name for name in ("a.json", "b.json")]
+    for path, findings in zip(paths, (one, both), strict=True):
+        path.write_text(json.dumps(document(row("a.b", findings=findings))))
+    done = CliRunner().invoke(main, ["compare", *map(str, paths)])
+    assert done.exit_code == 1
+    assert "a slope: 2 [1, 3], in B only" in done.output
+    (told,) = json.loads(CliRunner().invoke(main, ["compare", *map(str, paths), "--json"]).output)["claims"]
+    assert (told["only_in_a"], told["only_in_b"]) == ([], ["a slope"])
+
+
+def test_a_finding_from_another_size_on_is_the_same_question() -> None:
+    left, right = (document(row("a.b", findings=[finding(SAME, f"width, from N = {size}")])) for size in (100, 51))
+    (found,) = compare(parse(left), parse(right))
+    assert [effect.name for effect in found.effects] == ["width, from N = 100; width, from N = 51"]
+    assert not found.changed

@@ -110,3 +110,21 @@ def test_it_stands_between_the_markers_of_a_page(tmp_path: Path) -> None:
     assert CliRunner().invoke(main, [*command, "--check"]).exit_code == 0
     table(claims, row("a.b", findings=[UNLIKE]))
     assert CliRunner().invoke(main, [*command, "--check"]).exit_code == 1
+
+
+def test_a_finding_on_one_side_only_is_shown(tmp_path: Path) -> None:
+    beside = recorded(row("a.b", findings=[finding(RECORDED, [0.9, 1.2]), finding([3.0, 3.1], [2.9, 3.2], "a slope")]))
+    found = table(tmp_path, row("a.b", findings=[LIKE, {**LIKE, "name": "a share"}]), beside=beside)
+    assert [cells(line)[3:7] for line in found[3:-2]] == [
+        ["a slope", "3.05 [2.9, 3.2]", "", "**recorded only**"],
+        ["a share", "", "1.05 [0.95, 1.15]", "**again only**"],
+    ]
+    assert found[-1].endswith("2 deciding findings are on one side only.")
+
+
+def test_a_width_from_another_size_is_the_same_question(tmp_path: Path) -> None:
+    beside = recorded(row("a.b", findings=[finding(RECORDED, [0.9, 1.2], "error < 0.4: width, from N = 100")]))
+    found = table(tmp_path, row("a.b", findings=[{**LIKE, "name": "error < 0.4: width, from N = 51"}]), beside=beside)
+    assert cells(found[2])[3] == "error < 0.4: width, from N = 100; error < 0.4: width, from N = 51"
+    assert cells(found[2])[6] == "overlap"
+    assert found[-1].endswith("0 deciding findings are on one side only.")
