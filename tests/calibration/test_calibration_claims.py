@@ -28,7 +28,6 @@ ENTRIES = {claim.id: claim for figure in figures(CLAIMS) for claim in figure.cla
 NEVER_REPRODUCED = "concl.representation"
 # The committed rows have too few draws to show the bound: paths over maps are dear.
 FEW_DRAWS = (
-    "concl.LU",
     "fig06.data-size",
     "fig06.more-data-faster",
     "fig06.path",
