@@ -30,7 +30,6 @@ NEVER_REPRODUCED = "concl.representation"
 FEW_DRAWS = (
     "fig06.data-size",
     "fig06.more-data-faster",
-    "fig06.test-depends-on-m",
     "fig06.time",
     "fig06.time-eta",
     "fig06.wc-order",
