@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from omnigrok.audit.schema import Protocol, Tier
 from omnigrok.audit.summary import SCHEMA
@@ -16,6 +16,14 @@ LARGEST_FILE = 64_000_000
 Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]
 # Ids go into links and file names of the page.
 ClaimId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+Ends = tuple[float | None, float | None]
+
+
+def _ordered(ends: Ends) -> Ends:
+    low, high = ends
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"the interval's lower end {low:g} is above its upper end {high:g}")
+    return ends
 
 
 class Part(BaseModel):
@@ -35,7 +43,7 @@ class FindingPart(Part):
 
     name: str = ""
     estimate: float | None = None
-    ci: tuple[float | None, float | None] | None = None
+    ci: Annotated[Ends, AfterValidator(_ordered)] | None = None
     p: float | None = None
     smallest_p: float | None = None
     n: int = 0

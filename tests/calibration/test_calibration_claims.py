@@ -198,21 +198,8 @@ def test_the_commands(tmp_path: Path) -> None:
     assert f"({len(ENTRIES) - 2}): " in book.read_text()
     # A row does not depend on the processes that make the table.
     again = tmp_path / "again.md"
-    call(
-        "calibrate",
-        "--claim",
-        "fig02.decay",
-        "--claim",
-        "fig02.train-flat",
-        "--draws",
-        "2",
-        "-j",
-        "2",
-        "--folder",
-        folder,
-        "--markdown",
-        str(again),
-    )
+    both = ("--claim", "fig02.decay", "--claim", "fig02.train-flat")
+    call("calibrate", *both, "--draws", "2", "-j", "2", "--folder", folder, "--markdown", str(again))
     assert again.read_text() == book.read_text()
     assert "exclude each other" in call("calibrate", "--claims", "--detector", "share", "--folder", folder)
     assert "unknown detector 'shares'; accepted: " in call("calibrate", "--detector", "shares")

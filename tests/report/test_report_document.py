@@ -52,6 +52,7 @@ def test_the_deciding_finding_is_the_one_with_the_verdict() -> None:
         ({"id": "a b"}, "claims.0.id"),
         ({"protocol": "mine"}, "claims.0.protocol"),
         ({"findings": [{"values": ["many"]}]}, "claims.0.findings.0.values"),
+        ({"findings": [{"ci": [2.0, 1.0]}]}, r"claims.0.findings.0.ci.* lower end 2 is above its upper end 1"),
         ({"findings": 3}, "claims.0.findings"),
     ],
 )
