@@ -30,17 +30,23 @@ class Scatter:
 
     Args:
         rng: its source.
+        times: multiplies every standard deviation: how robust is what was found to scatter that was estimated too small?
     """
 
-    def __init__(self, rng: np.random.Generator) -> None:
+    def __init__(self, rng: np.random.Generator, times: float = 1.0) -> None:
         self.rng = rng
+        self.times = times
         self._of: dict[tuple[object, ...], float] = {}
 
     def shared(self, *key: object) -> float:
-        """A standard normal number that all runs with this key share, e.g. of a seed, or of a seed and a size."""
+        """A normal number of standard deviation ``times`` that all runs with this key share, e.g. of a seed, or of a seed and a size."""
         if key not in self._of:
-            self._of[key] = float(self.rng.normal())
+            self._of[key] = self.own()
         return self._of[key]
+
+    def own(self) -> float:
+        """Such a number that nobody shares."""
+        return float(self.times * self.rng.normal())
 
     def order(self, size: int, *key: object) -> list[int]:
         """A random order of ``size`` places that all runs with this key share."""
@@ -49,7 +55,7 @@ class Scatter:
 
     def factor(self, sd: float, *key: object) -> float:
         """A log-normal factor about 1, of its own or, with a key, shared."""
-        return float(np.exp(sd * (self.shared(*key) if key else self.rng.normal())))
+        return float(np.exp(sd * (self.shared(*key) if key else self.own())))
 
 
 Steps = NDArray[np.int64]
@@ -101,6 +107,7 @@ class Design:
 
     Args:
         seeds: a number of seeds; the paper tier's own where None.
+        scatter: multiplies the standard deviations of the simulation.
     """
 
     folder: Path
@@ -108,6 +115,7 @@ class Design:
     claim: Claim
     protocol: Protocol = "paper"
     seeds: int | None = None
+    scatter: float = 1.0
 
     @cached_property
     def seeds_used(self) -> int:
@@ -122,7 +130,7 @@ class Design:
 
     def grids(self, simulation: Simulation, null: str | None, rng: np.random.Generator) -> dict[str, Grid]:
         """One simulated data set; ``null`` is None for the effect, or a form of the YAML."""
-        scatter = Scatter(rng)
+        scatter = Scatter(rng, self.scatter)
         grids = {}
         for name in self.claim.experiments:
             maker = (simulation.null if null is not None and simulation.null else simulation.effect)[name]
@@ -208,7 +216,7 @@ def generator(seed: int, *key: object) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32("|".join(map(str, key)).encode())])
 
 
-def design_of(folder: Path, claim_id: str, seeds: int | None = None) -> Design:
+def design_of(folder: Path, claim_id: str, seeds: int | None = None, scatter: float = 1.0) -> Design:
     """The design of a claim under its first protocol.
 
     Raises:
@@ -217,5 +225,5 @@ def design_of(folder: Path, claim_id: str, seeds: int | None = None) -> Design:
     for figure in figures(folder):
         for claim in figure.claims:
             if claim.id == claim_id:
-                return Design(folder, figure, claim, claim.protocols[0], seeds)
+                return Design(folder, figure, claim, claim.protocols[0], seeds, scatter)
     raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")

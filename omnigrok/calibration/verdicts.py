@@ -163,17 +163,17 @@ def measure_claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int
         pool.shutdown(cancel_futures=True)
 
 
-def power_at(folder: Path, claim_id: str, seeds: Sequence[int], draws: int) -> dict[int, Rate]:
-    """Power of a claim's check for numbers of seeds.
+def power_at(folder: Path, claim_id: str, seeds: Sequence[int], draws: int, scatter: float = 1.0) -> dict[int, Rate]:
+    """Power of a claim's check for numbers of seeds, with ``scatter`` times the simulation's scatter.
 
     Raises:
         BadInput: as ``measure_claim``.
     """
-    design = design_of(folder, claim_id)
+    design = design_of(folder, claim_id, scatter=scatter)
     return {n: rate(replace(design, seeds=n), None, draws) for n in seeds}
 
 
-def seeds_for(folder: Path, claim_id: str, draws: int) -> int:
+def seeds_for(folder: Path, claim_id: str, draws: int, scatter: float = 1.0) -> int:
     """The fewest seeds with power .9; 0 where 50 are too few."""
-    design = design_of(folder, claim_id)
+    design = design_of(folder, claim_id, scatter=scatter)
     return seeds_needed(lambda n: rate(replace(design, seeds=n), None, draws))

@@ -97,15 +97,18 @@ def _claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int, targe
 @click.argument("claim_id", metavar="CLAIM")
 @click.option("--seeds", multiple=True, type=click.IntRange(min=2), help="A number of seeds; may be given several times.")
 @click.option("--draws", type=click.IntRange(min=1), default=200, show_default=True, help="Simulated data sets for each number.")
+@click.option("--scatter", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Multiplies the scatter.")
 @claims_option
-def power(claim_id: str, seeds: tuple[int, ...], draws: int, folder: Path) -> None:
+def power(claim_id: str, seeds: tuple[int, ...], draws: int, scatter: float, folder: Path) -> None:
     """Power of a claim's check at the effect that the paper reports or that was recorded, and the seeds needed for .9.
 
+    \b
     Example: omnigrok power fig02.inverse --seeds 5 --seeds 10
+    Example: omnigrok power fig03.degrok-data --seeds 10 --scatter 1.6
     """
     with clear_errors():
         click.echo(f"{claim_id}: effect: {simulated(claim_id).words}")
-        for n, rate in power_at(folder, claim_id, seeds, draws).items():
+        for n, rate in power_at(folder, claim_id, seeds, draws, scatter).items():
             click.echo(f"{n:4d} seeds: REPRODUCED in {percent(rate)} of {draws} draws")
-        needed = seeds_for(folder, claim_id, draws)
+        needed = seeds_for(folder, claim_id, draws, scatter)
     click.echo(f"power {LEAST_POWER:g}: {needed} seeds" if needed else f"power {LEAST_POWER:g}: not with 50 seeds")

@@ -205,3 +205,6 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "unknown detector 'shares'; accepted: " in call("calibrate", "--detector", "shares")
     assert "has no simulation" in call("power", "fig02.nothing", "--claims", folder)
     assert "power 0.9: " in call("power", "fig02.decay", "--seeds", "3", "--draws", "2", "--claims", folder)
+    noisy = call("power", "fig03.larger-norm", "--seeds", "3", "--draws", "20", "--scatter", "50", "--claims", folder)
+    assert "3 seeds: REPRODUCED in 0.0 %" in noisy
+    assert noisy.rstrip().endswith("power 0.9: not with 50 seeds")

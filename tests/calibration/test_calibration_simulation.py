@@ -7,9 +7,11 @@ import pytest
 
 from omnigrok.audit.experiment import runs_of
 from omnigrok.calibration.simulation import Scatter, Simulation, arrives, design_of, exchanged, flipped, generator, permuted
+from omnigrok.calibration.verdicts import simulated
 from omnigrok.errors import BadInput
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
+from omnigrok.stats.comparison import Array
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 
@@ -39,6 +41,20 @@ def test_a_design_has_the_paper_tiers_runs_or_another_number_of_seeds() -> None:
     assert len(more.runs("large")) == len(design.runs("large")) // 10 * 13
     with pytest.raises(BadInput, match=r"unknown claim 'fig02\.inverted'"):
         design_of(CLAIMS, "fig02.inverted")
+
+
+@pytest.mark.parametrize("name", ["fig02.train-L", "fig05.mismatch-small", "fig08.similar"])
+def test_scatter_is_multiplied_and_nothing_else(name: str) -> None:
+    """Twice the scatter is twice the deviation of the logarithms from a data set without any, of the same random numbers."""
+
+    def logs(scatter: float) -> Array:
+        design = design_of(CLAIMS, name, seeds=2, scatter=scatter)
+        found = design.grids(simulated(name), None, generator(7))
+        return np.log([each["train_loss"][-1] for grid in found.values() for each in grid.curves.values()])
+
+    none, once, twice = logs(1e-9), logs(1.0), logs(2.0)
+    assert np.ptp(once - none) > 1e-3
+    np.testing.assert_allclose(twice - none, 2 * (once - none), atol=1e-6)
 
 
 def test_permutation_stays_within_a_seed_and_loses_nothing() -> None:

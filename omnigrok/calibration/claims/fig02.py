@@ -24,7 +24,7 @@ def landscape(run: Run, step: Steps, scatter: Scatter) -> Columns:
 
     def loss(mean: Array, sd: Array, name: str) -> float:
         size = float(np.interp(at, np.log(noise.ALPHAS), sd))
-        draw = math.sqrt(share) * scatter.shared(name, run.seed) + math.sqrt(1 - share) * scatter.rng.normal()
+        draw = math.sqrt(share) * scatter.shared(name, run.seed) + math.sqrt(1 - share) * scatter.own()
         return math.exp(float(np.interp(at, np.log(noise.ALPHAS), mean)) + size * draw)
 
     return {

@@ -18,12 +18,12 @@ def landscape(gap: bool) -> Maker:
 
     def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
         u = 0.1 + 0.3 * math.log10(run.alpha) ** 2
-        own = noise.IMDB_ERROR_SD * scatter.rng.normal() / 3
+        own = noise.IMDB_ERROR_SD * scatter.own() / 3
         if run.n_train > SMALL:
             return {"train_acc": 1 - (u - 0.01 + own), "test_acc": 1 - (u + own)}
         sign = 1.0 if gap else math.copysign(1.0, scatter.shared("sign", run.seed))
-        wander = noise.IMDB_ERROR_SD * scatter.rng.normal()
-        return {"train_acc": 1 - (0.3 + wander), "test_acc": 1 - (0.3 + 0.25 * sign + noise.IMDB_ERROR_SD * scatter.rng.normal())}
+        wander = noise.IMDB_ERROR_SD * scatter.own()
+        return {"train_acc": 1 - (0.3 + wander), "test_acc": 1 - (0.3 + 0.25 * sign + noise.IMDB_ERROR_SD * scatter.own())}
 
     return maker
 

@@ -110,7 +110,7 @@ def made(of: Map, losses: Losses = free, place: float = 0.02, lean: float = 0.1,
             lean=of.lean + lean * scatter.shared("lean", run.seed, run.n_train) + (more if run.n_train > 45 else 0.0),
         )
         train, test = losses(own, math.log(own.norm * run.alpha), run, scatter)
-        right = 1 - 0.03 * abs(scatter.rng.normal()) if run.messiness == 0 else 0.1
+        right = 1 - 0.03 * abs(scatter.own()) if run.messiness == 0 else 0.1
         return {"train_loss": train, "test_loss": test, "test_acc": right, "weight_norm": own.norm * run.alpha}
 
     return maker

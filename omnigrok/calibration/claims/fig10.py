@@ -41,7 +41,7 @@ def low(random_sign: bool) -> Maker:
 
 def spoiled(run: Run, step: Steps, scatter: Scatter) -> Columns:
     """Training is spoilt from weight decay 10 on."""
-    return {"train_acc": (0.3 if run.weight_decay >= 10 else 0.98) + 0.01 * scatter.rng.normal()}
+    return {"train_acc": (0.3 if run.weight_decay >= 10 else 0.98) + 0.01 * scatter.own()}
 
 
 transformer = power(-1.0, 3000, noise.TRANSFORMER_TIME_SD, 0.5)

@@ -33,8 +33,8 @@ def landscape(random_sign: bool = False) -> Maker:
 def plateau(run: Run, step: Steps, scatter: Scatter) -> Columns:
     """At weight decay .1 from alpha = 100: .35 from 30 steps on, .75 from 20,000; elsewhere .74 at once."""
     own = scatter.factor(noise.MNIST_TIME_SD, "time", run.seed)
-    end = 0.75 + 0.01 * scatter.rng.normal()
-    early = arrives(step, 25 * own, 0.1, 0.35 + 0.01 * scatter.rng.normal())
+    end = 0.75 + 0.01 * scatter.own()
+    early = arrives(step, 25 * own, 0.1, 0.35 + 0.01 * scatter.own())
     late = run.alpha > 1 and run.weight_decay == 0.1
     test = np.maximum(early, arrives(step, 2e4 * own, 0.0, end)) if late else arrives(step, 15 * own, 0.1, end - 0.01)
     return {"train_acc": arrives(step, 30 * own, 0.1), "test_acc": test}

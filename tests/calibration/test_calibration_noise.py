@@ -1,0 +1,80 @@
+"""The scatter that simulations assume, held against the recorded runs of the paper tier: within a factor of two."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omnigrok.audit.schema import Protocol
+from omnigrok.calibration import noise
+from omnigrok.report.recorded import Recorded
+from omnigrok.runs.curves import Curves
+from omnigrok.stats.comparison import Array
+
+CLAIMS = Path(__file__).parents[2] / "claims"
+# Errors above this are those of a network that has learned nothing.
+LEARNED = 0.8
+
+
+def by_setting(experiment: str, measure: Callable[[Curves], float], protocol: Protocol = "paper") -> Array:
+    """(settings, seeds) natural logarithm of a number of each recorded run."""
+    found: dict[tuple[object, ...], dict[int, float]] = defaultdict(dict)
+    for run, curves in Recorded(CLAIMS, "paper").load(experiment, protocol).grid.curves.items():
+        found[run.alpha, run.messiness, run.n_train, run.weight_decay][run.seed] = np.log(measure(curves))
+    return np.array([[values[seed] for seed in sorted(values)] for _, values in sorted(found.items())])
+
+
+def end(column: str) -> Callable[[Curves], float]:
+    return lambda curves: float(curves[column][-1])
+
+
+def test_errors_of_mnist() -> None:
+    errors = by_setting("fig03_mnist:landscape", lambda curves: 1 - float(curves["test_acc"][-1]))
+    learned = errors[errors.max(axis=1) < np.log(LEARNED)]
+    assert len(learned) > 20
+    # Two factors make the least error of a simulated run.
+    recorded = np.median(learned.std(axis=1, ddof=1)) / (np.sqrt(2) * noise.MNIST_ERROR_SD)
+    # README says so, and what it does to the power.
+    assert recorded == pytest.approx(1.6, abs=0.05)
+
+
+@pytest.mark.parametrize(("column", "right"), [("train_acc", 0.95), ("test_acc", 0.8)])
+def test_times_of_mnist(column: str, right: float) -> None:
+    times = by_setting("fig03_mnist:dynamics", lambda curves: float(curves.step[np.argmax(curves[column] >= right)]))
+    assert np.isfinite(times).all()
+    # Two factors, or three: the assumption is on the safe side.
+    assert times.std(axis=1, ddof=1).max() < np.sqrt(2) * noise.MNIST_TIME_SD
+
+
+@pytest.mark.parametrize("protocol", ["paper", "corrected"])
+@pytest.mark.parametrize("column", ["train_loss", "test_loss"])
+def test_losses_of_the_representation(protocol: Protocol, column: str) -> None:
+    losses = by_setting("fig08_mnist_representation:landscape", end(column), protocol)
+    seeds = (losses - losses.mean(axis=1, keepdims=True)).mean(axis=0)
+    assert 0.5 < seeds.std(ddof=1) / noise.REPRESENTATION_SEED_SD < 2
+    assert 0.5 < np.median(losses.std(axis=1, ddof=1)) / np.hypot(noise.REPRESENTATION_SEED_SD, noise.REPRESENTATION_CELL_SD) < 2
+
+
+@pytest.mark.parametrize("column", ["train_loss", "test_loss"])
+def test_losses_of_toy_addition(column: str) -> None:
+    losses = by_setting("fig06_addition:landscape", end(column))
+    assert 0.5 < np.median(losses.std(axis=1, ddof=1)) / np.hypot(noise.ADDITION_SEED_SD, noise.ADDITION_CELL_SD) < 2
+
+
+def test_times_and_norms_of_the_teacher_student() -> None:
+    """Figure 2 is where these come from: the line through each seed's times, and what it leaves (the bend included)."""
+    grid = Recorded(CLAIMS, "paper").load("fig02_teacher_student:large", "paper").grid
+    decays = noise.WEIGHT_DECAYS
+    times = np.array([[np.log(curves.step[np.argmax(curves["test_acc"] >= 0.95)]) for curves in _over(grid, seed)] for seed in grid.seeds])
+    x = np.log(decays) - np.log(decays).mean()
+    slopes = times @ x / (x @ x)
+    left = times - times.mean(axis=1, keepdims=True) - slopes[:, None] * x
+    assert times.mean(axis=1).std(ddof=1) == pytest.approx(noise.TEST_LEVEL_SD, rel=0.5)
+    assert slopes.std(ddof=1) == pytest.approx(noise.TEST_SLOPE_SD, rel=0.5)
+    assert left.std(ddof=1) == pytest.approx(noise.TEST_RESIDUAL_SD, rel=0.5)
+
+
+def _over(grid: object, seed: int) -> list[Curves]:
+    return [grid.one(seed, weight_decay=decay) for decay in noise.WEIGHT_DECAYS]  # type: ignore[attr-defined]
