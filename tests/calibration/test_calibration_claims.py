@@ -28,7 +28,7 @@ ENTRIES = {claim.id: claim for figure in figures(CLAIMS) for claim in figure.cla
 NEVER_REPRODUCED = "concl.representation"
 LEAST_DRAWS = 2000
 # Paths over maps take seconds a draw: the committed rows have fewer, and some cannot show the bound.
-FEW_DRAWS = ("fig06.more-data-faster", "fig06.path", "fig06.time", "fig06.time-eta")
+FEW_DRAWS = ("fig06.more-data-faster", "fig06.time", "fig06.time-eta")
 # Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be passed too often.
 QUICK = ("fig02.train-flat", "fig02.decay", "fig04.mismatch-small", "fig05.mismatch-small", "fig05.standard", "concl.most-dramatic")
 
