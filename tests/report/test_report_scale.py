@@ -58,11 +58,13 @@ def test_smoke_has_seeds_and_no_interval() -> None:
 numbers = st.floats(-1e12, 1e12) | st.none() | st.just(math.inf) | st.just(-math.inf)
 
 
-@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), numbers, numbers, numbers, st.lists(numbers, max_size=5))
-def test_everything_stays_on_the_scale(
-    lo: float, width: float, estimate: float | None, low: float | None, high: float | None, values: list[float | None]
-) -> None:
-    scale = effect_scale(finding(lo, lo + width, estimate=estimate, ci=(low, high), values=tuple(values)))
+intervals = st.tuples(numbers, numbers).filter(lambda ends: None in ends or ends[0] <= ends[1])  # type: ignore[operator]
+Ends = tuple[float | None, float | None]
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), numbers, intervals, st.lists(numbers, max_size=5))
+def test_everything_stays_on_the_scale(lo: float, width: float, estimate: float | None, ci: Ends, values: list[float | None]) -> None:
+    scale = effect_scale(finding(lo, lo + width, estimate=estimate, ci=ci, values=tuple(values)))
     if scale is not None:
         parts = [*scale.region, *(scale.interval or ()), *scale.seeds, *(tick.at for tick in scale.ticks), scale.estimate or 0]
         assert all(0 <= part <= 100 for part in parts)
