@@ -94,7 +94,8 @@ def test_the_readme_names_every_claim_of_little_power() -> None:
     words = " ".join((CLAIMS.parent / "README.md").read_text().split())
     for row in table_rows():
         power = float(row[7].removesuffix(" %")) / 100
-        told = row[0] in words if row[0] == NEVER_REPRODUCED else f"{row[0]} ({row[7]})" in words
+        # The tables of the page name every claim: the sentence is what counts.
+        told = (f"{row[0]}, whose last part" if row[0] == NEVER_REPRODUCED else f"{row[0]} ({row[7]})") in words
         assert told or power >= LEAST_POWER, row
         assert (row[8] != "") == (power < LEAST_POWER), row
 

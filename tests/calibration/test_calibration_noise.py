@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from omnigrok.audit.grid import Grid
 from omnigrok.audit.schema import Protocol
 from omnigrok.calibration import noise
 from omnigrok.report.recorded import Recorded
 from omnigrok.runs.curves import Curves
 from omnigrok.stats.comparison import Array
+from omnigrok.stats.times import time_to
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 # Errors above this are those of a network that has learned nothing.
@@ -24,6 +26,13 @@ def by_setting(experiment: str, measure: Callable[[Curves], float], protocol: Pr
     for run, curves in Recorded(CLAIMS, "paper").load(experiment, protocol).grid.curves.items():
         found[run.alpha, run.messiness, run.n_train, run.weight_decay][run.seed] = np.log(measure(curves))
     return np.array([[values[seed] for seed in sorted(values)] for _, values in sorted(found.items())])
+
+
+def arrival(curves: Curves, column: str, right: float) -> float:
+    """The step at which an accuracy is reached and held."""
+    found = time_to(curves.step, curves[column], right)
+    assert found.reached
+    return found.value
 
 
 def end(column: str) -> Callable[[Curves], float]:
@@ -42,8 +51,7 @@ def test_errors_of_mnist() -> None:
 
 @pytest.mark.parametrize(("column", "right"), [("train_acc", 0.95), ("test_acc", 0.8)])
 def test_times_of_mnist(column: str, right: float) -> None:
-    times = by_setting("fig03_mnist:dynamics", lambda curves: float(curves.step[np.argmax(curves[column] >= right)]))
-    assert np.isfinite(times).all()
+    times = by_setting("fig03_mnist:dynamics", lambda curves: arrival(curves, column, right))
     # Two factors, or three: the assumption is on the safe side.
     assert times.std(axis=1, ddof=1).max() < np.sqrt(2) * noise.MNIST_TIME_SD
 
@@ -63,11 +71,11 @@ def test_losses_of_toy_addition(column: str) -> None:
     assert 0.5 < np.median(losses.std(axis=1, ddof=1)) / np.hypot(noise.ADDITION_SEED_SD, noise.ADDITION_CELL_SD) < 2
 
 
-def test_times_and_norms_of_the_teacher_student() -> None:
+def test_times_of_the_teacher_student() -> None:
     """Figure 2 is where these come from: the line through each seed's times, and what it leaves (the bend included)."""
     grid = Recorded(CLAIMS, "paper").load("fig02_teacher_student:large", "paper").grid
     decays = noise.WEIGHT_DECAYS
-    times = np.array([[np.log(curves.step[np.argmax(curves["test_acc"] >= 0.95)]) for curves in _over(grid, seed)] for seed in grid.seeds])
+    times = np.log([[arrival(curves, "test_acc", 0.95) for curves in _over(grid, seed)] for seed in grid.seeds])
     x = np.log(decays) - np.log(decays).mean()
     slopes = times @ x / (x @ x)
     left = times - times.mean(axis=1, keepdims=True) - slopes[:, None] * x
@@ -76,5 +84,5 @@ def test_times_and_norms_of_the_teacher_student() -> None:
     assert left.std(ddof=1) == pytest.approx(noise.TEST_RESIDUAL_SD, rel=0.5)
 
 
-def _over(grid: object, seed: int) -> list[Curves]:
-    return [grid.one(seed, weight_decay=decay) for decay in noise.WEIGHT_DECAYS]  # type: ignore[attr-defined]
+def _over(grid: Grid, seed: int) -> list[Curves]:
+    return [grid.one(seed, weight_decay=decay) for decay in noise.WEIGHT_DECAYS]
