@@ -93,7 +93,7 @@ class Controller:
 
     def _write_page(self, path: Path, document: dict[str, Any], runs: Path) -> None:
         """The HTML page, drawn here, in the controller, from the store that the workers filled or from the evidence."""
-        from omnigrok.report.document import parse  # noqa: PLC0415 (the report is optional)
+        from omnigrok.audit.document import parse  # noqa: PLC0415 (the report is optional)
         from omnigrok.report.page import write_page  # noqa: PLC0415
 
         if not self.folders:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from omnigrok.audit.document import Audit, Row
 from omnigrok.audit.experiment import find_experiment
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import PROTOCOLS
-from omnigrok.report.document import Audit, Row
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
 
@@ -86,7 +86,8 @@ def _effect(row: Row) -> str:
     if finding is None:
         return ""
     region = f" ({finding.region.text})" if finding.region else ""
-    return f"{effect_text(finding)}{region}"
+    cause = row.cause()
+    return f"{effect_text(finding)}{region}" + (f"; {cause}" if cause else "")
 
 
 def plain(text: str) -> str:

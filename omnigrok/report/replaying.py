@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from omnigrok.audit.document import read_document
 from omnigrok.errors import BadInput
-from omnigrok.report.document import read_document
 
 SAID = 2000  # characters of pytest's output that are shown where it wrote no audit
 

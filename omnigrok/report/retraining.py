@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from omnigrok.audit.document import Audit, load_audit
 from omnigrok.errors import BadInput
 from omnigrok.report.comparison import Difference, compare
-from omnigrok.report.document import Audit, load_audit
 from omnigrok.report.markdown import plain
 from omnigrok.report.view import effect_text
 

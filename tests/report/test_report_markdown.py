@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from omnigrok.audit.document import load_audit, parse
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
-from omnigrok.report.document import load_audit, parse
 from omnigrok.report.markdown import experiments_of, table, without_versions
 
 CLAIMS = Path(__file__).parents[2] / "claims"

@@ -53,13 +53,18 @@ class FindingPart(Part):
     values: tuple[float | None, ...] = ()
     verdict: Word | None = None
     decides: bool = False
+    premise: bool = False
+    leads: bool = False
     method: str = ""
     note: str = ""
 
 
 class ControlPart(Part):
+    """The claim's control; ``neutral`` says that it is INCONCLUSIVE because its data lie on the region's edge, and narrowly."""
+
     verdict: Word = "NOT RUN"
     reason: str = ""
+    neutral: bool = False
     findings: tuple[FindingPart, ...] = ()
 
 
@@ -92,10 +97,40 @@ class Row(Part):
     q: float | None = None
     holm_p: float | None = None
 
+    premise: str = ""
+    cells: int = 0
+    moving: int = 0
+
     def deciding(self) -> FindingPart | None:
-        """The finding to show for the verdict: the first deciding one whose own verdict is the whole's."""
+        """The finding that decided: a premise that is not met, else the leading or first one whose own verdict is the whole's."""
+        unmet = self._unmet()
+        if unmet is not None:
+            return unmet
         parts = [finding for finding in self.findings if finding.decides]
-        return next((finding for finding in parts if finding.verdict == self.verdict), parts[0] if parts else None)
+        own = [finding for finding in parts if finding.verdict == self.verdict] or parts
+        return next((finding for finding in own if finding.leads), own[0] if own else None)
+
+    def _unmet(self) -> FindingPart | None:
+        return next((finding for finding in self.findings if finding.premise and finding.verdict != "REPRODUCED"), None)
+
+    def cause(self) -> str:
+        """Why the verdict is another one than that of the finding which is shown for it; "" where they agree."""
+        shown = self.deciding()
+        if self.verdict not in ("INCONCLUSIVE", "ERROR") or shown is None:
+            return ""
+        if shown.premise:
+            return "premise not met"
+        if shown.verdict == self.verdict:
+            return ""
+        if self.control.verdict in ("REPRODUCED", "ERROR"):
+            why = f"its control is {self.control.verdict}"
+        elif self.holm_p is not None and self.holm_p > 0.05 and not self.moving:
+            why = f"Holm p = {self.holm_p:.2g}"
+        elif self.moving:
+            why = f"{self.moving} of {self.cells} runs not settled"
+        else:
+            why = self.reason
+        return f"points to {shown.verdict}; {why}" if shown.verdict else why
 
 
 class Audit(Part):
