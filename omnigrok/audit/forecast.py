@@ -67,7 +67,7 @@ class Cost:
         runs: Runs needed.
         recorded: those in the store, of this trainer, torch and device.
         evidence: those in the recorded evidence, which ``--replay`` reads.
-        network_steps: optimiser steps still to take, over all networks.
+        network_steps: optimiser steps still to take, over all networks; an upper bound, as all that follows, where some may stop early.
         operations: floating-point operations of their matrix products and of the evaluations.
         stacks: stacks that hold them.
         seconds: expected on this device, one process.

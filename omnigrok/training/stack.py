@@ -32,6 +32,7 @@ from omnigrok.training.samples import Samples
 from omnigrok.training.shape import shape_key
 from omnigrok.training.sphere import held_square, remove_radial, rescale_
 from omnigrok.training.state import State
+from omnigrok.training.stopping import stops_at
 
 
 class Flat:
@@ -215,7 +216,7 @@ class Stack:
             for name, values in columns.items():
                 history.columns.setdefault(name, []).append(float(values[row]))
             broken = not np.isfinite(history.columns["train_loss"][-1]) or not np.isfinite(history.columns["weight_norm"][-1])
-            if broken or self.step >= run.steps:
+            if broken or self.step >= run.steps or stops_at(run, history.logged, history.columns, len(history.logged) - 1):
                 self._finish(run, broken)
 
     def _finish(self, run: Run, diverged: bool) -> None:
@@ -251,13 +252,17 @@ class Stack:
         return steps[int(np.searchsorted(steps, self.step, side="right"))]
 
     def _compact(self) -> None:
-        """Drop finished replicas once half of the stack is idle; sizes halve, so the step is compiled for few shapes."""
-        active = len(self.histories)
-        if not active or active > len(self.runs) // 2:
+        """Drop finished replicas: at once, or where the step is compiled or captured for each size, when half of the stack is idle."""
+        active, target = len(self.histories), len(self.runs)
+        if not active or active == target:
             return
-        target = len(self.runs)
-        while target // 2 >= active:
-            target //= 2
+        if self._compiled != (self._gradient, adamw_) or graph.wanted(self.device):
+            if active > target // 2:
+                return
+            while target // 2 >= active:
+                target //= 2
+        else:
+            target = active
         idle = [row for row, run in enumerate(self.runs) if run not in self.histories]
         rows = sorted([row for row, run in enumerate(self.runs) if run in self.histories] + idle[: target - active])
         index = torch.tensor(rows, device=self.device)
