@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -205,7 +204,6 @@ def _timed(timer: Timer, runs: Sequence[Run], device: torch.device, root: Path, 
             if len(runs) == 1:
                 raise OutOfMemory("one network alone does not fit into the memory") from None
         runs = runs[: len(runs) // 2]
-        gc.collect()
         torch.cuda.empty_cache()
 
 

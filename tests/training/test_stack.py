@@ -12,8 +12,8 @@ from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
 from omnigrok.runs import Run
 from omnigrok.training import Stack, train
+from omnigrok.training.network import Flat
 from omnigrok.training.shape import shape_key
-from omnigrok.training.stack import Flat
 
 Compare = Callable[..., None]
 Write = Callable[[str], str]
@@ -182,7 +182,7 @@ def test_compiled_steps_equal_eager_ones(student: Run, monkeypatch: pytest.Monke
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")
     stack = Stack(runs)
     compiled = stack.advance()
-    assert stack._stepper()[0] != stack._gradient
+    assert stack._stepper()[0] != stack.network.gradient
     for one, other in zip(eager, compiled, strict=True):
         for name in ("train_loss", "test_loss", "weight_norm"):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-5, err_msg=name)
@@ -191,7 +191,7 @@ def test_compiled_steps_equal_eager_ones(student: Run, monkeypatch: pytest.Monke
 def test_eager_where_compiling_does_not_pay(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMNIGROK_COMPILE", raising=False)
     stack = Stack([student])
-    assert stack._stepper()[0] == stack._gradient
+    assert stack._stepper()[0] == stack.network.gradient
 
 
 # Parameters as one vector
