@@ -218,4 +218,5 @@ class AuditSession:
                         self._uses.setdefault(run, set()).add(each.claim)
         shared = sum(len(self._uses.get(run, {request.claim})) > 1 for run in found)
         seconds = sum(curves.seconds for curves, _ in found.values())
-        return {"runs": len(found), "steps": sum(run.steps for run in found), "seconds": round(seconds, 3), "shared_runs": shared}
+        steps = sum(int(curves.step[-1]) for curves, _ in found.values())
+        return {"runs": len(found), "steps": steps, "seconds": round(seconds, 3), "shared_runs": shared}

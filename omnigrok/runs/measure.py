@@ -93,7 +93,7 @@ def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: f
     stack = Stack(runs, device, root)
     precision = stack.form.precision
     if not compiled:
-        stack._compiled = stack._gradient, adamw_
+        stack._compiled = stack.network.gradient, adamw_
     with arithmetic(precision, device):
         warm_up = WARM_UP if compiled else 1
         stack._advance(warm_up)

@@ -25,6 +25,9 @@ BASE: dict[str, Any] = {"task": "teacher_student", "model": "mlp", "n_train": 8,
 FIELDS = {field.name for field in dataclasses.fields(Run)}
 
 
+STOPPING: list[tuple[Tier, Protocol]] = [("paper", "paper"), ("paper", "code"), ("smoke", "paper")]
+
+
 def test_product_of_axes_and_points() -> None:
     experiment = Experiment(
         base=BASE, sweep={"seed": {"count": 2}, "alpha": [1.0, 2.0]}, points=[{"weight_decay": 0.0}, {"weight_decay": 1.0, "steps": 7}]
@@ -46,6 +49,18 @@ def test_patches_in_order() -> None:
     assert (run.steps, dict(run.data)) == (2, {"a": 9, "b": 3})
     (run,) = expand(experiment, "paper", "code")
     assert (run.steps, dict(run.data)) == (50, {"a": 1, "b": 3})
+
+
+def test_runs_that_stop_are_set_in_the_base_and_undone_by_a_patch() -> None:
+    experiment = Experiment.model_validate(
+        {
+            "base": {**BASE, "seed": 0, "stop_at": {"test_acc": 0.95, "train_acc": 1}},
+            "tiers": {"smoke": {"base": {"stop_at": {}}}},
+            "protocols": {"code": {"base": {"stop_at.test_acc": 0.8}}},
+        }
+    )
+    stops = [dict(expand(experiment, tier, protocol)[0].stop_at) for tier, protocol in STOPPING]
+    assert stops == [{"test_acc": 0.95, "train_acc": 1.0}, {"test_acc": 0.8, "train_acc": 1.0}, {}]
 
 
 def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
