@@ -75,6 +75,40 @@ class CostPart(Part):
     shared_runs: int = 0
 
 
+class UniversesPart(Part):
+    """The readings that a sentence leaves open (``omnigrok.audit.universes``).
+
+    Args:
+        n: combinations; ``reproduced``, ``refuted``, ``inconclusive``, ``error``: how many of them.
+        shares: first-order share of the estimates' variance of each axis, largest first.
+        curve: estimate, interval, verdict and choices of each, by estimate.
+    """
+
+    n: int = 0
+    reproduced: int = 0
+    refuted: int = 0
+    inconclusive: int = 0
+    error: int = 0
+    shares: dict[str, float] = {}
+    curve: tuple[tuple[float | None, float | None, float | None, Word, str], ...] = ()
+
+
+class ReplicatedPart(Part):
+    """The same claim trained again from other seeds.
+
+    Args:
+        first_seed: of those.
+        verdict: of the second training.
+        flipped: whether it is another one than that of the recorded seeds.
+        smallest_p: of equal means, over what decides, after Holm's correction.
+    """
+
+    first_seed: int
+    verdict: Word
+    flipped: bool
+    smallest_p: float | None = None
+
+
 class Row(Part):
     """The verdict on one claim under one protocol."""
 
@@ -88,6 +122,7 @@ class Row(Part):
     scale: str = "full"
     reduction: str = ""
     cost: CostPart = CostPart()
+    digests: dict[str, str] = {}
     stale: int = 0
     headline: bool = False
     statement: str = ""
@@ -100,6 +135,8 @@ class Row(Part):
     premise: str = ""
     cells: int = 0
     moving: int = 0
+    universes: UniversesPart | None = None
+    replicated: ReplicatedPart | None = None
 
     def deciding(self) -> FindingPart | None:
         """The finding that decided: a premise that is not met, else the leading or first one whose own verdict is the whole's."""

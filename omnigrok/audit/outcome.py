@@ -43,6 +43,7 @@ class Outcome:
         premise: what the sentence presupposes, in words; "" for most.
         edge: names of a control's findings whose data lie on the edge of the region.
         cells, moving: runs at constant norm that were read, and those of them that have not settled.
+        universes: ``UniversesPart`` as a dict, where they were asked for.
     """
 
     claim: str
@@ -66,6 +67,7 @@ class Outcome:
     edge: tuple[str, ...] = ()
     cells: int = 0
     moving: int = 0
+    universes: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, with infinities as strings."""
@@ -91,6 +93,7 @@ class Outcome:
             "edge": list(self.edge),
             "cells": self.cells,
             "moving": self.moving,
+            "universes": None if self.universes is None else dict(self.universes),
         }
 
 

@@ -116,7 +116,8 @@ class Settling:
     def has_settled(self, run: Run, column: str) -> bool:
         """Whether one column of one run has settled."""
         each = self.curves[run]
-        if each.step[-1] < LEAST_STEPS * self.paper_steps.get(run, run.steps):
+        ended_early = each.step[-1] < run.steps  # by its own rule: its accuracies had stayed where they were
+        if not ended_early and each.step[-1] < LEAST_STEPS * self.paper_steps.get(run, run.steps):
             return False
         early, late = last_change(each.step, each.columns[column])
         change = abs(late - early)
