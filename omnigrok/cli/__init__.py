@@ -14,6 +14,7 @@ from omnigrok.cli.evidence import evidence
 from omnigrok.cli.precision import precision
 from omnigrok.cli.report import report
 from omnigrok.cli.run import run
+from omnigrok.cli.status import status
 from omnigrok.cli.universes import universes
 
 
@@ -35,5 +36,5 @@ def main() -> None:
     """
 
 
-for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench, precision, universes):
+for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench, precision, status, universes):
     main.add_command(command)
