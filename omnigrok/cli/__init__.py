@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import omnigrok
+import omnigrok.waiting
 from omnigrok.cli.bench import bench
 from omnigrok.cli.calibrate import calibrate, power
 from omnigrok.cli.claims import list_claims, show
