@@ -11,13 +11,21 @@ from omnigrok.stats.comparison import Array, mean_in_region
 from omnigrok.stats.finding import Finding, Region
 from omnigrok.stats.learning_curves import SMOOTH, broken_line
 
+PREFERRED = Region(0.0)
 METHOD = "least AICc(smooth) - AICc(broken line) over " + ", ".join(SMOOTH)
 
 
 def critical_size(
-    name: str, n: ArrayLike, y: ArrayLike, *, level: float = 0.95, note: str = "", rng: np.random.Generator | None = None
+    name: str,
+    n: ArrayLike,
+    y: ArrayLike,
+    region: Region = PREFERRED,
+    *,
+    level: float = 0.95,
+    note: str = "",
+    rng: np.random.Generator | None = None,
 ) -> Finding:
-    """By how much AICc prefers a break, steeper above, over the best of four smooth curves: > 0 in each seed's favour.
+    """By how much AICc prefers a break, steeper above, to the best of four smooth curves; above 0 it does.
 
     ``values`` holds each seed's smallest advantage over ``SMOOTH``; estimate and interval are of their mean. ``extra`` holds
     the mean advantage over each curve ("over floor", ...), and the break with its slopes of the seeds' geometric mean.
@@ -40,7 +48,7 @@ def critical_size(
     table = np.full((len(curves), len(SMOOTH)), math.nan)
     for row in np.flatnonzero(complete):
         table[row] = advantages(sizes, curves[row])
-    finding = mean_in_region(name, table.min(axis=1), Region(0.0, math.inf), level=level, note=note, rng=rng)
+    finding = mean_in_region(name, table.min(axis=1), region, level=level, note=note, rng=rng)
     extra: dict[str, float] = {}
     if complete.any():
         line = broken_line(sizes, np.exp(np.log(curves[complete]).mean(axis=0)))
