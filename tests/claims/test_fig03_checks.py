@@ -66,7 +66,7 @@ def shuffled(seeds: int = 10) -> Grid:
 
 def verdict(claim: str, kind: str, role: str = "claim", tier: str = "paper", protocol: str = "paper") -> Verdict:
     seeds = 3 if tier == "smoke" else 10
-    grids = {"landscape": landscape(kind, seeds)}
+    grids = {"critical" if claim == "fig03.critical" else "landscape": landscape(kind, seeds)}
     if claim == "fig03.thumb":
         grids["shuffled"] = shuffled(seeds)
     return synthetic.judge(FIGURE, claim, LANDSCAPES[claim], grids, role, protocol, tier).verdict
