@@ -9,8 +9,8 @@ import statsmodels.api as sm
 
 from omnigrok.stats import Region, bracket, critical_size, dose_response, l_shape, trend, two_lines, u_shape
 from omnigrok.stats.contours import width_trend
-from omnigrok.stats.learning_curves import SMOOTH, broken_line, learning_curve
 from omnigrok.stats.divergence import divergence
+from omnigrok.stats.learning_curves import SMOOTH, broken_line, learning_curve
 from omnigrok.stats.times import times_from
 
 U = np.array([[8.0, 4, 1, 3, 9], [7, 3, 1, 4, 10], [9, 5, 2, 3, 8]])
