@@ -56,13 +56,13 @@ def landscape(kind: str, seeds: int = 10) -> Grid:
         # The best logged value is better than the last one, by as much.
         return {"train_acc": np.array([1 - train, 1 - train]), "test_acc": np.array([1 - test, 1 - test])}
 
-    runs = [base(seed=s, n_train=n, alpha=float(a)) for s in range(seeds) for n in SIZES for a in ALPHAS]
+    runs = [base(seed=s, n_train=n, alpha=float(a), steps=100) for s in range(seeds) for n in SIZES for a in ALPHAS]
     return synthetic.grid_of(kind, runs, columns, LAST)
 
 
 @lru_cache
 def shuffled(seeds: int = 10) -> Grid:
-    runs = [base(seed=s, n_train=n, alpha=a) for s in range(seeds) for n in (19, 268, 3727) for a in (0.1, 1.0, 10.0)]
+    runs = [base(seed=s, n_train=n, alpha=a, steps=100) for s in range(seeds) for n in (19, 268, 3727) for a in (0.1, 1.0, 10.0)]
     return synthetic.grid_of("shuffled", runs, lambda run: {"test_acc": 0.1 + 0.01 * seeded(run).normal()}, LAST)
 
 
@@ -116,7 +116,7 @@ def critical_grid(curve: Callable[[int], float], seeds: int = 8, **fields: objec
         return {"test_acc": np.full(2, 1 - min(error + 0.2 * abs(np.log10(run.alpha)), 1.0))}
 
     sizes = [round(float(n)) for n in np.geomspace(10, 2682, 18)]
-    runs = [base(seed=s, n_train=n, alpha=a, **fields) for s in range(seeds) for n in sizes for a in (0.630957, 1.0, 1.58489)]
+    runs = [base(seed=s, n_train=n, alpha=a, steps=100, **fields) for s in range(seeds) for n in sizes for a in (0.630957, 1.0, 1.58489)]
     return {"critical": synthetic.grid_of("critical", runs, columns, LAST)}
 
 
@@ -172,7 +172,7 @@ def test_seeds_that_share_their_images_are_one_data_set(tier: str) -> None:
 
 def test_code_reads_the_best_logged_accuracy_and_paper_the_last() -> None:
     early = np.array([0.9, 0.5])
-    grid = synthetic.grid_of("landscape", [base(alpha=a) for a in (0.1, 1.0)], lambda run: {"test_acc": early}, LAST)
+    grid = synthetic.grid_of("landscape", [base(alpha=a, steps=100) for a in (0.1, 1.0)], lambda run: {"test_acc": early}, LAST)
     errors = []
     for protocol in ("paper", "code", "corrected"):
         entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig03.critical")
