@@ -11,7 +11,7 @@ from typing import Any
 
 from omnigrok.audit.schema import Claim, Figure
 from omnigrok.errors import BadInput
-from omnigrok.training.fingerprint import normalised
+from omnigrok.syntax import normalised
 
 
 def check_file(folder: Path, figure: str) -> Path:

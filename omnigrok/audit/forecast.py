@@ -23,7 +23,7 @@ from omnigrok.runs.store import Environment, Store
 from omnigrok.runs.work import evaluation_operations, step_operations
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.device import describe, is_out_of_memory
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 from omnigrok.training.shape import shape_key
 
 # No new measurement begins later than this.
@@ -145,7 +145,7 @@ def recorded_runs(path: Path, runs: Iterable[Run], device: torch.device) -> set[
         return set()
     by_environment: dict[Environment, list[Run]] = {}
     for run in runs:
-        by_environment.setdefault(Environment(fingerprint(run), torch.__version__, describe(device)), []).append(run)
+        by_environment.setdefault(Environment(identity(run), torch.__version__, describe(device)), []).append(run)
     with Store(path, readonly=True) as store:
         return {run for env, part in by_environment.items() for found in [store.has_many(part, env)] for run in part if run.digest in found}
 

@@ -26,7 +26,7 @@ from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
 from omnigrok.runs.tally import Progress
 from omnigrok.training.device import choose_device, describe
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 
 
 class NotRun(OmnigrokError):
@@ -181,7 +181,7 @@ class AuditSession:
         return f"the {' and the '.join(what)} {'have' if len(what) > 1 else 'has'} changed since the evidence was recorded" if what else ""
 
     def _is_stale(self, run: Run, env: Environment) -> bool:
-        return env != Environment(fingerprint(run), torch.__version__, describe(self.device))
+        return env != Environment(identity(run), torch.__version__, describe(self.device))
 
     def _trained(self, experiments: dict[str, tuple[Run, ...]]) -> dict[Run, tuple[Curves, Environment]]:
         runs = list(dict.fromkeys(run for part in experiments.values() for run in part))

@@ -15,7 +15,7 @@ from omnigrok.audit.schema import Claim, Figure, Protocol, Scale, Tier
 from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
 from omnigrok.training.device import describe
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class State:
 
 
 def _environment(run: Run) -> Environment:
-    return Environment(fingerprint(run), torch.__version__, describe(torch.device("cpu")))
+    return Environment(identity(run), torch.__version__, describe(torch.device("cpu")))
 
 
 def evidence_states(folder: Path, figure: Figure, claim: Claim) -> Iterator[State]:

@@ -26,7 +26,7 @@ from omnigrok.errors import OmnigrokError
 from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
 from omnigrok.training.device import choose_device, describe
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 
 # Records that are decoded at once.
 FEW = 200
@@ -84,7 +84,7 @@ def cost_of(runs: dict[Run, Protocol], store: Store, device: str) -> FigureCost:
     cost = FigureCost()
     by_environment: dict[Environment, list[Run]] = {}
     for run in runs:
-        by_environment.setdefault(Environment(fingerprint(run), torch.__version__, device), []).append(run)
+        by_environment.setdefault(Environment(identity(run), torch.__version__, device), []).append(run)
     for env, members in by_environment.items():
         for start in range(0, len(members), FEW):
             for curves in store.get_many(members[start : start + FEW], env).values():

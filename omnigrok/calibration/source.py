@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omnigrok.errors import BadInput
-from omnigrok.training.fingerprint import normalised
+from omnigrok.syntax import normalised
 
 PACKAGE = "omnigrok.calibration"
 # The form of an entry is no part of what it simulates.

@@ -14,7 +14,7 @@ from omnigrok.errors import OmnigrokError
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 
 
 class NotRecorded(OmnigrokError):
@@ -91,7 +91,7 @@ class Recorded:
         assert self.store is not None
         by_environment: dict[Environment, list[Run]] = {}
         for run in runs:
-            by_environment.setdefault(Environment(fingerprint(run), self.torch, self.device), []).append(run)
+            by_environment.setdefault(Environment(identity(run), self.torch, self.device), []).append(run)
         found: dict[Run, Curves] = {}
         for env, part in by_environment.items():
             current = self.store.get_many(part, env)

@@ -24,7 +24,7 @@ class Curves:
         columns: name to (T,) float64: ``train_loss``, ``test_loss``, ``train_acc``, ``test_acc``, ``weight_norm`` and what the task adds.
         diverged: the run ended in NaN or infinity before its last step.
         seconds: wall-clock seconds of its share of the stack.
-        provenance: torch version, device, precision, trainer fingerprint, date, stack size.
+        provenance: torch version, device, precision, the trainer's identity, date, stack size.
     """
 
     run: Run

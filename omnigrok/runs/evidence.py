@@ -204,7 +204,7 @@ def _split(records: list[tuple[str, Environment, bytes]]) -> Iterator[tuple[list
 
 
 def _file(header: dict[str, Any], records: list[tuple[str, Environment, bytes]], body: bytes) -> bytes:
-    environments = {env.key: [env.fingerprint, env.torch, env.device] for _, env, _ in records}
+    environments = {env.key: [env.identity, env.torch, env.device] for _, env, _ in records}
     listed = [[digest, env.key, len(record), hashlib.sha256(record).hexdigest()] for digest, env, record in records]
     raw = sum(len(record) for _, _, record in records)
     return _signed({**header, "count": len(records), "environments": environments, "records": listed, "raw": raw}, body)
@@ -320,10 +320,10 @@ def _decompress(body: bytes, size: int) -> bytes:
 
 def _records(header: Mapping[str, Any], raw: bytes) -> Iterator[tuple[Environment, bytes]]:
     environments = {}
-    for key, (fingerprint, torch, device) in header["environments"].items():
-        for text in (fingerprint, torch, device):
+    for key, (identity, torch, device) in header["environments"].items():
+        for text in (identity, torch, device):
             _check_text(text)
-        environments[key] = Environment(fingerprint, torch, device)
+        environments[key] = Environment(identity, torch, device)
         if environments[key].key != key:
             raise EvidenceError(f"environment {key} is damaged")
     if len(header["records"]) != header["count"]:

@@ -25,7 +25,7 @@ from omnigrok.runs.tally import Progress, Tally
 from omnigrok.runs.work import replica_bytes, step_operations
 from omnigrok.training.calendar import effective_batch
 from omnigrok.training.device import describe, is_out_of_memory, memory_share
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack
 from omnigrok.training.state import State
@@ -106,7 +106,7 @@ class Executor:
 
     def environment(self, run: Run) -> Environment:
         """What besides the Run decides its numbers here."""
-        return Environment(fingerprint(run), torch.__version__, describe(self.device))
+        return Environment(identity(run), torch.__version__, describe(self.device))
 
     def missing(self, runs: Sequence[Run]) -> list[Run]:
         """Those without a result in this environment."""
@@ -240,7 +240,7 @@ class Executor:
         provenance = {
             "torch": env.torch,
             "device": env.device,
-            "fingerprint": env.fingerprint,
+            "identity": env.identity,
             "precision": stack.form.precision,
             "stack": stack.size,
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

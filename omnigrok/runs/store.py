@@ -14,7 +14,7 @@ from omnigrok.runs.database import DAMAGED, Database
 from omnigrok.runs.encode import decode, dump_json, encode
 from omnigrok.runs.run import Run
 
-COLUMNS = "digest, fingerprint, torch, device, sha256, record"  # what read_row takes
+COLUMNS = "digest, fingerprint, torch, device, sha256, record"  # what read_row takes; "fingerprint" holds the identity
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,19 @@ class Environment:
     """What besides the Run decides its numbers.
 
     Args:
-        fingerprint: digest of the code of models, data and training.
+        identity: trainer, data set and architecture with their versions (``omnigrok.training.identity``).
         torch: version of torch.
         device: "cpu" or the name of the GPU.
     """
 
-    fingerprint: str
+    identity: str
     torch: str
     device: str
 
     @property
     def key(self) -> str:
         """SHA-256 of the three, 16 hex digits."""
-        return hashlib.sha256(dump_json([self.fingerprint, self.torch, self.device])).hexdigest()[:16]
+        return hashlib.sha256(dump_json([self.identity, self.torch, self.device])).hexdigest()[:16]
 
 
 class Store(Database):
@@ -226,8 +226,8 @@ class Store(Database):
                 record = encode(curves)
             except EvidenceError as error:
                 raise StoreError(f"store {self.path}: run {digest} cannot be recorded: {error}") from error
-            identity = (digest, env.fingerprint, env.torch, env.device)
-            rows.append((digest, env.key, *identity[1:], float(curves.seconds), _record_sum(*identity, record), record))
+            key = (digest, env.identity, env.torch, env.device)
+            rows.append((digest, env.key, *key[1:], float(curves.seconds), _record_sum(*key, record), record))
         return rows
 
     def _verify(self, db: sqlite3.Connection, digest: str, env: Environment, tokens: Mapping[str, int]) -> None:
@@ -243,14 +243,14 @@ def read_row(row: Sequence[Any]) -> tuple[Run, Environment, Curves]:
     Raises:
         EvidenceError: a value is damaged.
     """
-    digest, fingerprint, torch, device, checksum, record = row
-    texts = (digest, fingerprint, torch, device)
+    digest, identity, torch, device, checksum, record = row
+    texts = (digest, identity, torch, device)
     if not all(isinstance(text, str) and text.isprintable() for text in texts) or not isinstance(record, bytes):
         raise EvidenceError("a column has a wrong type")
-    if checksum != _record_sum(digest, fingerprint, torch, device, record):
+    if checksum != _record_sum(digest, identity, torch, device, record):
         raise EvidenceError("its checksum does not match")
     curves = decode(record)
-    return curves.run, Environment(fingerprint, torch, device), curves
+    return curves.run, Environment(identity, torch, device), curves
 
 
 def _insert(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> set[str]:
@@ -268,8 +268,8 @@ def _exists(db: sqlite3.Connection, digest: str, env: Environment) -> bool:
     return db.execute("SELECT 1 FROM results WHERE digest = ? AND env = ?", (digest, env.key)).fetchone() is not None
 
 
-def _record_sum(digest: str, fingerprint: str, torch: str, device: str, record: bytes) -> bytes:
-    return hashlib.sha256(dump_json([digest, fingerprint, torch, device]) + record).digest()
+def _record_sum(digest: str, identity: str, torch: str, device: str, record: bytes) -> bytes:
+    return hashlib.sha256(dump_json([digest, identity, torch, device]) + record).digest()
 
 
 def _state_sum(digest: str, env: str, step: int, state: bytes) -> bytes:

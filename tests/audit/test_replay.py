@@ -70,9 +70,7 @@ def test_replay_gives_the_trained_verdict(recorded: Any) -> None:
     assert not (recorded.pytester.path / ".omnigrok").exists()
 
 
-@pytest.mark.parametrize(
-    "other", [{"torch": "0.0"}, {"fingerprint": "0" * 16}, {"device": "another"}], ids=lambda change: next(iter(change))
-)
+@pytest.mark.parametrize("other", [{"torch": "0.0"}, {"identity": "0" * 16}, {"device": "another"}], ids=lambda change: next(iter(change)))
 def test_another_trainer_torch_or_device_is_shown_as_stale(recorded: Any, other: dict[str, str]) -> None:
     """Two of the six runs come from elsewhere: the verdict stands, and says so."""
     before = row(recorded)

@@ -18,7 +18,7 @@ from omnigrok.runs.curves import Curves
 from omnigrok.runs.evidence import write
 from omnigrok.runs.store import Environment, Store
 from omnigrok.training.calendar import log_steps
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 
 
 def curves(run: Any) -> Curves:
@@ -27,7 +27,7 @@ def curves(run: Any) -> Curves:
 
 
 def here(run: Any, version: str = torch.__version__) -> Environment:
-    return Environment(fingerprint(run), version, "cpu")
+    return Environment(identity(run), version, "cpu")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
 from omnigrok.runs.store import Environment, Store
 from omnigrok.training.calendar import log_steps
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 DEVICE = "cpu"
@@ -79,7 +79,7 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
             figure, _, name = experiment.partition(":")
             runs |= dict.fromkeys(runs_of(CLAIMS, figure, name, "smoke", "paper"))
     with Store(folder / "runs.sqlite") as store:
-        store.adopt((made_up(run), Environment(fingerprint(run), torch.__version__, DEVICE)) for run in runs)
+        store.adopt((made_up(run), Environment(identity(run), torch.__version__, DEVICE)) for run in runs)
     verdicts = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
     claims = [(figure.figure, claim) for figure in figures(CLAIMS) for claim in figure.claims]
     rows = [

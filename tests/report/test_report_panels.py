@@ -14,7 +14,7 @@ from omnigrok.audit.schema import load_figure
 from omnigrok.report.panels import BY_NAME, PANELS, draw, named_panels
 from omnigrok.report.recorded import Recorded
 from omnigrok.runs.store import Environment, Store
-from omnigrok.training.fingerprint import fingerprint
+from omnigrok.training.identity import identity
 
 from .conftest import CLAIMS, Example, made_up
 
@@ -129,7 +129,7 @@ def test_what_is_drawn_beside_is_drawn(tmp_path: Path) -> None:
     with Store(tmp_path / "runs.sqlite") as store:
         for name in ("mnist", "mnist_low"):
             runs = runs_of(CLAIMS, "fig10_time_vs_decay", name, "smoke", "paper")
-            store.adopt((made_up(run), Environment(fingerprint(run), torch.__version__, "cpu")) for run in runs)
+            store.adopt((made_up(run), Environment(identity(run), torch.__version__, "cpu")) for run in runs)
         drawn = draw(BY_NAME["10d"], "paper", Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu"))
     assert drawn.notes == ()
     assert "0.01" in drawn.svg  # the very low weight decay of the smoke tier

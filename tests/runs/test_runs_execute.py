@@ -55,13 +55,13 @@ def test_records_say_where_they_were_trained(make: Make, toy: Run) -> None:
     executor.ensure([toy])
     provenance = recorded(executor, toy).provenance
     assert {"torch": torch.__version__, "device": "cpu", "precision": "float64", "stack": 2}.items() <= provenance.items()
-    assert provenance["fingerprint"] == executor.environment(toy).fingerprint
+    assert provenance["identity"] == executor.environment(toy).identity
     assert recorded(executor, toy).seconds > 0
 
 
-def test_another_fingerprint_is_another_result(make: Make, monkeypatch: pytest.MonkeyPatch, stacks: Stacks, toy: Run) -> None:
+def test_another_identity_is_another_result(make: Make, monkeypatch: pytest.MonkeyPatch, stacks: Stacks, toy: Run) -> None:
     make([toy]).ensure([toy])
-    monkeypatch.setattr(execute, "fingerprint", lambda _: "0" * 16)
+    monkeypatch.setattr(execute, "identity", lambda _: "0" * 16)
     executor = make([toy])
     assert executor.missing([toy]) == [toy]
     executor.ensure([toy])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,11 @@ def test_a_step_larger_by_a_ten_thousandth_is_noticed(
 
     monkeypatch.setattr(optimizer, "schedule", larger)
     monkeypatch.setattr(feed, "schedule", larger)
-    assert len(differences(family, recorded, only="rescale, float64")) == 1
+    name, runs = next(entry for entry in table.entries(family) if entry[0].endswith("rescale, float64"))
+    trained = train(runs)
+    if table.starts_rounded(trained, recorded[name]):
+        pytest.skip("this processor rounds the draws in float32 otherwise; the guard is coarser here")
+    assert table.difference(trained, recorded[name])
 
 
 def squared(left: Tensor, right: Tensor) -> Tensor:
@@ -116,6 +121,19 @@ def test_a_raised_version_needs_a_new_table(recorded: dict[str, dict[str, Any]],
     monkeypatch.setattr("omnigrok.training.identity.VERSION", 2)
     with pytest.raises(AssertionError, match="write the table again"):
         test_the_table_was_made_with_todays_versions(recorded)
+
+
+def test_a_start_rounded_by_another_processor_is_held_to_the_tolerance_of_float32(recorded: dict[str, dict[str, Any]]) -> None:
+    name, runs = next(table.entries("teacher_student mlp"))
+    trained = train(runs)
+
+    def shifted(by: float) -> str | None:
+        others = [replace(each, columns={key: each[key] * (1 + by) for key in each.columns}) for each in trained]
+        return table.difference(others, recorded[name])
+
+    assert "float64" in name
+    assert shifted(1e-7) is None
+    assert shifted(1e-5) is not None
 
 
 # Writing it again

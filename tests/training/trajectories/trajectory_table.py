@@ -24,6 +24,9 @@ from omnigrok.training.identity import versions
 TABLE = Path(__file__).with_name("table.json")
 STEPS = {"float64": 50, "float32": 20}
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
+# Float32 draws and labels may differ in their last bits on another kind of processor: a float64 trajectory that starts so far off is
+# held to float32's tolerance.
+ROUNDED_START = 1e-6
 # Digits kept: enough for the tolerance, and for a diff that can be read.
 DIGITS = {"float64": 13, "float32": 8}
 REGENERATE = "write the table again: python tests/training/trajectories/trajectory_table.py"
@@ -167,7 +170,7 @@ def difference(trained: Sequence[Curves], entry: Mapping[str, Any]) -> str | Non
     columns = sorted(set(entry) - {"versions", "step"})
     if sorted(trained[0].columns) != columns:
         return f"it logs {', '.join(sorted(trained[0].columns))}, in the table {', '.join(columns)}"
-    tolerance = TOLERANCE[run.precision]
+    tolerance = TOLERANCE["float32" if starts_rounded(trained, entry) else run.precision]
     for name in columns:
         for row, (curves, old) in enumerate(zip(trained, entry[name], strict=True)):
             then, now = np.asarray(old), curves[name]
@@ -180,6 +183,15 @@ def difference(trained: Sequence[Curves], entry: Mapping[str, Any]) -> str | Non
                     f"{gap[at] / max(abs(then[at]), 1e-300):.1e}, accepted {tolerance:g})"
                 )
     return None
+
+
+def starts_rounded(trained: Sequence[Curves], entry: Mapping[str, Any]) -> bool:
+    """Whether losses and norms start within float32's rounding of the table's, and not within float64's tolerance."""
+    names = [name for name in trained[0].columns if name.endswith("loss") or name.startswith("weight_norm")]
+    then = np.array([[row[0] for row in entry[name]] for name in names])
+    now = np.array([[curves[name][0] for curves in trained] for name in names])
+    gap = float((np.abs(now - then) / np.abs(then)).max())
+    return TOLERANCE["float64"] < gap <= ROUNDED_START
 
 
 def load() -> dict[str, dict[str, Any]]:
