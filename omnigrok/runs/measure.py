@@ -96,13 +96,13 @@ def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: f
         stack._compiled = stack._gradient, adamw_
     with arithmetic(precision, device):
         warm_up = WARM_UP if compiled else 1
-        stack._advance(warm_up)
+        stack.take_steps(warm_up)
         wait(device)
         start = time.perf_counter() - begun
         # As many as training takes at once, if there is time: what is laid out ahead for all of them is no part of each.
-        once = best_seconds(lambda: stack._advance(1), device, 0.0)
+        once = best_seconds(lambda: stack.take_steps(1), device, 0.0)
         count = max(1, min(MOST_STEPS, int(seconds / 4 / once)))
-        step = best_seconds(lambda: stack._advance(count), device, seconds) / count
+        step = best_seconds(lambda: stack.take_steps(count), device, seconds) / count
         test = int(stack.samples.test_real.sum(1).max())
         shown = evaluated(stack.form, test)
         expected = step * evaluation_operations(stack.form, shown) / step_operations(stack.form)

@@ -26,6 +26,7 @@ from omnigrok.training.calendar import effective_batch, log_steps
 from omnigrok.training.device import arithmetic, compile_any_shape, drawing_float32, quiet_compiler, should_compile
 from omnigrok.training.evaluate import evaluate
 from omnigrok.training.feed import CHUNK, Feed
+from omnigrok.training.native import native_step
 from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
 from omnigrok.training.optimizer import adamw_, clip
 from omnigrok.training.samples import Samples
@@ -87,6 +88,7 @@ class Stack:
         self.full_batch: tuple[tuple[Tensor, ...], Tensor, Tensor | None] | None = None
         self._compiled: tuple[Callable[..., tuple[Tensor, dict[str, Tensor]]], Callable[..., None]] | None = None
         self.feed = Feed(self.runs, self.width, bool(self.carries), self.dtype, self.device)
+        self.native = native_step(self)
         self._step: Callable[[], None] = self._take_step
         if graph.wanted(self.device):
             self._step = graph.Replayed(self._take_step, self.device)
@@ -193,15 +195,25 @@ class Stack:
             self.full_batch = inputs, targets, real
         return self.full_batch
 
-    def _advance(self, count: int) -> None:
-        """Take ``count`` steps with no host synchronisation between them."""
+    def take_steps(self, count: int) -> None:
+        """Take ``count`` optimiser steps of all replicas, logged or not, with no host synchronisation between them.
+
+        They are the native ones (``omnigrok.training.native``) where there are, or else torch's, compiled where that pays.
+        The caller has set the ``arithmetic``.
+        """
+        for start in range(0, count, CHUNK):
+            ahead = min(CHUNK, count - start)
+            self.feed.load(self.step, ahead)
+            if self.native is not None:
+                self.native.train(ahead)
+            else:
+                self._take_torch_steps(ahead)
+            self.step += ahead
+
+    def _take_torch_steps(self, count: int) -> None:
         with quiet_compiler():
-            for start in range(0, count, CHUNK):
-                ahead = min(CHUNK, count - start)
-                self.feed.load(self.step, ahead)
-                for _ in range(ahead):
-                    self._step()
-                self.step += ahead
+            for _ in range(count):
+                self._step()
 
     def _log(self) -> None:
         rows = [row for row, run in enumerate(self.runs) if run in self.histories and self.step in self.calendar[run]]
@@ -234,7 +246,7 @@ class Stack:
         while self.histories:
             ahead = min(self._next_log(run) for run in self.histories)
             active = len(self.histories)
-            self._advance(min(CHUNK, ahead - self.step))
+            self.take_steps(min(CHUNK, ahead - self.step))
             self._log()
             now = time.perf_counter()
             for history in self.histories.values():
@@ -251,13 +263,14 @@ class Stack:
         return steps[int(np.searchsorted(steps, self.step, side="right"))]
 
     def _compact(self) -> None:
-        """Drop finished replicas once half of the stack is idle; sizes halve, so the step is compiled for few shapes."""
-        active = len(self.histories)
-        if not active or active > len(self.runs) // 2:
-            return
-        target = len(self.runs)
-        while target // 2 >= active:
+        """Drop finished replicas: at once from native steps; else once half are idle, so that few sizes are compiled."""
+        active, target = len(self.histories), len(self.runs)
+        if self.native is not None:
+            target = active
+        while target // 2 >= max(1, active):
             target //= 2
+        if not active or target == len(self.runs):
+            return
         idle = [row for row, run in enumerate(self.runs) if run not in self.histories]
         rows = sorted([row for row, run in enumerate(self.runs) if run in self.histories] + idle[: target - active])
         index = torch.tensor(rows, device=self.device)
