@@ -1,6 +1,6 @@
 """Data sets: one module each, found by name.
 
-A module here defines two functions, and may define a third:
+A module here has a ``VERSION`` (``omnigrok.training.version`` says what for) and two functions, and may have a third:
 
 ``split(run, root) -> Split``
     The samples of one Run. Called under a forked random state; whatever it leaves in torch's generator is where the model's
@@ -35,7 +35,9 @@ def _is_task(file: Path) -> bool:
 
 
 class Task(Protocol):
-    """What a data module offers."""
+    """What a data module offers; one of this package has a ``VERSION`` as well."""
+
+    VERSION: int
 
     def split(self, run: Run, root: Path) -> Split: ...
 

@@ -34,6 +34,9 @@ from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput, DataCorrupt, DataMissing
 from omnigrok.runs.run import Run
 
+# 1: features of PyTorch Geometric by RDKit; targets in Bohr^3; scores acc, target, target_square.
+VERSION = 1
+
 TABLE = "bundled/qm9.csv.xz"
 TABLE_SHA256 = "a9de5d57f899259fdfb92c6b20e3796f78628b7706a50f88f83deda44e24dff5"
 MOLECULES = 130_831

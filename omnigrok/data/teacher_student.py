@@ -12,6 +12,9 @@ from omnigrok.data.split import Pool, Split
 from omnigrok.models import find_model
 from omnigrok.runs.run import Run
 
+# 1: data from torch seed 2 s, student from 2 s + 1; scores acc, acc_code, acc_euclid.
+VERSION = 1
+
 # PROTOCOL.md: the text's theta is .01 without a norm, the code's .001 on the per-sample mean squared error.
 THRESHOLDS = {"acc": 0.01, "acc_code": 0.001}
 

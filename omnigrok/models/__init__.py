@@ -4,6 +4,7 @@ A module here defines ``build(run) -> nn.Module``: the network with its default 
 The trainer multiplies every parameter by ``run.alpha`` and stacks the replicas; ``forward`` takes the pool's inputs in order.
 A model that carries state from one batch to the next within an epoch names those buffers in ``carries``; its ``forward`` then returns
 (outputs, new values by name). Evaluation starts from zeros.
+``VERSION`` is raised when the numbers of its Runs change (``omnigrok.training.version``).
 ``COMPILE = False`` in a module says that torch.compile does not pay for it.
 """
 
@@ -22,7 +23,9 @@ __all__ = ["Architecture", "find_model"]
 
 
 class Architecture(Protocol):
-    """What a model module offers."""
+    """What a model module offers; one of this package has a ``VERSION`` as well."""
+
+    VERSION: int
 
     def build(self, run: Run) -> nn.Module: ...
 

@@ -7,6 +7,9 @@ from omnigrok.errors import BadInput
 from omnigrok.models.mlp import MLP
 from omnigrok.runs.run import Run
 
+# 1: the mlp of version 1 between the ends that the data options give.
+VERSION = 1
+
 
 def build(run: Run) -> MLP:
     """Options: ``hidden`` (list of widths) and ``activation``; inputs and outputs are those of ``representation`` and ``target_dim``.

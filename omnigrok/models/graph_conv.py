@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
 
+# 1: Glorot-uniform weights, zero biases; sum over atoms; edge_weight none and order.
+VERSION = 1
+
 # Weight of no, a single, double, triple and aromatic bond.
 EDGE_WEIGHTS = {"none": (0.0, 1.0, 1.0, 1.0, 1.0), "order": (0.0, 1.0, 2.0, 3.0, 1.5)}
 

@@ -9,6 +9,9 @@ from omnigrok.errors import BadInput
 from omnigrok.models.lstm_function import run_lstm
 from omnigrok.runs.run import Run
 
+# 1: torch's nn.LSTM initialization; the last step is read; padding has a trained embedding.
+VERSION = 1
+
 # The recurrence is one call of hand-written steps: nothing is left for the compiler to fuse, and unrolled it would compile for minutes.
 COMPILE = False
 

@@ -9,6 +9,9 @@ from omnigrok.errors import BadInput
 from omnigrok.models import mlp
 from omnigrok.runs.run import Run
 
+# 1: Eq. 7 around the mlp of version 1; templates label and linspace.
+VERSION = 1
+
 TEMPLATES = ("label", "linspace")
 
 

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
 
+# 1: torch's default initialization, layer by layer.
+VERSION = 1
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu_0.2": partial(nn.LeakyReLU, 0.2)}
 
 

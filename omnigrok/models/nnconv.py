@@ -16,6 +16,9 @@ from torch import Tensor, nn
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
 
+# 1: PyTorch Geometric's second draws; sum over atoms; optional hidden head.
+VERSION = 1
+
 BOND_TYPES = 4
 
 

@@ -11,6 +11,9 @@ from omnigrok.data.modular import modulus
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
 
+# 1: the authors' order of draws in float64; the output is read at the last position.
+VERSION = 1
+
 CONTEXT = 3
 DEFAULTS = {"d_model": 128, "n_heads": 4, "d_mlp": 512}
 
