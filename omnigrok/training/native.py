@@ -38,6 +38,10 @@ SOURCE = Path(__file__).with_name("native_step.cpp")
 # Fused multiply-adds and vector instructions of this CPU; no reordering of sums beyond the loops that ask for it.
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 BUILD_SECONDS = 120
+# Inputs that are zero in all training samples are left out of the products if they are so large a share; finding
+# them reads the whole training set, and in a large one few are left.
+DEAD_SHARE = 0.1
+LARGEST_SEARCHED = 10_000
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.Tanh: 0, nn.ReLU: 1, nn.LeakyReLU: 2}
 LOSSES = {"mse": 0, "cross_entropy": 1}
 CONSTRAINTS = {"free": 0, "rescale": 1, "rescale_double": 2, "published": 3, "tangent": 4}
@@ -61,7 +65,8 @@ class Job(ctypes.Structure):
         ("train_width", ctypes.c_int64),
         ("positions", ctypes.c_void_p),
         ("batch", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("counts", "decay", "step_size", "second_scale", "outputs")),
+        *((name, ctypes.c_void_p) for name in ("counts", "decay", "step_size", "second_scale")),
+        *((name, ctypes.c_void_p) for name in ("run_starts", "run_lengths", "first_run", "outputs")),
         *((name, ctypes.c_void_p) for name in ("sgemm", "dgemm", "set_threads")),
     )
 
@@ -248,6 +253,26 @@ def _inside(places: Tensor, shelf: Shelf) -> bool:
     return bool(((places >= 0) & (places + shelf.offsets < len(shelf.values))).all())
 
 
+def _live_runs(stack: Stack) -> dict[str, Tensor]:
+    """The inputs that are not zero in all of a replica's training samples, as the source's Job wants them; empty: all are."""
+    samples, sizes = stack.samples, stack.samples.train_real.sum(1).tolist()
+    pool = samples.inputs[0]
+    if len(samples.inputs) > 1 or max(sizes) > LARGEST_SEARCHED:
+        return {}
+    chosen = [places[:size] + offset for places, size, offset in zip(samples.train, sizes, pool.offsets, strict=True)]
+    live = torch.stack([(pool.values[rows] != 0).any(0) for rows in chosen])
+    if live.float().mean() > 1 - DEAD_SHARE or not live.any(1).all():
+        return {}
+    edges = torch.nn.functional.pad(live, (1, 1)).diff(dim=1)  # True where a run begins or ends
+    places = edges.nonzero()[:, 1].view(-1, 2)
+    runs = edges.sum(1) // 2
+    return {
+        "run_starts": places[:, 0].contiguous(),
+        "run_lengths": (places[:, 1] - places[:, 0]).contiguous(),
+        "first_run": torch.nn.functional.pad(runs.cumsum(0), (1, 0)),
+    }
+
+
 class NativeStep:
     """The native step of one stack.
 
@@ -262,6 +287,7 @@ class NativeStep:
         self.kind = "double" if stack.dtype == torch.float64 else "float"
         self.widths = torch.tensor(shape.widths)
         self.sizes = stack.samples.train_real.sum(1)
+        self.runs = _live_runs(stack)
         self.fixed: dict[str, Any] = {
             "replicas": len(stack.runs),
             "parameters": stack.weights.shape[1],
@@ -322,6 +348,7 @@ class NativeStep:
             decay=columns["decay"],
             step_size=columns["step_size"],
             second_scale=columns["second"],
+            **self.runs,
             **batches,
         )
         self.built.call(f"train_{self.kind}", job)

@@ -59,6 +59,10 @@ struct Job {
     int64_t batch;             // B
     const int64_t* counts;     // (K, R) samples of each batch, the first places of its row; (R) without positions
     const void *decay, *step_size, *second_scale;  // Real (K, R), (K, R), (K): optimizer.Schedule
+    // Input columns that are not zero in all of a replica's training samples, as runs of neighbours: the others add
+    // nothing to a product and have no gradient. Null: all columns.
+    const int64_t *run_starts, *run_lengths;
+    const int64_t* first_run;  // (R + 1): where each replica's runs begin
     void* outputs;             // Real (R, B, widths[layers]): of `outputs_*`
     SingleProduct sgemm;
     DoubleProduct dgemm;
@@ -92,10 +96,50 @@ class Buffer {
     std::unique_ptr<Real[], Free> data_;
 };
 
+// The input columns that a replica's first layer is multiplied with.
+struct Columns {
+    const int64_t *starts, *lengths;
+    int64_t runs, width;  // of all runs together
+
+    bool all() const { return runs == 0; }
+
+    // (rows, full) to (rows, width).
+    template <typename Real>
+    void pack(const Real* from, int64_t rows, int64_t full, Real* to) const {
+        for (int64_t row = 0; row < rows; ++row)
+            for (int64_t run = 0; run < runs; ++run) {
+                std::memcpy(to, from + row * full + starts[run], lengths[run] * sizeof(Real));
+                to += lengths[run];
+            }
+    }
+
+    // (rows, width) to (rows, full), with zeros elsewhere.
+    template <typename Real>
+    void unpack(const Real* from, int64_t rows, int64_t full, Real* to) const {
+        std::fill(to, to + rows * full, Real(0));
+        for (int64_t row = 0; row < rows; ++row)
+            for (int64_t run = 0; run < runs; ++run) {
+                std::memcpy(to + row * full + starts[run], from, lengths[run] * sizeof(Real));
+                from += lengths[run];
+            }
+    }
+};
+
+inline Columns all_columns(const Job& job) { return {nullptr, nullptr, 0, job.widths[0]}; }
+
+inline Columns live_columns(const Job& job, int64_t replica) {
+    if (!job.first_run) return all_columns(job);
+    const int64_t begin = job.first_run[replica], runs = job.first_run[replica + 1] - begin;
+    Columns live{job.run_starts + begin, job.run_lengths + begin, runs, 0};
+    for (int64_t run = 0; run < runs; ++run) live.width += live.lengths[run];
+    return live;
+}
+
 // What one thread needs for the network it works on.
 template <typename Real>
 struct Workspace {
-    Workspace(const Job& job, int64_t samples) : gradient(job.parameters), inner(job.layers + 1) {
+    Workspace(const Job& job, int64_t samples)
+        : gradient(job.parameters), packed(job.widths[0] * job.widths[1]), inner(job.layers + 1) {
         int64_t widest = 0;
         for (int64_t layer = 0; layer <= job.layers; ++layer) {
             activations.emplace_back(samples * job.widths[layer]);
@@ -111,6 +155,7 @@ struct Workspace {
     std::vector<Buffer<Real>> targets;      // (samples, outputs), for MSE
     std::vector<int64_t> classes;           // (samples), for CROSS_ENTROPY
     Buffer<Real> gradient;                  // (P)
+    Buffer<Real> packed;                    // (widths[1], columns): the first weight, or its gradient
     std::vector<int64_t> inner;             // where each layer's weight begins among the parameters
 };
 
@@ -276,13 +321,17 @@ double adamw(const Job& job, int64_t step, int64_t replica, const Real* gradient
 
 // Copies samples at `places` of the replica's own pool into the workspace: messy_mlp's blended with their template.
 template <typename Real>
-void gather_inputs(const Job& job, int64_t replica, const int64_t* places, const int64_t* within, int64_t count,
-                   Real* batch) {
+void gather_inputs(const Job& job, int64_t replica, const Columns& columns, const int64_t* places,
+                   const int64_t* within, int64_t count, Real* batch) {
     const int64_t width = job.widths[0];
     const Real* pool = static_cast<const Real*>(job.inputs) + job.input_offsets[replica] * width;
     for (int64_t i = 0; i < count; ++i) {
         const int64_t place = within ? places[within[i]] : places[i];
         const Real* sample = pool + place * width;
+        if (!columns.all()) {
+            columns.pack(sample, 1, width, batch + i * columns.width);
+            continue;
+        }
         Real* row = batch + i * width;
         if (!job.labels) {
             std::memcpy(row, sample, width * sizeof(Real));
@@ -312,15 +361,21 @@ void gather_targets(const Job& job, int64_t replica, const int64_t* places, cons
 
 // The outputs of the batch in the workspace; every layer's values stay there for the way back.
 template <typename Real>
-void forward(const Job& job, const Real* weights, int64_t count, Workspace<Real>& space) {
+void forward(const Job& job, const Columns& columns, const Real* weights, int64_t count, Workspace<Real>& space) {
     int64_t begin = 0;
     for (int64_t layer = 0; layer < job.layers; ++layer) {
         const int64_t fan_in = job.widths[layer], fan_out = job.widths[layer + 1];
-        const Real* bias = weights + begin + fan_in * fan_out;
+        const Real *matrix = weights + begin, *bias = matrix + fan_in * fan_out;
         Real* values = space.activations[layer + 1].get();
         for (int64_t i = 0; i < count; ++i) std::memcpy(values + i * fan_out, bias, fan_out * sizeof(Real));
-        product(job, false, true, count, fan_out, fan_in, space.activations[layer].get(), fan_in, weights + begin,
-                fan_in, Real(1), values);
+        int64_t used = fan_in;
+        if (layer == 0 && !columns.all()) {
+            columns.pack(matrix, fan_out, fan_in, space.packed.get());
+            matrix = space.packed.get();
+            used = columns.width;
+        }
+        product(job, false, true, count, fan_out, used, space.activations[layer].get(), used, matrix, used, Real(1),
+                values);
         if (layer + 1 < job.layers) activate(job, values, count * fan_out);
         space.inner[layer] = begin;
         begin += fan_in * fan_out + fan_out;
@@ -371,14 +426,21 @@ void column_sums(const Real* values, int64_t rows, int64_t columns, Real* sums) 
 
 // The gradient of all parameters, from the loss gradient of the outputs in space.delta[0].
 template <typename Real>
-void backward(const Job& job, const Real* weights, int64_t count, Workspace<Real>& space) {
+void backward(const Job& job, const Columns& columns, const Real* weights, int64_t count, Workspace<Real>& space) {
     Real *delta = space.delta[0].get(), *below = space.delta[1].get();
     for (int64_t layer = job.layers - 1; layer >= 0; --layer) {
         const int64_t fan_in = job.widths[layer], fan_out = job.widths[layer + 1], begin = space.inner[layer];
         const Real* values = space.activations[layer].get();
         Real* gradient = space.gradient.get() + begin;
-        product(job, true, false, fan_out, fan_in, count, delta, fan_out, values, fan_in, Real(0), gradient);
         column_sums(delta, count, fan_out, gradient + fan_in * fan_out);
+        if (layer == 0 && !columns.all()) {
+            Real* packed = space.packed.get();
+            product(job, true, false, fan_out, columns.width, count, delta, fan_out, values, columns.width, Real(0),
+                    packed);
+            columns.unpack(packed, fan_out, fan_in, gradient);
+            break;
+        }
+        product(job, true, false, fan_out, fan_in, count, delta, fan_out, values, fan_in, Real(0), gradient);
         if (layer == 0) break;
         product(job, false, false, count, fan_in, fan_out, delta, fan_out, weights + begin, fan_in, Real(0), below);
         activate_backward(job, values, below, count * fan_in);
@@ -388,16 +450,17 @@ void backward(const Job& job, const Real* weights, int64_t count, Workspace<Real
 
 // One step of one replica, whose batch lies in the workspace.
 template <typename Real>
-void take_step(const Job& job, int64_t step, int64_t replica, int64_t count, Workspace<Real>& space) {
+void take_step(const Job& job, const Columns& columns, int64_t step, int64_t replica, int64_t count,
+               Workspace<Real>& space) {
     Real* weights = static_cast<Real*>(job.weights) + replica * job.parameters;
     Real* gradient = space.gradient.get();
     const int64_t all = job.parameters, first = first_tensor(job);
-    forward(job, weights, count, space);
+    forward(job, columns, weights, count, space);
     if (job.loss_in_double)
         loss_gradient<double>(job, count, space);
     else
         loss_gradient<Real>(job, count, space);
-    backward(job, weights, count, space);
+    backward(job, columns, weights, count, space);
     if (job.constraint == TANGENT) remove_radial(job, weights, gradient);
     if (job.clip > 0) clip(job, gradient);
     if (job.constraint == PUBLISHED)
@@ -412,19 +475,20 @@ void take_step(const Job& job, int64_t step, int64_t replica, int64_t count, Wor
 template <typename Real>
 void train_replica(const Job& job, int64_t replica, Workspace<Real>& space) {
     const int64_t* places = job.train + replica * job.train_width;
+    const Columns columns = live_columns(job, replica);
     Real* batch = space.activations[0].get();
     if (!job.positions) {
-        gather_inputs(job, replica, places, nullptr, job.counts[replica], batch);
+        gather_inputs(job, replica, columns, places, nullptr, job.counts[replica], batch);
         gather_targets(job, replica, places, nullptr, job.counts[replica], space);
     }
     for (int64_t step = 0; step < job.steps; ++step) {
         const int64_t row = step * job.replicas + replica;
         const int64_t count = job.counts[job.positions ? row : replica];
         if (job.positions) {
-            gather_inputs(job, replica, places, job.positions + row * job.batch, count, batch);
+            gather_inputs(job, replica, columns, places, job.positions + row * job.batch, count, batch);
             gather_targets(job, replica, places, job.positions + row * job.batch, count, space);
         }
-        take_step(job, step, replica, count, space);
+        take_step(job, columns, step, replica, count, space);
     }
 }
 
@@ -461,6 +525,7 @@ int train_replicas(const Job& job) {
 template <typename Real>
 int all_outputs(const Job& job) {
     constexpr int64_t AT_ONCE = 256;
+    const Columns columns = all_columns(job);  // what is zero in training may not be in testing
     const int64_t width = job.widths[job.layers];
     return for_replicas<Real>(job, AT_ONCE, [&](int64_t replica, Workspace<Real>& space) {
         const Real* weights = static_cast<const Real*>(job.weights) + replica * job.parameters;
@@ -468,8 +533,8 @@ int all_outputs(const Job& job) {
         Real* outputs = static_cast<Real*>(job.outputs) + replica * job.batch * width;
         for (int64_t start = 0; start < job.counts[replica]; start += AT_ONCE) {
             const int64_t count = std::min(AT_ONCE, job.counts[replica] - start);
-            gather_inputs(job, replica, places + start, nullptr, count, space.activations[0].get());
-            forward(job, weights, count, space);
+            gather_inputs(job, replica, columns, places + start, nullptr, count, space.activations[0].get());
+            forward(job, columns, weights, count, space);
             std::memcpy(outputs + start * width, space.activations[job.layers].get(), count * width * sizeof(Real));
         }
     });

@@ -158,7 +158,7 @@ class Stack:
             remaining = sum(run.steps - self.step for run in self.runs if run in self.histories)
             self._compiled = self._gradient, adamw_
             work = remaining * self.operations_per_step
-            if should_compile(work, getattr(self.architecture, "COMPILE", True)):
+            if should_compile(work, getattr(self.architecture, "COMPILE", True), self.device):
                 self._compiled = torch.compile(self._gradient, dynamic=False), torch.compile(adamw_, dynamic=compile_any_shape(work))
         return self._compiled
 
