@@ -286,6 +286,7 @@ class NativeStep:
         self.stack, self.built = stack, built
         self.kind = "double" if stack.dtype == torch.float64 else "float"
         self.widths = torch.tensor(shape.widths)
+        self.width_out = shape.widths[-1]
         self.sizes = stack.samples.train_real.sum(1)
         self.runs = _live_runs(stack)
         self.fixed: dict[str, Any] = {
@@ -356,7 +357,7 @@ class NativeStep:
 
     def outputs(self, positions: Tensor, sizes: Tensor) -> Tensor:
         """(R, n, outputs) of every replica at its pool ``positions`` (R, n), of which the first ``sizes`` (R,) count."""
-        outputs = torch.empty(*positions.shape, int(self.widths[-1]), dtype=self.stack.dtype)
+        outputs = torch.empty(*positions.shape, self.width_out, dtype=self.stack.dtype)
         job, kept = self._job(train=positions, train_width=positions.shape[1], batch=positions.shape[1], counts=sizes, outputs=outputs)
         self.built.call(f"outputs_{self.kind}", job)
         del kept

@@ -162,6 +162,10 @@ class Stack:
                 self._compiled = torch.compile(self._gradient, dynamic=False), torch.compile(adamw_, dynamic=compile_any_shape(work))
         return self._compiled
 
+    def leave_uncompiled(self) -> None:
+        """Take torch's steps as they are, to spare the seconds of compiling them."""
+        self._compiled = self._gradient, adamw_
+
     def _take_step(self) -> None:
         """Batch, forward, backward, update and projection of all replicas, in place; the host is asked for nothing."""
         form, first_size, turn = self.form, self.flat.sizes[0], self.feed.take()

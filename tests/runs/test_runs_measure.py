@@ -104,6 +104,7 @@ def test_an_evaluation_that_would_take_long_is_computed(monkeypatch: pytest.Monk
 
 
 def test_compiling_can_be_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")
     monkeypatch.setattr(torch, "compile", lambda *given, **more: pytest.fail("compiled"))
     assert not time_stack([FORM], CPU, Path(), 0.0, compiled=False).compiled

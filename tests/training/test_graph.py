@@ -31,6 +31,11 @@ FAMILIES = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def torchs_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
+
+
 class NothingIsAsked(TorchDispatchMode):
     """Fails where a tensor's value is read by the host, which a captured step cannot do."""
 
