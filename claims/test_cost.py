@@ -31,7 +31,7 @@ def test_cost(name: str, benchmark: BenchmarkFixture, request: pytest.FixtureReq
     experiment = next(iter(figure.experiments))
     runs = runs_of(FOLDER, name, experiment, options.tier, protocols_of(figure, experiment)[0])
     alike = [run for run in runs if shape_key(run) == shape_key(runs[0])][:REPLICAS]
-    chunk = [run.replace(log_every=STEPS, steps=100 * STEPS) for run in alike]
+    chunk = [run.replace(log_every=STEPS, steps=100 * STEPS, stop_at={}) for run in alike]
     stack = Stack(chunk, choose_device(options.gpu), options.data_root)
     stack.advance(0.0)
     before = stack.step

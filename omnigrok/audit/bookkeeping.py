@@ -9,10 +9,12 @@ import numpy as np
 from omnigrok.errors import DataCheckFailed
 from omnigrok.runs.curves import Curves
 from omnigrok.training.calendar import log_steps
+from omnigrok.training.stopping import end_of
 
 
 def check_curves(curves: Iterable[Curves]) -> None:
-    """Refuse curves with a shifted logging grid, accuracies outside [0, 1], or equal numbers under different seeds.
+    """Refuse curves with a shifted logging grid, an end where their Run does not end, accuracies outside [0, 1], or equal numbers
+    under different seeds.
 
     Raises:
         DataCheckFailed: naming the rule and the run.
@@ -21,9 +23,12 @@ def check_curves(curves: Iterable[Curves]) -> None:
     for each in curves:
         run = each.run
         expected = log_steps(run)
-        if tuple(each.step) != expected[: len(each.step)] or (not each.diverged and len(each.step) != len(expected)):
+        end = end_of(run, each.step.tolist(), each.columns)
+        whole = len(each.step) == (len(expected) if end is None else end + 1)
+        if tuple(each.step) != expected[: len(each.step)] or not (whole or (end is None and each.diverged)):
             raise DataCheckFailed(
-                f"run {run.digest}: its time axis is not the logging grid of its settings; delete the record and train it again"
+                f"run {run.digest}: its time axis is not the logging grid of its settings, up to its end; "
+                "delete the record and train it again"
             )
         for name in ("train_acc", "test_acc"):
             values = each.columns.get(name)

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.outcome import ClaimRefuted, Outcome, deciding_line
+from omnigrok.audit.outcome import ClaimRefuted, Outcome, deciding_line, describe
 from omnigrok.audit.schema import Bounds, Claim, Protocol, Tier
+from omnigrok.audit.settled import Settling
 from omnigrok.errors import BadInput
+from omnigrok.runs.run import Run
 from omnigrok.stats.finding import Finding, Region, Verdict, conjunction
 
 Role = Literal["claim", "control"]
 ROLES: tuple[Role, ...] = ("claim", "control")
 
 
-CUT_SHORT = "not REFUTED: the runs have fewer steps than the paper's"
+# A control on data that lie on the edge of the criterion's region is right by chance in half of the cases.
+EDGE_P = 0.001
 
 
 @dataclass
@@ -28,9 +32,9 @@ class Case:
         figure: name of the YAML file.
         protocol, tier, role: which of its forms.
         grids: the curves of each experiment, by the name the claim uses.
-        short: experiments whose runs are too short: in the smoke tier to show that something never happens, in the paper tier to refute
-            anything. Those count that the check has asked for; all, where it asked for none by name.
-        verdict_only: dear sensitivity rows may be left out (calibration).
+        paper_steps: the optimiser steps of each Run at full scale, to tell whether what is read off runs at constant norm has settled;
+            None where that is not asked (smoke tier, published code, simulations).
+        verdict_only: expensive sensitivity rows may be left out (calibration).
         remark: said in front of the reason, e.g. that the criterion has changed since the evidence was recorded.
     """
 
@@ -42,14 +46,15 @@ class Case:
     grids: Mapping[str, Grid]
     scale: str = "full"
     reduction: str = ""
-    short: frozenset[str] = frozenset()
+    paper_steps: Mapping[Run, int] | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
     remark: str = ""
     verdict_only: bool = False
     outcome: Outcome | None = None
-    asked: set[str] = field(init=False, default_factory=set, repr=False, compare=False)
+    _settling: dict[str, Settling] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _watched: dict[str, Grid] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
     def quantity(self) -> dict[str, Any]:
@@ -105,13 +110,31 @@ class Case:
             name = next(iter(self.grids))
         if name not in self.grids:
             raise BadInput(f"claim {self.claim.id} has no experiment {name!r}; it has {', '.join(self.grids)}")
-        self.asked.add(name)
-        return self.grids[name]
+        if self.paper_steps is None:
+            return self.grids[name]
+        if name not in self._watched:
+            grid = self.grids[name]
+            self._settling[name] = Settling(grid.curves, self.paper_steps)
+            self._watched[name] = Grid(name, self._settling[name].watched(), grid.diverging)
+        return self._watched[name]
 
     @property
-    def is_short(self) -> bool:
-        """Whether what the check has read is too short."""
-        return not self.short.isdisjoint(self.asked or self.grids)
+    def cells(self) -> int:
+        """Runs at constant norm that the check has read."""
+        return sum(each.cells for each in self._settling.values())
+
+    @property
+    def moving(self) -> int:
+        """Those of them that have not settled in a column that was read."""
+        return sum(len(each.moving()) for each in self._settling.values())
+
+    def further(self) -> Case:
+        """The same case, with every value that has not settled moved on by twice its last change."""
+        grids = {
+            name: Grid(name, self._settling[name].further(), grid.diverging) if name in self._settling else grid
+            for name, grid in self.grids.items()
+        }
+        return replace(self, grids=grids, paper_steps=None, outcome=None)
 
     def judge(self, findings: Sequence[Finding]) -> None:
         """Settle the verdict: the conjunction of the deciding findings, each against its region.
@@ -122,20 +145,31 @@ class Case:
         deciding = [finding for finding in findings if finding.decides and finding.region is not None]
         if not deciding:
             raise BadInput(f"claim {self.claim.id}: the check gave no finding with a region, so it cannot fail")
-        if any(self._cannot_refute(finding) for finding in deciding):
-            self.remark = "; ".join(part for part in (self.remark, CUT_SHORT) if part)
-        self.settle(conjunction([self._part(finding) for finding in deciding]), tuple(findings))
+        premises = [finding for finding in findings if finding.premise]
+        if bool(premises) != bool(self.claim.premise):
+            raise BadInput(f"claim {self.claim.id}: the YAML and the check must both have a premise, or neither")
+        unmet = next((finding for finding in premises if self.part(finding) is not Verdict.REPRODUCED), None)
+        if unmet is not None:
+            self.settle(Verdict.INCONCLUSIVE, tuple(findings), f"premise not met: {describe(unmet, self.tier)}")
+            return
+        self.settle(conjunction([self.part(finding) for finding in deciding]), tuple(findings))
 
-    def _cannot_refute(self, finding: Finding) -> bool:
-        """Whether the evidence of this claim is too short for the REFUTED of one of its parts."""
-        return self.tier != "smoke" and self.is_short and self.role == "claim" and finding.verdict() is Verdict.REFUTED
+    def part(self, finding: Finding) -> Verdict:
+        """What one finding says in this tier and role."""
+        if self.tier == "smoke":
+            verdict = finding.smoke_verdict()
+            # What seconds of training did not reach may come later.
+            if verdict is Verdict.REFUTED and finding.censored:
+                return Verdict.INCONCLUSIVE
+        else:
+            verdict = finding.verdict()
+        if verdict is Verdict.REPRODUCED and self.on_edge(finding) and not (finding.p is not None and finding.p <= EDGE_P):
+            return Verdict.INCONCLUSIVE
+        return verdict
 
-    def _part(self, finding: Finding) -> Verdict:
-        if self.tier != "smoke":
-            return Verdict.INCONCLUSIVE if self._cannot_refute(finding) else finding.verdict()
-        verdict = finding.smoke_verdict()
-        # What a few seconds of training did not reach may come later.
-        return Verdict.INCONCLUSIVE if verdict is Verdict.REFUTED and self.is_short and finding.censored else verdict
+    def on_edge(self, finding: Finding) -> bool:
+        """Whether this is a control whose data lie on the edge of the finding's region."""
+        return self.role == "control" and any(finding.region == self.region(name) for name in self.claim.control.edge)
 
     def settle(self, verdict: Verdict, findings: tuple[Finding, ...] = (), reason: str = "") -> None:
         """Record the outcome; as ``judge`` raises."""
@@ -150,6 +184,8 @@ class Case:
             findings=findings,
             scale=self.scale,
             reduction=self.reduction,
+            premise=self.claim.premise,
+            edge=tuple(finding.name for finding in findings if self.on_edge(finding)),
             cost=self.cost,
             digests=self.digests,
             stale=self.stale,
@@ -159,3 +195,32 @@ class Case:
         )
         if verdict is Verdict.REFUTED and self.role == "claim":
             raise ClaimRefuted(self.outcome.reason)
+
+
+def judge_again(check: Callable[[Case], object], case: Case) -> None:
+    """Judge a second time where the verdict rests on runs that have not settled: it stands only if both agree.
+
+    Args:
+        check: the check that has judged ``case``.
+
+    Raises:
+        ClaimRefuted: the claim is REFUTED both times.
+    """
+    outcome = case.outcome
+    if outcome is None or not case.cells:
+        return
+    moving = case.moving
+    case.outcome = replace(outcome, cells=case.cells, moving=moving)
+    if not moving or outcome.verdict not in (Verdict.REPRODUCED, Verdict.REFUTED):
+        return
+    other = case.further()
+    with contextlib.suppress(ClaimRefuted):
+        check(other)
+    second = other.outcome.verdict if other.outcome else None
+    words = f"{moving} of {case.cells} runs at constant norm have not settled"
+    if second is outcome.verdict:
+        reason = f"{outcome.reason}; {words}, moved on by twice their last change they say the same"
+        case.outcome = replace(case.outcome, reason=reason)
+    else:
+        reason = f"{words}: {outcome.verdict} as they ended, {second} moved on by twice their last change; {outcome.reason}"
+        case.outcome = replace(case.outcome, verdict=Verdict.INCONCLUSIVE, reason=reason)

@@ -83,6 +83,7 @@ class Controller:
         device = describe(torch.device("cuda" if options.gpu else "cpu")) if not options.replay else "replay"
         document = audit_document(self.rows, options.tier, device, versions(), options.first_seed, partial)
         try:
+            self._add_replicated(document)
             if target is not None:
                 write_audit(target, document)
             if page is not None:
@@ -91,9 +92,21 @@ class Controller:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             self.failure = str(error)
 
+    def _add_replicated(self, document: dict[str, Any]) -> None:
+        """What a second training from other seeds said, where the claims folder keeps one."""
+        from omnigrok.audit.document import parse  # noqa: PLC0415 (the report is optional)
+        from omnigrok.report.retraining import replicated  # noqa: PLC0415
+
+        if document["tier"] != "paper" or document["first_seed"] or len(self.folders) != 1:
+            return
+        found = replicated(next(iter(self.folders)), parse(document))
+        for row in document["claims"]:
+            again = found.get((row["id"], row["protocol"]))
+            row["replicated"] = again.model_dump(mode="json") if again else None
+
     def _write_page(self, path: Path, document: dict[str, Any], runs: Path) -> None:
         """The HTML page, drawn here, in the controller, from the store that the workers filled or from the evidence."""
-        from omnigrok.report.document import parse  # noqa: PLC0415 (the report is optional)
+        from omnigrok.audit.document import parse  # noqa: PLC0415 (the report is optional)
         from omnigrok.report.page import write_page  # noqa: PLC0415
 
         if not self.folders:

@@ -125,11 +125,21 @@ def scale_of(experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scal
     return "reduced", _reductions(experiment, tier, protocol)[-1].how
 
 
-def is_short(experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale = "full") -> bool:
-    """Whether the runs are too short to show that something never happens (CLAIMS.md, smoke tier)."""
-    if scale == "reduced":
-        return any(reduction.short for reduction in _reductions(experiment, tier, protocol))
-    return any(patch.short for patch in _patches(experiment, tier, protocol))
+def paper_steps(runs: Sequence[Run], full: Sequence[Run]) -> dict[Run, int]:
+    """The optimiser steps that each Run has at full scale: those of the Run there that differs from it in the fewest settings."""
+    by_setting: dict[tuple[object, ...], list[Run]] = {}
+    for each in full:
+        by_setting.setdefault(_setting(each), []).append(each)
+    found = {}
+    for run in runs:
+        alike = by_setting.get(_setting(run)) or full
+        nearest = min(alike, key=lambda each: (abs(math.log(each.n_train / run.n_train)), each.alpha != run.alpha, -each.steps))
+        found[run] = nearest.steps
+    return found
+
+
+def _setting(run: Run) -> tuple[object, ...]:
+    return run.constraint, run.loss, run.weight_decay, run.data
 
 
 def find_experiment(folder: Path, figure: Figure, name: str) -> tuple[str, Experiment]:

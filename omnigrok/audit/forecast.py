@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -67,7 +66,7 @@ class Cost:
         runs: Runs needed.
         recorded: those in the store, of this trainer, torch and device.
         evidence: those in the recorded evidence, which ``--replay`` reads.
-        network_steps: optimiser steps still to take, over all networks.
+        network_steps: optimiser steps still to take, over all networks; an upper bound, as all that follows, where some may stop early.
         operations: floating-point operations of their matrix products and of the evaluations.
         stacks: stacks that hold them.
         seconds: expected on this device, one process.
@@ -205,7 +204,6 @@ def _timed(timer: Timer, runs: Sequence[Run], device: torch.device, root: Path, 
             if len(runs) == 1:
                 raise OutOfMemory("one network alone does not fit into the memory") from None
         runs = runs[: len(runs) // 2]
-        gc.collect()
         torch.cuda.empty_cache()
 
 

@@ -31,7 +31,7 @@ def reduced(curves: Curves, column: str, protocol: Protocol) -> float:
         Diverged: the curve holds no finite value.
     """
     how = REDUCTION[curves.run.task][protocol]
-    values = curves[column]
+    values = curves.whole(column)
     if how == "final":
         return float(values[-1])
     guide = curves["train_loss"] if how == "at_minimiser" else -values if column.endswith("acc") else values

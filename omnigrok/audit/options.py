@@ -75,6 +75,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="stop training cleanly after so long; the same command goes on later",
     )
     add("--plan", action="store_true", help="train nothing: print the runs, operations and time that the selected claims need here")
+    add(
+        "--universes",
+        action="store_true",
+        help="judge each claim once more for every reading that its sentence leaves open (universes: in its YAML); changes no verdict",
+    )
     add("--strict-verdicts", action="store_true", help="INCONCLUSIVE fails instead of being skipped")
     add("--audit-json", type=Path, default=None, metavar="PATH", help="write all verdicts and findings as JSON, whole or not at all")
     add("--report", type=Path, default=None, metavar="PATH", help="write one self-contained HTML page with the figures redrawn")

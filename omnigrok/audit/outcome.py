@@ -40,6 +40,10 @@ class Outcome:
         digests: of the claim's YAML entry and of the check's source.
         stale: runs that come from another trainer, torch or device.
         unfinished: NOT RUN only because the ``--budget`` was spent; the same command goes on.
+        premise: what the sentence presupposes, in words; "" for most.
+        edge: names of a control's findings whose data lie on the edge of the region.
+        cells, moving: runs at constant norm that were read, and those of them that have not settled.
+        universes: ``UniversesPart`` as a dict, where they were asked for.
     """
 
     claim: str
@@ -59,6 +63,11 @@ class Outcome:
     statement: str = ""
     place: str = ""
     unfinished: bool = False
+    premise: str = ""
+    edge: tuple[str, ...] = ()
+    cells: int = 0
+    moving: int = 0
+    universes: Mapping[str, Any] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, with infinities as strings."""
@@ -80,6 +89,11 @@ class Outcome:
             "statement": self.statement,
             "place": self.place,
             "unfinished": self.unfinished,
+            "premise": self.premise,
+            "edge": list(self.edge),
+            "cells": self.cells,
+            "moving": self.moving,
+            "universes": None if self.universes is None else dict(self.universes),
         }
 
 
@@ -110,8 +124,10 @@ def finding_dict(finding: Finding, tier: str) -> dict[str, Any]:
         if region is None
         else {"lo": plain(region.lo), "hi": plain(region.hi), "closed": region.closed, "text": str(region)},
         "values": [plain(value) for value in finding.values],
-        "verdict": verdict.value if region is not None and finding.decides else None,
+        "verdict": verdict.value if region is not None and (finding.decides or finding.premise) else None,
         "decides": finding.decides and region is not None,
+        "premise": finding.premise,
+        "leads": finding.leads,
         "method": finding.method,
         "note": finding.note,
         "extra": {key: plain(value) for key, value in finding.extra.items()},
@@ -131,10 +147,8 @@ def describe(finding: Finding, tier: str) -> str:
 
 
 def deciding_line(findings: Sequence[Finding], tier: str, verdict: Verdict) -> str:
-    """The finding that decided: the first whose own verdict is the whole's."""
+    """The finding that decided: the leading one where all agree, else the first whose own verdict is the whole's."""
     deciding = [each for each in findings if each.decides and each.region is not None]
-    for finding in deciding:
-        own = finding.smoke_verdict() if tier == "smoke" else finding.verdict()
-        if own is verdict:
-            return describe(finding, tier)
-    return describe(deciding[0], tier) if deciding else ""
+    own = [each for each in deciding if (each.smoke_verdict() if tier == "smoke" else each.verdict()) is verdict]
+    shown = next((each for each in own if each.leads), None) or next(iter(own or deciding), None)
+    return describe(shown, tier) if shown else ""

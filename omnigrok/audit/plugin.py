@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from omnigrok.audit.case import ROLES, Case
+from omnigrok.audit.case import ROLES, Case, judge_again
 from omnigrok.audit.controller import Controller
 from omnigrok.audit.deviation import find_deviation
 from omnigrok.audit.forecast import forecast
@@ -23,6 +24,7 @@ from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlRepro
 from omnigrok.audit.progress import ProgressPrinter
 from omnigrok.audit.schema import item_name, load_figure
 from omnigrok.audit.session import AuditSession, NotRun, Request
+from omnigrok.audit.universes import multiverse_of
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.execute import BudgetSpent
 from omnigrok.stats.finding import Verdict
@@ -161,7 +163,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         return (yield)
     case = cast("Case", pyfuncitem.funcargs["case"])
     try:
-        result = yield
+        try:
+            result = yield
+        except ClaimRefuted:
+            _judge_further(pyfuncitem, case)
+            if case.outcome is None or case.outcome.verdict is Verdict.REFUTED:
+                raise
+            result = True
+        else:
+            _judge_further(pyfuncitem, case)
     finally:
         if case.outcome is not None:
             pyfuncitem.stash[_outcome] = case.outcome
@@ -170,6 +180,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         raise AssertionError(f"the check of {case.claim.id} ended without a judgement; call case.judge(findings)")
     _report(pyfuncitem, case.outcome)
     return result
+
+
+def _judge_further(item: pytest.Function, case: Case) -> None:
+    """A second time where runs have not settled, and with ``--universes`` once for each reading of the sentence."""
+    check = item.stash[_request].check
+    judge_again(check, case)
+    if case.outcome is not None and case.role == "claim" and case.claim.universes and item.config.getoption("universes"):
+        found = multiverse_of(check, case, case.digests.get("check", ""))
+        case.outcome = replace(case.outcome, universes=found.summary().model_dump(mode="json"))
 
 
 def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:

@@ -20,12 +20,12 @@ Measure = Callable[[Curves], float]
 
 def final(column: str) -> Measure:
     """The last logged value of a column: the reduced function of Eq. (1) for a run at constant norm."""
-    return lambda curves: float(curves[column][-1])
+    return lambda curves: float(curves.whole(column)[-1])
 
 
 def best(column: str) -> Measure:
     """The smallest logged value (published code of Figures 3, 4, 5 and 8: picked separately for train and test)."""
-    return lambda curves: float(np.nanmin(curves[column]))
+    return lambda curves: float(np.nanmin(curves.whole(column)))
 
 
 def complement(measure: Measure) -> Measure:
@@ -99,7 +99,7 @@ def halves(values: Sequence[Any], missing: Any) -> tuple[list[Any], list[Any]]:
 
 def highest(column: str) -> Measure:
     """The largest logged value, e.g. of an accuracy (published code of Figures 3 and 4: picked separately for train and test)."""
-    return lambda curves: float(np.nanmax(curves[column]))
+    return lambda curves: float(np.nanmax(curves.whole(column)))
 
 
 def nearest(values: Sequence[float], target: float) -> Any:

@@ -51,11 +51,9 @@ class Reduction(Changes):
 
     Args:
         how: the reduction in words; every table and the evidence carry it.
-        short: why its runs are too short to refute anything: they can show an effect, and not that there is none.
     """
 
     how: Annotated[str, Field(min_length=1)]
-    short: str = ""
 
 
 class Patch(Changes):
@@ -63,11 +61,9 @@ class Patch(Changes):
 
     Args:
         reduced: further changes with ``--scale reduced``.
-        short: for the smoke tier, why its runs are too short to show that something never happens.
     """
 
     reduced: Reduction | None = None
-    short: str = ""
 
 
 class Experiment(Patch):
@@ -107,10 +103,14 @@ class Control(Strict):
     Args:
         why: why the sentence is false there.
         quantity: what differs from the claim's own quantity.
+        edge: regions of the criterion on whose edge the control's data lie (ratio 1, difference 0). There the control is
+            REPRODUCED only at p <= .001, and neutral where its interval holds the edge and is narrower than the claim's
+            distance from it.
     """
 
     why: str
     quantity: dict[str, Any] = {}
+    edge: list[str] = []
 
 
 class Claim(Strict):
@@ -124,6 +124,9 @@ class Claim(Strict):
         experiments: names of this file's experiments, or ``figure:name`` of another's.
         quantity: what the check reads, e.g. which arm.
         criterion: named regions, and plain numbers such as floors and margins.
+        premise: what the sentence presupposes, in words; its check then gives a finding for it, and the claim is INCONCLUSIVE
+            unless that one is REPRODUCED.
+        universes: readings that the sentence leaves open: names of ``quantity``, each with the levels it may take.
         null: the generator of data on which the claim is false, used to calibrate the check.
         protocols: where the claim applies.
         headline: whether it belongs to the family that Holm's correction decides.
@@ -137,6 +140,8 @@ class Claim(Strict):
     experiments: list[str] = []
     quantity: dict[str, Any] = {}
     criterion: dict[str, Bounds | float]
+    premise: str = ""
+    universes: dict[str, Annotated[list[Any], Field(min_length=2, max_length=5)]] = {}
     control: Control
     null: Literal["permuted grid", "sign flips", "effect at the margin", "control arm"]
     protocols: list[Protocol] = ["paper"]
@@ -151,10 +156,30 @@ class Claim(Strict):
             raise ValueError("name at least one protocol")
         return value
 
+    @model_validator(mode="after")
+    def _names_are_there(self) -> Claim:
+        for name in self.control.edge:
+            if not isinstance(self.criterion.get(name), Bounds):
+                raise ValueError(
+                    f"claim {self.id}: control.edge: {name!r} is no region of its criterion; it has {', '.join(self.criterion)}"
+                )
+        for name in self.universes:
+            if name not in self.quantity:
+                raise ValueError(f"claim {self.id}: universes: {name!r} is no key of its quantity; it has {', '.join(self.quantity)}")
+        return self
+
     @property
     def digest(self) -> str:
-        """SHA-256 of the whole entry, 16 hex digits: a verdict carries it, so a criterion cannot change unseen."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """SHA-256 of the entry, 16 hex digits: a verdict carries it, so a criterion cannot change unseen.
+
+        The universes change no verdict and are left out; so are keys of later versions of the schema that an entry does not use.
+        """
+        entry = self.model_dump(mode="json", exclude={"universes"})
+        if not entry["premise"]:
+            del entry["premise"]
+        if not entry["control"]["edge"]:
+            del entry["control"]["edge"]
+        text = json.dumps(entry, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property

@@ -16,7 +16,7 @@ from omnigrok.audit.bookkeeping import check_curves
 from omnigrok.audit.case import Case, Role
 from omnigrok.audit.criteria import check_digest
 from omnigrok.audit.evidence import changed_since, holds, recorded
-from omnigrok.audit.experiment import find_experiment, is_short, runs_of, scale_of
+from omnigrok.audit.experiment import find_experiment, paper_steps, runs_of, scale_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.schema import Claim, Protocol, Scale, Tier, load_figure
 from omnigrok.errors import OmnigrokError
@@ -148,13 +148,13 @@ class AuditSession:
         experiments = self._experiments(request)
         found = self._replayed(request, experiments) if self.options.replay else self._trained(experiments)
         check_curves(curves for curves, _ in found.values())
-        grids, scales, short = {}, [], set()
+        grids, scales, steps = {}, [], {}
         for name, runs in experiments.items():
             _, experiment = find_experiment(request.folder, figure, name)
             grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
             scales.append(scale_of(experiment, self.options.tier, request.protocol, self._scale(request, name)))
-            if is_short(experiment, self.options.tier, request.protocol, scales[-1][0]):
-                short.add(name)
+            full = runs_of(request.folder, request.figure, name, self.options.tier, request.protocol)
+            steps.update(paper_steps(runs, full))
         reduced = [how for scale, how in scales if scale == "reduced"]
         return Case(
             claim=claim,
@@ -165,7 +165,7 @@ class AuditSession:
             grids=grids,
             scale="reduced" if reduced else "full",
             reduction="; ".join(dict.fromkeys(reduced)),
-            short=frozenset(short),
+            paper_steps=steps if self.options.tier == "paper" and request.protocol != "code" else None,
             cost=self._cost(request, found),
             digests={"criterion": claim.digest, "check": check_digest(Path(inspect.getfile(request.check)), claim.id)},
             remark=self._remark(request, claim, experiments) if self.options.replay else "",
@@ -218,4 +218,5 @@ class AuditSession:
                         self._uses.setdefault(run, set()).add(each.claim)
         shared = sum(len(self._uses.get(run, {request.claim})) > 1 for run in found)
         seconds = sum(curves.seconds for curves, _ in found.values())
-        return {"runs": len(found), "steps": sum(run.steps for run in found), "seconds": round(seconds, 3), "shared_runs": shared}
+        steps = sum(int(curves.step[-1]) for curves, _ in found.values())
+        return {"runs": len(found), "steps": steps, "seconds": round(seconds, 3), "shared_runs": shared}

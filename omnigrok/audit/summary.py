@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 from collections.abc import Iterable, Sequence
@@ -51,19 +52,51 @@ def merge(outcomes: Iterable[Row], partial: str = "") -> list[Row]:
                 "findings": [],
             }
         )
-        row.pop("role", None)
+        for key_of_an_item in ("role", "edge"):
+            row.pop(key_of_an_item, None)
         row["control"] = {
             "verdict": control["verdict"] if control else "NOT RUN",
             "reason": control["reason"] if control else absent,
         }
         if control:
             row["control"]["findings"] = control["findings"]
+            row["control"]["neutral"] = key in claims and is_neutral(claims[key], control)
         if control and control["verdict"] in ("REPRODUCED", "ERROR") and row["verdict"] not in ("ERROR", "NOT RUN"):
             row["reason"] = f"its control came out {control['verdict']}: {control['reason']} (the claim alone: {row['verdict']})"
             row["verdict"] = "ERROR"
         row["p"] = claim_p(row)
         rows.append(row)
     return adjust(rows)
+
+
+def is_neutral(claim: Row, control: Row) -> bool:
+    """Whether a control whose data lie on the edge of the claim's regions stays there, and closer than the claim.
+
+    Of each of its deciding findings that is not REFUTED the interval holds the edge, and is narrower than the claim's distance
+    from it; ratios are compared in logarithms.
+    """
+    if control["verdict"] != "INCONCLUSIVE" or control["tier"] != "paper":
+        return False
+    open_ones = [finding for finding in control["findings"] if finding["decides"] and finding["verdict"] != "REFUTED"]
+    return bool(open_ones) and all(finding["name"] in control.get("edge", ()) and _stays_on_edge(finding, claim) for finding in open_ones)
+
+
+def _stays_on_edge(finding: Row, claim: Row) -> bool:
+    region, ci = finding["region"], finding["ci"]
+    rivals = [each for each in claim["findings"] if each["decides"] and each["region"] == region]
+    ends = [float(end) for end in (region["lo"], region["hi"]) if end is not None and math.isfinite(float(end))]
+    if ci is None or None in ci or not rivals or not ends:
+        return False
+    low, high = (float(end) for end in ci)
+    edge = min(ends, key=lambda end: abs(end - (low + high) / 2))
+    numbers = [low, high, edge, *(float(each["estimate"]) for each in rivals if each["estimate"] is not None)]
+    if not all(map(math.isfinite, numbers)) or len(numbers) < 3 + len(rivals):
+        return False
+    if edge > 0 and min(numbers) > 0:
+        low, high, edge, *others = (math.log(each) for each in numbers)
+    else:
+        low, high, edge, *others = numbers
+    return low <= edge <= high and high - low < min(abs(each - edge) for each in others)
 
 
 def claim_p(row: Row) -> float | None:

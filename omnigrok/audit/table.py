@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from omnigrok.audit.document import Row
+
 WIDTH = 100
 LETTERS = {"REPRODUCED": "+", "REFUTED": "x", "INCONCLUSIVE": "?", "ERROR": "E", "NOT RUN": "-"}
 EXPLAIN = {
@@ -26,18 +28,18 @@ def _number(value: Any) -> str:
 
 
 def effect(row: dict[str, Any]) -> str:
-    """Estimate with interval (paper tier) or the range of the seeds (smoke) of the finding that decided."""
-    deciding = [finding for finding in row["findings"] if finding["decides"]]
-    if not deciding:
+    """Estimate with interval (paper tier) or the range of the seeds (smoke) of the finding that decided, and why it did not."""
+    read = Row.model_validate(row)
+    shown = read.deciding()
+    if shown is None:
         return ""
-    shown = next((finding for finding in deciding if finding["verdict"] == row["verdict"]), deciding[0])
-    region = shown["region"]["text"] if shown["region"] else ""
-    if shown["ci"] is not None:
-        return f"{_number(shown['estimate'])} [{_number(shown['ci'][0])}, {_number(shown['ci'][1])}] ({region})"
-    values = [float(value) for value in shown["values"] if value is not None]
-    if not values:
-        return f"no value ({region})"
-    return f"{min(values):.3g} .. {max(values):.3g} ({region})"
+    region = shown.region.text if shown.region else ""
+    cause = read.cause()
+    after = f" ({region})" + (f" {cause}" if cause else "")
+    if shown.ci is not None:
+        return f"{_number(shown.estimate)} [{_number(shown.ci[0])}, {_number(shown.ci[1])}]{after}"
+    values = [value for value in shown.values if value is not None]
+    return f"{min(values):.3g} .. {max(values):.3g}{after}" if values else f"no value{after}"
 
 
 def _counted(row: dict[str, Any]) -> int:
@@ -56,7 +58,7 @@ def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0, partial: 
     yield f"{'claim':28} {'protocol':9} {'':1} {'effect (criterion)':40} {'n':>3} {marks['control']:>3} {'cost s':>7}"
     for row in rows:
         letter = LETTERS[row["verdict"]]
-        control = LETTERS[row["control"]["verdict"]]
+        control = "=" if row["control"].get("neutral") else LETTERS[row["control"]["verdict"]]
         scale = "~" if row.get("scale") == "reduced" and tier == "paper" else " "
         stale = "!" if row.get("stale") else " "
         flags = f"{scale.strip()}{stale.strip()}"
@@ -67,7 +69,7 @@ def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0, partial: 
             yield from _details(row)
     yield ""
     yield from (f"{letter} {text}" for letter, text in EXPLAIN.items())
-    yield "n: seeds   ctl: the control, on which x is right   cost: a run counts in each claim that reads it"
+    yield "n: seeds   ctl: control, x is right, = on the edge   cost: a run counts in each claim that reads it"
     if any(row.get("scale") == "reduced" for row in rows) and tier == "paper":
         yield "~ reduced scale: grid or steps coarser than the paper's"
     if any(row.get("stale") for row in rows):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from omnigrok.audit.case import Case
+from omnigrok.audit.checks import check_of
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate, seeds_needed
@@ -23,33 +21,8 @@ from omnigrok.calibration.trial import SEED
 from omnigrok.errors import BadInput
 from omnigrok.stats import Verdict
 
-Check = Callable[[Case], None]
 # Of the effect.
 LEAST_DRAWS = 10
-
-
-@lru_cache(maxsize=64)
-def check_of(folder: Path, figure: str, claim_id: str) -> Check:
-    """The check of a claim: the function marked ``@claim(claim_id)`` beside the figure's YAML.
-
-    Raises:
-        BadInput: there is none.
-    """
-    path = (folder / f"test_{figure}.py").resolve()
-    name = f"omnigrok_check_{figure}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.exists():
-        raise BadInput(f"{path}: cannot be read; a figure's checks stand in test_NAME.py beside its NAME.yaml")
-    module = sys.modules.get(name)
-    if module is None or getattr(module, "__file__", None) != str(path):
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    for value in vars(module).values():
-        for mark in getattr(value, "pytestmark", ()):
-            if mark.name == "claim" and mark.args == (claim_id,):
-                return value  # type: ignore[no-any-return]
-    raise BadInput(f"{path}: no check is marked @claim({claim_id!r})")
 
 
 def ask(design: Design, simulation: Simulation, null: str | None, rng: np.random.Generator) -> Verdict:

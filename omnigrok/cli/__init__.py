@@ -14,6 +14,7 @@ from omnigrok.cli.evidence import evidence
 from omnigrok.cli.precision import precision
 from omnigrok.cli.report import report
 from omnigrok.cli.run import run
+from omnigrok.cli.universes import universes
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,5 +35,5 @@ def main() -> None:
     """
 
 
-for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench, precision):
+for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench, precision, universes):
     main.add_command(command)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from omnigrok.audit.document import Audit, parse, read_document
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
 from omnigrok.report import findings, markdown, retraining
-from omnigrok.report.document import Audit, parse, read_document
 from omnigrok.report.markers import has_part, insert
 from omnigrok.report.replaying import replay
 

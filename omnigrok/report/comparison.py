@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.audit.schema import Protocol
 from omnigrok.errors import BadInput
-from omnigrok.report.document import Audit, FindingPart, Row
 from omnigrok.stats.multiplicity import holm
 
 LEVEL = 0.05

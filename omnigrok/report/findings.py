@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.errors import BadInput
-from omnigrok.report.document import Audit, FindingPart, Row
 from omnigrok.report.markers import read_text
 from omnigrok.report.view import effect_text
 

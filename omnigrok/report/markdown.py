@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from omnigrok.audit.document import Audit, Row
 from omnigrok.audit.experiment import find_experiment
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import PROTOCOLS
-from omnigrok.report.document import Audit, Row
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
 
@@ -32,8 +32,8 @@ def table(audit: Audit, folder: Path | None = None) -> str:
     shown = {name: rows for name, rows in by_claim.items() if any(row.verdict != "NOT RUN" for row in rows.values())}
     sources = experiments_of(folder) if folder else {}
     lines = [
-        "| claim | paper | code | corrected | effect under the first protocol with evidence | n | experiments |",
-        "|---|---|---|---|---|---|---|",
+        "| claim | paper | code | corrected | effect under the first protocol with evidence | n | robust | replicated | experiments |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     if audit.tier == "smoke":
         lines = ["**Smoke tier: small networks, few steps, 3 seeds, verdicts by rule; no evidence for the paper.**", "", *lines]
@@ -43,7 +43,8 @@ def table(audit: Audit, folder: Path | None = None) -> str:
         first = next(rows[protocol] for protocol in PROTOCOLS if protocol in rows and rows[protocol].verdict != "NOT RUN")
         cells = [_cell(rows.get(protocol)) for protocol in PROTOCOLS]
         n = max((finding.n for finding in first.findings), default=0)
-        lines.append(f"| {name} | {' | '.join(cells)} | {plain(_effect(first))} | {n} | {', '.join(sources.get(name, ()))} |")
+        numbers = f"{n} | {robust(first)} | {again(first)} | {', '.join(sources.get(name, ()))}"
+        lines.append(f"| {name} | {' | '.join(cells)} | {plain(_effect(first))} | {numbers} |")
     absent = [name for name in by_claim if name not in shown]
     undecided = [name for name, rows in shown.items() if any(row.verdict == "INCONCLUSIVE" for row in rows.values())]
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
@@ -86,7 +87,18 @@ def _effect(row: Row) -> str:
     if finding is None:
         return ""
     region = f" ({finding.region.text})" if finding.region else ""
-    return f"{effect_text(finding)}{region}"
+    cause = row.cause()
+    return f"{effect_text(finding)}{region}" + (f"; {cause}" if cause else "")
+
+
+def robust(row: Row) -> str:
+    """In how many of the readings that the sentence leaves open the claim is REPRODUCED."""
+    return "" if row.universes is None else f"{row.universes.reproduced} of {row.universes.n}"
+
+
+def again(row: Row) -> str:
+    """The verdict of a second training from other seeds."""
+    return "" if row.replicated is None else f"{row.replicated.verdict}{', flipped' * row.replicated.flipped}"
 
 
 def plain(text: str) -> str:

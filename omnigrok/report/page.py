@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from omnigrok.audit.document import Audit
 from omnigrok.audit.recording import figures, protocols_of
 from omnigrok.audit.schema import Protocol
 from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput, StoreError
 from omnigrok.report import view
-from omnigrok.report.document import Audit
 from omnigrok.report.drawing.canvas import require_matplotlib
 from omnigrok.report.panels import PANELS, Drawn, Panel, draw
 from omnigrok.report.recorded import Recorded

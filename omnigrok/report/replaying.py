@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from omnigrok.audit.document import read_document
 from omnigrok.errors import BadInput
-from omnigrok.report.document import read_document
 
 SAID = 2000  # characters of pytest's output that are shown where it wrote no audit
 
 
 def replay(folder: Path) -> dict[str, Any]:
-    """The audit document of ``pytest FOLDER --replay --protocol all``.
+    """The audit document of ``pytest FOLDER --replay --protocol all --universes``.
 
     A refuted claim makes pytest's exit status 1, and is a result; other statuses mean that not all was judged.
 
@@ -26,7 +26,7 @@ def replay(folder: Path) -> dict[str, Any]:
         target = Path(temporary) / "audit.json"
         command = [
             sys.executable, "-m", "pytest", str(folder), "-p", "omnigrok.audit.plugin", "-p", "no:cacheprovider",
-            "--replay", "--protocol", "all", "-q", "--audit-json", str(target),
+            "--replay", "--protocol", "all", "--universes", "-q", "--audit-json", str(target),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (its own command)
         if done.returncode not in (0, 1) or not target.is_file():

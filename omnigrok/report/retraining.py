@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from omnigrok.audit.document import Audit, ReplicatedPart, load_audit
 from omnigrok.errors import BadInput
 from omnigrok.report.comparison import Difference, compare
-from omnigrok.report.document import Audit, load_audit
 from omnigrok.report.markdown import plain
 from omnigrok.report.view import effect_text
 
@@ -39,6 +39,35 @@ def retrained_table(folder: Path, recorded: Audit) -> str:
         raise BadInput(f"{path}: its first seed is {again.first_seed}, and the evidence has seeds up to {seeds - 1}; use other ones")
     pairs = [each for each in compare(recorded, again, common=True) if (each.id, each.protocols[0]) in asked]
     return "\n".join(_lines(pairs, again.first_seed)) + "\n"
+
+
+def replicated(folder: Path, recorded: Audit) -> dict[tuple[str, str], ReplicatedPart]:
+    """What training again said, by claim and protocol; {} where ``folder`` has no ``retrained.json``.
+
+    Claims that were judged by another criterion then are left out: a verdict that changed with it says nothing of the seeds.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return {}
+    again = load_audit(path)
+    asked = {(row.id, row.protocol) for row in again.claims if row.verdict != "NOT RUN"}
+    found: dict[tuple[str, str], ReplicatedPart] = {}
+    for each in compare(recorded, again, common=True):
+        key = each.id, each.protocols[0]
+        if key not in asked or each.left is None or each.right is None or each.left.verdict == "NOT RUN":
+            continue
+        if each.left.digests.get("criterion") == each.right.digests.get("criterion"):
+            known = [effect.holm_p for effect in each.effects if effect.holm_p is not None]
+            found[key] = ReplicatedPart(
+                first_seed=again.first_seed,
+                verdict=each.right.verdict,
+                flipped=each.verdict_changed,
+                smallest_p=min(known, default=None),
+            )
+    return found
 
 
 def _lines(pairs: list[Difference], first_seed: int) -> Iterator[str]:

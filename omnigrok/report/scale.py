@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omnigrok.report.document import FindingPart
+from omnigrok.audit.document import FindingPart
 
 MARGIN = 0.08
 # Beyond this ratio of the largest to the smallest number a linear scale would squeeze all but one into a corner.

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omnigrok.audit.deviation import Deviation, find_deviation
+from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import PROTOCOLS, Claim, Figure, Tier, item_name
 from omnigrok.audit.summary import HEADLINE
-from omnigrok.report.document import Audit, FindingPart, Row
 from omnigrok.report.panels import Drawn, named_panels
 from omnigrok.report.scale import EffectScale, effect_scale
 
@@ -30,8 +30,8 @@ def effect_text(finding: FindingPart | None, digits: int = 3) -> str:
     """Estimate with interval, or the range of the seeds in the smoke tier."""
     if finding is None:
         return ""
-    if finding.ci is not None and finding.estimate is None and all(bound is None for bound in finding.ci):
-        return "no value"
+    if finding.ci is not None and all(bound is None for bound in finding.ci):
+        return "no value" if finding.estimate is None else f"{number(finding.estimate, digits)}, no interval"
     if finding.ci is not None:
         estimate, low, high = (number(value, digits) for value in (finding.estimate, *finding.ci))
         return f"{estimate} [{low}, {high}]"

@@ -14,6 +14,7 @@ from omnigrok.runs.encode import decode_state, encode_state
 from omnigrok.runs.run import Run
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.state import State
+from omnigrok.training.stopping import end_of
 
 
 def pack(state: State) -> bytes:
@@ -50,6 +51,8 @@ def _fits(run: Run, state: State) -> bool:
     if state.logged != [step for step in log_steps(run) if step <= state.step]:
         return False
     if not state.columns or any(len(values) != len(state.logged) for values in state.columns.values()):
+        return False
+    if any(name not in state.columns for name, _ in run.stop_at) or end_of(run, state.logged, state.columns) is not None:
         return False
     parameters, carried = _sizes(run.replace(seed=0, alpha=1.0, weight_decay=0.0, lr=1.0))
     moments = (state.weights, state.first, state.second)

@@ -40,11 +40,10 @@ def encode(curves: Curves, *, compress: bool = True) -> bytes:
     Raises:
         EvidenceError: the provenance is not JSON (NaN is not), or the record is too large to be read back.
     """
-    wide = "float64" in (curves.run.precision, curves.run.loss_precision)
     arrays: list[tuple[str, NDArray[Any], bool]] = [("step", np.asarray(curves.step, dtype="<i8"), True)]
     for name, values in curves.columns.items():
         column = np.asarray(values, dtype="<f8")
-        arrays.append((name, column if wide or not _fits_float32(column) else column.astype("<f4"), False))
+        arrays.append((name, column if curves.run.wide or not _fits_float32(column) else column.astype("<f4"), False))
     head = {
         "run": curves.run.as_dict(),
         "digest": curves.run.digest,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import gc
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -206,7 +205,6 @@ class Executor:
 
     def _train_part(self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]) -> None:
         if not self._train_whole(runs, states, env, tokens):
-            gc.collect()  # a stack refers to itself, and would keep the memory that its halves need
             torch.cuda.empty_cache()
             self._train_halves(runs, env, tokens)
 

@@ -24,7 +24,7 @@ class StackPlan:
 
     Args:
         runs: of one ``shape_key``.
-        network_steps: optimiser steps over all runs.
+        network_steps: optimiser steps over all runs; an upper bound where some may stop early.
         operations: floating-point operations of their matrix products, evaluations left out.
     """
 

@@ -26,6 +26,8 @@ LARGEST_WHOLE = 2**48
 # A Run of a stranger's file must not ask for more logged steps than memory holds; the paper's longest log has 1,001.
 MOST_LOGGED = 1_000_000
 PRECISIONS = ("float32", "float64", "tf32")
+# Fields that are younger than the oldest records: left out at their default, so that those are still found by their digests.
+LATER = ("stop_at",)
 
 
 def freeze(options: Mapping[str, Any]) -> Options:
@@ -44,6 +46,12 @@ def freeze(options: Mapping[str, Any]) -> Options:
             raise BadInput(f"option {key!r} must be finite, not {value!r}")
         frozen.append((str(key), value))
     return tuple(frozen)
+
+
+def _is_level(name: Any, level: Any) -> bool:
+    """Whether a pair of ``stop_at`` is an accuracy and a level of it."""
+    number = isinstance(level, int | float) and not isinstance(level, bool)
+    return isinstance(name, str) and name.startswith(("train_acc", "test_acc")) and number and 0 < level <= 1
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,6 +78,9 @@ class Run:
         eval_samples: if positive, train and test metrics come from a fresh random sample of this size.
         lr_drops: steps at which lr is multiplied by ``lr_factor``.
         clip: if positive, gradients are clipped to this norm.
+        stop_at: accuracy columns with a level in (0, 1] each, e.g. ``{"test_acc": 0.95}``; the run ends once all of them have stayed
+            there for a fifth of the elapsed steps (``omnigrok.training.stopping``), at ``steps`` otherwise. Times to thresholds up to
+            the level are those of the whole run; a final value or a later norm is not known. Empty: never.
         data: options of the data set, sorted pairs (``freeze``).
         network: options of the architecture, sorted pairs.
 
@@ -100,6 +111,7 @@ class Run:
     clip: float = 0.0
     data: Options = ()
     network: Options = ()
+    stop_at: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         def need(ok: bool, key: str, accepted: str) -> None:
@@ -135,6 +147,9 @@ class Run:
         object.__setattr__(self, "lr_drops", tuple(int(step) for step in self.lr_drops))
         for name in ("data", "network"):
             object.__setattr__(self, name, freeze(dict(getattr(self, name))))
+        levels = dict(self.stop_at)
+        need(all(_is_level(*pair) for pair in levels.items()), "stop_at", "give train_acc, test_acc or the like a level in (0, 1] each")
+        object.__setattr__(self, "stop_at", tuple(sorted((name, float(level)) for name, level in levels.items())))
 
     def _logged(self) -> float:
         """How many steps are logged, at most."""
@@ -145,12 +160,12 @@ class Run:
         return first + math.log(max(self.steps / first, 1.0)) / math.log1p(self.log_ratio / 2) + 2
 
     def as_dict(self) -> dict[str, Any]:
-        """Every field by name; options as dicts, tuples as lists (JSON-ready)."""
+        """Every field by name, those of ``LATER`` only where they are set; options as dicts, tuples as lists (JSON-ready)."""
         fields = dataclasses.asdict(self)
         for name in ("data", "network"):
             fields[name] = {key: list(value) if isinstance(value, tuple) else value for key, value in getattr(self, name)}
-        fields["betas"], fields["lr_drops"] = list(self.betas), list(self.lr_drops)
-        return fields
+        fields["betas"], fields["lr_drops"], fields["stop_at"] = list(self.betas), list(self.lr_drops), dict(self.stop_at)
+        return {name: value for name, value in fields.items() if value or name not in LATER}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Run:
@@ -188,6 +203,11 @@ class Run:
         """SHA-256 of the canonical JSON of all fields, 32 hex digits: the Run's key in a store."""
         text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def wide(self) -> bool:
+        """Whether its columns are recorded as float64, the arithmetic of the network or of the loss; float32 otherwise."""
+        return "float64" in (self.precision, self.loss_precision)
 
     def option(self, key: str, default: Any = None) -> Any:
         """An option of the data set or of the network (data first)."""

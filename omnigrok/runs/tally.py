@@ -15,7 +15,7 @@ class Progress:
 
     Args:
         runs_done, runs_planned: of the runs that were missing when the session began to train.
-        steps_done, steps_planned: optimiser steps over all networks.
+        steps_done, steps_planned: optimiser steps over all networks; runs that may stop early are planned to their limit.
         seconds: since the session began.
         label: what is being trained.
         share: of the planned floating-point operations, 0 to 1; a step of one network may cost a thousand times one of another.
@@ -60,7 +60,7 @@ class Tally:
             self._reached[run] = step
 
     def advance(self, runs: Iterable[Run], step: int, ended: Mapping[Run, int]) -> None:
-        """Runs of one stack are at this step now; some ended, at a step that is not their last one where they diverged."""
+        """Runs of one stack are at this step now; some ended, before their last step where they diverged or stopped early."""
         for run in runs:
             here = ended.get(run, step)
             gained = here - self._reached[run]

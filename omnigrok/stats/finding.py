@@ -85,6 +85,8 @@ class Finding:
         censored: how many of the underlying times were not reached.
         needs_p: the verdict needs p <= .05 besides the interval (trend criteria).
         decides: False for sensitivity rows, which are shown and change no verdict.
+        premise: the sentence presupposes this: unless it is REPRODUCED the claim is INCONCLUSIVE. It has no say besides.
+        leads: of several deciding findings, the one to show where all agree.
         note: one sentence for the reader, e.g. the largest range in which a law holds.
     """
 
@@ -100,6 +102,8 @@ class Finding:
     censored: int = 0
     needs_p: bool = False
     decides: bool = True
+    premise: bool = False
+    leads: bool = False
     method: str = ""
     note: str = ""
     extra: dict[str, float] = field(default_factory=dict)
@@ -125,6 +129,20 @@ class Finding:
     def as_sensitivity(self, note: str = "") -> Finding:
         """The same finding, shown but without a say in the verdict."""
         return replace(self, decides=False, note=note or self.note)
+
+    def as_premise(self) -> Finding:
+        """The same finding as a premise of the claim: it enters neither the conjunction nor p."""
+        return replace(self, decides=False, premise=True)
+
+    def as_lead(self) -> Finding:
+        """The same finding, shown for the claim where all deciding ones agree."""
+        return replace(self, leads=True)
+
+    def of_one_data_set(self, why: str) -> Finding:
+        """The same finding where all seeds share their data, and the sentence is about data: n is 1, without interval or p."""
+        return replace(
+            self, ci=(math.nan, math.nan), n=1, p=None, smallest_p=None, note="; ".join(part for part in (why, self.note) if part)
+        )
 
 
 def conjunction(verdicts: Iterable[Verdict]) -> Verdict:

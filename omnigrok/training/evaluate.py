@@ -41,7 +41,7 @@ def _native_means(stack: Stack, native: NativeStep, positions: Tensor, real: Ten
     sums: dict[str, Tensor] = {}
     for start in range(0, positions.shape[1], width):
         part, kept = positions[:, start : start + width].contiguous(), real[:, start : start + width]
-        outputs = native.outputs(part, kept.sum(1))
+        outputs = native.outputs(stack, part, kept.sum(1))
         targets, axis = stack.samples.targets.take_shared(part)
         for name, values in vmap(partial(_judged, stack), in_dims=(0, axis))(outputs, targets).items():
             # What stands where a row is only filled up is no output.

@@ -26,41 +26,41 @@ def wanted(device: torch.device) -> bool:
 
 
 class Replayed:
-    """A step that is taken as it is at first, then captured, then replayed.
+    """A step that is taken as it is at first, then captured, then replayed. It does not keep the step, nor what the step belongs to."""
 
-    Args:
-        step: takes no argument, reads and writes tensors that keep their place in memory, and asks the device for nothing.
-    """
-
-    def __init__(self, step: Callable[[], None], device: torch.device) -> None:
-        self.step, self.device = step, device
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.taken = 0
         self.graph: torch.cuda.CUDAGraph | None = None
         # One for all steps: each stream that multiplies matrices keeps a workspace.
         self.aside: torch.cuda.Stream | None = None
 
-    def __call__(self) -> None:
-        """Take one step."""
+    def __call__(self, step: Callable[[], None]) -> None:
+        """Take one step.
+
+        Args:
+            step: the same one at each call; it reads and writes tensors that keep their place in memory, and asks the device for nothing.
+        """
         if self.graph is None and self.taken < WARM_UP:
             if self.aside is None:
                 self.aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
             self.aside.wait_stream(torch.cuda.current_stream(self.device))
             with torch.cuda.stream(self.aside):
-                self.step()
+                step()
             torch.cuda.current_stream(self.device).wait_stream(self.aside)
             self.taken += 1
             return
         if self.graph is None:
-            self.graph = self._capture()
+            self.graph = self._capture(step)
         self.graph.replay()
 
-    def _capture(self) -> torch.cuda.CUDAGraph:
+    def _capture(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize(self.device)
         try:
             # The outer context puts the stream back where the capture fails at its end, before the inner one would.
             with torch.cuda.stream(torch.cuda.current_stream(self.device)), torch.cuda.graph(graph):
-                self.step()
+                step()
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:

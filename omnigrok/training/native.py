@@ -283,7 +283,7 @@ class NativeStep:
     def __init__(self, stack: Stack, built: Library) -> None:
         shape, form = Shape.of(stack.template), stack.form
         assert shape is not None
-        self.stack, self.built = stack, built
+        self.built = built
         self.kind = "double" if stack.dtype == torch.float64 else "float"
         self.widths = torch.tensor(shape.widths)
         self.width_out = shape.widths[-1]
@@ -306,9 +306,9 @@ class NativeStep:
             **built.products,
         }
 
-    def _job(self, **changing: Any) -> tuple[Job, list[Tensor]]:
+    def _job(self, stack: Stack, **changing: Any) -> tuple[Job, list[Tensor]]:
         """A job, with the tensors that must outlive it; tensors stand for their addresses."""
-        stack, samples = self.stack, self.stack.samples
+        samples = stack.samples
         tensors = {
             "widths": self.widths,
             "weights": stack.weights,
@@ -333,9 +333,8 @@ class NativeStep:
         job = Job(**self.fixed, **addresses, **plain, threads=torch.get_num_threads())
         return job, list(whole.values())
 
-    def train(self, count: int) -> None:
+    def train(self, stack: Stack, count: int) -> None:
         """Take the first ``count`` steps that are laid out in the stack's feed."""
-        stack = self.stack
         feed, columns = stack.feed, stack.feed.columns
         batches: dict[str, Any] = {"counts": self.sizes, "batch": stack.samples.train.shape[1]}
         if not feed.whole:
@@ -343,6 +342,7 @@ class NativeStep:
             counts = torch.full((count, len(stack.runs)), feed.width) if real is None else real[:count].sum(2)
             batches = {"positions": columns["positions"], "counts": counts, "batch": feed.width}
         job, kept = self._job(
+            stack,
             steps=count,
             train=stack.samples.train,
             train_width=stack.samples.train.shape[1],
@@ -355,10 +355,12 @@ class NativeStep:
         self.built.call(f"train_{self.kind}", job)
         del kept
 
-    def outputs(self, positions: Tensor, sizes: Tensor) -> Tensor:
+    def outputs(self, stack: Stack, positions: Tensor, sizes: Tensor) -> Tensor:
         """(R, n, outputs) of every replica at its pool ``positions`` (R, n), of which the first ``sizes`` (R,) count."""
-        outputs = torch.empty(*positions.shape, self.width_out, dtype=self.stack.dtype)
-        job, kept = self._job(train=positions, train_width=positions.shape[1], batch=positions.shape[1], counts=sizes, outputs=outputs)
+        outputs = torch.empty(*positions.shape, self.width_out, dtype=stack.dtype)
+        job, kept = self._job(
+            stack, train=positions, train_width=positions.shape[1], batch=positions.shape[1], counts=sizes, outputs=outputs
+        )
         self.built.call(f"outputs_{self.kind}", job)
         del kept
         return outputs

@@ -13,4 +13,6 @@ def shape_key(run: Run) -> Run:
     """
     width = effective_batch(run)
     size = width if not run.batch_size else min(run.batch_size, 1 << (width - 1).bit_length())
-    return run.replace(seed=0, alpha=1.0, weight_decay=0.0, lr=1.0, messiness=0.0, n_train=size, steps=1, lr_drops=(), lr_factor=1.0)
+    return run.replace(
+        seed=0, alpha=1.0, weight_decay=0.0, lr=1.0, messiness=0.0, n_train=size, steps=1, lr_drops=(), lr_factor=1.0, stop_at=()
+    )

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch import Tensor
 
 from omnigrok.data import Split, default_root, find_task
 from omnigrok.errors import BadInput, DataCheckFailed
@@ -27,26 +26,14 @@ from omnigrok.training.device import arithmetic, compile_any_shape, drawing_floa
 from omnigrok.training.evaluate import evaluate
 from omnigrok.training.feed import CHUNK, Feed
 from omnigrok.training.native import native_step
-from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
+from omnigrok.training.network import Flat, Network
+from omnigrok.training.objective import storage_dtype
 from omnigrok.training.optimizer import adamw_, clip
 from omnigrok.training.samples import Samples
 from omnigrok.training.shape import shape_key
 from omnigrok.training.sphere import held_square, remove_radial, rescale_
 from omnigrok.training.state import State
-
-
-class Flat:
-    """The parameters of a network as one vector: names, shapes and sizes in registration order."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.names = [name for name, _ in model.named_parameters()]
-        self.shapes = [parameter.shape for parameter in model.parameters()]
-        self.sizes = [parameter.numel() for parameter in model.parameters()]
-
-    def split(self, weights: Tensor) -> dict[str, Tensor]:
-        """(P,) vector to named parameters."""
-        parts = torch.split(weights, self.sizes)
-        return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+from omnigrok.training.stopping import stops_at
 
 
 class Stack:
@@ -89,9 +76,7 @@ class Stack:
         self._compiled: tuple[Callable[..., tuple[Tensor, dict[str, Tensor]]], Callable[..., None]] | None = None
         self.feed = Feed(self.runs, self.width, bool(self.carries), self.dtype, self.device)
         self.native = native_step(self)
-        self._step: Callable[[], None] = self._take_step
-        if graph.wanted(self.device):
-            self._step = graph.Replayed(self._take_step, self.device)
+        self.replayed = graph.Replayed(self.device) if graph.wanted(self.device) else None
 
     def _build(self, states: Mapping[Run, State]) -> None:
         splits, vectors, buffers = [], [], []
@@ -107,6 +92,7 @@ class Stack:
         self.template = model.to("meta")
         self.carries: tuple[str, ...] = tuple(getattr(model, "carries", ()))
         self.flat = Flat(self.template)
+        self.network = Network(self.form, self.template, self.flat, self.carries)
         self.buffers = {name: torch.stack([each[name] for each in buffers]).to(self.device) for name in buffers[0]}
         self.samples = Samples(splits, self.dtype, self.device)
         steps = {states[run].step if run in states else 0 for run in self.runs}
@@ -131,23 +117,6 @@ class Stack:
         """Floating-point operations of the matrix products of one step of one replica (``omnigrok.runs.work``)."""
         return work_of(shape_key(self.form)).operations * self.width
 
-    def _loss(
-        self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        outputs = functional_call(self.template, (self.flat.split(weights), buffers), inputs)
-        carried: dict[str, Tensor] = {}
-        if self.carries:
-            outputs, carried = outputs
-        return weighted_mean(per_sample_loss(self.form, outputs, targets), real), carried
-
-    def _gradient(
-        self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """(R, P) gradient of every replica's loss, and what the model carries to the next batch."""
-        axes = (0, 0, 0, 0, None if real is None else 0)
-        gradient, carried = vmap(grad(self._loss, has_aux=True), in_dims=axes)(weights, buffers, inputs, targets, real)
-        return gradient, carried
-
     def _stepper(self) -> tuple[Callable[..., tuple[Tensor, dict[str, Tensor]]], Callable[..., None]]:
         """The gradient and the update, compiled where that pays.
 
@@ -156,15 +125,15 @@ class Stack:
         """
         if self._compiled is None:
             remaining = sum(run.steps - self.step for run in self.runs if run in self.histories)
-            self._compiled = self._gradient, adamw_
+            self._compiled = self.network.gradient, adamw_
             work = remaining * self.operations_per_step
             if should_compile(work, getattr(self.architecture, "COMPILE", True), self.device):
-                self._compiled = torch.compile(self._gradient, dynamic=False), torch.compile(adamw_, dynamic=compile_any_shape(work))
+                self._compiled = torch.compile(self.network.gradient, dynamic=False), torch.compile(adamw_, dynamic=compile_any_shape(work))
         return self._compiled
 
     def leave_uncompiled(self) -> None:
         """Take torch's steps as they are, to spare the seconds of compiling them."""
-        self._compiled = self._gradient, adamw_
+        self._compiled = self.network.gradient, adamw_
 
     def _take_step(self) -> None:
         """Batch, forward, backward, update and projection of all replicas, in place; the host is asked for nothing."""
@@ -192,6 +161,13 @@ class Stack:
         if form.constraint in ("rescale", "rescale_double", "tangent"):
             rescale_(self.weights, self.held, form.constraint, first_size)
 
+    def _step(self) -> None:
+        """Take one step; on CUDA the captured one, if there is one."""
+        if self.replayed is None:
+            self._take_step()
+        else:
+            self.replayed(self._take_step)
+
     def _fixed_batch(self) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
         if self.full_batch is None:
             inputs, targets = self.samples.take(self.samples.train)
@@ -209,7 +185,7 @@ class Stack:
             ahead = min(CHUNK, count - start)
             self.feed.load(self.step, ahead)
             if self.native is not None:
-                self.native.train(ahead)
+                self.native.train(self, ahead)
             else:
                 self._take_torch_steps(ahead)
             self.step += ahead
@@ -231,7 +207,7 @@ class Stack:
             for name, values in columns.items():
                 history.columns.setdefault(name, []).append(float(values[row]))
             broken = not np.isfinite(history.columns["train_loss"][-1]) or not np.isfinite(history.columns["weight_norm"][-1])
-            if broken or self.step >= run.steps:
+            if broken or self.step >= run.steps or stops_at(run, history.logged, history.columns, len(history.logged) - 1):
                 self._finish(run, broken)
 
     def _finish(self, run: Run, diverged: bool) -> None:
@@ -267,14 +243,17 @@ class Stack:
         return steps[int(np.searchsorted(steps, self.step, side="right"))]
 
     def _compact(self) -> None:
-        """Drop finished replicas: at once from native steps; else once half are idle, so that few sizes are compiled."""
+        """Drop finished replicas: at once, or where the step is compiled or captured for each size, when half of the stack is idle."""
         active, target = len(self.histories), len(self.runs)
-        if self.native is not None:
-            target = active
-        while target // 2 >= max(1, active):
-            target //= 2
-        if not active or target == len(self.runs):
+        if not active or active == target:
             return
+        if self.replayed is not None or self._compiled not in (None, (self.network.gradient, adamw_)):
+            if active > target // 2:
+                return
+            while target // 2 >= active:
+                target //= 2
+        else:
+            target = active
         idle = [row for row, run in enumerate(self.runs) if run not in self.histories]
         rows = sorted([row for row, run in enumerate(self.runs) if run in self.histories] + idle[: target - active])
         index = torch.tensor(rows, device=self.device)

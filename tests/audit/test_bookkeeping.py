@@ -58,6 +58,31 @@ def test_curves_that_end_early_are_found() -> None:
         check_curves([cut(curves(), 10)])
 
 
+def stopping(points: int, reached: int = 5) -> Curves:
+    """Curves of a Run that stops, whose accuracy is at the level from a logged point on, cut after ``points``."""
+    whole = curves(RUN.replace(stop_at={"test_acc": 0.9}))
+    whole.columns["test_acc"][:] = np.arange(len(whole.step)) >= reached
+    return cut(whole, points)
+
+
+def test_curves_that_stop_where_their_run_says_pass() -> None:
+    """From step 5 on, step 7 is the first whose last fifth begins at 5 or later."""
+    check_curves([stopping(8)])
+
+
+@pytest.mark.parametrize("points", [7, 9, len(log_steps(RUN))])
+def test_curves_that_stop_elsewhere_are_found(points: int) -> None:
+    with pytest.raises(DataCheckFailed, match="logging grid of its settings, up to its end"):
+        check_curves([stopping(points)])
+
+
+def test_curves_that_never_reach_their_level_are_whole() -> None:
+    points = len(log_steps(RUN))
+    check_curves([stopping(points, reached=points)])
+    with pytest.raises(DataCheckFailed, match="logging grid"):
+        check_curves([stopping(points - 1, reached=points)])
+
+
 def test_diverged_curves_may_end_early() -> None:
     check_curves([cut(curves(), 10, diverged=True)])
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from omnigrok.audit.case import CUT_SHORT, Case
-from omnigrok.audit.grid import Grid
+from omnigrok.audit.case import Case
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.audit.schema import Claim
 from omnigrok.errors import BadInput
@@ -30,12 +28,6 @@ CLAIM = Claim.model_validate(
 
 def case(role: Any = "claim", tier: Any = "paper") -> Case:
     return Case(claim=CLAIM, figure="toy", protocol="paper", tier=tier, role=role, grids={})
-
-
-def short_case(role: Any = "claim", tier: Any = "paper", short: bool = True) -> Case:
-    """One that reads two experiments; the runs of the first may be too short."""
-    grids = {name: Grid(name, {}) for name in ("landscape", "other:landscape")}
-    return replace(case(role, tier), grids=grids, short=frozenset({"landscape"} if short else ()))
 
 
 def finding(ci: tuple[float, float], values: tuple[float, ...] = (), decides: bool = True) -> Finding:
@@ -109,67 +101,69 @@ def test_a_grid_must_be_named_where_there_are_several() -> None:
         case().grid("x")
 
 
-@pytest.mark.parametrize(
-    ("short", "censored", "verdict"),
-    [(False, 3, Verdict.REFUTED), (True, 3, Verdict.INCONCLUSIVE), (True, 0, Verdict.REFUTED)],
-)
-def test_what_a_short_smoke_run_never_reached_may_come_later(short: bool, censored: int, verdict: Verdict) -> None:
-    judged = short_case("control", "smoke", short)
+@pytest.mark.parametrize(("censored", "verdict"), [(3, Verdict.INCONCLUSIVE), (0, Verdict.REFUTED)])
+def test_what_a_smoke_run_never_reached_may_come_later(censored: int, verdict: Verdict) -> None:
+    judged = case("control", "smoke")
     judged.judge([replace(finding((0.0, 0.0), (0.0, 0.0, 0.0)), censored=censored)])
     assert judged.outcome is not None
     assert judged.outcome.verdict is verdict
 
 
-def test_evidence_with_fewer_steps_than_the_papers_refutes_nothing_and_says_so() -> None:
-    judged = short_case()
-    judged.judge([finding((11.0, 12.0)), finding((0.0, 1.0))])
+def premised() -> Case:
+    return replace(case(), claim=CLAIM.model_copy(update={"premise": "there is a contour"}))
+
+
+def test_a_premise_that_is_not_met_leaves_the_claim_open_and_says_why() -> None:
+    judged = premised()
+    judged.judge([finding((0.0, 1.0)), finding((1.0, 3.0)).as_premise()])
     assert judged.outcome is not None
     assert judged.outcome.verdict is Verdict.INCONCLUSIVE
-    assert judged.outcome.reason.startswith(CUT_SHORT)
-    assert [each.verdict() for each in judged.outcome.findings] == [Verdict.REPRODUCED, Verdict.REFUTED]
+    assert judged.outcome.reason.startswith("premise not met: f: 2 [1, 3]")
 
 
-def test_evidence_with_fewer_steps_than_the_papers_can_show_an_effect() -> None:
-    judged = short_case()
-    judged.judge([finding((11.0, 12.0))])
-    assert judged.outcome is not None
-    assert judged.outcome.verdict is Verdict.REPRODUCED
-    assert CUT_SHORT not in judged.outcome.reason
-
-
-@pytest.mark.parametrize(
-    ("asked", "verdict"),
-    [
-        (["other:landscape"], Verdict.REFUTED),
-        (["landscape"], Verdict.INCONCLUSIVE),
-        (["other:landscape", "landscape"], Verdict.INCONCLUSIVE),
-        ([], Verdict.INCONCLUSIVE),
-    ],
-)
-def test_short_runs_count_where_the_check_has_read_them(asked: list[str], verdict: Verdict) -> None:
-    """A control's experiment that is short takes nothing from the claim; a check that asks for none by name has read all."""
-    judged = short_case()
-    for name in asked:
-        judged.grid(name)
-    with contextlib.suppress(ClaimRefuted):
-        judged.judge([finding((0.0, 1.0))])
+@pytest.mark.parametrize(("ci", "verdict"), [((11.0, 12.0), Verdict.REPRODUCED), ((9.0, 12.0), Verdict.INCONCLUSIVE)])
+def test_a_premise_that_is_met_has_no_say(ci: tuple[float, float], verdict: Verdict) -> None:
+    judged = premised()
+    judged.judge([finding(ci), finding((20.0, 30.0)).as_premise()])
     assert judged.outcome is not None
     assert judged.outcome.verdict is verdict
 
 
-def test_what_one_case_asked_for_does_not_pass_to_its_copy() -> None:
-    judged = short_case()
-    judged.grid("other:landscape")
-    assert not judged.is_short
-    assert replace(judged).is_short
+def test_a_premise_stands_in_the_yaml_and_in_the_check_or_in_neither() -> None:
+    with pytest.raises(BadInput, match="must both have a premise"):
+        premised().judge([finding((11.0, 12.0))])
+    with pytest.raises(BadInput, match="must both have a premise"):
+        case().judge([finding((11.0, 12.0)), finding((11.0, 12.0)).as_premise()])
 
 
-def test_short_runs_excuse_no_control_and_praise_nothing() -> None:
-    judged = short_case("control")
-    judged.judge([replace(finding((0.0, 1.0)), censored=3)])
+@pytest.mark.parametrize(
+    ("role", "p", "verdict"),
+    [
+        ("control", 0.002, Verdict.INCONCLUSIVE),
+        ("control", None, Verdict.INCONCLUSIVE),
+        ("control", 0.001, Verdict.REPRODUCED),
+        ("claim", 0.002, Verdict.REPRODUCED),
+    ],
+)
+def test_a_control_on_the_edge_of_the_region_is_reproduced_only_at_a_thousandth(role: Any, p: float | None, verdict: Verdict) -> None:
+    entry = CLAIM.model_copy(update={"control": CLAIM.control.model_copy(update={"edge": ["ratio"]})})
+    judged = replace(case(role), claim=entry)
+    judged.judge([replace(finding((11.0, 12.0)), p=p)])
     assert judged.outcome is not None
-    assert judged.outcome.verdict is Verdict.REFUTED
-    smoke = short_case("claim", "smoke")
-    smoke.judge([replace(finding((11.0, 12.0), (11.0, 12.0)), censored=2)])
-    assert smoke.outcome is not None
-    assert smoke.outcome.verdict is Verdict.REPRODUCED
+    assert judged.outcome.verdict is verdict
+    assert judged.outcome.edge == (("f",) if role == "control" else ())
+
+
+def test_of_several_findings_that_agree_the_leading_one_is_shown() -> None:
+    judged = case()
+    judged.judge([finding((11.0, 12.0)), replace(finding((100.0, 200.0)), name="bottom").as_lead()])
+    assert judged.outcome is not None
+    assert judged.outcome.reason.startswith("bottom: 150")
+    with pytest.raises(ClaimRefuted, match="f: 2"):
+        case().judge([finding((1.0, 3.0)), replace(finding((100.0, 200.0)), name="bottom").as_lead()])
+
+
+def test_seeds_that_share_their_data_are_one_data_set() -> None:
+    shared = replace(finding((11.0, 12.0), (11.0, 12.0)), p=0.01).of_one_data_set("the seeds share their images")
+    assert (shared.n, shared.p, shared.verdict()) == (1, None, Verdict.INCONCLUSIVE)
+    assert shared.note == "the seeds share their images"

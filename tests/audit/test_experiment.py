@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.audit.experiment import LARGEST_GRID, axis_values, expand, is_short, runs_of, scale_of
+from omnigrok.audit.experiment import LARGEST_GRID, axis_values, expand, paper_steps, runs_of, scale_of
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import Experiment, Protocol, Scale, Tier
 from omnigrok.errors import BadInput
@@ -23,6 +23,9 @@ from omnigrok.runs.run import Run
 CLAIMS = Path(__file__).parents[2] / "claims"
 BASE: dict[str, Any] = {"task": "teacher_student", "model": "mlp", "n_train": 8, "lr": 0.1, "steps": 5, "network": {"widths": [2, 2]}}
 FIELDS = {field.name for field in dataclasses.fields(Run)}
+
+
+STOPPING: list[tuple[Tier, Protocol]] = [("paper", "paper"), ("paper", "code"), ("smoke", "paper")]
 
 
 def test_product_of_axes_and_points() -> None:
@@ -39,15 +42,25 @@ def test_patches_in_order() -> None:
         {
             "base": {**BASE, "seed": 0, "data": {"a": 1, "b": 2}},
             "protocols": {"code": {"base": {"steps": 50, "data": {"b": 3}}}},
-            "tiers": {"smoke": {"base": {"steps": 2, "data.a": 9}, "short": "only 2 steps"}},
+            "tiers": {"smoke": {"base": {"steps": 2, "data.a": 9}}},
         }
     )
     (run,) = expand(experiment, "smoke", "code")
     assert (run.steps, dict(run.data)) == (2, {"a": 9, "b": 3})
     (run,) = expand(experiment, "paper", "code")
     assert (run.steps, dict(run.data)) == (50, {"a": 1, "b": 3})
-    assert is_short(experiment, "smoke", "paper")
-    assert not is_short(experiment, "paper", "paper")
+
+
+def test_runs_that_stop_are_set_in_the_base_and_undone_by_a_patch() -> None:
+    experiment = Experiment.model_validate(
+        {
+            "base": {**BASE, "seed": 0, "stop_at": {"test_acc": 0.95, "train_acc": 1}},
+            "tiers": {"smoke": {"base": {"stop_at": {}}}},
+            "protocols": {"code": {"base": {"stop_at.test_acc": 0.8}}},
+        }
+    )
+    stops = [dict(expand(experiment, tier, protocol)[0].stop_at) for tier, protocol in STOPPING]
+    assert stops == [{"test_acc": 0.95, "train_acc": 1.0}, {"test_acc": 0.8, "train_acc": 1.0}, {}]
 
 
 def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
@@ -55,7 +68,7 @@ def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
         {
             "base": {**BASE, "seed": 0, "steps": 100},
             "sweep": {"alpha": [1.0, 2.0, 4.0]},
-            "reduced": {"base": {"steps": 30}, "sweep": {"alpha": [1.0, 4.0]}, "how": "30 steps, 2 scales", "short": "too few steps"},
+            "reduced": {"base": {"steps": 30}, "sweep": {"alpha": [1.0, 4.0]}, "how": "30 steps, 2 scales"},
             "protocols": {
                 "code": {"base": {"steps": 10}, "sweep": {"alpha": [3.0]}},
                 "corrected": {"base": {"constraint": "tangent"}, "reduced": {"base": {"steps": 20}, "how": "20 steps, 2 scales"}},
@@ -72,14 +85,20 @@ def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
     assert found("corrected", "reduced") == [(20, 1.0), (20, 4.0)]
     assert found("code", "reduced") == found("code", "full") == [(10, 3.0)]
     assert found("paper", "reduced", "smoke") == [(2, 1.0), (2, 2.0), (2, 4.0)]
-    assert is_short(experiment, "paper", "paper", "reduced")
-    assert not is_short(experiment, "paper", "paper", "full")
     assert scale_of(experiment, "paper", "paper", "reduced") == ("reduced", "30 steps, 2 scales")
     assert scale_of(experiment, "paper", "corrected", "reduced") == ("reduced", "20 steps, 2 scales")
     # What the published code takes anyway is no reduction.
     assert scale_of(experiment, "paper", "code", "reduced") == ("full", "")
     assert scale_of(experiment, "paper", "paper", "full") == ("full", "")
     assert scale_of(experiment, "smoke", "paper", "reduced") == ("full", "")
+
+
+def test_the_papers_steps_of_a_reduced_run_are_those_of_the_nearest_full_one() -> None:
+    run = Run.from_dict({**BASE, "seed": 0, "constraint": "rescale", "data": {}, "network": {}})
+    small, large = run.replace(n_train=100, steps=1000), run.replace(n_train=3000, steps=3000)
+    free = run.replace(constraint="free", n_train=100, steps=9)
+    reduced = [run.replace(n_train=90, steps=10, seed=4), run.replace(n_train=2000, steps=20, alpha=3.0)]
+    assert list(paper_steps(reduced, [small, large, free]).values()) == [1000, 3000]
 
 
 def test_sweep_over_an_option() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import best, complement, decay_rate, final, norm_at, time_of, time_table, value_at
+from omnigrok.audit.quantities import best, complement, decay_rate, final, highest, norm_at, time_of, time_table, value_at
 from omnigrok.errors import BadInput, Diverged
 from omnigrok.runs import Curves, Run
 from omnigrok.stats import Time
@@ -64,6 +66,18 @@ def test_decay_rate_is_the_exponent_of_the_norm() -> None:
     assert decay_rate(curves(0, 1.0), 10, 5.0) == pytest.approx(0.01)
     assert np.isnan(decay_rate(curves(0, 1.0), np.nan, 5.0))
     assert np.isnan(decay_rate(curves(0, 1.0), 99.5, 5.0))
+
+
+@pytest.mark.parametrize("measure", [final, best, highest])
+def test_what_a_stopped_run_would_have_come_to_is_not_known(measure: Callable[[str], Callable[[Curves], float]]) -> None:
+    """Its times are known, its last value is that of the step where it stopped."""
+    whole = curves(0, 1.0)
+    early = Curves(whole.run.replace(stop_at={"test_acc": 0.2}), STEPS[:30], {name: values[:30] for name, values in whole.columns.items()})
+    assert early.stopped
+    assert time_of(early, "test_acc", 0.2) == Time.at(23, 29)
+    assert np.isnan(value_at(early, "weight_norm", 30))
+    with pytest.raises(BadInput, match=r"stopped at step 29 of 100 \(stop_at: {'test_acc': 0.2}\): its final .* is not known"):
+        measure("test_acc")(early)
 
 
 def test_no_match_names_what_there_is() -> None:

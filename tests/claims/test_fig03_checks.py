@@ -139,8 +139,11 @@ def dynamics(name: str, late: dict[float, float], size: int = 1000, gamma: float
 )
 def test_grok(late: float, end: float, expected: Verdict, tier: str) -> None:
     grids = {"dynamics": dynamics("dynamics", {1.0: 1.1, 8.0: late}, end=end)}
+    if tier == "smoke" and (late > 1e4 or end < 0.8):
+        expected = Verdict.INCONCLUSIVE  # what seconds of training did not reach may come later
     assert synthetic.judge(FIGURE, "fig03.grok", checks.test_grok, grids, tier=tier).verdict is expected
-    assert synthetic.judge(FIGURE, "fig03.grok", checks.test_grok, grids, "control", tier=tier).verdict is Verdict.REFUTED
+    control = Verdict.INCONCLUSIVE if tier == "smoke" and end < 0.8 else Verdict.REFUTED
+    assert synthetic.judge(FIGURE, "fig03.grok", checks.test_grok, grids, "control", tier=tier).verdict is control
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -160,6 +163,8 @@ def test_degrok_dynamics(small: float, large: float, expected: Verdict, tier: st
         "dynamics_large": dynamics("dynamics_large", {1.0: 1.1, 8.0: large}, size=8192),
     }
     check = checks.test_degrok_dynamics
+    if tier == "smoke" and large > 1e4:
+        expected = Verdict.INCONCLUSIVE
     assert synthetic.judge(FIGURE, "fig03.degrok-dynamics", check, grids, tier=tier).verdict is expected
     assert synthetic.judge(FIGURE, "fig03.degrok-dynamics", check, grids, "control", tier=tier).verdict is Verdict.REFUTED
 

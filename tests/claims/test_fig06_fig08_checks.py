@@ -134,9 +134,9 @@ class TestTime:
         assert addition(claim, grokking, tier="smoke", seeds=1, role="control") is Verdict.REFUTED
 
 
-def test_a_goal_that_is_never_reached_is_refuted():
+def test_a_goal_that_is_never_reached_in_smoke_may_come_later():
     found = addition("fig06.time", lambda u, m, run: (wall(u, m), grokking(u + 0.8, m, run)[1]), tier="smoke", seeds=1)
-    assert found is Verdict.REFUTED
+    assert found is Verdict.INCONCLUSIVE
 
 
 class TestSizes:

@@ -19,7 +19,7 @@ def trained(runs: list[Run], gpu: torch.device) -> tuple[list[Curves], bool]:
     """Curves in the order of ``runs``, and whether the last steps were replayed."""
     stack = Stack(runs, gpu)
     found = {curves.run: curves for curves in stack.advance()}
-    return [found[run] for run in runs], getattr(stack._step, "graph", None) is not None
+    return [found[run] for run in runs], stack.replayed is not None and stack.replayed.graph is not None
 
 
 @pytest.mark.parametrize("constraint", ["free", "rescale", "published", "tangent"])

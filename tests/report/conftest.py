@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from omnigrok.audit.document import load_audit
 from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.recording import figures
-from omnigrok.report.document import load_audit
 from omnigrok.report.page import write_page
 from omnigrok.report.panels import PANELS
 from omnigrok.runs.curves import Curves

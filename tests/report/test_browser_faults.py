@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omnigrok.report.document import parse
+from omnigrok.audit.document import parse
 from omnigrok.report.page import render
 
 from .browsing import CHECKS, chromium, faults

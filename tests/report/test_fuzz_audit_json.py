@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omnigrok.audit.document import load_audit
 from omnigrok.errors import BadInput
 from omnigrok.report.comparison import compare
-from omnigrok.report.document import load_audit
 from omnigrok.report.page import render
 
 from .conftest import CLAIMS

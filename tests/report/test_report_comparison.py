@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 from scipy import stats
 
+from omnigrok.audit.document import parse
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.report.comparison import compare, same_mean_p
-from omnigrok.report.document import parse
 
 from .conftest import document, row
 

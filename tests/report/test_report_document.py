@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from omnigrok.audit import document as module
+from omnigrok.audit.document import load_audit, parse
 from omnigrok.errors import BadInput
-from omnigrok.report import document as module
-from omnigrok.report.document import load_audit, parse
 
 from .conftest import document, row
 

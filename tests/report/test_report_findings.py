@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from omnigrok.audit.document import Audit, parse
 from omnigrok.errors import BadInput
-from omnigrok.report.document import Audit, parse
 from omnigrok.report.findings import TEMPLATE, findings_text
 
 

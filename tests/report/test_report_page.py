@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from omnigrok.audit.document import parse
 from omnigrok.audit.recording import figures
 from omnigrok.errors import BadInput
-from omnigrok.report.document import parse
 from omnigrok.report.page import draw_all, render, write_page
 
 from .conftest import CLAIMS, document, row

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from omnigrok.audit.document import Audit, parse
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
-from omnigrok.report.document import Audit, parse
 from omnigrok.report.retraining import FILE, HEADINGS, retrained_table
 
 from .conftest import document, row

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.report.document import FindingPart, RegionPart
+from omnigrok.audit.document import FindingPart, RegionPart
 from omnigrok.report.scale import effect_scale
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from omnigrok.report.document import FindingPart
+from omnigrok.audit.document import FindingPart
 from omnigrok.report.view import effect_text
 
 

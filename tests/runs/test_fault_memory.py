@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Callable, Sequence
 
@@ -61,10 +62,12 @@ def test_a_stack_that_does_not_fit_is_trained_in_halves(
 
 @pytest.mark.fault("CUDA out of memory")
 def test_in_the_middle_of_training_the_halves_go_on_from_the_checkpoint(
-    make: Make, runs: list[Run], assert_trained: Check, monkeypatch: pytest.MonkeyPatch
+    make: Make, runs: list[Run], assert_trained: Check, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     """In the middle of a training, the halves go on from the last checkpoint, once the memory of the whole stack is free."""
     monkeypatch.setattr(execute, "CHECKPOINT_EVERY", 0.0)
+    request.addfinalizer(gc.enable)
+    gc.disable()
     advance, wide, begun = Stack.advance, [], []
 
     def short_of_memory(self: Stack, seconds: float = 1e9) -> list[Curves]:

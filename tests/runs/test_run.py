@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -10,9 +11,12 @@ from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput
 from omnigrok.runs import Run, freeze
-from omnigrok.runs.run import CONSTRAINTS, LOSSES, PRECISIONS
+from omnigrok.runs.encode import parse_json
+from omnigrok.runs.evidence import read
+from omnigrok.runs.run import CONSTRAINTS, LATER, LOSSES, PRECISIONS
 from omnigrok.training.calendar import log_steps
 
+EVIDENCE = Path(__file__).parents[2] / "claims" / "evidence"
 RUN = Run(task="mnist", model="mlp", seed=3, n_train=1000, steps=10, lr=1e-3)
 
 scalars = st.one_of(st.text(max_size=5), st.integers(-5, 5), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.none())
@@ -37,6 +41,7 @@ def runs(draw: st.DrawFn) -> Run:
         lr_drops=tuple(draw(st.lists(st.integers(1, 100), max_size=3))),
         data=freeze(draw(options)),
         network=freeze(draw(options)),
+        stop_at=draw(st.dictionaries(st.sampled_from(["train_acc", "test_acc", "test_acc_code"]), st.floats(1e-3, 1.0), max_size=3)),  # type: ignore[arg-type]
     )
 
 
@@ -46,6 +51,23 @@ def runs(draw: st.DrawFn) -> Run:
 def test_digest_is_stable_across_versions() -> None:
     """Recorded evidence is found by it: whoever changes it makes every record unreachable."""
     assert RUN.digest == "4819cd099fadaca6549dd9b8cf4b8285"
+
+
+def test_recorded_digests_are_those_of_today() -> None:
+    """A field that came later leaves the digest of every recorded Run as it was."""
+    paths = sorted(EVIDENCE.glob("*.ogev"), key=lambda path: path.stat().st_size)[:12]
+    assert len(paths) == 12
+    for path in paths:
+        header = parse_json(path.read_bytes().partition(b"\n")[0])
+        assert {digest for digest, *_ in header["records"]} == set(read(path).curves)
+
+
+def test_a_field_that_came_later_is_left_out_at_its_default() -> None:
+    assert not set(LATER) & set(RUN.as_dict())
+    assert RUN.replace(stop_at={}) == RUN
+    stopping = RUN.replace(stop_at={"test_acc": 1, "train_acc": 0.5})
+    assert stopping.as_dict()["stop_at"] == {"test_acc": 1.0, "train_acc": 0.5}
+    assert stopping == RUN.replace(stop_at={"train_acc": 0.5, "test_acc": 1.0})
 
 
 @settings(deadline=None)
@@ -79,6 +101,7 @@ def test_every_field_is_part_of_the_digest(name: str) -> None:
         "network": {"a": 1},
         "task": "imdb",
         "model": "lstm",
+        "stop_at": {"test_acc": 0.5},
     }
     changed = RUN.replace(**{name: other.get(name, 7)})
     assert changed != RUN
@@ -130,6 +153,12 @@ def test_a_run_cannot_be_changed() -> None:
         ("log_ratio", 1.5),
         ("log_every", -1),
         ("clip", math.nan),
+        ("stop_at", {"test_acc": 0.0}),
+        ("stop_at", {"test_acc": 1.5}),
+        ("stop_at", {"test_acc": math.nan}),
+        ("stop_at", {"test_acc": True}),
+        ("stop_at", {"test_acc": "high"}),
+        ("stop_at", {"test_loss": 0.5}),
     ],
 )
 def test_a_value_that_is_not_accepted_is_named(name: str, value: object) -> None:

@@ -58,6 +58,16 @@ def test_a_state_goes_round(state: State, run: Run) -> None:
         np.testing.assert_array_equal(old, new)
 
 
+def test_a_state_beyond_the_end_of_a_run_that_stops_is_none(state: State, run: Run) -> None:
+    """It is none either if it lacks what the run stops at."""
+    stopping = run.replace(stop_at={"test_acc": 0.5})
+    low, high = (replace(state, columns={**state.columns, "test_acc": [value, value]}) for value in (0.4, 0.6))
+    assert unpack(stopping, 20, pack(low)) is not None
+    assert unpack(stopping, 20, pack(high)) is None
+    assert unpack(run, 20, pack(high)) is not None
+    assert unpack(run.replace(stop_at={"test_acc_other": 0.5}), 20, pack(low)) is None
+
+
 def test_what_a_model_carries_goes_round(reviews: Run) -> None:
     state = state_of(reviews)
     back = unpack(reviews, state.step, pack(state))

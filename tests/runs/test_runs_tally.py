@@ -61,7 +61,7 @@ def test_halves_of_a_stack_that_did_not_fit_begin_again(tally: Tally) -> None:
     assert tally.steps_done == 180 + 60
 
 
-def test_a_diverged_run_needs_no_more_steps(tally: Tally) -> None:
+def test_a_run_that_ends_before_its_limit_needs_no_more_steps(tally: Tally) -> None:
     tally.advance(CHEAP, 50, {CHEAP[0]: 30})
     assert tally.steps_done == 30 + 50 + 50
     assert tally.steps_planned == 600 - 70

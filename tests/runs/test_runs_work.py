@@ -39,7 +39,7 @@ def test_operations_are_those_that_torch_counts(name: str) -> None:
     stack = Stack([run], root=default_root())
     inputs, targets = stack.samples.take(stack.samples.train[:, : stack.width])
     with FlopCounterMode(display=False) as counter:
-        stack._gradient(stack.weights, stack.buffers, inputs, targets, None)
+        stack.network.gradient(stack.weights, stack.buffers, inputs, targets, None)
     assert step_operations(run) == pytest.approx(counter.get_total_flops(), rel=0.12)
 
 

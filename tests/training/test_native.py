@@ -515,4 +515,4 @@ def test_too_little_memory_is_an_error(student: Run, monkeypatch: pytest.MonkeyP
     stack.feed.load(0, 1)
     stack.native.fixed["parameters"] = 2**55
     with pytest.raises(MemoryError, match="activations"):
-        stack.native.train(1)
+        stack.native.train(stack, 1)

@@ -12,8 +12,8 @@ from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
 from omnigrok.runs import Run
 from omnigrok.training import Stack, train
+from omnigrok.training.network import Flat
 from omnigrok.training.shape import shape_key
-from omnigrok.training.stack import Flat
 
 Compare = Callable[..., None]
 Write = Callable[[str], str]
@@ -99,7 +99,7 @@ def test_finished_replicas_leave_the_stack_and_the_others_do_not_notice(
     while stack.histories:
         done += stack.advance(0)
         sizes.add(len(stack.weights))
-    assert sizes == {8, 4, 2, 1}
+    assert sizes == {8, 6, 3, 2, 1}
     assert [len(curves.step) for curves in done] == [curves.run.steps + 1 for curves in done]
     assert [curves.run.steps for curves in done] == sorted(run.steps for run in runs)
     for curves in done:
@@ -187,7 +187,7 @@ def test_compiled_steps_equal_eager_ones(student: Run, monkeypatch: pytest.Monke
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")
     stack = Stack(runs)
     compiled = stack.advance()
-    assert stack._stepper()[0] != stack._gradient
+    assert stack._stepper()[0] != stack.network.gradient
     for one, other in zip(eager, compiled, strict=True):
         for name in ("train_loss", "test_loss", "weight_norm"):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-5, err_msg=name)
@@ -197,7 +197,7 @@ def test_eager_where_compiling_does_not_pay(student: Run, monkeypatch: pytest.Mo
     monkeypatch.delenv("OMNIGROK_COMPILE", raising=False)
     monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     stack = Stack([student])
-    assert stack._stepper()[0] == stack._gradient
+    assert stack._stepper()[0] == stack.network.gradient
 
 
 # Parameters as one vector

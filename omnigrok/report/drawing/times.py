@@ -80,7 +80,7 @@ class TimesAgainst:
             if time.reached:
                 axes.plot(x, max(time.value, 1.0), marker, color=colour, markersize=3, alpha=0.5)
             else:
-                axes.plot(x, curves.run.steps, "^", color=colour, markersize=5, fillstyle="none")
+                axes.plot(x, time.limit, "^", color=colour, markersize=5, fillstyle="none")
         places = sorted(by_value)
         middle = np.array([np.median(by_value[x]) for x in places])
         (drawn,) = axes.plot(

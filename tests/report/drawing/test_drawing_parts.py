@@ -111,6 +111,14 @@ def test_a_run_that_never_got_there_is_a_triangle_at_its_last_step() -> None:
     assert np.isnan(median.get_ydata()[1])
 
 
+def test_a_run_that_stopped_below_the_threshold_is_a_triangle_where_it_stopped() -> None:
+    whole = curves(0, weight_decay=1.0, late=1000, stop_at={"train_acc": 0.5})
+    early = Curves(whole.run, STEP[:3], {name: values[:3] for name, values in whole.columns.items()})
+    with settings():
+        drawn = lines(TimesAgainst(train=0).draw([grid(early)], "paper", {}))
+    assert [line.get_ydata()[0] for line in drawn if line.get_marker() == "^"] == [10]
+
+
 def test_map_with_a_hole() -> None:
     members = [
         curves(seed, alpha=alpha, n_train=size, diverged=alpha == 0.1 and size == 10)

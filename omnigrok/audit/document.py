@@ -53,13 +53,18 @@ class FindingPart(Part):
     values: tuple[float | None, ...] = ()
     verdict: Word | None = None
     decides: bool = False
+    premise: bool = False
+    leads: bool = False
     method: str = ""
     note: str = ""
 
 
 class ControlPart(Part):
+    """The claim's control; ``neutral`` says that it is INCONCLUSIVE because its data lie on the region's edge, and narrowly."""
+
     verdict: Word = "NOT RUN"
     reason: str = ""
+    neutral: bool = False
     findings: tuple[FindingPart, ...] = ()
 
 
@@ -68,6 +73,40 @@ class CostPart(Part):
     steps: int = 0
     seconds: float = 0.0
     shared_runs: int = 0
+
+
+class UniversesPart(Part):
+    """The readings that a sentence leaves open (``omnigrok.audit.universes``).
+
+    Args:
+        n: combinations; ``reproduced``, ``refuted``, ``inconclusive``, ``error``: how many of them.
+        shares: first-order share of the estimates' variance of each axis, largest first.
+        curve: estimate, interval, verdict and choices of each, by estimate.
+    """
+
+    n: int = 0
+    reproduced: int = 0
+    refuted: int = 0
+    inconclusive: int = 0
+    error: int = 0
+    shares: dict[str, float] = {}
+    curve: tuple[tuple[float | None, float | None, float | None, Word, str], ...] = ()
+
+
+class ReplicatedPart(Part):
+    """The same claim trained again from other seeds.
+
+    Args:
+        first_seed: of those.
+        verdict: of the second training.
+        flipped: whether it is another one than that of the recorded seeds.
+        smallest_p: of equal means, over what decides, after Holm's correction.
+    """
+
+    first_seed: int
+    verdict: Word
+    flipped: bool
+    smallest_p: float | None = None
 
 
 class Row(Part):
@@ -83,6 +122,7 @@ class Row(Part):
     scale: str = "full"
     reduction: str = ""
     cost: CostPart = CostPart()
+    digests: dict[str, str] = {}
     stale: int = 0
     headline: bool = False
     statement: str = ""
@@ -92,10 +132,42 @@ class Row(Part):
     q: float | None = None
     holm_p: float | None = None
 
+    premise: str = ""
+    cells: int = 0
+    moving: int = 0
+    universes: UniversesPart | None = None
+    replicated: ReplicatedPart | None = None
+
     def deciding(self) -> FindingPart | None:
-        """The finding to show for the verdict: the first deciding one whose own verdict is the whole's."""
+        """The finding that decided: a premise that is not met, else the leading or first one whose own verdict is the whole's."""
+        unmet = self._unmet()
+        if unmet is not None:
+            return unmet
         parts = [finding for finding in self.findings if finding.decides]
-        return next((finding for finding in parts if finding.verdict == self.verdict), parts[0] if parts else None)
+        own = [finding for finding in parts if finding.verdict == self.verdict] or parts
+        return next((finding for finding in own if finding.leads), own[0] if own else None)
+
+    def _unmet(self) -> FindingPart | None:
+        return next((finding for finding in self.findings if finding.premise and finding.verdict != "REPRODUCED"), None)
+
+    def cause(self) -> str:
+        """Why the verdict is another one than that of the finding which is shown for it; "" where they agree."""
+        shown = self.deciding()
+        if self.verdict not in ("INCONCLUSIVE", "ERROR") or shown is None:
+            return ""
+        if shown.premise:
+            return "premise not met"
+        if shown.verdict == self.verdict:
+            return ""
+        if self.control.verdict in ("REPRODUCED", "ERROR"):
+            why = f"its control is {self.control.verdict}"
+        elif self.holm_p is not None and self.holm_p > 0.05 and not self.moving:
+            why = f"Holm p = {self.holm_p:.2g}"
+        elif self.moving:
+            why = f"{self.moving} of {self.cells} runs not settled"
+        else:
+            why = self.reason
+        return f"points to {shown.verdict}; {why}" if shown.verdict else why
 
 
 class Audit(Part):
