@@ -1,4 +1,4 @@
-"""What the trainer logs, a compiler that does not work, stands in pytest's summary of warnings, once and from any worker."""
+"""Warnings that the trainer logs (a compiler that does not work) in pytest's summary, from any worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stack of multi-layer perceptrons in JAX: ``vmap`` of ``grad``, AdamW by hand, ``lax.scan`` over steps, jitted."""
+"""A stack of multi-layer perceptrons in JAX: ``vmap`` of ``grad``, AdamW by hand, a jitted ``scan``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def installed() -> bool:
 
 
 def stacked(runs: Sequence[Run], root: Path) -> _Trained:
-    """Trains the same networks as a stack on the CPU: same weights, samples and batches, float32, mean squared error.
+    """Trains the networks of a stack on the CPU: same weights, samples and batches, float32, MSE.
 
     Args:
         root: the folder of downloaded data.
@@ -106,7 +106,7 @@ class _Trained:
         self.taken = 0
 
     def _batches(self, count: int) -> Any:
-        """(count, R, B) places in the training sets, those of the trainer; None for full batches."""
+        """(count, R, B) places in the training sets, as in the trainer; None for full batches."""
         if not self.run.batch_size:
             return None
         width = effective_batch(self.run)

@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
     from omnigrok.training.stack import Stack
 
 SOURCE = Path(__file__).with_name("native_step.cpp")
-# Fused multiply-adds and vector instructions of this CPU; no reordering of sums beyond the loops that ask for it.
+# Fused multiply-adds and vector instructions of this CPU; sums are reordered only in loops that ask
+# for it.
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
 BUILD_SECONDS = 120
-# Inputs that are zero in all training samples are left out of the products if they are so large a share; finding
-# them reads the whole training set, and in a large one few are left.
+# Inputs that are zero in all training samples are left out of the products if they are so large a
+# share. Finding them reads the whole training set, and a large one has few.
 DEAD_SHARE = 0.1
 LARGEST_SEARCHED = 10_000
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.Tanh: 0, nn.ReLU: 1, nn.LeakyReLU: 2}
@@ -180,7 +182,7 @@ def _attempt() -> tuple[Library | None, str]:
 
 
 def library() -> Library | None:
-    """The native step of this machine, built at the first call; None where it is switched off or cannot be built.
+    """The native step of this machine, built at the first call; None if switched off or not to be had.
 
     Raises:
         BadInput: OMNIGROK_NATIVE is neither 0 nor 1, or is 1 and the step cannot be built.
@@ -225,13 +227,14 @@ class Shape:
 
 
 def covers(stack: Stack) -> bool:
-    """Whether the native step can train this stack: device, model, loss, and samples that fit the network."""
+    """Whether the native step can train this stack: device, model, loss, samples that fit."""
     shape, form, samples = Shape.of(stack.template), stack.form, stack.samples
     if stack.device.type != "cpu" or shape is None or form.loss not in LOSSES:
         return False
     pixels, *labels = (shelf.values for shelf in samples.inputs)
     targets, width_in, width_out = samples.targets.values, shape.widths[0], shape.widths[-1]
     fits = pixels.dtype == stack.dtype and tuple(pixels.shape[1:]) == (width_in,)
+    fits &= sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(shape.widths)) == stack.weights.shape[1]
     if form.loss == "mse":
         fits &= targets.dtype == stack.dtype and tuple(targets.shape[1:]) == (width_out,)
     else:
@@ -254,7 +257,10 @@ def _inside(places: Tensor, shelf: Shelf) -> bool:
 
 
 def _live_runs(stack: Stack) -> dict[str, Tensor]:
-    """The inputs that are not zero in all of a replica's training samples, as the source's Job wants them; empty: all are."""
+    """The inputs that are not zero in all training samples of a replica, as ``Job`` has them.
+
+    Empty where so few are zero that all are kept.
+    """
     samples, sizes = stack.samples, stack.samples.train_real.sum(1).tolist()
     pool = samples.inputs[0]
     if len(samples.inputs) > 1 or max(sizes) > LARGEST_SEARCHED:
@@ -356,7 +362,7 @@ class NativeStep:
         del kept
 
     def outputs(self, stack: Stack, positions: Tensor, sizes: Tensor) -> Tensor:
-        """(R, n, outputs) of every replica at its pool ``positions`` (R, n), of which the first ``sizes`` (R,) count."""
+        """(R, n, outputs) of all replicas at pool ``positions`` (R, n); the first ``sizes`` (R,) count."""
         outputs = torch.empty(*positions.shape, self.width_out, dtype=stack.dtype)
         job, kept = self._job(
             stack, train=positions, train_width=positions.shape[1], batch=positions.shape[1], counts=sizes, outputs=outputs
@@ -367,7 +373,7 @@ class NativeStep:
 
 
 def native_step(stack: Stack) -> NativeStep | None:
-    """The native step for a stack; None where it does not cover it, is switched off or cannot be built."""
+    """The native step for a stack; None if it does not cover it, or there is none."""
     if not covers(stack):
         return None
     built = library()

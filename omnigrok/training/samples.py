@@ -36,7 +36,7 @@ class Shelf:
     def take(self, positions: Tensor, rows: list[int] | None = None) -> Tensor:
         """(R, B) pool positions to (R, B, ...) samples; ``rows`` are the replicas meant, where not all."""
         places = positions + (self.offsets if rows is None else self.offsets[rows])
-        # Four times as fast as indexing with the matrix.
+        # Faster than indexing with the matrix of places.
         return self.values.index_select(0, places.reshape(-1)).view(*places.shape, *self.values.shape[1:])
 
     def take_shared(self, positions: Tensor) -> tuple[Tensor, int | None]:
