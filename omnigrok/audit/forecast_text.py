@@ -42,6 +42,8 @@ def lines(forecast: Forecast, options: Options, device: torch.device) -> Iterato
     yield _row("total, each run once", forecast.total)
     yield ""
     yield "recorded: in the store, with this trainer, torch and device; what follows is for the others. evidence: for --replay"
+    if any(run.stop_at for run in forecast.seconds_of):
+        yield "at most: runs that may stop early (stop_at) count up to their last step"
     rates = ", ".join(f"{rate / 1e9:.3g} GFLOP/s in {precision}" for precision, rate in forecast.rates.items())
     yield f"floor: matrix products alone, at the rate measured here ({rates})"
     yield f"expected: in one process; measuring took {duration(forecast.spent)}"

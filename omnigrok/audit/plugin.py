@@ -25,6 +25,7 @@ from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlRepro
 from omnigrok.audit.progress import ProgressPrinter
 from omnigrok.audit.schema import item_name, load_figure
 from omnigrok.audit.session import AuditSession, NotRun, Request
+from omnigrok.audit.training_cost import TrainingCost
 from omnigrok.audit.universes import multiverse_of
 from omnigrok.errors import OmnigrokError
 from omnigrok.runs.execute import BudgetSpent
@@ -66,6 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
     read_options(config)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Controller(config, outcome_of), "omnigrok-controller")
+        if TrainingCost.wanted(config):
+            config.pluginmanager.register(TrainingCost(config, outcome_of), "omnigrok-training-cost")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -113,6 +113,18 @@ class Control(Strict):
     edge: list[str] = []
 
 
+class Mechanism(Strict):
+    """A smooth mechanism that would explain the curves as well, where the claim is that one kind of curve fits better.
+
+    Args:
+        name: under which the calibration simulates it.
+        words: one sentence for the reader.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    words: Annotated[str, Field(min_length=1)]
+
+
 class Claim(Strict):
     """One claim of the paper.
 
@@ -128,6 +140,7 @@ class Claim(Strict):
             unless that one is REPRODUCED.
         universes: readings that the sentence leaves open: names of ``quantity``, each with the levels it may take.
         null: the generator of data on which the claim is false, used to calibrate the check.
+        mechanisms: named nulls; each is simulated and calibrated by itself.
         protocols: where the claim applies.
         headline: whether it belongs to the family that Holm's correction decides.
         choices: settings on which text and code are silent, and what was chosen.
@@ -144,6 +157,7 @@ class Claim(Strict):
     universes: dict[str, Annotated[list[Any], Field(min_length=2, max_length=5)]] = {}
     control: Control
     null: Literal["permuted grid", "sign flips", "effect at the margin", "control arm"]
+    mechanisms: list[Mechanism] = []
     protocols: list[Protocol] = ["paper"]
     headline: bool = False
     choices: str = ""
@@ -175,8 +189,9 @@ class Claim(Strict):
         The universes change no verdict and are left out; so are keys of later versions of the schema that an entry does not use.
         """
         entry = self.model_dump(mode="json", exclude={"universes"})
-        if not entry["premise"]:
-            del entry["premise"]
+        for key in ("premise", "mechanisms"):
+            if not entry[key]:
+                del entry[key]
         if not entry["control"]["edge"]:
             del entry["control"]["edge"]
         text = json.dumps(entry, sort_keys=True)
@@ -184,9 +199,15 @@ class Claim(Strict):
 
     @property
     def criterion_digest(self) -> str:
-        """8 hex digits over criterion and null: what a row of the calibration is about."""
-        entry = self.model_dump(mode="json", include={"criterion", "null"})
+        """8 hex digits over criterion, null and mechanisms: what a row of the calibration is about."""
+        keys = {"criterion", "null"} | ({"mechanisms"} if self.mechanisms else set())
+        entry = self.model_dump(mode="json", include=keys)
         return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def nulls(self) -> tuple[str, ...]:
+        """What the calibration simulates: the mechanisms by name or, without any, the null."""
+        return tuple(each.name for each in self.mechanisms) or (self.null,)
 
 
 class Figure(Strict):
@@ -243,7 +264,8 @@ def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
     if not names:
         return Figure
     if names[0] == "claims":
-        return Control if "control" in names else Bounds if "criterion" in names else Claim
+        inner: dict[str, type[BaseModel]] = {"control": Control, "criterion": Bounds, "mechanisms": Mechanism}
+        return next((model for key, model in inner.items() if key in names), Claim)
     return Patch if "protocols" in names or "tiers" in names else Experiment
 
 

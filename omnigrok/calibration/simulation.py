@@ -75,6 +75,7 @@ class Simulation:
         effect: the columns of each experiment's runs where the claim is true, of the size that the paper reports or that was recorded.
         null: the same where the claim is false: the truth lies on the criterion's margin, the effect is replaced by its rival, each seed's
             effect has a random sign, or what should go together is permuted. Where it is empty the null is made from ``effect``:
+        mechanisms: a null for each mechanism that the YAML names, instead of ``null``.
         permute: the axis over which each seed's curves are permuted ("permuted grid"); "seed" permutes the seeds within each setting.
         flip: an axis and two of its values that each seed exchanges or not at random ("sign flips").
         ends_only: experiments of which the first and the last logged step are enough.
@@ -85,10 +86,17 @@ class Simulation:
     effect: Mapping[str, Maker]
     words: str
     null: Mapping[str, Maker] = field(default_factory=dict)
+    mechanisms: Mapping[str, Mapping[str, Maker]] = field(default_factory=dict)
     permute: str = ""
     flip: tuple[str, Any, Any] | None = None
     ends_only: tuple[str, ...] = ()
     reads: Callable[[Run], bool] | None = None
+
+    def makers(self, null: str | None) -> Mapping[str, Maker]:
+        """Of the effect (None), of a mechanism by its name, or of the null."""
+        if null is None:
+            return self.effect
+        return self.mechanisms.get(null) or self.null or self.effect
 
 
 @lru_cache(maxsize=256)
@@ -129,11 +137,12 @@ class Design:
         return find_experiment(self.folder, self.figure, experiment)[1].diverging
 
     def grids(self, simulation: Simulation, null: str | None, rng: np.random.Generator) -> dict[str, Grid]:
-        """One simulated data set; ``null`` is None for the effect, or a form of the YAML."""
+        """One simulated data set; ``null`` is None for the effect, or a mechanism or form of the YAML."""
         scatter = Scatter(rng, self.scatter)
         grids = {}
+        makers = simulation.makers(null)
         for name in self.claim.experiments:
-            maker = (simulation.null if null is not None and simulation.null else simulation.effect)[name]
+            maker = makers[name]
             runs = (run for run in self.runs(name) if simulation.reads is None or simulation.reads(run))
             curves = {run: self._curves(run, maker, scatter, name in simulation.ends_only) for run in runs}
             if null == "permuted grid" and simulation.permute == "seed":

@@ -13,8 +13,9 @@ from omnigrok.stats.comparison import Array
 
 TEN = 10
 FRACTIONS = np.array([1277, 1915, 2554, 2873, 3192, 3511, 3830, 4469, 5108, 6385]) / 113**2
-# Every third size of Figure 3's grid: the AICc of both fits is dearest where points are few, and each draw costs twenty fits.
-SIZES = np.array([10, 26, 71, 193, 517, 1389, 3727, 10000, 26826, 60000], dtype=float)
+# The sizes and seeds of fig03.critical at reduced scale, where few points make AICc expensive.
+SIZES = np.array([10, 13, 19, 26, 37, 51, 71, 100, 138, 193, 268, 372, 517, 719, 1000, 1389, 1930, 2682], dtype=float)
+EIGHT = 8
 
 
 def doses(centre: float) -> tuple[float, float]:
@@ -37,9 +38,8 @@ def onset(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
 
 
 def lowest_errors(rng: np.random.Generator, seeds: int, truth: Truth) -> Array:
-    smooth, broken = np.log(3.0 * SIZES**-0.5 + 0.02), np.log(0.85) - 0.5 * np.maximum(np.log(SIZES / 60.0), 0.0)
-    mean = smooth if truth == "null" else broken
-    return np.asarray(np.exp(mean + noise.MNIST_ERROR_SD * rng.normal(size=(seeds, SIZES.size))))
+    mean = 0.9 / (1 + (SIZES / 21) ** 0.647) + 0.0051 if truth == "null" else 0.85 * np.maximum(SIZES / 60.0, 1.0) ** -0.5
+    return np.asarray(mean * np.exp(noise.MNIST_ERROR_SD * rng.normal(size=(seeds, SIZES.size))))
 
 
 def breaks(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
@@ -49,5 +49,11 @@ def breaks(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
 TRIALS = (
     Trial("dose_response", "midpoint at the region's end, .3", "midpoint .25", TEN, generalises, 0.25),
     Trial("bracket", "onset at the region's end, 10", "onset at 60", TEN, onset),
-    Trial("critical_size", "a learning curve a N^-b + c", "flat to N = 60, then a power law", TEN, breaks),
+    Trial(
+        "critical_size",
+        "a learning curve with a ceiling, .9 / (1 + (N / 21)^.647) + .0051",
+        "flat to N = 60, then a power law",
+        EIGHT,
+        breaks,
+    ),
 )

@@ -17,6 +17,7 @@ from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate, seeds_needed
 from omnigrok.calibration.simulation import Design, Simulation, design_of, generator
+from omnigrok.calibration.source import simulation_digest
 from omnigrok.calibration.trial import SEED
 from omnigrok.errors import BadInput
 from omnigrok.stats import Verdict
@@ -48,11 +49,12 @@ def ask(design: Design, simulation: Simulation, null: str | None, rng: np.random
 
 @dataclass(frozen=True)
 class ClaimRow:
-    """What was measured of one claim.
+    """What was measured of one claim on one null.
 
     Args:
-        null: the form that its YAML names.
-        criterion: digest of the YAML's criterion and null.
+        null: the form or the mechanism that its YAML names.
+        criterion: digest of the YAML's criterion and nulls.
+        simulation: digest of the source that simulates it.
         false_positive, power: rates of REPRODUCED on the null and on the effect.
         needed: fewest seeds with power .9; None where the paper tier's own do, 0 where 50 do not.
     """
@@ -60,6 +62,7 @@ class ClaimRow:
     claim: str
     null: str
     criterion: str
+    simulation: str
     effect: str
     seeds: int
     false_positive: Rate
@@ -96,8 +99,10 @@ def rate(design: Design, null: str | None, draws: int) -> Rate:
     return Rate(sum(verdict is Verdict.REPRODUCED for verdict in verdicts), draws)
 
 
-def measure_claim(folder: Path, claim_id: str, draws: int) -> ClaimRow:
-    """False positives on the claim's null, and power at the paper tier's seeds (over a tenth of the draws, but 10 at least).
+def measure_claim(folder: Path, claim_id: str, draws: int) -> list[ClaimRow]:
+    """A row for each of the claim's nulls: false positives on it, and power at the paper tier's seeds.
+
+    Power is measured over a tenth of the draws, but 10 at least.
 
     Raises:
         BadInput: an unknown claim, or one without a simulation.
@@ -106,16 +111,21 @@ def measure_claim(folder: Path, claim_id: str, draws: int) -> ClaimRow:
     simulation = simulated(claim_id)
     fewer = max(draws // 10, LEAST_DRAWS)
     power = rate(design, None, fewer)
-    return ClaimRow(
-        claim=claim_id,
-        null=design.claim.null,
-        criterion=design.claim.criterion_digest,
-        effect=simulation.words,
-        seeds=design.seeds_used,
-        false_positive=rate(design, design.claim.null, draws),
-        power=power,
-        needed=None if power.value >= LEAST_POWER else seeds_for(folder, claim_id, fewer),
-    )
+    needed = None if power.value >= LEAST_POWER else seeds_for(folder, claim_id, fewer)
+    return [
+        ClaimRow(
+            claim=claim_id,
+            null=null,
+            criterion=design.claim.criterion_digest,
+            simulation=simulation_digest(claim_id),
+            effect=simulation.words,
+            seeds=design.seeds_used,
+            false_positive=rate(design, null, draws),
+            power=power,
+            needed=needed,
+        )
+        for null in design.claim.nulls
+    ]
 
 
 def measure_claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int = 1) -> Iterator[ClaimRow]:
@@ -125,13 +135,14 @@ def measure_claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int
         BadInput: as ``measure_claim``.
     """
     if jobs == 1:
-        yield from (measure_claim(folder, name, draws) for name in claim_ids)
+        for name in claim_ids:
+            yield from measure_claim(folder, name, draws)
         return
     # Not forked: the libraries' threads do not survive it.
     pool = ProcessPoolExecutor(min(jobs, max(len(claim_ids), 1)), mp_context=get_context("spawn"))
     try:
         for done in as_completed([pool.submit(measure_claim, folder, name, draws) for name in claim_ids]):
-            yield done.result()
+            yield from done.result()
     finally:
         pool.shutdown(cancel_futures=True)
 

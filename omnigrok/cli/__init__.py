@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import omnigrok
+import omnigrok.waiting
 from omnigrok.cli.bench import bench
 from omnigrok.cli.calibrate import calibrate, power
 from omnigrok.cli.claims import list_claims, show
@@ -14,6 +15,7 @@ from omnigrok.cli.evidence import evidence
 from omnigrok.cli.precision import precision
 from omnigrok.cli.report import report
 from omnigrok.cli.run import run
+from omnigrok.cli.status import status
 from omnigrok.cli.universes import universes
 
 
@@ -35,5 +37,5 @@ def main() -> None:
     """
 
 
-for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench, precision, universes):
+for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench, precision, status, universes):
     main.add_command(command)

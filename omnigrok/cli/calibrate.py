@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from omnigrok.audit.recording import figures
+from omnigrok.audit.schema import Claim
 from omnigrok.audit.summary import write_whole
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.detectors import trials
@@ -86,11 +87,18 @@ def _claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int, targe
     for row in measure_claims(folder, wanted, draws, jobs):
         rows.append(row)
         click.echo(" | ".join(claim_cells(row)))
-        lines[row.claim] = claim_line(row)
+        lines[row.claim, row.null] = claim_line(row)
         if target is not None:
-            table = claims_markdown([lines[name] for name in known if name in lines], [name for name in known if name not in lines])
+            table = claims_markdown(*_in_order(lines, [claim for figure in figures(folder) for claim in figure.claims]))
             write_whole(target, "\n".join(table) + "\n")
     return sum(not row.holds for row in rows), len(rows)
+
+
+def _in_order(lines: Mapping[tuple[str, str], str], entries: Sequence[Claim]) -> tuple[list[str], list[str]]:
+    """The lines in the order of the YAML, and the claims that lack one of theirs."""
+    pairs = [(claim.id, null) for claim in entries for null in claim.nulls]
+    gaps = dict.fromkeys(name for name, null in pairs if (name, null) not in lines)
+    return [lines[pair] for pair in pairs if pair in lines], list(gaps)
 
 
 @click.command(short_help="The seeds that a claim needs.")

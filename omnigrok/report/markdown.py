@@ -63,7 +63,9 @@ def power_of(claims: Sequence[str]) -> list[str]:
     """How often the checks of some claims say REPRODUCED where the effect is what the paper reports, from the table of calibration."""
     from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines  # noqa: PLC0415 (takes a second, and torch)
 
-    lines = claim_lines(files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8"))
+    table = claim_lines(files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8"))
+    # Every null of a claim has the same power.
+    lines = {name: line for (name, _), line in table.items()}
     column = CLAIM_HEADINGS.index("power") + 1
     known = [f"{name} {lines[name].split('|')[column].strip()}" for name in claims if name in lines]
     rest = [name for name in claims if name not in lines]

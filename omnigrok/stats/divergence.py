@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from omnigrok.stats.comparison import Array, interval, with_missing
-from omnigrok.stats.critical import FEWEST_SIZES, LearningCurve, learning_curve
 from omnigrok.stats.finding import Finding
+from omnigrok.stats.learning_curves import FEWEST_SIZES, LearningCurve, learning_curve
 from omnigrok.stats.times import Time, count_censored
 
 # Critical sizes that are tried, as shares of the smallest size: none, and ever closer to it.

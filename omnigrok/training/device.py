@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from omnigrok.errors import BadInput
+from omnigrok.training.quota import cpu_quota
 
 log = logging.getLogger(__name__)
 
@@ -85,17 +86,31 @@ def workers() -> int:
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use: those it is bound to, or fewer by a container's CPU quota, rounded down."""
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, int(min(bound, cpu_quota())))
+
+
+def core_share() -> int:
+    """This worker's share of the cores, at least one."""
+    return max(1, cores() // workers())
 
 
 def share_cores() -> None:
-    """Give torch this worker's share of the cores; a single process, or a caller who has set OMP_NUM_THREADS, keeps torch's choice.
+    """Give torch no more threads than this worker's share of the cores; a caller who has set OMP_NUM_THREADS keeps that.
 
     Workers with as many threads as cores each would wait for one another in every matrix product.
     """
-    if workers() > 1 and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, cores() // workers()))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), core_share()))
+
+
+def share_compiler() -> None:
+    """Let torch's compiler start no more processes than this worker's share of the cores, unless TORCHINDUCTOR_COMPILE_THREADS says so."""
+    if "TORCHINDUCTOR_COMPILE_THREADS" not in os.environ:
+        import torch._inductor.config  # noqa: PLC0415 (takes a second, which only those who compile need)
+
+        torch._inductor.config.compile_threads = core_share()
 
 
 def memory_share(device: torch.device) -> float:
@@ -139,6 +154,7 @@ def should_compile(operations: float, compilable: bool, device: torch.device) ->
 def compiler_works(device: torch.device) -> bool:
     """Whether torch.compile can compile anything for the device; tried once a process, on a function of one operation."""
     try:
+        share_compiler()
         with quiet_compiler():
             torch.compile(lambda x: x + 1)(torch.ones(2, device=device))
     except Exception as error:  # torch wraps what went wrong in many classes, and none of them is public

@@ -22,7 +22,7 @@ from omnigrok.runs.run import Run
 from omnigrok.runs.work import work_of
 from omnigrok.training import graph
 from omnigrok.training.calendar import effective_batch, log_steps
-from omnigrok.training.device import arithmetic, compile_any_shape, drawing_float32, quiet_compiler, should_compile
+from omnigrok.training.device import arithmetic, compile_any_shape, drawing_float32, quiet_compiler, share_compiler, should_compile
 from omnigrok.training.evaluate import evaluate
 from omnigrok.training.feed import CHUNK, Feed
 from omnigrok.training.native import native_step
@@ -128,6 +128,7 @@ class Stack:
             self._compiled = self.network.gradient, adamw_
             work = remaining * self.operations_per_step
             if should_compile(work, getattr(self.architecture, "COMPILE", True), self.device):
+                share_compiler()
                 self._compiled = torch.compile(self.network.gradient, dynamic=False), torch.compile(adamw_, dynamic=compile_any_shape(work))
         return self._compiled
 

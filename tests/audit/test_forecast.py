@@ -266,6 +266,14 @@ def test_every_figure_has_a_line_and_no_line_is_too_long(claims: Claims) -> None
     assert sum(line.startswith("measured: ") for line in text) == 5
 
 
+@pytest.mark.parametrize(("stops", "count"), [("", 0), (", stop_at: {test_acc: 0.9}", 1)])
+def test_runs_that_may_stop_early_are_an_upper_bound(claims: Claims, stops: str, count: int) -> None:
+    claims.write("one", WIDE.replace("steps: ", f"steps: 10{stops}, log_every: ", 1), {"one.b": "[wide]"})
+    found = forecast(claims.session("one.b"), timer=Timer(), rate=rate)
+    assert found.total.network_steps == 10 * found.total.runs
+    assert sum(line.startswith("at most: ") for line in lines(found, Options(), CPU)) == count
+
+
 # As a user sees it
 
 TOY_CHECKS = """\

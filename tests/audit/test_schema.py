@@ -141,6 +141,21 @@ def test_the_digest_follows_the_criterion(tmp_path: Path) -> None:
     assert first != second
 
 
+def test_mechanisms_are_nulls_of_their_own(tmp_path: Path) -> None:
+    plain = load_figure(write(tmp_path, VALID)).claim("toy.a")
+    named = [{"name": "ceiling", "words": "error is bounded"}, {"name": "floor", "words": "some error stays"}]
+    (tmp_path / "more").mkdir()
+    claim = load_figure(write(tmp_path / "more", changed(["claims", 0], "mechanisms", named))).claim("toy.a")
+    assert plain.nulls == ("sign flips",)
+    assert claim.nulls == ("ceiling", "floor")
+    assert claim.digest != plain.digest
+    assert claim.criterion_digest != plain.criterion_digest
+    (tmp_path / "wrong").mkdir()
+    wrong = changed(["claims", 0], "mechanisms", [{"name": "ceiling", "word": "error is bounded"}])
+    with pytest.raises(BadInput, match="accepted keys: name, words"):
+        load_figure(write(tmp_path / "wrong", wrong))
+
+
 def test_the_project_s_own_files_are_valid() -> None:
     for figure in figures(CLAIMS):
         for claim in figure.claims:

@@ -10,10 +10,11 @@ from scipy import stats
 import omnigrok.calibration
 from omnigrok.audit.case import Case
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Bounds
+from omnigrok.audit.schema import Bounds, Mechanism
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate
 from omnigrok.calibration.simulation import design_of
+from omnigrok.calibration.source import simulation_digest, simulation_digests
 from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines
 from omnigrok.calibration.trial import SEED
 from omnigrok.calibration.verdicts import ClaimRow, ask, check_of, measure_claim, power_at, rate, seeds_for, simulated
@@ -47,7 +48,9 @@ def test_the_null_can_be_made(name: str) -> None:
     if entry.null == "sign flips":
         assert bool(simulation.flip) != bool(simulation.null)
     if entry.null == "effect at the margin":
-        assert simulation.null
+        assert bool(simulation.null) != bool(simulation.mechanisms)
+    assert set(simulation.mechanisms) == {each.name for each in entry.mechanisms}
+    assert all(set(makers) == set(entry.experiments) for makers in simulation.mechanisms.values())
     if entry.null == "control arm":
         assert not simulation.null
     assert simulation.words
@@ -59,13 +62,14 @@ def test_the_effect_is_reproduced_and_the_null_is_not_always(name: str) -> None:
     rng = np.random.default_rng(1)
     assert any(ask(design, simulation, None, rng) is Verdict.REPRODUCED for _ in range(3)) == (name != NEVER_REPRODUCED)
     # Twice in a row is one in two hundred at the bound; the seed is fixed.
-    assert any(ask(design, simulation, ENTRIES[name].null, rng) is not Verdict.REPRODUCED for _ in range(2))
+    for null in ENTRIES[name].nulls:
+        assert any(ask(design, simulation, null, rng) is not Verdict.REPRODUCED for _ in range(2))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SIMULATIONS)
 def test_false_positives_of_a_claim(name: str) -> None:
-    assert measure_claim(CLAIMS, name, 2000).holds
+    assert all(row.holds for row in measure_claim(CLAIMS, name, 2000))
 
 
 def test_every_claim_is_simulated() -> None:
@@ -74,35 +78,36 @@ def test_every_claim_is_simulated() -> None:
 
 def test_the_committed_table_is_of_these_claims() -> None:
     rows = table_rows()
-    assert [row[0] for row in rows] == list(ENTRIES)
-    assert [row[1] for row in rows] == [entry.null for entry in ENTRIES.values()]
-    assert [row[2] for row in rows] == [entry.criterion_digest for entry in ENTRIES.values()]
-    assert [int(row[3]) for row in rows] == [design_of(CLAIMS, name).seeds_used for name in ENTRIES]
-    assert [row[6] for row in rows] == [SIMULATIONS[name].words for name in ENTRIES]
+    assert [(row[0], row[1]) for row in rows] == [(name, null) for name, entry in ENTRIES.items() for null in entry.nulls]
+    assert [row[2] for row in rows] == [ENTRIES[row[0]].criterion_digest for row in rows]
+    digests = simulation_digests()
+    assert [row[3] for row in rows] == [digests[row[0]] for row in rows]
+    assert [int(row[4]) for row in rows] == [design_of(CLAIMS, row[0]).seeds_used for row in rows]
+    assert [row[7] for row in rows] == [SIMULATIONS[row[0]].words for row in rows]
     assert "Gaps, claims without a row (0): none." in TABLE.read_text()
     assert f"(seed {SEED};" in TABLE.read_text()
 
 
 def test_the_committed_table_shows_bounds_that_hold() -> None:
     for row in table_rows():
-        assert int(row[4]) >= LEAST_DRAWS, row
-        assert float(row[5].partition(", ")[2].rstrip("]")) / 100 < LARGEST_FALSE_POSITIVE, row
+        assert int(row[5]) >= LEAST_DRAWS, row
+        assert float(row[6].partition(", ")[2].rstrip("]")) / 100 < LARGEST_FALSE_POSITIVE, row
         assert row[-1] == "yes", row
 
 
 def test_the_readme_names_every_claim_of_little_power() -> None:
     words = " ".join((CLAIMS.parent / "README.md").read_text().split())
     for row in table_rows():
-        power = float(row[7].removesuffix(" %")) / 100
+        power = float(row[8].removesuffix(" %")) / 100
         # The tables of the page name every claim: the sentence is what counts.
-        told = (f"{row[0]}, whose last part" if row[0] == NEVER_REPRODUCED else f"{row[0]} ({row[7]})") in words
+        told = (f"{row[0]}, whose last part" if row[0] == NEVER_REPRODUCED else f"{row[0]} ({row[8]})") in words
         assert told or power >= LEAST_POWER, row
-        assert (row[8] != "") == (power < LEAST_POWER), row
+        assert (row[9] != "") == (power < LEAST_POWER), row
 
 
 def test_what_a_row_says_of_its_bound() -> None:
     def standing(hits: int, draws: int) -> str:
-        return ClaimRow("a", "sign flips", "0", "", 5, Rate(hits, draws), Rate(1, 1)).standing
+        return ClaimRow("a", "sign flips", "0", "0", "", 5, Rate(hits, draws), Rate(1, 1)).standing
 
     assert [standing(0, 52), standing(0, 50), standing(5, 100), standing(10, 1000), standing(20, 100)] == [
         "yes", "not shown", "not shown", "yes", "no",
@@ -111,13 +116,16 @@ def test_what_a_row_says_of_its_bound() -> None:
 
 def test_where_power_is_short_the_table_says_how_many_seeds_would_do() -> None:
     for row in table_rows():
-        assert (float(row[7].rstrip(" %")) >= 100 * LEAST_POWER) == (row[8] == ""), row
+        assert (float(row[8].rstrip(" %")) >= 100 * LEAST_POWER) == (row[9] == ""), row
 
 
 def test_a_criterion_or_null_that_changes_asks_for_another_row() -> None:
     entry = ENTRIES["fig02.grok"]
     changed = [entry.model_copy(update=update) for update in ({"null": "sign flips"}, {"criterion": {"ratio": Bounds(above=9.0)}})]
-    assert len({each.criterion_digest for each in (entry, *changed)}) == 3
+    changed.append(entry.model_copy(update={"mechanisms": [Mechanism(name="delay", words="an additive delay")]}))
+    assert len({each.criterion_digest for each in (entry, *changed)}) == 4
+    assert changed[-1].nulls == ("delay",)
+    assert changed[-1].digest != entry.digest
     assert entry.model_copy(update={"statement": "in other words"}).criterion_digest == entry.criterion_digest
 
 
@@ -189,12 +197,13 @@ def test_the_commands(tmp_path: Path) -> None:
     assert target.read_text().count("\n| share |") == 2
     found = call("calibrate", "--claim", "fig02.train-flat", "--draws", "4", "--folder", folder, "--check")
     # Four draws cannot show that a rate is under 7 %.
-    assert found.startswith(f"1 fig02.train-flat | effect at the margin | {ENTRIES['fig02.train-flat'].criterion_digest} | 10 | 4 | ")
+    digests = f"{ENTRIES['fig02.train-flat'].criterion_digest} | {simulation_digest('fig02.train-flat')}"
+    assert found.startswith(f"1 fig02.train-flat | effect at the margin | {digests} | 10 | 4 | ")
     assert "0 of 1 rows hold" in found
     book = tmp_path / "claims.md"
     for name in ("fig02.train-flat", "fig02.decay", "fig02.train-flat"):
         call("calibrate", "--claim", name, "--draws", "2", "--folder", folder, "--markdown", str(book))
-    assert list(claim_lines(book.read_text())) == ["fig02.train-flat", "fig02.decay"]
+    assert list(claim_lines(book.read_text())) == [(name, "effect at the margin") for name in ("fig02.train-flat", "fig02.decay")]
     assert f"({len(ENTRIES) - 2}): " in book.read_text()
     # A row does not depend on the processes that make the table.
     again = tmp_path / "again.md"

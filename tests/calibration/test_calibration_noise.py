@@ -49,6 +49,17 @@ def test_errors_of_mnist() -> None:
     assert recorded == pytest.approx(1.6, abs=0.05)
 
 
+def test_least_errors_of_mnist() -> None:
+    grid = Recorded(CLAIMS, "paper").load("fig03_mnist:landscape", "paper").grid
+    least: dict[tuple[int, int], float] = defaultdict(lambda: np.inf)
+    for run, curves in grid.curves.items():
+        error = 1 - float(curves["test_acc"][-1])
+        least[run.n_train or 0, run.seed] = min(least[run.n_train or 0, run.seed], error)
+    for size in (size for size in grid.axis("n_train") if size <= 2682):
+        recorded = np.std([np.log(error) for (n, _), error in least.items() if n == size], ddof=1)
+        assert 0.5 < recorded / noise.least_error_sd(size) < 2
+
+
 @pytest.mark.parametrize(("column", "right"), [("train_acc", 0.95), ("test_acc", 0.8)])
 def test_times_of_mnist(column: str, right: float) -> None:
     times = by_setting("fig03_mnist:dynamics", lambda curves: arrival(curves, column, right))

@@ -1,5 +1,6 @@
 """The checks of Figure 3 on made-up curves: a planted effect is REPRODUCED, an absent one is not."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import synthetic
 from omnigrok.audit.case import Case
 from omnigrok.audit.grid import Grid
+from omnigrok.audit.outcome import Outcome
 from omnigrok.runs.run import Run
 from omnigrok.stats import Time
 from omnigrok.stats.finding import Verdict
@@ -66,7 +68,7 @@ def shuffled(seeds: int = 10) -> Grid:
 
 def verdict(claim: str, kind: str, role: str = "claim", tier: str = "paper", protocol: str = "paper") -> Verdict:
     seeds = 3 if tier == "smoke" else 10
-    grids = {"landscape": landscape(kind, seeds)}
+    grids = {"critical" if claim == "fig03.critical" else "landscape": landscape(kind, seeds)}
     if claim == "fig03.thumb":
         grids["shuffled"] = shuffled(seeds)
     return synthetic.judge(FIGURE, claim, LANDSCAPES[claim], grids, role, protocol, tier).verdict
@@ -104,6 +106,68 @@ def test_control_of_a_planted_landscape(claim: str, tier: str) -> None:
 def test_absent_from_a_landscape(claim: str, kind: str, tier: str) -> None:
     found = verdict(claim, kind, tier=tier)
     assert found is Verdict.REFUTED or (claim == "fig03.critical" and found is Verdict.INCONCLUSIVE)
+
+
+def critical_grid(curve: Callable[[int], float], seeds: int = 8, **fields: object) -> dict[str, Grid]:
+    """Errors at 18 sizes with scatter .05; those off alpha = 1 are larger."""
+
+    def columns(run: Run) -> dict[str, np.ndarray]:
+        error = curve(run.n_train) * float(np.exp(0.05 * seeded(run).normal()))
+        return {"test_acc": np.full(2, 1 - min(error + 0.2 * abs(np.log10(run.alpha)), 1.0))}
+
+    sizes = [round(float(n)) for n in np.geomspace(10, 2682, 18)]
+    runs = [base(seed=s, n_train=n, alpha=a, **fields) for s in range(seeds) for n in sizes for a in (0.630957, 1.0, 1.58489)]
+    return {"critical": synthetic.grid_of("critical", runs, columns, LAST)}
+
+
+def hinge(size: int) -> float:
+    return 0.55 * max(size / 30, 1.0) ** -0.7
+
+
+def ceiling(size: int) -> float:
+    return 0.9 / (1 + (size / 21) ** 0.647) + 0.0051
+
+
+def test_critical_tells_a_hinge_from_a_ceiling() -> None:
+    def judge(curve: Callable[[int], float]) -> Outcome:
+        return synthetic.judge(FIGURE, "fig03.critical", checks.test_critical, critical_grid(curve))
+
+    found = judge(hinge)
+    assert found.verdict is Verdict.REPRODUCED
+    advantage, size, bracket = found.findings
+    assert advantage.n == 8
+    assert size.ci is not None
+    assert size.ci[0] < 30 < size.ci[1] * 1.1
+    # .55 (N / 30)^-.7 = .4 at N = 47: the sizes of the grid around it, with scatter.
+    assert bracket.ci is not None
+    assert 30 <= bracket.ci[0] < 47.3 < bracket.ci[1] <= 72
+    assert [each.decides for each in found.findings] == [True, False, False]
+    assert judge(ceiling).verdict is Verdict.REFUTED
+
+
+def test_the_control_of_critical_can_be_reproduced() -> None:
+    """Drawn from the fitted curve with a ceiling it is REFUTED; drawn by the same code from the fitted break, REPRODUCED."""
+    entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig03.critical")
+    found = {}
+    for curve in ("ceiling", "break"):
+        control = entry.control.model_copy(update={"quantity": {"drawn_from": curve}})
+        claim = entry.model_copy(update={"control": control})
+        case = Case(claim=claim, figure=FIGURE, protocol="paper", tier="paper", role="control", grids=critical_grid(hinge))
+        checks.test_critical(case)
+        assert case.outcome is not None
+        found[curve] = case.outcome.verdict
+    assert entry.control.quantity == {"drawn_from": "ceiling"}
+    assert found == {"ceiling": Verdict.REFUTED, "break": Verdict.REPRODUCED}
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_seeds_that_share_their_images_are_one_data_set(tier: str) -> None:
+    grids = critical_grid(hinge, data={"subset": "first"})
+    found = synthetic.judge(FIGURE, "fig03.critical", checks.test_critical, grids, protocol="code", tier=tier)  # type: ignore[arg-type]
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.findings[0].n == 1
+    assert found.findings[0].estimate > 0
+    assert "n counts data sets, so n = 1" in found.reason
 
 
 def test_code_reads_the_best_logged_accuracy_and_paper_the_last() -> None:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from omnigrok.stats.critical import simulated_learning_curve
 from omnigrok.stats.divergence import divergence
 from omnigrok.stats.times import times_from
 
@@ -43,11 +42,3 @@ def test_a_seed_with_a_time_that_was_not_reached_has_no_value() -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 7 sizes"):
         divergence("d", N[:5], times_from(noisy(N)[:, :5], 1e6))
-
-
-def test_simulated_learning_curves_scatter_around_the_fit() -> None:
-    truth = 2 * N**-0.5 + 0.02
-    rng = np.random.default_rng(0)
-    draws = np.stack([simulated_learning_curve(N, noisy(truth, 1)[0], rng) for _ in range(50)])
-    np.testing.assert_allclose(np.exp(np.log(draws).mean(axis=0)), truth, rtol=0.03)
-    assert 0.003 < np.log(draws).std(axis=0).mean() < 0.03

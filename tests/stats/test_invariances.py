@@ -38,7 +38,8 @@ from omnigrok.stats import (
 from omnigrok.stats.association import rank_agreement, stratified_correlation
 from omnigrok.stats.contours import width_trend
 from omnigrok.stats.contrast import slope_change
-from omnigrok.stats.critical import delta_aicc
+from omnigrok.stats.critical import advantages
+from omnigrok.stats.learning_curves import SMOOTH
 
 ALPHA = np.geomspace(0.1, 10, 11)
 DECAY = np.array([0.03, 0.1, 0.3, 1.0, 3.0])
@@ -243,10 +244,11 @@ def test_a_critical_size_in_another_unit_of_size_and_order(seed: int, factor: fl
 
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 10**6), factor=st.floats(0.1, 10))
-def test_a_break_does_not_depend_on_the_unit_of_error(seed: int, factor: float) -> None:
+def test_a_break_depends_on_the_unit_of_error_by_its_distance_from_chance_alone(seed: int, factor: float) -> None:
     n = np.geomspace(10, 10_000, 9)
     y = np.maximum(n / 60, 1.0) ** -0.6 * np.exp(0.05 * np.random.default_rng(seed).normal(size=9))
-    assert delta_aicc(n, factor * y) == pytest.approx(delta_aicc(n, y), abs=2e-2)
+    others = [name != "ceiling" for name in SMOOTH]
+    assert advantages(n, factor * y)[others] == pytest.approx(advantages(n, y)[others], abs=2e-2)
 
 
 @given(st.lists(st.booleans(), min_size=3, max_size=12))

@@ -9,8 +9,8 @@ import statsmodels.api as sm
 
 from omnigrok.stats import Region, bracket, critical_size, dose_response, l_shape, trend, two_lines, u_shape
 from omnigrok.stats.contours import width_trend
-from omnigrok.stats.critical import broken_line, learning_curve
 from omnigrok.stats.divergence import divergence
+from omnigrok.stats.learning_curves import SMOOTH, broken_line, learning_curve
 from omnigrok.stats.times import times_from
 
 U = np.array([[8.0, 4, 1, 3, 9], [7, 3, 1, 4, 10], [9, 5, 2, 3, 8]])
@@ -97,7 +97,11 @@ def test_break_against_a_learning_curve() -> None:
     assert line.break_at == pytest.approx(60, rel=0.15)
     curve = learning_curve(n, y)
     rss = float(((np.log(y) - np.log(curve.scale * n**-curve.rate + curve.floor)) ** 2).sum())
-    assert critical_size("n", n, y[None]).values[0] == pytest.approx(aicc(rss, 9, 4) - line.aicc, abs=1e-3)
+    found = critical_size("n", n, y[None])
+    assert found.extra["over floor"] == pytest.approx(aicc(rss, 9, 4) - line.aicc, abs=1e-3)
+    cubic = sm.OLS(np.log(y), np.vander(np.log(n), 4)).fit()
+    assert found.extra["over cubic drift"] == pytest.approx(aicc(cubic.ssr, 9, 5) - line.aicc, abs=1e-3)
+    assert found.values[0] == min(found.extra[f"over {curve}"] for curve in SMOOTH)
 
 
 def test_divergence_is_found_where_it_is() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import importlib
+import math
 import os
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from omnigrok.training.device import (
     is_out_of_memory,
     memory_share,
     quiet_compiler,
+    share_compiler,
     share_cores,
     should_compile,
     workers,
@@ -180,13 +183,43 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, count: str, wa
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", count)
     monkeypatch.setattr("omnigrok.training.device.cores", lambda: 8)
+    torch.set_num_threads(8)
     share_cores()
     assert torch.get_num_threads() == wanted
 
 
 @pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize(("quota", "wanted"), [(math.inf, 8), (20.0, 8), (3.9, 3), (1.0, 1), (0.5, 1)])
+def test_one_process_has_the_cores_that_its_container_pays_for(monkeypatch: pytest.MonkeyPatch, quota: float, wanted: int) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
+    monkeypatch.setattr("omnigrok.training.device.cpu_quota", lambda: quota)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    assert cores() == wanted
+    torch.set_num_threads(8)
+    share_cores()
+    assert torch.get_num_threads() == wanted
+
+
+@pytest.mark.parametrize(("set_before", "wanted"), [(None, 2), ("7", 9)])
+def test_the_compiler_starts_no_more_processes_than_there_are_cores_for_this_worker(
+    monkeypatch: pytest.MonkeyPatch, set_before: str | None, wanted: int
+) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS", raising=False)
+    if set_before is not None:
+        monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", set_before)
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "4")
+    monkeypatch.setattr("omnigrok.training.device.cores", lambda: 8)
+    config = importlib.import_module("torch._inductor.config")
+    with config.patch(compile_threads=9):
+        share_compiler()
+        assert config.compile_threads == wanted
+
+
+@pytest.mark.usefixtures("threads")
 def test_one_process_and_whoever_has_set_the_threads_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(3)
+    monkeypatch.setattr("omnigrok.training.device.cores", lambda: 8)
     monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     share_cores()

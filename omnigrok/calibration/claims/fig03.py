@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
 from omnigrok.runs.run import Run
+from omnigrok.stats.comparison import Array
 
 PLATEAU = 0.3
 
@@ -16,11 +19,6 @@ PLATEAU = 0.3
 def landscape(run: Run, step: Steps, scatter: Scatter) -> Columns:
     """Least error flat up to N = 30, then a power law; the rise right of alpha = 1 comes later the more data there are."""
     return _errors(run, 0.55 * max(run.n_train / 30, 1.0) ** -0.7, scatter)
-
-
-def learning_curve(run: Run, step: Steps, scatter: Scatter) -> Columns:
-    """The same with a least error that is a power law of N everywhere."""
-    return _errors(run, 0.8 * (run.n_train / 5) ** -0.4, scatter)
 
 
 def _errors(run: Run, least: float, scatter: Scatter) -> Columns:
@@ -62,6 +60,38 @@ def over_size(run: Run, step: Steps, scatter: Scatter) -> Columns:
     }
 
 
+def hinge(size: ArrayLike) -> Array:
+    """A least error flat up to N = 30, then a power law."""
+    return np.asarray(0.55 * np.maximum(np.asarray(size) / 30, 1.0) ** -0.7)
+
+
+def ceiling(size: ArrayLike) -> Array:
+    """The curve with a ceiling that fits the errors recorded under ``code``."""
+    return np.asarray(0.9 / (1 + (np.asarray(size) / 21) ** 0.647) + 0.0051)
+
+
+def floor(size: ArrayLike) -> Array:
+    """A power law that falls to the same floor."""
+    return np.asarray(0.8 * (np.asarray(size) / 5) ** -0.4 + 0.0051)
+
+
+def drift(degree: int) -> Callable[[ArrayLike], Array]:
+    """The drifting exponent (a polynomial in log-log) that is nearest to ``hinge`` over the sizes of Figure 3."""
+    sizes = np.geomspace(10, 60_000, 28)
+    nearest = np.polynomial.Polynomial.fit(np.log(sizes), np.log(hinge(sizes)), degree)
+    return lambda size: np.asarray(np.exp(nearest(np.log(np.asarray(size)))))
+
+
+def least_error(curve: Callable[[ArrayLike], Array]) -> dict[str, Maker]:
+    """Errors of the scale with the least error, with the scatter of random subsets."""
+
+    def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
+        error = float(curve(run.n_train)) * scatter.factor(noise.least_error_sd(run.n_train))
+        return {"test_acc": 1 - min(error, 1.0)}
+
+    return {"critical": maker}
+
+
 ENDS = ("landscape", "shuffled")
 dynamics = delayed(300.0, 5.0)
 map_of_errors = {"landscape": landscape}
@@ -78,7 +108,13 @@ SIMULATIONS = {
     "fig03.zone-broadens": Simulation(map_of_errors, WORDS, permute="n_train", ends_only=ENDS),
     "fig03.LU-milder": Simulation(map_of_errors, WORDS, permute="n_train", ends_only=ENDS),
     "fig03.thumb": Simulation({**map_of_errors, "shuffled": landscape}, WORDS, ends_only=ENDS),
-    "fig03.critical": Simulation(map_of_errors, WORDS, null={"landscape": learning_curve}, ends_only=ENDS),
+    "fig03.critical": Simulation(
+        least_error(hinge), WORDS, ends_only=("critical",), reads=lambda run: run.alpha == 1.0,
+        mechanisms={
+            "ceiling": least_error(ceiling), "floor": least_error(floor),
+            "quadratic drift": least_error(drift(2)), "cubic drift": least_error(drift(3)),
+        },
+    ),
     "fig03.grok": Simulation({"dynamics": dynamics}, "t_test / t_train = 300"),
     "fig03.degrok-dynamics": Simulation({"dynamics": dynamics, "dynamics_large": dynamics}, "delays of 300 and 5"),
     "fig03.decay": Simulation(

@@ -1,0 +1,137 @@
+"""What is recorded of every experiment, whether it has settled, and what the missing runs would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from omnigrok.audit.evidence import evidence_of, recorded
+from omnigrok.audit.experiment import paper_steps, runs_of
+from omnigrok.audit.recording import figures, protocols_of
+from omnigrok.audit.schema import Protocol, Scale
+from omnigrok.audit.settled import Settling
+from omnigrok.errors import OmnigrokError
+from omnigrok.runs.curves import Curves
+from omnigrok.runs.run import Run
+from omnigrok.runs.store import Store
+from omnigrok.runs.work import step_operations
+
+# What landscapes are read from; other columns, such as sums of targets, do not move.
+COLUMNS = ("train_loss", "test_loss", "train_acc", "test_acc")
+Rates = Mapping[tuple[str, str, str], float]
+
+
+@dataclass(frozen=True)
+class Stock:
+    """One experiment under one protocol.
+
+    Args:
+        experiment: ``figure:experiment``.
+        scale: the one that is recorded, or of which most is; "reduced" where the YAML has one and nothing is recorded.
+        runs, recorded: Runs at that scale, and those of them in the evidence or the store.
+        settled, held: recorded runs at constant norm, and those of them of which losses and accuracies have settled.
+        network_steps: of the missing runs, an upper bound where some may stop early.
+        seconds: the same at the speed of recorded runs of the same network; None where there are none.
+    """
+
+    experiment: str
+    protocol: Protocol
+    scale: Scale
+    runs: int
+    recorded: int
+    settled: int
+    held: int
+    network_steps: int
+    seconds: float | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every Run is recorded."""
+        return self.recorded == self.runs
+
+
+def kind(run: Run) -> tuple[str, str, str]:
+    """What a speed is of: data set, architecture, precision."""
+    return run.task, run.model, run.precision
+
+
+def measured_rates(curves: Iterable[Curves]) -> dict[tuple[str, str, str], float]:
+    """Seconds an operation of recorded runs (evaluations included), by ``kind``."""
+    seconds: dict[tuple[str, str, str], float] = {}
+    operations: dict[tuple[str, str, str], float] = {}
+    for each in curves:
+        if each.seconds > 0:
+            key = kind(each.run)
+            seconds[key] = seconds.get(key, 0.0) + each.seconds
+            operations[key] = operations.get(key, 0.0) + float(each.step[-1]) * step_operations(each.run)
+    return {key: seconds[key] / operations[key] for key in seconds if operations[key] > 0}
+
+
+def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterator[Stock]:
+    """Every experiment of a claims folder under every protocol that a claim reads it under.
+
+    Args:
+        store: also counts what this holds.
+        wanted: only experiments whose ``figure:experiment`` has this text.
+
+    Raises:
+        BadInput: a figure file is not valid.
+        EvidenceError, StoreError: a record is damaged.
+    """
+    every = figures(folder)
+    known: list[tuple[str, Protocol, Scale, tuple[Run, ...], dict[Run, Curves], dict[Run, int]]] = []
+    for figure in every:
+        for name in figure.experiments:
+            full_name = f"{figure.figure}:{name}"
+            for protocol in protocols_of(figure, name, every):
+                scales: list[tuple[Scale, tuple[Run, ...], dict[Run, Curves]]] = []
+                full = runs_of(folder, figure.figure, name, "paper", protocol)
+                for scale in get_args(Scale):
+                    runs = runs_of(folder, figure.figure, name, "paper", protocol, scale)
+                    scales.append((scale, runs, _found(folder, full_name, protocol, runs, store)))
+                # The first of equals is the full scale; with nothing recorded the reduced one is what a CPU would train.
+                scale, runs, found = max(scales, key=lambda entry: (len(entry[2]) / len(entry[1]), not entry[2] and entry[0] == "reduced"))
+                if scale == "reduced" and set(runs) == set(full):
+                    scale = "full"
+                known.append((full_name, protocol, scale, runs, found, paper_steps(runs, full)))
+    rates = measured_rates(curves for *_, found, _ in known for curves in found.values())
+    for full_name, protocol, scale, runs, found, steps in known:
+        if wanted in full_name:
+            settled, held = _settled(found, steps) if protocol != "code" else (0, 0)
+            missing = [run for run in runs if run not in found]
+            total = sum(run.steps for run in missing)
+            yield Stock(full_name, protocol, scale, len(runs), len(found), settled, held, total, _seconds(missing, rates))
+
+
+def _found(folder: Path, full_name: str, protocol: Protocol, runs: tuple[Run, ...], store: Store | None) -> dict[Run, Curves]:
+    there = evidence_of(folder, full_name, protocol, runs)
+    by_run = recorded(folder, full_name, protocol, tuple(run for run in runs if run in there)) or {}
+    found = {run: curves for run, (curves, _) in by_run.items()}
+    if store is not None:
+        for run in runs:
+            record = None if run in found else store.get_stale(run)
+            if record is not None:
+                found[run] = record[0]
+    return found
+
+
+def _settled(found: Mapping[Run, Curves], steps: Mapping[Run, int]) -> tuple[int, int]:
+    settling = Settling(found, steps)
+    held = [run for run, curves in found.items() if run.constraint != "free" and not curves.diverged]
+    columns = {run: [name for name in COLUMNS if name in found[run].columns] for run in held}
+    return sum(all(settling.has_settled(run, name) for name in columns[run]) for run in held), len(held)
+
+
+def _seconds(runs: Iterable[Run], rates: Rates) -> float | None:
+    total = 0.0
+    for run in runs:
+        rate = rates.get(kind(run))
+        if rate is None:
+            return None
+        try:
+            total += run.steps * step_operations(run) * rate
+        except OmnigrokError:
+            return None
+    return total
