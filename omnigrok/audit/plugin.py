@@ -19,6 +19,7 @@ from omnigrok.audit.deviation import find_deviation
 from omnigrok.audit.forecast import forecast
 from omnigrok.audit.forecast_text import lines
 from omnigrok.audit.gpus import assign_gpu, worker_number
+from omnigrok.audit.notes import Notes
 from omnigrok.audit.options import add_options, read_options
 from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
 from omnigrok.audit.progress import ProgressPrinter
@@ -61,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("gpu") and worker is not None:
         assign_gpu(worker)
     config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")
+    config.pluginmanager.register(Notes(config), "omnigrok-notes")
     share_cores()
     read_options(config)
     if not hasattr(config, "workerinput"):

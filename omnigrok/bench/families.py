@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from omnigrok.bench import graphs, loops
+from omnigrok.bench import graphs, jax_loop, loops
 from omnigrok.bench.loops import Advance
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run, freeze
@@ -25,6 +25,7 @@ class Family:
         sizes: stacks on the CPU, and on CUDA.
         by_hand: replicas of the loop with torch.func.
         graphs: whether the plain loop is PyTorch Geometric's.
+        jax: stacks that JAX trains, on the CPU.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Family:
     sizes: Mapping[str, tuple[int, ...]]
     by_hand: int = 32
     graphs: bool = False
+    jax: tuple[int, ...] = ()
 
 
 def _run(task: str, model: str, n_train: int, lr: float, data: Mapping[str, object], network: Mapping[str, object], **more: object) -> Run:
@@ -59,8 +61,9 @@ FAMILIES = {
             ((100, 5, 100), (100, 100, 100), (100, 100, 5)),
             WITH_64,
             by_hand=64,
+            jax=(8, 32),
         ),
-        Family("mnist", _run("mnist", "mlp", 1000, 1e-3, IMAGES, PIXELS, batch_size=200), DIGITS, WITH_64, by_hand=64),
+        Family("mnist", _run("mnist", "mlp", 1000, 1e-3, IMAGES, PIXELS, batch_size=200), DIGITS, WITH_64, by_hand=64, jax=(8, 32)),
         Family(
             "messy-mnist",
             _run("mnist_representation", "messy_mlp", 1000, 1e-3, IMAGES, PIXELS, batch_size=100, messiness=0.5),
@@ -73,6 +76,7 @@ FAMILIES = {
             ((45, 200, 200), (45, 200, 30)),
             ALL,
             by_hand=128,
+            jax=(8, 32),
         ),
         Family(
             "transformer",
@@ -120,7 +124,7 @@ class Variant:
     """One way to train networks of a family.
 
     Args:
-        name: "plain", "on device", "torch.func" or "stack N".
+        name: "plain", "on device", "torch.func", "jax N" or "stack N".
         replicas: networks trained at once.
         make: builds it and returns what takes so many steps.
     """
@@ -132,7 +136,8 @@ class Variant:
 
 def variant_names(family: Family, device: str) -> list[str]:
     """The names of ``variants``, without building anything."""
-    return ["plain", "on device", "torch.func", *(f"stack {size}" for size in family.sizes[device])]
+    in_jax = [f"jax {size}" for size in family.jax if device == "cpu"]
+    return ["plain", "on device", "torch.func", *in_jax, *(f"stack {size}" for size in family.sizes[device])]
 
 
 def variants(family: Family, device: torch.device, root: Path) -> list[Variant]:
@@ -152,12 +157,17 @@ def variants(family: Family, device: torch.device, root: Path) -> list[Variant]:
         model, split = loops.build(run, device, root)
         return loops.plain(run, model, loops.from_device(run, split, device))
 
+    in_jax = [
+        Variant(f"jax {size}", size, lambda size=size: jax_loop.stacked(runs(size), root))  # type: ignore[misc]
+        for size in family.jax
+        if device.type == "cpu"
+    ]
     stacks = [
         Variant(f"stack {size}", size, lambda size=size: loops.trainer(runs(size), device, root))  # type: ignore[misc]
         for size in family.sizes[device.type]
     ]
     by_hand = Variant("torch.func", family.by_hand, lambda: loops.by_hand(runs(family.by_hand), device, root))
-    return [Variant("plain", 1, plain), Variant("on device", 1, on_device), by_hand, *stacks]
+    return [Variant("plain", 1, plain), Variant("on device", 1, on_device), by_hand, *in_jax, *stacks]
 
 
 def find_family(name: str) -> Family:

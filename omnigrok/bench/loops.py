@@ -169,6 +169,6 @@ def trainer(runs: Sequence[Run], device: torch.device, root: Path) -> Advance:
 
     def advance(steps: int) -> None:
         with arithmetic(stack.form.precision, device):
-            stack._advance(steps)
+            stack.take_steps(steps)
 
     return advance

@@ -89,6 +89,7 @@ def _prepare(variant: Variant, device: torch.device) -> tuple[Timing, Callable[[
     _, rise, _ = tensor_bytes(lambda: advance(1), device)
     step = best_seconds(lambda: advance(1), device, 0.0)
     steps = max(1, min(MOST_STEPS, round(ROUND_SECONDS / step)))
+    advance(steps)  # JAX compiles every number of steps
     return Timing(variant.name, variant.replicas, steps, start=start, peak_bytes=kept + rise), lambda: advance(steps)
 
 

@@ -19,6 +19,7 @@ COLUMNS = (
     "network-steps/s",
     "x plain",
     "x on device",
+    "x JAX",
     "GFLOP/s",
     "of layers",
     "of best",
@@ -163,6 +164,8 @@ def cells(speed: Speed, family: Sequence[Speed]) -> list[str]:
     """The numbers of one line, in the order of ``COLUMNS``."""
     by_name = {each.variant: each for each in family}
     ratios = [f"{speed.over(by_name[name]):.3g}" if name in by_name else "-" for name in ("plain", "on device")]
+    jax = _best(family, "jax ")
+    ratios.append(f"{speed.over(jax):.3g}" if jax else "-")
     flops = speed.rate * speed.operations
     return [
         str(speed.replicas),
@@ -205,6 +208,11 @@ def _stacks(speeds: Sequence[Speed]) -> list[Speed]:
     return [speed for speed in speeds if speed.variant.startswith("stack ")]
 
 
+def _best(speeds: Sequence[Speed], kind: str) -> Speed | None:
+    """The fastest of the variants whose names begin so."""
+    return max((speed for speed in speeds if speed.variant.startswith(kind)), key=lambda speed: speed.rate, default=None)
+
+
 def _summary_row(members: Sequence[Speed], sizes: Sequence[int]) -> list[str]:
     """One family: what the plain loop does, how many times faster the others are, and how near the fastest stack is to the matrix rates."""
     by_name = {each.variant: each for each in members}
@@ -221,10 +229,10 @@ def _summary_row(members: Sequence[Speed], sizes: Sequence[int]) -> list[str]:
         ratio(by_hand) + (f" ({by_hand.replicas})" if by_hand and plain else ""),
         *(ratio(by_name.get(f"stack {size}")) for size in sizes),
     ]
-    stacks = _stacks(members)
-    if not stacks:
+    best, jax = _best(members, "stack "), _best(members, "jax ")
+    row.append(ratio(jax) + (f" ({jax.replicas})" if jax and plain else ""))
+    if best is None:
         return [*row, "", "", ""]
-    best = max(stacks, key=lambda speed: speed.rate)
     flops = best.rate * best.operations
     return [*row, f"{flops / 1e9:.3g} ({best.replicas})", f"{flops / best.layer_rate:.0%}", f"{flops / best.matrix_rate:.0%}"]
 
@@ -236,7 +244,7 @@ def summary(speeds: Sequence[Speed], where: Mapping[str, str]) -> str:
         here = [speed for speed in speeds if speed.device == device]
         sizes = sorted({speed.replicas for speed in _stacks(here)})
         rounds = sorted({len(speed.seconds) for speed in here})
-        columns = ["family", "plain, network-steps/s", "on device", "torch.func", *(f"stack {size}" for size in sizes)]
+        columns = ["family", "plain, network-steps/s", "on device", "torch.func", *(f"stack {size}" for size in sizes), "JAX"]
         lines += [
             f"{device}: {', '.join(f'{key} {value}' for key, value in where.items())}; n = {' to '.join(map(str, rounds))} rounds.",
             "",
@@ -251,12 +259,13 @@ def summary(speeds: Sequence[Speed], where: Mapping[str, str]) -> str:
 
 
 LEGEND = (
-    "ratios: medians over rounds taken in turns. GFLOP/s: matrix products of the training steps, of an LSTM those of words alone; "
+    "ratios: medians over rounds taken in turns; x JAX: the faster of its stacks. "
+    "GFLOP/s: matrix products of the training steps, of an LSTM those of words alone; "
     "of layers: beside batched products of the family's own layers; of best: beside square ones. peak: memory of data, weights and a step; "
     "start: seconds to build and compile."
 )
 SUMMARY_LEGEND = (
-    "From `on device` to the largest stack: how many times the network-steps a second of the plain loop, medians over rounds taken in "
+    "From `on device` to `JAX`: how many times the network-steps a second of the plain loop, medians over rounds taken in "
     "turns; in brackets the networks trained at once. `GFLOP/s`: matrix products of the fastest stack's steps, of an LSTM those of words "
     "alone; `of layers`: beside batched products of the family's own layers; `of best`: beside square ones.\n"
 )

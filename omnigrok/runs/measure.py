@@ -13,7 +13,6 @@ from omnigrok.runs.run import Run
 from omnigrok.runs.work import evaluation_operations, step_operations
 from omnigrok.training.device import arithmetic
 from omnigrok.training.evaluate import evaluate
-from omnigrok.training.optimizer import adamw_
 from omnigrok.training.stack import Stack
 
 # Batched products of this shape, whose rate no step of the networks here exceeds by much.
@@ -66,7 +65,7 @@ class StackTime:
         step: seconds of a step of all replicas.
         evaluation: seconds of an evaluation of all replicas.
         test_samples: what each replica is tested on.
-        compiled: whether the step was compiled where the trainer would compile it.
+        compiled: whether the steps were those of training: the native ones, or compiled where the trainer would compile.
     """
 
     replicas: int
@@ -84,7 +83,7 @@ def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: f
         runs: of one ``shape_key``; their number counts, as what a step costs a replica depends on it.
         root: the folder of downloaded data.
         seconds: for the steps, after building and compiling.
-        compiled: False spares the seconds of compiling; steps are then slower than in training, up to about twice.
+        compiled: False spares the seconds of compiling; torch's steps are then slower than in training, up to about twice.
 
     Raises:
         OmnigrokError: data is missing, or an option is not accepted.
@@ -93,16 +92,17 @@ def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: f
     stack = Stack(runs, device, root)
     precision = stack.form.precision
     if not compiled:
-        stack._compiled = stack.network.gradient, adamw_
+        stack.leave_uncompiled()
+    compiled = compiled or stack.native is not None
     with arithmetic(precision, device):
         warm_up = WARM_UP if compiled else 1
-        stack._advance(warm_up)
+        stack.take_steps(warm_up)
         wait(device)
         start = time.perf_counter() - begun
         # As many as training takes at once, if there is time: what is laid out ahead for all of them is no part of each.
-        once = best_seconds(lambda: stack._advance(1), device, 0.0)
+        once = best_seconds(lambda: stack.take_steps(1), device, 0.0)
         count = max(1, min(MOST_STEPS, int(seconds / 4 / once)))
-        step = best_seconds(lambda: stack._advance(count), device, seconds) / count
+        step = best_seconds(lambda: stack.take_steps(count), device, seconds) / count
         test = int(stack.samples.test_real.sum(1).max())
         shown = evaluated(stack.form, test)
         expected = step * evaluation_operations(stack.form, shown) / step_operations(stack.form)

@@ -50,17 +50,19 @@ def batch_order(run: Run, first_step: int, count: int, width: int) -> tuple[NDAr
     """
     batch = effective_batch(run)
     per_epoch = -(-run.n_train // batch)
+    first_epoch, skipped = divmod(first_step, per_epoch)
+    epochs = -(-(skipped + count) // per_epoch)
+    # (epochs, batches, samples): each epoch's order, filled up to whole batches.
+    places = np.zeros((epochs, per_epoch * batch), dtype=np.int64)
+    kept = np.zeros_like(places, dtype=np.bool_)
+    kept[:, : run.n_train] = True
+    for row in range(epochs):
+        places[row, : run.n_train] = _permutation(run, first_epoch + row) if batch < run.n_train else np.arange(run.n_train)
     positions = np.zeros((count, width), dtype=np.int64)
     real = np.zeros((count, width), dtype=np.bool_)
-    epoch, order = -1, np.arange(run.n_train)
-    for row in range(count):
-        this_epoch, start = divmod(first_step + row, per_epoch)
-        if this_epoch != epoch and batch < run.n_train:
-            order = _permutation(run, this_epoch)
-        epoch = this_epoch
-        chosen = order[start * batch : (start + 1) * batch]
-        positions[row, : len(chosen)] = chosen
-        real[row, : len(chosen)] = True
+    chosen = slice(skipped, skipped + count)
+    positions[:, :batch] = places.reshape(-1, batch)[chosen]
+    real[:, :batch] = kept.reshape(-1, batch)[chosen]
     return positions, real
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import shutil
 import warnings
 from collections.abc import Iterator
 from functools import lru_cache
@@ -14,6 +14,8 @@ import torch
 
 from omnigrok.errors import BadInput
 from omnigrok.training.quota import cpu_quota
+
+log = logging.getLogger(__name__)
 
 # Floating-point operations of a whole stack's training above which compiling (5-8 s a shape on two cores) pays for itself.
 COMPILE_FROM = 2.5e11
@@ -140,13 +142,26 @@ def _host_memory() -> float:
     return min(total, float(text)) if text.isdigit() else total
 
 
-def should_compile(operations: float, compilable: bool) -> bool:
-    """Whether to compile a stack's step; OMNIGROK_COMPILE=0 or 1 overrides. Without a C++ compiler the answer on a CPU is no."""
+def should_compile(operations: float, compilable: bool, device: torch.device) -> bool:
+    """Whether to compile a stack's step: where that pays and a compiler works; OMNIGROK_COMPILE=0 or 1 overrides."""
     wish = os.environ.get("OMNIGROK_COMPILE")
     if wish in ("0", "1"):
         return wish == "1" and compilable
-    can = shutil.which("g++") is not None or shutil.which("clang++") is not None or torch.cuda.is_available()
-    return compilable and operations >= COMPILE_FROM and can
+    return compilable and operations >= COMPILE_FROM and compiler_works(device)
+
+
+@lru_cache(maxsize=2)
+def compiler_works(device: torch.device) -> bool:
+    """Whether torch.compile can compile anything for the device; tried once a process, on a function of one operation."""
+    try:
+        share_compiler()
+        with quiet_compiler():
+            torch.compile(lambda x: x + 1)(torch.ones(2, device=device))
+    except Exception as error:  # torch wraps what went wrong in many classes, and none of them is public
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        log.warning("omnigrok trains without torch.compile, up to 3 times slower: it does not work here: %s", reason[:200])
+        return False
+    return True
 
 
 def compile_any_shape(operations: float) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,10 +15,16 @@ from omnigrok.training.objective import per_sample_loss
 from omnigrok.training.sphere import held_square, rescale_
 
 if TYPE_CHECKING:
+    from omnigrok.training.native import NativeStep
     from omnigrok.training.stack import Stack
 
 # Numbers of an input held at once while evaluating: bounds the memory on large test sets.
 ENTRIES = 64_000_000
+
+
+def _judged(stack: Stack, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """name to (B,) of one network."""
+    return {"loss": per_sample_loss(stack.form, outputs, targets), **stack.task.accuracy(stack.form, outputs, targets)}
 
 
 def _scores(stack: Stack, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor) -> dict[str, Tensor]:
@@ -25,13 +32,28 @@ def _scores(stack: Stack, weights: Tensor, buffers: dict[str, Tensor], inputs: t
     outputs = functional_call(stack.template, (stack.flat.split(weights), buffers), inputs)
     if stack.carries:
         outputs, _ = outputs
-    scores = {"loss": per_sample_loss(stack.form, outputs, targets)}
-    scores.update(stack.task.accuracy(stack.form, outputs, targets))
-    return scores
+    return _judged(stack, outputs, targets)
+
+
+def _native_means(stack: Stack, native: NativeStep, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
+    """As ``_means``, with the outputs of the native step, which needs no copy of the inputs."""
+    size, width = real.sum(1), max(1, ENTRIES // len(positions) // native.width_out)
+    sums: dict[str, Tensor] = {}
+    for start in range(0, positions.shape[1], width):
+        part, kept = positions[:, start : start + width].contiguous(), real[:, start : start + width]
+        outputs = native.outputs(stack, part, kept.sum(1))
+        targets, axis = stack.samples.targets.take_shared(part)
+        for name, values in vmap(partial(_judged, stack), in_dims=(0, axis))(outputs, targets).items():
+            # What stands where a row is only filled up is no output.
+            total = values.to(torch.float64).masked_fill(~kept, 0).sum(1)
+            sums[name] = sums[name] + total if name in sums else total
+    return {name: total / size for name, total in sums.items()}
 
 
 def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
     """name to (R,) mean over each replica's samples at pool ``positions`` (R, n); those that count, ``real``, come first in a row."""
+    if stack.native is not None:
+        return _native_means(stack, stack.native, positions, real)
     entries = max(int(shelf.values[0].numel()) for shelf in stack.samples.inputs)
     # What a model carries between batches starts from zero here.
     buffers = {name: torch.zeros_like(values) if name in stack.carries else values for name, values in stack.buffers.items()}

@@ -19,8 +19,10 @@ DOUBLE_COUNT = ("rescale_double", "published")
 
 
 def dot(left: Tensor, right: Tensor) -> Tensor:
-    """(R,) inner product of each replica's vectors (R, P), without a temporary of their size."""
-    return torch.bmm(left.unsqueeze(1), right.unsqueeze(2)).reshape(-1)
+    """(R,) inner product of each replica's vectors (R, P)."""
+    # A row reduction: as a matrix product (1 x P)(P x 1) it takes five times as long on the CPU, and rounds more.
+    result: Tensor = torch.linalg.vecdot(left, right)
+    return result
 
 
 def held_square(weights: Tensor, constraint: str, first_size: int) -> Tensor:

@@ -25,6 +25,7 @@ from omnigrok.training.calendar import effective_batch, log_steps
 from omnigrok.training.device import arithmetic, compile_any_shape, drawing_float32, quiet_compiler, share_compiler, should_compile
 from omnigrok.training.evaluate import evaluate
 from omnigrok.training.feed import CHUNK, Feed
+from omnigrok.training.native import native_step
 from omnigrok.training.network import Flat, Network
 from omnigrok.training.objective import storage_dtype
 from omnigrok.training.optimizer import adamw_, clip
@@ -74,6 +75,7 @@ class Stack:
         self.full_batch: tuple[tuple[Tensor, ...], Tensor, Tensor | None] | None = None
         self._compiled: tuple[Callable[..., tuple[Tensor, dict[str, Tensor]]], Callable[..., None]] | None = None
         self.feed = Feed(self.runs, self.width, bool(self.carries), self.dtype, self.device)
+        self.native = native_step(self)
         self.replayed = graph.Replayed(self.device) if graph.wanted(self.device) else None
 
     def _build(self, states: Mapping[Run, State]) -> None:
@@ -125,10 +127,14 @@ class Stack:
             remaining = sum(run.steps - self.step for run in self.runs if run in self.histories)
             self._compiled = self.network.gradient, adamw_
             work = remaining * self.operations_per_step
-            if should_compile(work, getattr(self.architecture, "COMPILE", True)):
+            if should_compile(work, getattr(self.architecture, "COMPILE", True), self.device):
                 share_compiler()
                 self._compiled = torch.compile(self.network.gradient, dynamic=False), torch.compile(adamw_, dynamic=compile_any_shape(work))
         return self._compiled
+
+    def leave_uncompiled(self) -> None:
+        """Take torch's steps as they are, to spare the seconds of compiling them."""
+        self._compiled = self.network.gradient, adamw_
 
     def _take_step(self) -> None:
         """Batch, forward, backward, update and projection of all replicas, in place; the host is asked for nothing."""
@@ -170,15 +176,25 @@ class Stack:
             self.full_batch = inputs, targets, real
         return self.full_batch
 
-    def _advance(self, count: int) -> None:
-        """Take ``count`` steps with no host synchronisation between them."""
+    def take_steps(self, count: int) -> None:
+        """Take ``count`` optimiser steps of all replicas, logged or not, with no host synchronisation between them.
+
+        They are the native ones (``omnigrok.training.native``) where there are, or else torch's, compiled where that pays.
+        The caller has set the ``arithmetic``.
+        """
+        for start in range(0, count, CHUNK):
+            ahead = min(CHUNK, count - start)
+            self.feed.load(self.step, ahead)
+            if self.native is not None:
+                self.native.train(self, ahead)
+            else:
+                self._take_torch_steps(ahead)
+            self.step += ahead
+
+    def _take_torch_steps(self, count: int) -> None:
         with quiet_compiler():
-            for start in range(0, count, CHUNK):
-                ahead = min(CHUNK, count - start)
-                self.feed.load(self.step, ahead)
-                for _ in range(ahead):
-                    self._step()
-                self.step += ahead
+            for _ in range(count):
+                self._step()
 
     def _log(self) -> None:
         rows = [row for row, run in enumerate(self.runs) if run in self.histories and self.step in self.calendar[run]]
@@ -211,7 +227,7 @@ class Stack:
         while self.histories:
             ahead = min(self._next_log(run) for run in self.histories)
             active = len(self.histories)
-            self._advance(min(CHUNK, ahead - self.step))
+            self.take_steps(min(CHUNK, ahead - self.step))
             self._log()
             now = time.perf_counter()
             for history in self.histories.values():

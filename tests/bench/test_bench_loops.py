@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from omnigrok.bench import graphs, loops
+from omnigrok.bench import graphs, jax_loop, loops
 from omnigrok.bench.families import FAMILIES, find_family, variant_names, variants
 from omnigrok.data import default_root
 from omnigrok.errors import BadInput
@@ -74,6 +74,26 @@ def test_by_hand_each_replica_has_data_and_weights_of_its_own(monkeypatch: pytes
         with torch.no_grad():
             outputs = torch.func.functional_call(model, {name: value[row] for name, value in kept[0].items()}, inputs)
         assert float(nn.functional.mse_loss(outputs, targets)) == pytest.approx(float(curves["train_loss"][-1]), rel=1e-4)
+
+
+@pytest.mark.skipif(not jax_loop.installed(), reason=jax_loop.ABSENT)
+@pytest.mark.parametrize("run", [STUDENT, DIGITS.replace(n_train=16)], ids=["full", "batches"])
+def test_in_jax_the_steps_are_the_trainers(run: Run) -> None:
+    runs = [run.replace(seed=seed) for seed in range(3)]
+    advance = jax_loop.stacked(runs, default_root())
+    advance(2)
+    advance(4)
+    losses = [curves["train_loss"][-1] for curves in train([each.replace(log_every=6) for each in runs])]
+    assert advance.losses() == pytest.approx(losses, rel=1e-3)
+
+
+@pytest.mark.skipif(not jax_loop.installed(), reason=jax_loop.ABSENT)
+@pytest.mark.parametrize(
+    "run", [DIGITS, STUDENT.replace(precision="float64"), FAMILIES["transformer"].run], ids=["ragged", "float64", "other"]
+)
+def test_in_jax_other_settings_are_refused(run: Run) -> None:
+    with pytest.raises(BadInput, match="JAX trains perceptrons"):
+        jax_loop.stacked([run], default_root())
 
 
 def test_mini_batches_by_hand_and_in_the_trainer_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ TINY = dataclasses.replace(
     run=FAMILIES["teacher-student"].run.replace(network={"widths": (5, 4, 5), "activation": "tanh"}),
     sizes={"cpu": (1, 2)},
     by_hand=2,
+    jax=(),
     layers=((10, 5, 4), (10, 4, 5)),
 )
 

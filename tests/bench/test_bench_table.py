@@ -15,6 +15,7 @@ PLAIN = Speed("mnist", "plain", "cpu", 1, 10, (1.0, 2.0, 1.0), 1e6, 4e7, 8e7, 0.
 DEVICE = Speed("mnist", "on device", "cpu", 1, 10, (0.5, 1.0, 0.5), 1e6, 4e7, 8e7, 0.1, 2.0**20)
 STACK = Speed("mnist", "stack 8", "cpu", 8, 5, (1.0, 2.0, 0.5), 1e6, 4e7, 8e7, 6.0, 2.0**23)
 OTHER = dataclasses.replace(PLAIN, family="lstm")
+JAX = dataclasses.replace(STACK, variant="jax 8", seconds=(2.0, 4.0, 1.0))
 
 
 def write(path: Path, speeds: list[Speed]) -> Path:
@@ -43,9 +44,10 @@ def test_ratios_compare_round_with_round() -> None:
 def test_cells() -> None:
     found = dict(zip(COLUMNS, cells(STACK, [PLAIN, DEVICE, STACK]), strict=True))
     assert found == {
-        "networks": "8", "ms a step": "200", "network-steps/s": "40", "x plain": "4", "x on device": "2", "GFLOP/s": "0.04",
+        "networks": "8", "ms a step": "200", "network-steps/s": "40", "x plain": "4", "x on device": "2", "x JAX": "-", "GFLOP/s": "0.04",
         "of layers": "100%", "of best": "50%", "peak MiB": "8", "start s": "6.0",
     }  # fmt: skip
+    assert cells(STACK, [PLAIN, JAX, STACK])[COLUMNS.index("x JAX")] == "2"
     alone = dict(zip(COLUMNS, cells(OTHER, [OTHER]), strict=True))
     assert (alone["x plain"], alone["x on device"], alone["peak MiB"]) == ("1", "-", "0.5")
 
@@ -90,18 +92,21 @@ FAST = dataclasses.replace(STACK, variant="stack 32", replicas=32)
 
 
 def test_summary_has_a_row_a_family_with_ratios_over_its_plain_loop() -> None:
-    text = summary([PLAIN, DEVICE, HAND, STACK, FAST, OTHER], {"processor": "A Processor", "torch": "2.13"})
+    text = summary([PLAIN, DEVICE, HAND, JAX, STACK, FAST, OTHER], {"processor": "A Processor", "torch": "2.13"})
     lines = text.splitlines()
     assert lines[0] == "cpu: processor A Processor, torch 2.13; n = 3 rounds."
-    assert lines[2] == "| family | plain, network-steps/s | on device | torch.func | stack 8 | stack 32 | GFLOP/s | of layers | of best |"
-    assert lines[4] == "| mnist | 10 | 2 | 8 (4) | 4 | 16 | 0.16 (32) | 400% | 200% |"
-    assert lines[5] == "| lstm | 10 |  |  |  |  |  |  |  |"
+    assert (
+        lines[2]
+        == "| family | plain, network-steps/s | on device | torch.func | stack 8 | stack 32 | JAX | GFLOP/s | of layers | of best |"
+    )
+    assert lines[4] == "| mnist | 10 | 2 | 8 (4) | 4 | 16 | 2 (8) | 0.16 (32) | 400% | 200% |"
+    assert lines[5] == "| lstm | 10 |  |  |  |  |  |  |  |  |"
     assert len({line.count("|") for line in lines[2:6]}) == 1
 
 
 def test_summary_without_a_plain_loop_has_no_ratios() -> None:
     """PyTorch Geometric, whose loop it is, may not be installed."""
-    assert "| mnist |  |  |  |  | 0.04 (8) | 100% | 50% |" in summary([DEVICE, HAND, STACK], {})
+    assert "| mnist |  |  |  |  |  | 0.04 (8) | 100% | 50% |" in summary([DEVICE, HAND, STACK], {})
 
 
 def test_summary_has_a_table_for_each_device() -> None:

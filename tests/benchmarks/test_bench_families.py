@@ -1,6 +1,6 @@
 """How fast each family trains: plain loops, torch.func by hand, this trainer at several stack sizes; rounds go in turns.
 
-A variant that cannot be measured fails; only what cannot be here, CUDA or PyTorch Geometric, is skipped.
+A variant that cannot be measured fails; only what cannot be here, CUDA, PyTorch Geometric or JAX, is skipped.
 
 pytest tests/benchmarks -m slow -n 0 --benchmark-json=now.json --benchmark-compare
 omnigrok bench --family mnist
@@ -15,7 +15,7 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from omnigrok.bench import graphs
+from omnigrok.bench import graphs, jax_loop
 from omnigrok.bench.families import FAMILIES, variant_names
 from omnigrok.bench.rounds import Timing, layer_rate, time_family
 from omnigrok.data import default_root
@@ -73,6 +73,8 @@ def test_speed(
 ) -> None:
     if FAMILIES[family].graphs and variant == "plain" and not graphs.installed():
         pytest.skip(graphs.ABSENT)
+    if variant.startswith("jax ") and not jax_loop.installed():
+        pytest.skip(jax_loop.ABSENT)
     if hasattr(request.config, "workerinput"):
         pytest.skip("pytest-benchmark is off under xdist; run with -n 0")
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")

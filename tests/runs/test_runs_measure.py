@@ -63,7 +63,7 @@ def test_measuring_leaves_the_random_state_alone() -> None:
 
 def test_a_stack_is_timed_with_all_its_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
-    monkeypatch.setattr(measure.Stack, "_advance", lambda self, count: (taken.append(count), time.sleep(0.01 * count)))
+    monkeypatch.setattr(measure.Stack, "take_steps", lambda self, count: (taken.append(count), time.sleep(0.01 * count)))
     found = time_stack([FORM.replace(seed=seed) for seed in range(3)], CPU, Path(), 0.05)
     assert found.replicas == 3
     assert taken[0] == measure.WARM_UP
@@ -83,7 +83,7 @@ def test_short_steps_are_timed_as_many_as_training_takes_at_once(monkeypatch: py
         work()
         return 0.004 + each * taken[-1]
 
-    monkeypatch.setattr(measure.Stack, "_advance", lambda self, count: taken.append(count))
+    monkeypatch.setattr(measure.Stack, "take_steps", lambda self, count: taken.append(count))
     monkeypatch.setattr(measure, "best_seconds", best)
     monkeypatch.setattr(measure, "EVALUATION_SECONDS", 0.0)
     found = time_stack([FORM], CPU, Path(), 1.0)
@@ -104,6 +104,7 @@ def test_an_evaluation_that_would_take_long_is_computed(monkeypatch: pytest.Monk
 
 
 def test_compiling_can_be_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")
     monkeypatch.setattr(torch, "compile", lambda *given, **more: pytest.fail("compiled"))
     assert not time_stack([FORM], CPU, Path(), 0.0, compiled=False).compiled

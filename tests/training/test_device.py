@@ -2,14 +2,18 @@ from __future__ import annotations
 
 import importlib
 import math
-import shutil
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from omnigrok.errors import BadInput
+from omnigrok.training import device
 from omnigrok.training.device import (
     ANY_SHAPE_BELOW,
     COMPILE_FROM,
@@ -27,6 +31,8 @@ from omnigrok.training.device import (
     should_compile,
     workers,
 )
+
+CPU = torch.device("cpu")
 
 
 def test_the_cpu_is_the_default() -> None:
@@ -105,27 +111,50 @@ def test_the_environment_overrides_but_not_what_a_model_says(
 ) -> None:
     monkeypatch.setenv("OMNIGROK_COMPILE", wish)
     for operations in (0.0, 1e20):
-        assert should_compile(operations, compilable) is answer
+        assert should_compile(operations, compilable, CPU) is answer
 
 
 @pytest.mark.parametrize(
-    ("operations", "compilable", "compiler", "cuda", "answer"),
+    ("operations", "compilable", "works", "answer"),
     [
-        (COMPILE_FROM, True, "g++", False, True),
-        (COMPILE_FROM, True, "clang++", False, True),
-        (COMPILE_FROM, False, "g++", False, False),
-        (COMPILE_FROM / 2, True, "g++", False, False),
-        (COMPILE_FROM, True, "", False, False),
-        (COMPILE_FROM, True, "", True, True),
+        (COMPILE_FROM, True, True, True),
+        (COMPILE_FROM, False, True, False),
+        (COMPILE_FROM / 2, True, True, False),
+        (COMPILE_FROM, True, False, False),
     ],
 )
 def test_compiling_where_it_pays_and_can_be_done(
-    monkeypatch: pytest.MonkeyPatch, operations: float, compilable: bool, compiler: str, cuda: bool, answer: bool
+    monkeypatch: pytest.MonkeyPatch, operations: float, compilable: bool, works: bool, answer: bool
 ) -> None:
     monkeypatch.delenv("OMNIGROK_COMPILE", raising=False)
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}" if name == compiler else None)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    assert bool(should_compile(operations, compilable)) is answer
+    monkeypatch.setattr(device, "compiler_works", lambda where: works)
+    assert should_compile(operations, compilable, CPU) is answer
+
+
+BROKEN = """
+import logging, sys
+import torch
+from omnigrok.training import device
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+for _ in range(2):
+    print("compiles:", device.should_compile(device.COMPILE_FROM, True, torch.device("cpu")))
+"""
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_a_compiler_is_tried_once_and_one_that_does_not_work_is_named_in_one_line(tmp_path: Path, works: bool) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in () if works else ("g++", "clang++"):
+        (tools / name).write_text("#!/bin/sh\necho this compiler is broken >&2\nexit 1\n")
+        (tools / name).chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if name not in ("CXX", "OMNIGROK_COMPILE")}
+    given = {**kept, "PATH": f"{tools}:{os.environ['PATH']}", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
+    done = subprocess.run([sys.executable, "-W", "error", "-c", BROKEN], env=given, capture_output=True, text=True, check=True)
+    lines = done.stdout.strip().splitlines()
+    assert [line for line in lines if line.startswith("compiles:")] == [f"compiles: {works}"] * 2
+    said = [line for line in lines if "without torch.compile" in line]
+    assert len(said) == (0 if works else 1)
 
 
 @pytest.mark.parametrize("category", [DeprecationWarning, FutureWarning, UserWarning])

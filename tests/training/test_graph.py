@@ -31,6 +31,11 @@ FAMILIES = {
 }  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def torchs_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
+
+
 class NothingIsAsked(TorchDispatchMode):
     """Fails where a tensor's value is read by the host, which a captured step cannot do."""
 
@@ -44,7 +49,7 @@ class NothingIsAsked(TorchDispatchMode):
 def test_a_step_asks_the_host_for_nothing(student: Run, digits: Run, constraint: str) -> None:
     for form in (student, digits):
         stack = Stack([form.replace(constraint=constraint, seed=seed, clip=1.0) for seed in (1, 2)])
-        stack._advance(1)  # what is made once
+        stack.take_steps(1)  # what is made once
         stack.feed.load(1, 2)
         with NothingIsAsked():
             stack._take_step()
@@ -54,7 +59,7 @@ def test_a_step_asks_the_host_for_nothing(student: Run, digits: Run, constraint:
 @pytest.mark.parametrize("name", FAMILIES)
 def test_a_step_of_every_family_asks_the_host_for_nothing(name: str) -> None:
     stack = Stack([FAMILIES[name].replace(seed=seed) for seed in (1, 2)])
-    stack._advance(1)
+    stack.take_steps(1)
     stack.feed.load(1, 1)
     with NothingIsAsked():
         stack._take_step()
@@ -68,7 +73,7 @@ def test_the_guard_of_these_tests_guards() -> None:
 def test_steps_write_where_they_read(student: Run) -> None:
     stack = Stack([student, student.replace(seed=3)])
     places = [tensor.data_ptr() for tensor in (stack.weights, stack.first, stack.second, stack.held)]
-    stack._advance(5)
+    stack.take_steps(5)
     assert [tensor.data_ptr() for tensor in (stack.weights, stack.first, stack.second, stack.held)] == places
 
 

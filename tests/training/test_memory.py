@@ -59,6 +59,7 @@ def test_a_stack_in_the_middle_is_freed_too(student: Run) -> None:
 @pytest.mark.usefixtures("no_collector")
 def test_a_compiled_stack_is_freed_too(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     stack = Stack([student.replace(seed=k, precision="float32") for k in range(3)])
     stack.advance()
     made = parts(stack)
@@ -73,6 +74,7 @@ def test_a_step_that_runs_out_of_memory_keeps_nothing(student: Run, monkeypatch:
     def short(self: Stack) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     monkeypatch.setattr(Stack, "_take_step", short)
     made: list[weakref.ref[object]] = []
 

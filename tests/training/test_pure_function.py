@@ -89,7 +89,7 @@ def test_compiled_training_leaves_nothing_behind(run: Run, monkeypatch: pytest.M
 
 def test_a_stack_that_fails_leaves_nothing_behind(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack([run])
-    monkeypatch.setattr(stack, "_step", lambda: 1 / 0)
+    monkeypatch.setattr(stack, "take_steps", lambda count: 1 / 0)
     before = snapshot()
     with pytest.raises(ZeroDivisionError):
         stack.advance()

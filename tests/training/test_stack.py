@@ -88,7 +88,11 @@ def test_the_seed_matters(student: Run) -> None:
 # Ends: fewer steps, divergence
 
 
-def test_finished_replicas_leave_the_stack_and_the_others_do_not_notice(student: Run, assert_equal: Compare) -> None:
+def test_finished_replicas_leave_the_stack_and_the_others_do_not_notice(
+    student: Run, assert_equal: Compare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By halves, where steps may be compiled."""
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     runs = [student.replace(seed=k, steps=steps) for k, steps in enumerate((5, 5, 10, 10, 10, 20, 60, 61))]
     stack = Stack(runs)
     sizes, done = {len(stack.runs)}, []
@@ -177,6 +181,7 @@ def test_a_clean_split_of_somebody_else_trains(student: Run, write_module: Write
 
 @pytest.mark.slow
 def test_compiled_steps_equal_eager_ones(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     runs = [student.replace(seed=k, precision="float32", constraint="rescale", steps=30, log_every=10) for k in range(2)]
     eager = train(runs)
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")
@@ -190,6 +195,7 @@ def test_compiled_steps_equal_eager_ones(student: Run, monkeypatch: pytest.Monke
 
 def test_eager_where_compiling_does_not_pay(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMNIGROK_COMPILE", raising=False)
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     stack = Stack([student])
     assert stack._stepper()[0] == stack.network.gradient
 

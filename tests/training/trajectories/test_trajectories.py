@@ -15,8 +15,9 @@ import trajectory_table as table
 from omnigrok.audit.experiment import expand
 from omnigrok.audit.recording import figures
 from omnigrok.runs.run import CONSTRAINTS
-from omnigrok.training import feed, optimizer, sphere, train
+from omnigrok.training import Stack, feed, optimizer, sphere, train
 from omnigrok.training.identity import versions
+from omnigrok.training.native import library
 
 CLAIMS = Path(__file__).parents[3] / "claims"
 
@@ -29,6 +30,7 @@ def recorded() -> dict[str, dict[str, Any]]:
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMNIGROK_COMPILE", "0")
+    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
 
 
 def differences(family: str, recorded: Mapping[str, Mapping[str, Any]], only: str = "") -> list[str]:
@@ -48,6 +50,18 @@ def differences(family: str, recorded: Mapping[str, Mapping[str, Any]], only: st
 def test_the_trainer_gives_the_numbers_of_the_table(family: str, recorded: dict[str, dict[str, Any]]) -> None:
     if family.startswith("qm9"):
         pytest.importorskip("rdkit")
+    found = differences(family, recorded)
+    assert not found, "\n".join([*found, table.REMEDY])
+
+
+@pytest.mark.parametrize("family", [family for family in table.FAMILIES if family.split()[1] in ("mlp", "decoder", "messy_mlp")])
+def test_the_native_step_gives_the_numbers_of_the_table(
+    family: str, recorded: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMNIGROK_NATIVE")
+    if library() is None:
+        pytest.skip("the native step cannot be built here")
+    assert all(Stack(runs).native for _, runs in table.entries(family))
     found = differences(family, recorded)
     assert not found, "\n".join([*found, table.REMEDY])
 
