@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 import omnigrok
 from omnigrok.audit.case import Case, judge_again
@@ -28,6 +27,7 @@ from omnigrok.audit.outcome import ClaimRefuted, plain
 from omnigrok.audit.schema import Claim
 from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput, OmnigrokError
+from omnigrok.files import user_cache
 from omnigrok.stats import Finding
 
 Check = Callable[[Case], object]
@@ -178,7 +178,7 @@ def multiverse_of(check: Check, case: Case, check_digest: str, cache: Path | Non
 
     A cache that cannot be read or written is not used.
     """
-    folder = cache or Path(platformdirs.user_cache_dir("omnigrok")) / "universes"
+    folder = cache or (user_cache() or Path(".omnigrok")) / "universes"
     path = folder / f"{_key(case, check_digest)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         held = json.loads(path.read_text(encoding="utf-8"))
