@@ -18,6 +18,11 @@ settings.load_profile("fixed")
 NEEDS_CUDA = "needs a CUDA device: run on a machine with one"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Warnings are errors in these tests, and not in an audit, which the settings of pyproject.toml govern, too."""
+    config.addinivalue_line("filterwarnings", "error")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what bears the mark ``gpu`` where there is none."""
     if not torch.cuda.is_available():

@@ -172,7 +172,13 @@ class Case:
         return self.role == "control" and any(finding.region == self.region(name) for name in self.claim.control.edge)
 
     def settle(self, verdict: Verdict, findings: tuple[Finding, ...] = (), reason: str = "") -> None:
-        """Record the outcome; as ``judge`` raises."""
+        """Record the outcome; as ``judge`` raises.
+
+        Raises:
+            BadInput: there is an outcome already, which a second one would hide.
+        """
+        if self.outcome is not None:
+            raise BadInput(f"claim {self.claim.id}: its check judged twice; a check judges once, with all its findings")
         self.outcome = Outcome(
             claim=self.claim.id,
             figure=self.figure,

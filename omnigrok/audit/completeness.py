@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from omnigrok.audit.crash import ITEM
+from omnigrok.audit.node_id import parse
 
 
 @dataclass
@@ -25,13 +25,18 @@ class Completeness:
 
     def expect(self, items: Iterable[str]) -> None:
         """Items that were selected; of several workers each names all."""
-        self.expected.update(item for item in items if ITEM.fullmatch(item))
+        self.expected.update(item for item in items if parse(item))
 
     def count(self, item: str, outcome: Mapping[str, Any]) -> None:
         """An item has its outcome."""
         self.judged.add(item)
         if outcome.get("unfinished"):
             self.cut.add(item)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether items are missing; those without training only because of the ``--budget`` are not."""
+        return bool(self.expected - self.judged)
 
     @property
     def partial(self) -> str:

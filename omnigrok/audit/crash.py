@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
+from omnigrok.audit.node_id import parse
 from omnigrok.audit.outcome import Outcome
-from omnigrok.audit.schema import PROTOCOLS, Protocol, Tier, load_figure
+from omnigrok.audit.schema import Tier, load_figure
 from omnigrok.stats.finding import Verdict
 
-# The ids that the plugin gives: claim, protocol, and whether it is the control.
-ITEM = re.compile(
-    r"(?P<path>[^:]+)::.*\[(?P<claim>[a-z0-9]+\.[A-Za-z0-9-]+?)-(?P<protocol>%s)(?P<control>-control)?\]" % "|".join(PROTOCOLS)  # noqa: UP031
-)
 
-
-def crashed(report: pytest.TestReport, root: Path, tier: Tier) -> Outcome | None:
+def crashed(report: pytest.TestReport, folders: Iterable[Path], tier: Tier) -> Outcome | None:
     """The outcome of an item that a worker of pytest-xdist died on; None for any other report.
 
     Args:
         report: as the controller gets it.
-        root: pytest's root folder, which node ids are relative to.
+        folders: what its node id may be relative to: pytest's root folder, or the one it was started in.
         tier: of this audit.
     """
-    match = ITEM.fullmatch(report.nodeid)
-    if not report.failed or report.when in ("setup", "call", "teardown") or match is None:
+    if not report.failed or report.when in ("setup", "call", "teardown"):
         return None
-    path = root / match["path"]
-    figure = path.stem.removeprefix("test_")
-    claim = load_figure(path.with_name(f"{figure}.yaml")).claim(match["claim"])
-    protocol: Protocol = next(each for each in PROTOCOLS if each == match["protocol"])
+    item = parse(report.nodeid)
+    if item is None:
+        return None
+    paths = [folder / item.path for folder in folders]
+    path = next((path for path in paths if _figure_file(path).is_file()), None)
+    if path is None:
+        return None
+    claim = load_figure(_figure_file(path)).claim(item.claim)
     reason = f"its worker crashed ({' '.join(report.longreprtext.split())}); what was trained is saved: run the same command again"
     return Outcome(
-        claim.id, figure, protocol, tier, "control" if match["control"] else "claim", Verdict.ERROR, reason,
+        claim.id, _figure_file(path).stem, item.protocol, tier, item.role, Verdict.ERROR, reason,
         headline=claim.headline, statement=claim.statement, place=claim.place,
     )  # fmt: skip
+
+
+def _figure_file(path: Path) -> Path:
+    return path.with_name(f"{path.stem.removeprefix('test_')}.yaml")

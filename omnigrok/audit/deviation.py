@@ -9,10 +9,10 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError, field_validator
 
 from omnigrok.audit.outcome import Outcome
-from omnigrok.audit.schema import Protocol, Strict, Tier
+from omnigrok.audit.schema import Finite, Protocol, Strict, Tier
 from omnigrok.audit.yaml_file import load_yaml
 from omnigrok.errors import BadInput
 
@@ -35,9 +35,16 @@ class Deviation(Strict):
     protocol: Protocol
     version: int
     finding: str
-    interval: tuple[float, float]
+    interval: tuple[Finite, Finite]
     evidence: str
     why: str
+
+    @field_validator("interval")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if value[0] > value[1]:
+            raise ValueError("the interval's lower end is above its upper end")
+        return value
 
     def covers(self, outcome: Outcome) -> bool:
         """Whether the outcome's finding of that name still overlaps the recorded interval."""

@@ -191,6 +191,8 @@ def read_document(path: Path) -> dict[str, Any]:
         if path.stat().st_size > LARGEST_FILE:
             raise BadInput(f"{path}: larger than {LARGEST_FILE} bytes; an audit is far smaller")
         document: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: there is no such file; write one with pytest claims/ --audit-json {path}") from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("claims"), list):

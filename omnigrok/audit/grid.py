@@ -21,9 +21,17 @@ def _value(run: Run, name: str) -> Any:
 
 
 def _equal(left: Any, right: Any) -> bool:
+    if isinstance(left, int) and isinstance(right, int):
+        return left == right  # a seed of 100,000 is not the next one
     if isinstance(left, int | float) and isinstance(right, int | float):
         return math.isclose(left, right, rel_tol=1e-5, abs_tol=1e-12)
     return bool(left == right)
+
+
+def _within(value: float, low: float, high: float) -> bool:
+    """Whether low <= value <= high, for numbers that are not integers to 1e-6."""
+    slack = 0.0 if isinstance(value, int) else 1e-6
+    return low * (1 - slack) <= value <= high * (1 + slack)
 
 
 class Grid:
@@ -51,7 +59,7 @@ class Grid:
         return self._by_value[name]
 
     def where(self, **values: Any) -> Grid:
-        """The part with these values, e.g. ``alpha=2.0``; numbers match to 1e-5.
+        """The part with these values, e.g. ``alpha=2.0``; integers match exactly, other numbers to 1e-5.
 
         Raises:
             BadInput: no run matches.
@@ -70,7 +78,7 @@ class Grid:
 
     def between(self, name: str, low: float, high: float) -> Grid:
         """The part whose ``name`` lies in [low, high]."""
-        inside = [value for value in self.axis(name) if low * (1 - 1e-6) <= value <= high * (1 + 1e-6)]
+        inside = [value for value in self.axis(name) if _within(value, low, high)]
         return Grid(self.name, {run: each for run, each in self.curves.items() if _value(run, name) in inside}, self.diverging)
 
     def axis(self, name: str) -> list[Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,6 +14,9 @@ import torch
 from omnigrok.audit.schema import PROTOCOLS, Scale, Tier
 from omnigrok.audit.session import Options
 from omnigrok.data import default_root
+from omnigrok.errors import OmnigrokError
+from omnigrok.files import check_target
+from omnigrok.spelling import nearest
 
 
 def _seconds(text: str) -> float:
@@ -27,10 +33,19 @@ def _seed(text: str) -> int:
     return value
 
 
-def add_options(parser: pytest.Parser) -> None:
-    """Register the options with pytest."""
+def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
+    """Register the options with pytest.
+
+    Args:
+        given: the command line, so that pytest's refusal of a misspelt option can name the one that was meant.
+    """
     group = parser.getgroup("omnigrok", "audit of the Omnigrok paper")
-    add = group.addoption
+    names: list[str] = []
+
+    def add(name: str, **settings: Any) -> None:
+        names.append(name)
+        group.addoption(name, **settings)
+
     add(
         "--tier",
         choices=["smoke", "paper"],
@@ -66,7 +81,7 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="folder of downloaded data (default: $OMNIGROK_DATA or the user's cache folder)",
     )
-    add("--runs", type=Path, default=None, metavar="PATH", help="the run store (default: .omnigrok/runs.sqlite under the root folder)")
+    add("--runs", type=Path, default=None, metavar="PATH", help="the run store (default: .omnigrok/runs.sqlite next to the claims folder)")
     add(
         "--budget",
         type=_seconds,
@@ -83,6 +98,10 @@ def add_options(parser: pytest.Parser) -> None:
     add("--strict-verdicts", action="store_true", help="INCONCLUSIVE fails instead of being skipped")
     add("--audit-json", type=Path, default=None, metavar="PATH", help="write all verdicts and findings as JSON, whole or not at all")
     add("--report", type=Path, default=None, metavar="PATH", help="write one self-contained HTML page with the figures redrawn")
+    for word in (each.partition("=")[0] for each in given):
+        found = nearest(word, names) if word.startswith("--") and word not in names else None
+        if found is not None:  # shown only where pytest refuses the command line
+            parser.extra_info[f"did you mean, for {word}"] = found
 
 
 def read_options(config: pytest.Config) -> Options:
@@ -115,7 +134,27 @@ def read_options(config: pytest.Config) -> Options:
         replay=replay,
         accept_stale=config.getoption("accept_stale"),
         data_root=config.getoption("data_root") or default_root(),
-        runs=config.getoption("runs") or config.rootpath / ".omnigrok" / "runs.sqlite",
+        runs=config.getoption("runs"),
         budget=config.getoption("budget"),
         strict=config.getoption("strict_verdicts"),
     )
+
+
+def check_paths(config: pytest.Config) -> None:
+    """Refuse what cannot be written before anything is trained.
+
+    Raises:
+        pytest.UsageError: a path is a folder, its folder is missing, or either is read-only; or a page cannot be drawn here.
+    """
+    runs = None if config.getoption("replay") else config.getoption("runs")
+    try:
+        for option, path in (("--audit-json", config.getoption("audit_json")), ("--report", config.getoption("report"))):
+            if path is not None:
+                check_target(option, path)
+        if runs is not None:
+            check_target("--runs", runs, make_folder=True)
+    except OmnigrokError as error:
+        raise pytest.UsageError(str(error)) from None
+    missing = [name for name in ("jinja2", "matplotlib") if config.getoption("report") and find_spec(name) is None]
+    if missing:
+        raise pytest.UsageError(f"--report needs {' and '.join(missing)}: pip install 'omnigrok[report]'")

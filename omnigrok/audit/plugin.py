@@ -6,6 +6,7 @@ Load it from a root conftest with ``pytest_plugins = ["omnigrok.audit.plugin"]``
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -14,25 +15,26 @@ from typing import Any, cast
 import pytest
 
 from omnigrok.audit.case import ROLES, Case, judge_again
-from omnigrok.audit.controller import Controller
-from omnigrok.audit.deviation import find_deviation
+from omnigrok.audit.collected import id_in_two_files, id_with_two_checks, misspelt_keyword, readable_figures
+from omnigrok.audit.controller import AGAIN, HINT, PROPERTY, RAISED, USAGE, Controller, ExitStatus, outcome_of, raised
+from omnigrok.audit.deviation import Deviation, find_deviation
 from omnigrok.audit.forecast import forecast
 from omnigrok.audit.forecast_text import lines
 from omnigrok.audit.gpus import assign_gpu, worker_number
+from omnigrok.audit.junit import NAMES, properties
 from omnigrok.audit.notes import Notes
-from omnigrok.audit.options import add_options, read_options
+from omnigrok.audit.options import add_options, check_paths, read_options
 from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
 from omnigrok.audit.progress import ProgressPrinter
 from omnigrok.audit.schema import item_name, load_figure
 from omnigrok.audit.session import AuditSession, NotRun, Request
 from omnigrok.audit.training_cost import TrainingCost
 from omnigrok.audit.universes import multiverse_of
-from omnigrok.errors import OmnigrokError
+from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.runs.execute import BudgetSpent
 from omnigrok.stats.finding import Verdict
 from omnigrok.training.device import share_cores
 
-PROPERTY = "omnigrok"
 _session = pytest.StashKey[AuditSession]()
 _request = pytest.StashKey[Request]()
 _outcome = pytest.StashKey[Outcome]()
@@ -51,8 +53,9 @@ CONTROL_WORDS = {
 }
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    add_options(parser)
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    config = cast("pytest.Config | None", pluginmanager.get_plugin("pytestconfig"))
+    add_options(parser, config.invocation_params.args if config is not None else ())
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,16 +69,21 @@ def pytest_configure(config: pytest.Config) -> None:
     share_cores()
     read_options(config)
     if not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Controller(config, outcome_of), "omnigrok-controller")
+        check_paths(config)
+        controller = Controller(config)
+        config.pluginmanager.register(controller, "omnigrok-controller")
+        config.pluginmanager.register(ExitStatus(controller), "omnigrok-exit-status")
         if TrainingCost.wanted(config):
             config.pluginmanager.register(TrainingCost(config, outcome_of), "omnigrok-training-cost")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker("claim")
-    if mark is None or "case" not in metafunc.fixturenames:
+    if mark is None:
         return
     claim_id = mark.args[0]
+    if "case" not in metafunc.fixturenames:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: the check of {claim_id} has to take the argument case")
     path = Path(str(metafunc.definition.path))
     figure_file = path.with_name(path.stem.removeprefix("test_") + ".yaml")
     wanted = metafunc.config.getoption("protocol")
@@ -95,8 +103,45 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("case", values, indirect=True)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Look at all claims before any is deselected, and arrange those that are left.
+
+    Raises:
+        pytest.UsageError: an id has two checks, or stands in two figure files.
+    """
+    collected = [(item, request) for item in items if (request := _request_of(item)) is not None]
+    problem = _problem(collected)
+    if problem and not hasattr(config, "workerinput"):
+        raise pytest.UsageError(problem)
+    if problem:
+        _tell(config, USAGE, problem)  # the controller ends the session; an error here would be a crash of the worker
+        items.clear()
+    yield
+    _arrange(config, items)
+    keyword = config.getoption("keyword")
+    if keyword and not any(_request in item.stash for item in items):
+        _tell(config, HINT, misspelt_keyword(keyword, {request.claim for _, request in collected}))
+
+
+def _problem(collected: list[tuple[pytest.Item, Request]]) -> str:
+    checks = ((request.folder, request.claim, re.sub(r"\[.*", "", item.nodeid)) for item, request in collected)
+    if problem := id_with_two_checks(checks):
+        return problem
+    folders = dict.fromkeys(request.folder for _, request in collected)
+    return next((f"{folder}: {problem}" for folder in folders if (problem := id_in_two_files(readable_figures(folder)))), "")
+
+
+def _tell(config: pytest.Config, key: str, text: str) -> None:
+    """Leave a word for the controller: in this process, or with what a worker sends it at its end."""
+    controller = config.pluginmanager.get_plugin("omnigrok-controller")
+    if controller is not None:
+        controller.notes[key] = text
+    else:
+        cast("Any", config).workeroutput[key] = text
+
+
+def _arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Drop claims that have no form under the chosen protocol, put what reads all the others last, and plan once for what is left."""
     kept, dropped = [], []
     for item in items:
@@ -112,7 +157,8 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     items[:] = sorted(kept, key=_turn)
     requests = [item.stash[_request] for item in items if _request in item.stash]
     printer = config.pluginmanager.get_plugin("omnigrok-progress")
-    config.stash[_session] = AuditSession(read_options(config), requests, printer.update if printer else None)
+    more = {"report": printer.update, "say": printer.say} if printer else {}
+    config.stash[_session] = AuditSession(read_options(config), requests, **more)
 
 
 def _turn(item: pytest.Item) -> int:
@@ -161,6 +207,15 @@ def case(request: pytest.FixtureRequest) -> Case:
     return prepared
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Forget what an earlier attempt at the same item came to."""
+    if _request in item.stash:
+        if _outcome in item.stash:
+            del item.stash[_outcome]
+        item.user_properties[:] = [each for each in item.user_properties if each[0] not in NAMES]
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
     """Turn the outcome of a check into what pytest reports."""
@@ -171,18 +226,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
         try:
             result = yield
         except ClaimRefuted:
-            _judge_further(pyfuncitem, case)
-            if case.outcome is None or case.outcome.verdict is Verdict.REFUTED:
+            if case.outcome is None or case.outcome.verdict is not Verdict.REFUTED:
                 raise
             result = True
-        else:
-            _judge_further(pyfuncitem, case)
-    finally:
         if case.outcome is not None:
-            pyfuncitem.stash[_outcome] = case.outcome
-            _check_deviation(pyfuncitem, case.outcome)
+            _judge_further(pyfuncitem, case)
+    except (pytest.skip.Exception, pytest.xfail.Exception) as error:
+        word = "xfail" if isinstance(error, pytest.xfail.Exception) else "skip"
+        raise BadInput(f"the check of {case.claim.id} called pytest.{word} ({error}): a check has to judge, or to raise") from error
     if case.outcome is None:
         raise AssertionError(f"the check of {case.claim.id} ended without a judgement; call case.judge(findings)")
+    _settled(pyfuncitem, case.outcome)
     _report(pyfuncitem, case.outcome)
     return result
 
@@ -196,11 +250,23 @@ def _judge_further(item: pytest.Function, case: Case) -> None:
         case.outcome = replace(case.outcome, universes=found.summary().model_dump(mode="json"))
 
 
-def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:
-    request = item.stash[_request]
+def _settled(item: pytest.Function, outcome: Outcome) -> None:
+    item.stash[_outcome] = outcome
+    _check_deviation(item, outcome)
+
+
+def _deviation(item: pytest.Item) -> Deviation | None:
+    """The deviation recorded for the claim of an item, under its protocol and tier."""
+    request, tier = item.stash[_request], item.config.stash[_session].options.tier
     version = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim).version
-    known = find_deviation(request.folder, request.claim, outcome.tier, outcome.protocol, version)
-    if known is not None and outcome.role == "claim" and outcome.verdict is Verdict.REFUTED and not known.covers(outcome):
+    return find_deviation(request.folder, request.claim, tier, request.protocol, version)
+
+
+def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:
+    if outcome.role != "claim" or outcome.verdict is not Verdict.REFUTED:
+        return
+    known = _deviation(item)
+    if known is not None and not known.covers(outcome):
         raise DeviationMoved(
             f"{outcome.claim}: the recorded deviation ({known.finding} in {known.interval}) no longer covers what was found"
         )
@@ -213,6 +279,8 @@ def _report(item: pytest.Function, outcome: Outcome) -> None:
             raise ControlReproduced(f"the control of {outcome.claim} came out REPRODUCED: {outcome.reason}")
         if outcome.verdict is Verdict.INCONCLUSIVE:
             pytest.skip(f"weak control: {outcome.reason}")
+    elif outcome.verdict is Verdict.REFUTED:
+        raise ClaimRefuted(outcome.reason)  # the check has swallowed it
     elif outcome.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_RUN):
         if strict and outcome.verdict is Verdict.INCONCLUSIVE:
             raise ClaimInconclusive(outcome.reason)
@@ -235,9 +303,25 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if error is not None and isinstance(error.value, OmnigrokError) and report.failed:
         # These messages say all there is to say; a traceback would bury them.
         report.longrepr = f"{type(error.value).__name__}: {error.value}"
-    if outcome is not None:
-        report.user_properties.append((PROPERTY, json.dumps(outcome.as_dict())))
+    if outcome is None:
+        return report
+    if not report.failed and _has_to_fail(item, outcome):
+        report.outcome, report.longrepr = "failed", f"{outcome.verdict.value}: {outcome.reason}"
+        vars(report).pop("wasxfail", None)
+    row = outcome.as_dict()
+    for_people = list(properties(row))
+    report.user_properties += [(PROPERTY, json.dumps(row)), (RAISED, type(error.value).__name__ if error is not None else ""), *for_people]
+    item.user_properties += for_people  # of the report after the teardown, which JUnit reads
     return report
+
+
+def _has_to_fail(item: pytest.Item, outcome: Outcome) -> bool:
+    """Whether a verdict is a failure, whatever marks (``skip``, ``xfail``) its check bears."""
+    if outcome.verdict is Verdict.ERROR:
+        return True
+    if outcome.role == "control":
+        return outcome.verdict is Verdict.REPRODUCED
+    return outcome.verdict is Verdict.REFUTED and _deviation(item) is None
 
 
 def _error_outcome(item: pytest.Item, request: Request, error: BaseException) -> Outcome:
@@ -250,19 +334,13 @@ def _error_outcome(item: pytest.Item, request: Request, error: BaseException) ->
     )  # fmt: skip
 
 
-def outcome_of(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any] | None:
-    """The outcome that a report carries, as a dict."""
-    for name, value in getattr(report, "user_properties", []):
-        if name == PROPERTY:
-            return cast("dict[str, Any]", json.loads(value))
-    return None
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
     outcome = outcome_of(report)
-    if outcome is None or report.when == "teardown":
-        return None
+    if outcome is None or report.when == "teardown" or report.outcome not in ("passed", "failed", "skipped"):
+        return None  # "rerun" has a word of its own
+    if any(name == AGAIN for name, _ in report.user_properties):
+        return "judged again", "", ""
     verdict = Verdict(outcome["verdict"])
     if outcome["role"] == "control":
         return CONTROL_WORDS.get(verdict)
@@ -270,7 +348,7 @@ def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -
         return None
     if hasattr(report, "wasxfail") and verdict is Verdict.REFUTED:
         return "refuted as recorded", "X", "REFUTED (recorded)"
-    if report.failed and verdict is Verdict.REFUTED and "DeviationMoved" in str(report.longrepr):
+    if report.failed and verdict is Verdict.REFUTED and raised(report) == DeviationMoved.__name__:
         return None
     if report.failed and verdict is Verdict.REPRODUCED:
         return None

@@ -82,6 +82,18 @@ class ProgressPrinter:
         self.worker = worker is not None
         self.watch: Watch | None = None
         self.pace = Pace()
+        # At this time nothing captures the standard error. A signal's handler may write to the descriptor at any moment.
+        self.stderr = None if self.worker else os.dup(2)
+
+    def say(self, text: str) -> None:
+        """Print one line at once, also in the handler of a signal. Workers say nothing: their controller does."""
+        if self.stderr is not None:
+            os.write(self.stderr, f"\n{text}\n".encode())
+
+    def pytest_unconfigure(self) -> None:
+        if self.stderr is not None:
+            os.close(self.stderr)
+            self.stderr = None
 
     def update(self, progress: Progress) -> None:
         """Show the progress, at most once a second on a terminal and every half minute elsewhere."""

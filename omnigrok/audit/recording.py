@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
+from omnigrok.audit.collected import figure_files, id_in_two_files
 from omnigrok.audit.criteria import recorded_criteria
 from omnigrok.audit.evidence import name_of
 from omnigrok.audit.experiment import runs_of
@@ -21,12 +22,15 @@ def figures(folder: Path) -> list[Figure]:
     """All figure files of a claims folder, by name.
 
     Raises:
-        BadInput: there is none, or one is not valid.
+        BadInput: there is none, one is not valid, or a claim stands in two of them.
     """
-    paths = sorted(path for path in folder.glob("*.yaml") if path.with_name(f"test_{path.stem}.py").exists())
+    paths = figure_files(folder)
     if not paths:
         raise BadInput(f"{folder}: holds no figure file (NAME.yaml beside test_NAME.py)")
-    return [load_figure(path) for path in paths]
+    found = [load_figure(path) for path in paths]
+    if problem := id_in_two_files(found):
+        raise BadInput(f"{folder}: {problem}")
+    return found
 
 
 def readers(every: Iterable[Figure], figure: Figure, experiment: str) -> list[tuple[Figure, Claim]]:

@@ -75,17 +75,22 @@ class Experiment(Patch):
     tiers: dict[Tier, Patch] = {}
 
 
-class Bounds(Strict):
-    """A region: ``above``, ``below`` (open), or ``inside: [lo, hi]`` (closed)."""
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-    above: float | None = None
-    below: float | None = None
-    inside: tuple[float, float] | None = None
+
+class Bounds(Strict):
+    """A region of finite ends: ``above``, ``below`` (open), or ``inside: [lo, hi]`` (closed)."""
+
+    above: Finite | None = None
+    below: Finite | None = None
+    inside: tuple[Finite, Finite] | None = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Bounds:
         if (self.inside is None) == (self.above is None and self.below is None):
             raise ValueError("give above and/or below, or inside: [lo, hi]")
+        if self.above is not None and self.below is not None and not self.above < self.below:
+            raise ValueError("above must be less than below: no value lies in this region")
         if self.inside is not None and not self.inside[0] < self.inside[1]:
             raise ValueError("inside needs lo < hi")
         return self
@@ -152,7 +157,7 @@ class Claim(Strict):
     version: Annotated[int, Field(ge=1)] = 1
     experiments: list[str] = []
     quantity: dict[str, Any] = {}
-    criterion: dict[str, Bounds | float]
+    criterion: dict[str, Bounds | Finite]
     premise: str = ""
     universes: dict[str, Annotated[list[Any], Field(min_length=2, max_length=5)]] = {}
     control: Control
@@ -247,8 +252,8 @@ class Figure(Strict):
 
 
 def _describe(path: Path, error: ValidationError) -> str:
-    # A misspelt key also shows as a missing one: name the misspelt one.
-    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+    # A misspelt key also shows as a missing one, and a number that is not finite as no region: name the cause.
+    first = min(error.errors(), key=lambda each: each["type"] not in ("extra_forbidden", "finite_number"))
     where = ".".join(str(part) for part in first["loc"]) or "(top level)"
     model: type[BaseModel] | None = None
     if first["type"] == "extra_forbidden":

@@ -19,7 +19,7 @@ from omnigrok.audit.evidence import changed_since, holds, recorded
 from omnigrok.audit.experiment import find_experiment, paper_steps, runs_of, scale_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.schema import Claim, Protocol, Scale, Tier, load_figure
-from omnigrok.errors import OmnigrokError
+from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.execute import Executor
 from omnigrok.runs.run import Run
@@ -44,9 +44,30 @@ class Options:
     replay: bool = False
     accept_stale: bool = False
     data_root: Path = Path()
-    runs: Path = Path(".omnigrok/runs.sqlite")
+    runs: Path | None = None
     budget: float = math.inf
     strict: bool = False
+
+    def store(self, folders: Iterable[Path]) -> Path:
+        """The run store: the one that was named, or ``.omnigrok/runs.sqlite`` next to the claims folder.
+
+        Args:
+            folders: with claims.
+
+        Raises:
+            BadInput: claims of several folders, or of none, have no store of their own.
+        """
+        if self.runs is not None:
+            return self.runs
+        found = sorted({folder.resolve() for folder in folders})
+        if len(found) != 1:
+            raise BadInput(f"claims of {len(found)} folders ({', '.join(map(str, found))}): name their run store with --runs")
+        return store_of(found[0])
+
+
+def store_of(folder: Path) -> Path:
+    """Where the runs of a claims folder are recorded unless ``--runs`` says otherwise."""
+    return folder.resolve().parent / ".omnigrok" / "runs.sqlite"
 
 
 @dataclass(frozen=True)
@@ -73,12 +94,19 @@ class AuditSession:
         options: of this session.
         requests: everything that was collected, so that training is planned once.
         report: called with the progress while training.
+        say: tells a person one line while training.
     """
 
-    def __init__(self, options: Options, requests: Iterable[Request], report: Callable[[Progress], None] | None = None) -> None:
+    def __init__(
+        self,
+        options: Options,
+        requests: Iterable[Request],
+        report: Callable[[Progress], None] | None = None,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
         self.options = options
         self.requests = list(requests)
-        self.report = report
+        self.report, self.say = report, say
         self._uses: dict[Run, set[str]] | None = None
 
     @cached_property
@@ -87,12 +115,17 @@ class AuditSession:
 
     @cached_property
     def store(self) -> Store:
-        return Store(self.options.runs)
+        return Store(self.store_path)
+
+    @property
+    def store_path(self) -> Path:
+        """The file of the run store, which may not be there yet."""
+        return self.options.store(request.folder for request in self.requests)
 
     @cached_property
     def executor(self) -> Executor:
         planned = [run for request in self.requests for runs in self._experiments(request, quietly=True).values() for run in runs]
-        return Executor(self.store, self.device, self.options.data_root, planned, self.options.budget, self.report)
+        return Executor(self.store, self.device, self.options.data_root, planned, self.options.budget, self.report, self.say)
 
     def close(self) -> None:
         """Close the store, if it was opened."""

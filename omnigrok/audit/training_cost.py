@@ -153,10 +153,13 @@ class TrainingCost:
         from pytest_benchmark.stats import Metadata  # noqa: PLC0415 (optional)
 
         options = read_options(self.config)
-        if not self.judged or not options.runs.exists():
+        if not self.judged:
+            return
+        path = options.store(each.folder for each in self.judged)
+        if not path.exists():
             return
         device = describe(choose_device(options.gpu))
-        with Store(options.runs, readonly=True) as store:
+        with Store(path, readonly=True) as store:
             for (folder, figure), runs in runs_by_figure(self.judged, options).items():
                 cost = cost_of(runs, store, device)
                 if not cost.runs:

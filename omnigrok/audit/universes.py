@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 import omnigrok
 from omnigrok.audit.case import Case, judge_again
@@ -28,6 +27,7 @@ from omnigrok.audit.outcome import ClaimRefuted, plain
 from omnigrok.audit.schema import Claim
 from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput, OmnigrokError
+from omnigrok.files import user_cache
 from omnigrok.stats import Finding
 
 Check = Callable[[Case], object]
@@ -174,11 +174,14 @@ def multiverse_of(check: Check, case: Case, check_digest: str, cache: Path | Non
 
     Args:
         check_digest: of the check's source.
-        cache: folder of earlier results; the user's cache folder unless given.
+        cache: folder of earlier results; the user's cache folder unless given; without either all is judged.
 
     A cache that cannot be read or written is not used.
     """
-    folder = cache or Path(platformdirs.user_cache_dir("omnigrok")) / "universes"
+    known = user_cache()
+    folder = cache or (known / "universes" if known is not None else None)
+    if folder is None:
+        return judge_universes(check, case)
     path = folder / f"{_key(case, check_digest)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         held = json.loads(path.read_text(encoding="utf-8"))

@@ -20,6 +20,7 @@ from omnigrok.calibration.simulation import Design, Simulation, design_of, gener
 from omnigrok.calibration.source import simulation_digest
 from omnigrok.calibration.trial import SEED
 from omnigrok.errors import BadInput
+from omnigrok.spelling import did_you_mean
 from omnigrok.stats import Verdict
 
 # Of the effect.
@@ -87,7 +88,7 @@ def simulated(claim_id: str) -> Simulation:
         BadInput: there is none.
     """
     if claim_id not in SIMULATIONS:
-        raise BadInput(f"claim {claim_id} has no simulation; accepted: {', '.join(SIMULATIONS)}")
+        raise BadInput(f"claim {claim_id} has no simulation{did_you_mean(claim_id, SIMULATIONS)}; accepted: {', '.join(SIMULATIONS)}")
     return SIMULATIONS[claim_id]
 
 

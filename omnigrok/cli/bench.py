@@ -14,6 +14,7 @@ from omnigrok.bench.families import FAMILIES
 from omnigrok.bench.table import LEGEND, SUMMARY_LEGEND, joined, load, summary, table
 from omnigrok.cli.shared import clear_errors
 from omnigrok.errors import BadInput
+from omnigrok.files import check_target
 from omnigrok.report.markers import between, insert
 
 MARKERS = "speeds"
@@ -53,7 +54,10 @@ def bench(
         if into is not None and markdown:
             raise BadInput("give one of --markdown and --into")
         if into is not None:
-            between(into, MARKERS)  # before minutes of measuring
+            between(into, MARKERS)  # before minutes of measuring, as the next two
+            check_target("--into", into)
+        if target is not None:
+            check_target("--json", target)
         failed = 0
         if not sources:
             sources = (Path(folder) / "benchmark.json",)

@@ -17,6 +17,7 @@ from omnigrok.calibration.table import cells, claim_cells, claim_line, claim_lin
 from omnigrok.calibration.verdicts import measure_claims, power_at, seeds_for, simulated
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
+from omnigrok.files import check_target
 
 DRAWS = 2000
 
@@ -59,6 +60,8 @@ def calibrate(
     with clear_errors():
         if detector and (of_claims or claim_ids):
             raise BadInput("--detector and --claim(s) exclude each other: a table is of detectors or of claims")
+        if target is not None:
+            check_target("--markdown", target)
         failing, total = _claims(folder, claim_ids, draws, jobs, target) if of_claims or claim_ids else _detectors(detector, draws, target)
     click.echo(f"{total - failing} of {total} rows hold their bounds")
     if check and failing:

@@ -10,9 +10,9 @@ import click
 from omnigrok.audit.deviation import load_deviations
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import Claim, Figure, item_name
+from omnigrok.audit.session import store_of
 from omnigrok.audit.state import evidence_states, store_states
-from omnigrok.cli.shared import claims_option, clear_errors, store_option
-from omnigrok.errors import BadInput
+from omnigrok.cli.shared import claims_option, clear_errors, find_claim, store_option
 from omnigrok.runs.store import Store
 
 
@@ -47,21 +47,17 @@ def _wrapped(text: str, indent: str = "") -> str:
 @click.argument("claim_id")
 @store_option
 @claims_option
-def show(claim_id: str, store: Path, folder: Path) -> None:
+def show(claim_id: str, store: Path | None, folder: Path) -> None:
     """Explain one claim: sentence, criterion, control, settings, and what is recorded for it.
 
     Example: omnigrok show fig02.inverse
     """
     with clear_errors():
-        for figure in figures(folder):
-            for claim in figure.claims:
-                if claim.id == claim_id:
-                    _explain(folder, figure, claim)
-                    _state(folder, figure, claim, store)
-                    click.echo(f"\nrun it: pytest {folder}/test_{figure.figure}.py -k {item_name(claim.id, claim.protocols[0])}")
-                    click.echo(f"    or: omnigrok run {claim.id}")
-                    return
-        raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")
+        figure, claim = find_claim(folder, claim_id)
+        _explain(folder, figure, claim)
+        _state(folder, figure, claim, store or store_of(folder))
+    click.echo(f"\nrun it: pytest {folder}/test_{figure.figure}.py -k {item_name(claim.id, claim.protocols[0])}")
+    click.echo(f"    or: omnigrok run {claim.id}")
 
 
 def _explain(folder: Path, figure: Figure, claim: Claim) -> None:

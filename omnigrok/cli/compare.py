@@ -15,6 +15,7 @@ from omnigrok.cli.shared import clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.report.comparison import LEVEL, Difference, Effect, compare
 from omnigrok.report.view import effect_text
+from omnigrok.spelling import did_you_mean
 
 
 class NotComparable(click.ClickException):
@@ -28,7 +29,8 @@ def _protocols(text: str | None) -> tuple[Protocol, Protocol] | None:
         return None
     names = text.split(",")
     if len(names) != 2 or any(name not in PROTOCOLS for name in names):
-        raise BadInput(f"--protocols {text!r}: give two of {', '.join(PROTOCOLS)}, e.g. paper,code")
+        meant = "".join(did_you_mean(name, PROTOCOLS) for name in names if name not in PROTOCOLS)
+        raise BadInput(f"--protocols {text!r}{meant}: give two of {', '.join(PROTOCOLS)}, e.g. paper,code")
     return cast("tuple[Protocol, Protocol]", tuple(names))
 
 
@@ -51,8 +53,9 @@ def compare_audits(context: click.Context, left: Path, right: Path, protocols: s
     decides, is in one audit only), and 2 for input that cannot be compared.
     """
     with clear_errors(NotComparable):
+        pair = _protocols(protocols)
         one, other = load_audit(left), load_audit(right)
-        found = compare(one, other, _protocols(protocols), common)
+        found = compare(one, other, pair, common)
     changed = [each for each in found if each.changed]
     if as_json:
         click.echo(

@@ -11,8 +11,10 @@ import torch
 
 from omnigrok.audit.evidence import FOLDER
 from omnigrok.audit.recording import export_experiment, figures
+from omnigrok.audit.session import store_of
 from omnigrok.cli.shared import claims_option, clear_errors, root_option, store_option
 from omnigrok.data import default_root
+from omnigrok.errors import BadInput
 from omnigrok.runs.adopt import adopt as adopt_file
 from omnigrok.runs.adopt import is_first, summary
 from omnigrok.runs.curves import Curves
@@ -20,6 +22,7 @@ from omnigrok.runs.evidence import import_into, read
 from omnigrok.runs.salvage import salvage
 from omnigrok.runs.store import Store
 from omnigrok.runs.verify import Comparison, retrain, sample
+from omnigrok.spelling import did_you_mean
 
 
 @click.group(short_help="Recorded curves: export, import, check, verify, adopt, salvage.")
@@ -39,12 +42,15 @@ def evidence() -> None:
 )
 @store_option
 @claims_option
-def export(figure: str | None, protocol: str | None, target: Path | None, store: Path, folder: Path) -> None:
+def export(figure: str | None, protocol: str | None, target: Path | None, store: Path | None, folder: Path) -> None:
     """Write every complete paper-tier experiment of a store as evidence files.
 
     Example: omnigrok evidence export --figure fig02_teacher_student
     """
-    with clear_errors(), Store(store, readonly=True) as opened:
+    with clear_errors(), Store(store or store_of(folder), readonly=True) as opened:
+        known = [each.figure for each in figures(folder)]
+        if figure is not None and figure not in known:
+            raise BadInput(f"unknown figure {figure!r}{did_you_mean(figure, known)}; accepted: {', '.join(known)}")
         written = 0
         for each in figures(folder):
             if figure in (None, each.figure):
@@ -57,12 +63,12 @@ def export(figure: str | None, protocol: str | None, target: Path | None, store:
 @evidence.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @store_option
-def import_files(files: tuple[Path, ...], store: Path) -> None:
+def import_files(files: tuple[Path, ...], store: Path | None) -> None:
     """Copy recorded curves into a store.
 
     Example: omnigrok evidence import claims/evidence/*.ogev
     """
-    with clear_errors(), Store(store) as opened:
+    with clear_errors(), Store(store or store_of(Path("claims"))) as opened:
         for path in files:
             click.echo(f"{path}: {import_into(opened, path)} new runs")
 

@@ -10,6 +10,7 @@ from omnigrok.audit.summary import write_whole
 from omnigrok.bench.precision import SEEDS, SWEEPS, measure
 from omnigrok.bench.precision_table import cells, line, markdown, recorded
 from omnigrok.cli.shared import clear_errors, root_option
+from omnigrok.files import check_target
 from omnigrok.training.device import choose_device
 
 
@@ -30,6 +31,8 @@ def precision(families: tuple[str, ...], seeds: int, gpu: bool, target: Path | N
     """
     rows = []
     with clear_errors():
+        if target is not None:
+            check_target("--markdown", target)
         device = choose_device(gpu)
         lines = recorded(target.read_text(encoding="utf-8"), device) if families and target and target.exists() else {}
         for name in families or SWEEPS:

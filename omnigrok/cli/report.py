@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from omnigrok.audit.document import Audit, parse, read_document
+from omnigrok.audit.session import store_of
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
+from omnigrok.files import check_target
 from omnigrok.report import findings, markdown, retraining
-from omnigrok.report.markers import has_part, insert
+from omnigrok.report.markers import Part, has_part, insert_all
 from omnigrok.report.replaying import replay
 
 
@@ -37,7 +39,7 @@ def report(
     as_json: bool,
     into: Path | None,
     only_check: bool,
-    store: Path,
+    store: Path | None,
     folder: Path,
 ) -> None:
     """Show the verdicts of an audit, written by pytest claims/ --audit-json AUDIT.
@@ -56,12 +58,15 @@ def report(
             raise BadInput("give one of --html, --markdown, --json and --into")
         if only_check and into is None:
             raise BadInput("--check goes with --into FILE")
+        for option, target in (("--html", html), ("--into", into)):
+            if target is not None and not only_check:
+                check_target(option, target)
         document = read_document(audit) if audit is not None else replay(folder)
         parsed = parse(document, str(audit or "the replay"))
         if html is not None:
             from omnigrok.report.page import write_page  # noqa: PLC0415 (needs the extra omnigrok[report])
 
-            write_page(html, parsed, folder, store)
+            write_page(html, parsed, folder, store or store_of(folder))
             click.echo(f"{html}: written")
         elif as_json:
             click.echo(json.dumps(document, indent=1))
@@ -73,8 +78,9 @@ def report(
 
 def _insert_parts(path: Path, audit: Audit, folder: Path, only_check: bool) -> None:
     """The verdict table and, where the file has their markers, what was found and what was retrained."""
-    insert(path, markdown.PART, markdown.table(audit, folder), only_check, markdown.without_versions)
+    parts = [Part(markdown.PART, markdown.table(audit, folder), markdown.without_versions)]
     if has_part(path, "findings"):
-        insert(path, "findings", findings.findings_text(folder, audit), only_check)
+        parts.append(Part("findings", findings.findings_text(folder, audit)))
     if has_part(path, retraining.PART):
-        insert(path, retraining.PART, retraining.retrained_table(folder, audit), only_check)
+        parts.append(Part(retraining.PART, retraining.retrained_table(folder, audit)))
+    insert_all(path, parts, only_check)

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import click
 
-from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import item_name
-from omnigrok.cli.shared import claims_option, clear_errors
-from omnigrok.errors import BadInput
+from omnigrok.cli.shared import claims_option, clear_errors, find_claim
 
 
 @click.command(short_help="Run pytest for one claim and its control.", context_settings={"ignore_unknown_options": True})
@@ -29,11 +27,8 @@ def run(context: click.Context, claim_id: str, pytest_options: tuple[str, ...], 
     The exit status is pytest's.
     """
     with clear_errors():
-        found = next(((figure.figure, claim) for figure in figures(folder) for claim in figure.claims if claim.id == claim_id), None)
-        if found is None:
-            raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")
-    home, claim = found
+        figure, claim = find_claim(folder, claim_id)
     # With the protocol, so that fig06.time is not also fig06.time-eta.
     names = " or ".join(item_name(claim_id, protocol) for protocol in claim.protocols)
-    command = [sys.executable, "-m", "pytest", str(folder / f"test_{home}.py"), "-k", names, *pytest_options]
+    command = [sys.executable, "-m", "pytest", str(folder / f"test_{figure.figure}.py"), "-k", names, *pytest_options]
     context.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 (pytest with the user's own options)

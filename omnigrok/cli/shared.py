@@ -8,7 +8,10 @@ from pathlib import Path
 
 import click
 
-from omnigrok.errors import OmnigrokError
+from omnigrok.audit.recording import figures
+from omnigrok.audit.schema import Claim, Figure
+from omnigrok.errors import BadInput, OmnigrokError
+from omnigrok.spelling import did_you_mean
 
 
 @contextmanager
@@ -18,6 +21,18 @@ def clear_errors(kind: type[click.ClickException] = click.ClickException) -> Ite
         yield
     except OmnigrokError as error:
         raise kind(str(error)) from error
+
+
+def find_claim(folder: Path, claim_id: str) -> tuple[Figure, Claim]:
+    """A claim of a claims folder, with its figure.
+
+    Raises:
+        BadInput: there is no claim of that id; the message names the nearest one.
+    """
+    known = {claim.id: (figure, claim) for figure in figures(folder) for claim in figure.claims}
+    if claim_id not in known:
+        raise BadInput(f"unknown claim {claim_id!r}{did_you_mean(claim_id, known)}; omnigrok list names them")
+    return known[claim_id]
 
 
 def _folder(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
@@ -31,7 +46,11 @@ claims_option = click.option(
     help="Folder with the figure files.",
 )  # fmt: skip
 store_option = click.option(
-    "--runs", "store", type=click.Path(path_type=Path), default=Path(".omnigrok/runs.sqlite"), show_default=True, help="The run store."
+    "--runs",
+    "store",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="The run store; default: .omnigrok/runs.sqlite next to the claims folder.",
 )
 root_option = click.option(
     "--data-root", "root", type=click.Path(path_type=Path), default=None, help="Default: $OMNIGROK_DATA or the user's cache folder."

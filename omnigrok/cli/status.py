@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from omnigrok.audit.session import store_of
 from omnigrok.audit.stock import Stock, stocks
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.runs.store import Store
@@ -16,7 +17,7 @@ from omnigrok.runs.store import Store
 @click.option("--missing", "only_missing", is_flag=True, help="Only experiments of which runs are missing.")
 @store_option
 @claims_option
-def status(part: str, only_missing: bool, store: Path, folder: Path) -> None:
+def status(part: str, only_missing: bool, store: Path | None, folder: Path) -> None:
     """Show every experiment: recorded runs and their scale, how many have settled, what is missing and what it costs.
 
     PART selects experiments by a part of figure:experiment. Counted are the recorded evidence and, where there is one, the
@@ -28,8 +29,9 @@ def status(part: str, only_missing: bool, store: Path, folder: Path) -> None:
     Example: omnigrok status fig03 --missing
     """
     with clear_errors():
-        if store.exists():
-            with Store(store, readonly=True) as opened:
+        path = store or store_of(folder)
+        if path.exists():
+            with Store(path, readonly=True) as opened:
                 found = list(stocks(folder, opened, part))
         else:
             found = list(stocks(folder, None, part))

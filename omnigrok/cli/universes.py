@@ -8,11 +8,10 @@ import click
 
 from omnigrok.audit.checks import check_of
 from omnigrok.audit.criteria import check_digest, check_file
-from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import PROTOCOLS, Protocol
 from omnigrok.audit.session import AuditSession, Options, Request
 from omnigrok.audit.universes import Multiverse, multiverse_of
-from omnigrok.cli.shared import claims_option, clear_errors
+from omnigrok.cli.shared import claims_option, clear_errors, find_claim
 from omnigrok.errors import BadInput
 from omnigrok.report.view import number
 
@@ -42,18 +41,15 @@ def universes(claim_id: str, protocol: Protocol, as_json: bool, folder: Path) ->
 
 
 def _judged(folder: Path, claim_id: str, protocol: Protocol) -> Multiverse:
-    for figure in figures(folder):
-        if claim_id in {claim.id for claim in figure.claims}:
-            claim = figure.claim(claim_id)
-            if not claim.universes:
-                raise BadInput(f"claim {claim_id}: {figure.figure}.yaml lists no universes for it; its sentence has one reading")
-            if protocol not in claim.protocols:
-                raise BadInput(f"claim {claim_id} has no form under {protocol}; it has {', '.join(claim.protocols)}")
-            check = check_of(folder, figure.figure, claim_id)
-            request = Request(folder, figure.figure, claim_id, protocol, "claim", check)
-            case = AuditSession(Options(tier="paper", replay=True), [request]).case(request)
-            return multiverse_of(check, case, check_digest(check_file(folder, figure.figure), claim_id))
-    raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")
+    figure, claim = find_claim(folder, claim_id)
+    if not claim.universes:
+        raise BadInput(f"claim {claim_id}: {figure.figure}.yaml lists no universes for it; its sentence has one reading")
+    if protocol not in claim.protocols:
+        raise BadInput(f"claim {claim_id} has no form under {protocol}; it has {', '.join(claim.protocols)}")
+    check = check_of(folder, figure.figure, claim_id)
+    request = Request(folder, figure.figure, claim_id, protocol, "claim", check)
+    case = AuditSession(Options(tier="paper", replay=True), [request]).case(request)
+    return multiverse_of(check, case, check_digest(check_file(folder, figure.figure), claim_id))
 
 
 def _lines(found: Multiverse) -> list[str]:

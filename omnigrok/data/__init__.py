@@ -19,11 +19,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, cast
 
-from platformdirs import user_cache_dir
 from torch import Tensor
 
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
+from omnigrok.files import user_cache
 from omnigrok.runs.run import Run
 
 __all__ = ["Pool", "Split", "Task", "default_root", "find_task"]
@@ -64,5 +64,10 @@ def find_task(name: str) -> Task:
 
 
 def default_root() -> Path:
-    """Where downloaded data lies unless ``--data-root`` says otherwise: $OMNIGROK_DATA, else the user's cache folder."""
-    return Path(os.environ.get("OMNIGROK_DATA") or user_cache_dir("omnigrok")) / ""
+    """Where downloaded data lies unless ``--data-root`` says otherwise: $OMNIGROK_DATA, else the user's cache folder.
+
+    A user without a home folder has no cache folder, and most audits need no download: ``.omnigrok/data`` in the working folder.
+    """
+    if named := os.environ.get("OMNIGROK_DATA"):
+        return Path(named)
+    return user_cache() or Path(".omnigrok/data")

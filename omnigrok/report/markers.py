@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is to stand between the markers of a part.
+
+    Args:
+        text: ends a line.
+        same: what must be equal for a part to be current; by default all of it.
+    """
+
+    name: str
+    text: str
+    same: Callable[[str], str] = str
 
 
 def markers(name: str) -> tuple[str, str]:
@@ -42,8 +57,12 @@ def between(path: Path, name: str) -> str:
     Raises:
         BadInput: the file cannot be read, or lacks the markers.
     """
+    return _between(path, read_text(path), name)
+
+
+def _between(path: Path, content: str, name: str) -> str:
     begin, end = markers(name)
-    _, found, rest = read_text(path).partition(f"{begin}\n")
+    _, found, rest = content.partition(f"{begin}\n")
     text, closed, _ = rest.partition(end)
     if not found or not closed:
         raise BadInput(f"{path}: lacks the markers {begin} and {end}")
@@ -51,18 +70,25 @@ def between(path: Path, name: str) -> str:
 
 
 def insert(path: Path, name: str, text: str, check: bool = False, same: Callable[[str], str] = str) -> None:
-    """Put a text, which ends a line, between the markers of a part.
+    """``insert_all`` of one part."""
+    insert_all(path, [Part(name, text, same)], check)
+
+
+def insert_all(path: Path, parts: Iterable[Part], check: bool = False) -> None:
+    """Put texts between the markers of their parts: all of them, or none.
 
     Args:
-        check: change nothing; raise where the part is not current.
-        same: what must be equal for ``check``; by default all of it.
+        check: change nothing; raise where a part is not current.
 
     Raises:
-        BadInput: the file cannot be read or written, the markers are missing, or with ``check`` the part differs.
+        BadInput: the file cannot be read or written, markers are missing, or with ``check`` a part differs.
     """
-    old = between(path, name)
-    if check and same(text) != same(old):
-        raise BadInput(f"{path}: the part {name!r} is not current; run the command without --check")
-    if old != text:
-        before, begin, rest = read_text(path).partition(f"{markers(name)[0]}\n")
-        write_whole(path, f"{before}{begin}{text}{rest[len(old) :]}")
+    before = after = read_text(path)
+    for part in parts:
+        old = _between(path, after, part.name)
+        if check and part.same(part.text) != part.same(old):
+            raise BadInput(f"{path}: the part {part.name!r} is not current; run the command without --check")
+        head, begin, rest = after.partition(f"{markers(part.name)[0]}\n")
+        after = f"{head}{begin}{part.text}{rest[len(old) :]}"
+    if not check and after != before:
+        write_whole(path, after)

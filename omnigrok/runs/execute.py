@@ -34,6 +34,7 @@ LEASE_SECONDS = 180.0
 PATIENCE = 4.0
 HEARTBEAT = 5.0
 CHECKPOINT_EVERY = 60.0
+STOPPING = "stopping once the data is loaded or the chunk has ended, and saved; interrupt again to end at once, without saving"
 
 
 class BudgetSpent(OmnigrokError):
@@ -78,6 +79,7 @@ class Executor:
         runs: everything this session needs, so that stacks are large.
         budget: seconds of training after which to stop cleanly.
         report: called with the progress every few seconds.
+        say: tells a person one line, at any moment.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Executor:
         runs: Iterable[Run],
         budget: float = float("inf"),
         report: Callable[[Progress], None] | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.store, self.device, self.root = store, device, root
         self.leases = Leases(store)
@@ -96,7 +99,7 @@ class Executor:
         self.stacks = make_plan((run for run in runs if can_be_built(run)), device.type)
         self.planned = {run for stack in self.stacks for run in stack.runs}
         self.deadline = time.monotonic() + budget
-        self.report = report
+        self.report, self.say = report, say
         self.started = time.monotonic()
         self.tally = Tally()
         self._counted: set[StackPlan] = set()
@@ -126,7 +129,7 @@ class Executor:
 
         Raises:
             BudgetSpent: the time is over.
-            KeyboardInterrupt: after SIGINT, once the chunk has ended and the checkpoint is written.
+            KeyboardInterrupt: after SIGINT, once the chunk has ended and the checkpoint is written; after a second one, at once.
             OmnigrokError: the data is missing, a setting is not accepted, or the store cannot be written.
         """
         unplanned = [run for run in runs if run not in self.planned]
@@ -285,10 +288,17 @@ class Executor:
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM end the chunk instead of tearing it."""
+        """Let SIGINT and SIGTERM end the chunk instead of tearing it; a second one ends the process.
+
+        Loading data, compiling, or a chunk of long steps may take minutes, and nothing looks at ``_stop`` meanwhile.
+        """
 
         def stop(number: int, frame: FrameType | None) -> None:
+            if self._stop:
+                raise KeyboardInterrupt(f"interrupted twice; what was saved before is in {self.store.path}")
             self._stop = True
+            if self.say is not None:
+                self.say(STOPPING)
 
         previous = {}
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -23,10 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from platformdirs import user_cache_path
 from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
+from omnigrok.files import user_cache
 from omnigrok.models.messy_mlp import MessyMLP
 from omnigrok.models.mlp import MLP
 from omnigrok.training.optimizer import EPS
@@ -99,10 +99,17 @@ def _processor() -> str:
 
 
 def library_path() -> Path:
-    """Where the library for this source, torch and CPU is kept, below the user's cache folder."""
+    """Where the library for this source, torch and CPU is kept, below the user's cache folder.
+
+    Raises:
+        CannotBuild: the user has none. Code is loaded from no folder that somebody else may have filled.
+    """
+    cache = user_cache()
+    if cache is None:
+        raise CannotBuild("there is no home folder to keep the built step in")
     parts = (SOURCE.read_text(), " ".join(FLAGS), torch.__version__, _processor())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return user_cache_path("omnigrok") / "native" / f"step-{key}.so"
+    return cache / "native" / f"step-{key}.so"
 
 
 def build(target: Path) -> None:

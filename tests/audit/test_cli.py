@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from omnigrok.cli import main
+from omnigrok.runs.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,6 +89,36 @@ def test_show_of_an_unknown_claim() -> None:
     done = call("show", "fig99.nothing")
     assert done.exit_code == 1
     assert "unknown claim 'fig99.nothing'; omnigrok list names them" in done.output
+
+
+@pytest.mark.parametrize("command", ["show", "run", "power"])
+def test_a_misspelt_claim(command: str) -> None:
+    done = call(command, "fig02.invers")
+    assert done.exit_code == 1
+    assert "did you mean 'fig02.inverse'?" in done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["report", "none.json"], "none.json: there is no such file"),
+        (["compare", "none.json", "none.json"], "none.json: there is no such file"),
+        (["compare", "a.json", "b.json", "--protocols", "papr,code"], "did you mean 'paper'?"),
+        (["report", "--repaly"], "Did you mean"),
+        (["evidence", "export", "--figure", "fig03_mnits", "--runs", "{store}"], "did you mean 'fig03_mnist'?"),
+        (["report", "none.json", "--html", "none/page.html"], "--html none/page.html: cannot be written: there is no folder"),
+        (["calibrate", "--markdown", "none/table.md"], "--markdown none/table.md: cannot be written"),
+        (["bench", "--json", "none/b.json"], "--json none/b.json: cannot be written"),
+        (["precision", "--markdown", "none/p.md"], "--markdown none/p.md: cannot be written"),
+    ],
+)
+def test_what_was_meant_or_is_missing(tmp_path: Path, command: list[str], message: str) -> None:
+    Store(tmp_path / "runs.sqlite").close()
+    for name in ("a.json", "b.json"):
+        assert not Path(name).exists()
+    done = call(*(each.format(store=tmp_path / "runs.sqlite") for each in command))
+    assert done.exit_code in (1, 2)
+    assert message in " ".join(done.output.split())
 
 
 def test_folder_without_figures(tmp_path: Path) -> None:

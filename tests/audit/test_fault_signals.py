@@ -112,3 +112,32 @@ def test_workers_whose_controller_is_ended_save_their_work(endless: Path) -> Non
         time.sleep(0.2)
     assert rows(endless / "store.sqlite", "checkpoints") == 6
     assert rows(endless / "store.sqlite", "leases") == 0
+
+
+@pytest.mark.fault("SIGINT (Ctrl-C)")
+def test_a_second_one_ends_what_nothing_else_can_stop(endless: Path) -> None:
+    """While data load nothing looks at the first; it is answered at once, and the second ends the process."""
+    with (endless / "conftest.py").open("a") as conftest:
+        conftest.write(
+            "\nimport time\nfrom pathlib import Path\nfrom omnigrok.runs import execute\n"
+            "def loading(*args):\n    Path('loading').touch()\n    time.sleep(600)\n"
+            "execute.Stack = loading\n"
+        )
+    command = [sys.executable, "-m", "pytest", "claims", "-p", "no:cacheprovider", "-n", "0", "--runs", "store.sqlite"]
+    audit = subprocess.Popen(command, cwd=endless, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not (endless / "loading").exists() and time.monotonic() < deadline:
+            assert audit.poll() is None, audit.communicate()[0]
+            time.sleep(0.05)
+        audit.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert audit.poll() is None
+        audit.send_signal(signal.SIGINT)
+        text, _ = audit.communicate(timeout=60)
+    finally:
+        audit.kill()
+    assert audit.returncode == pytest.ExitCode.INTERRUPTED
+    assert "interrupt again to end at once" in text
+    assert "interrupted twice" in text
+    assert rows(endless / "store.sqlite", "leases") == 0

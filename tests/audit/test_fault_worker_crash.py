@@ -71,7 +71,7 @@ REASON = "worker 'gw1' crashed while running 'claims/test_fig02_teacher_student.
 
 def lost(nodeid: str, when: Any = "???", outcome: Any = "failed") -> Outcome | None:
     report = pytest.TestReport(nodeid, ("x", None, "x"), {}, outcome, REASON if outcome == "failed" else None, when)
-    return crashed(report, ROOT, "paper")
+    return crashed(report, [ROOT], "paper")
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,7 @@ def lost(nodeid: str, when: Any = "???", outcome: Any = "failed") -> Outcome | N
         ("fig02.grok-paper", "fig02.grok", "paper", "claim"),
         ("fig02.large-reg-code-control", "fig02.large-reg", "code", "control"),
         ("fig02.test-U-corrected", "fig02.test-U", "corrected", "claim"),
+        ("fig02.grok-paper-1-2", "fig02.grok", "paper", "claim"),
     ],
 )
 def test_the_item_is_read_from_its_id(bracket: str, claim: str, protocol: str, role: str) -> None:
@@ -97,4 +98,5 @@ def test_other_reports_are_left_alone() -> None:
     assert lost(node, when="call") is None
     assert lost(node, outcome="passed") is None
     assert lost("tests/test_other.py::test_y[a-b]") is None
+    assert lost("tests/test_other.py::test_y[fig02.grok-paper]") is None
     assert lost("tests/test_other.py::test_y") is None

@@ -151,4 +151,5 @@ def test_json_path_that_cannot_be_written(toy: Any) -> None:
     toy.add("good")
     result = toy.run("--audit-json", "missing/folder/a.json")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stdout.fnmatch_lines(["*missing/folder/a.json: cannot be written*"])
+    result.stderr.fnmatch_lines(["*--audit-json missing/folder/a.json: cannot be written: there is no folder*"])
+    assert "collected" not in result.stdout.str()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omnigrok.errors import BadInput
-from omnigrok.report.markers import insert
+from omnigrok.report.markers import Part, insert_all
 
 sys.path.insert(0, str(Path(__file__).parent))
 from planted_table import planted_table
@@ -101,8 +101,7 @@ def main() -> int:
         if target is None:
             print(text, planted, sep="\n", end="")
         else:
-            insert(target, MARKERS, text)
-            insert(target, PLANTED, planted)
+            insert_all(target, [Part(MARKERS, text), Part(PLANTED, planted)])
     except (BadInput, ValueError) as error:
         print(f"table.py: {error}", file=sys.stderr)
         return 1

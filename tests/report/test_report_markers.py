@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from omnigrok.audit.summary import SCHEMA
+from omnigrok.cli import main
 from omnigrok.errors import BadInput
-from omnigrok.report.markers import has_part, insert, markers
+from omnigrok.report.markers import Part, has_part, insert, insert_all, markers
 
 BEGIN, END = markers("verdicts")
 OTHER = "\n".join(markers("other"))
@@ -51,3 +55,28 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     for name in ("none", "binary"):
         with pytest.raises(BadInput, match=f"{name}: cannot be read"):
             has_part(tmp_path / name, "verdicts")
+
+
+def test_all_parts_or_none(readme: Path) -> None:
+    before = readme.read_text()
+    for parts in (["verdicts", "missing"], ["missing", "verdicts"]):
+        with pytest.raises(BadInput, match="lacks the markers <!-- missing: begin -->"):
+            insert_all(readme, [Part(name, "new\n") for name in parts])
+        assert readme.read_text() == before
+    insert_all(readme, [Part("verdicts", "new\n"), Part("other", "more\n")])
+    begin, end = markers("other")
+    assert readme.read_text() == f"top\n{BEGIN}\nnew\n{END}\nbottom\n{begin}\nmore\n{end}\n"
+
+
+def test_an_audit_without_what_the_findings_name(readme: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is written only if the sentences below it can be: both are of one audit."""
+    row = {"id": "fig02.grok", "protocol": "paper", "verdict": "REPRODUCED"}
+    audit = readme.with_name("a.json")
+    audit.write_text(json.dumps({"schema": SCHEMA, "tier": "paper", "claims": [row]}))
+    readme.write_text(readme.read_text() + "\n".join(markers("findings")) + "\n")
+    before = readme.read_text()
+    monkeypatch.chdir(Path(__file__).parents[2])
+    done = CliRunner().invoke(main, ["report", str(audit), "--into", str(readme)])
+    assert done.exit_code == 1
+    assert "the audit has no claim" in done.output
+    assert readme.read_text() == before

@@ -413,7 +413,7 @@ def test_what_does_not_fit_the_network_is_left_to_torch(
 @pytest.fixture
 def unbuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache, and no attempt made; the folder first on PATH for compilers of one's own."""
-    monkeypatch.setattr(native, "user_cache_path", lambda name: tmp_path / "cache")
+    monkeypatch.setattr(native, "user_cache", lambda: tmp_path / "cache")
     tools = tmp_path / "tools"
     tools.mkdir()
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
