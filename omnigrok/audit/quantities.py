@@ -18,6 +18,9 @@ from omnigrok.stats.times import count_censored
 
 Measure = Callable[[Curves], float]
 
+# A time must hold for this share of the elapsed steps (CLAIMS.md, times).
+HOLD = 0.05
+
 
 def final(column: str) -> Measure:
     """The last logged value of a column: the reduced function of Eq. (1) for a run at constant norm."""
@@ -34,20 +37,51 @@ def complement(measure: Measure) -> Measure:
     return lambda curves: 1.0 - measure(curves)
 
 
-def time_of(curves: Curves, column: str, threshold: float = 0.95) -> Time:
-    """t_train or t_test (CLAIMS.md, times): the column stays at the threshold or above for 5 % of the elapsed steps."""
-    return time_to(curves.step, curves[column], threshold)
+def at_minimiser(column: str) -> Measure:
+    """A column at the logged step of the smallest training loss: the test loss at w* of Eq. (1)."""
+    return lambda curves: float(curves.whole(column)[np.nanargmin(curves.whole("train_loss"))])
 
 
-def times(grid: Grid, column: str, threshold: float = 0.95, **where: Any) -> list[Time]:
+# What "the reduced loss" of a run at constant norm may be read as.
+READINGS: dict[str, Callable[[str], Measure]] = {"final": final, "smallest": best, "at the training minimum": at_minimiser}
+
+
+def time_of(curves: Curves, column: str, threshold: float = 0.95, hold: float = HOLD) -> Time:
+    """t_train or t_test (CLAIMS.md, times): the column stays at the threshold or above for 5 % of the elapsed steps.
+
+    Args:
+        hold: another share of the elapsed steps; 0 is the first crossing.
+    """
+    return time_to(curves.step, curves[column], threshold, hold)
+
+
+def times(grid: Grid, column: str, threshold: float = 0.95, hold: float = HOLD, **where: Any) -> list[Time]:
     """One time a seed."""
-    return [time_of(curves, column, threshold) for curves in grid.each(**where)]
+    return [time_of(curves, column, threshold, hold) for curves in grid.each(**where)]
 
 
-def time_table(grid: Grid, column: str, axis: str, values: Sequence[Any], threshold: float = 0.95, **where: Any) -> list[list[Time]]:
+def time_table(
+    grid: Grid, column: str, axis: str, values: Sequence[Any], threshold: float = 0.95, hold: float = HOLD, **where: Any
+) -> list[list[Time]]:
     """(seeds, values) times."""
-    columns = [times(grid, column, threshold, **{axis: value}, **where) for value in values]
+    columns = [times(grid, column, threshold, hold, **{axis: value}, **where) for value in values]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def delays(late: Sequence[Sequence[Time]], early: Sequence[Sequence[Time]]) -> list[list[Time]]:
+    """(seeds, values) how long after its early time each late one was reached, at least 1 step.
+
+    Where the late one was not reached the delay is known from below; where the early one was not, nothing is known of it.
+    """
+    return [[_delay(*pair) for pair in zip(*rows, strict=True)] for rows in zip(late, early, strict=True)]
+
+
+def _delay(late: Time, early: Time) -> Time:
+    if not early.reached:
+        return Time.never(1.0)
+    if late.reached:
+        return Time.at(max(late.value - early.value, 1.0), late.limit)
+    return Time.never(max(late.limit - early.value, 1.0))
 
 
 def value_at(curves: Curves, column: str, step: float) -> float:
