@@ -85,8 +85,8 @@ def test_train_l(case: Case) -> None:
     losses = losses + case["offset"]
     case.judge(
         [
+            knee("break of the L (alpha)", alphas, losses, case.number("knee_fraction"), region=case.region("knee")).as_lead(),
             *l_shape("reduced loss over alpha", alphas, losses, case["split"]),
-            knee("break of the L (alpha)", alphas, losses, case.number("knee_fraction"), region=case.region("knee")),
         ]
     )
 
@@ -241,7 +241,9 @@ def readings_of_a_time(case: Case) -> list[tuple[str, float]]:
 def test_decay(case: Case) -> None:
     runs = case.grid().where(weight_decay=case["weight_decay"]).each()
     nominal = [curves.run.lr * case["nominal"] for curves in runs]
-    fits, arrivals = ([time_of(curves, f"{side}_{score(case)}", case["threshold"], case["hold"]) for curves in runs] for side in ("train", "test"))
+    fits, arrivals = (
+        [time_of(curves, f"{side}_{score(case)}", case["threshold"], case["hold"]) for curves in runs] for side in ("train", "test")
+    )
     rate = {"least squares": rate_between, "ends": rate_of_ends}[case["fit"]]
     rates = [
         rate(curves, fit.value, late.value if late.reached else late.limit) / law
@@ -300,10 +302,8 @@ def forecast(start: float, critical: Crossing, rate: float) -> Time:
 @claim("fig02.predict")
 def test_predict(case: Case) -> None:
     dynamics = case.grid("large")
-    if case["w_c"] == "landscape":
-        ways = [critical_norms(case, straight) for straight in (False, True)]
-    else:
-        ways = [{}]
+    from_landscape = case["w_c"] == "landscape"
+    ways = [critical_norms(case, straight) for straight in (False, True)] if from_landscape else [{}]
     findings = []
     for gamma in decays(case, dynamics):
         by_logit, *straight = (ratio_of_times(case, dynamics, gamma, critical) for critical in ways)

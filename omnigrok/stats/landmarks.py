@@ -134,9 +134,7 @@ def argmin(
     )
 
 
-def _beyond_the_grid(
-    logs: Array, beyond: NDArray[np.int_], level: float, rng: np.random.Generator | None
-) -> tuple[float, float, float]:
+def _beyond_the_grid(logs: Array, beyond: NDArray[np.int_], level: float, rng: np.random.Generator | None) -> tuple[float, float, float]:
     """(mean, lower, upper) of logs of which some lie at the upper end of the grid or beyond (1), or at the lower one (-1)."""
     if (beyond == 1).any() and (beyond == -1).any():
         return math.nan, -math.inf, math.inf

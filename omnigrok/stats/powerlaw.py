@@ -85,7 +85,9 @@ def slope_on(name: str, times: Times, on: Times, region: Region, *, level: float
         ValueError: for tables that do not match.
     """
     if [len(row) for row in times] != [len(row) for row in on] or not times:
-        raise ValueError(f"{name}: both tables must be (seeds, settings), got rows of {[len(row) for row in times]} and {[len(row) for row in on]}")
+        raise ValueError(
+            f"{name}: both tables must be (seeds, settings), got rows of {[len(row) for row in times]} and {[len(row) for row in on]}"
+        )
     x = np.array([[time.log_bound for time in row] for row in on])
     known = np.array([[time.reached for time in row] for row in on], dtype=bool)
     logs = np.where(known, [[time.log_bound for time in row] for row in times], math.nan)

@@ -129,7 +129,8 @@ def common_slope(x: Array, y: Array, censored: NDArray[np.bool_]) -> CommonSlope
     likelihood's own where that is larger.
 
     Args:
-        x: (grid,), or (seeds, grid) where each seed has its own. y: (seeds, grid), the limit where censored; NaN is a missing point. censored: (seeds, grid).
+        x: (grid,), or (seeds, grid) where each seed has its own.
+        y: (seeds, grid), the limit where censored; NaN is a missing point. censored: (seeds, grid).
     """
     places = np.broadcast_to(x, y.shape)
     present = ~np.isnan(y)
