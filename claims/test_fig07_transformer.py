@@ -117,15 +117,16 @@ def rank_correlation(pairs: list[tuple[Time, Time]]) -> float:
 @claim("fig07.degrok-constraint")
 def test_degrok_constraint(case: Case) -> None:
     gamma = case["weight_decay"][case.tier]
-    free = case.grid("free").where(weight_decay=gamma)
-    chosen = {"held": case.grid("held"), "free": free}[case["arm"]]
+    arms = {"held": case.grid("held"), "free": case.grid("free").where(weight_decay=gamma)}
+    words = {"held": "alpha .8 at constant norm", "free": "unconstrained"}
 
     def found(level: float) -> list[Finding]:
-        together, apart, reached = case.region("together"), case.region("apart"), case.region("reached")
-        parts = (("alpha .8 at constant norm", chosen, together), ("unconstrained", free, apart))
+        reached = case.region("reached")
+        parts = ((case["arm"], case.region("together")), (case["against"], case.region("apart")))
+        named = [(words[arm], arms[arm], region) for arm, region in parts]
         return [
             finding
-            for name, runs, region in parts
+            for name, runs, region in named
             for finding in delay(f"{name}, {level:.0%}", *both_times(case, runs, level), region, reached)
         ]
 
