@@ -134,7 +134,7 @@ def test_the_fall_comes_when_the_test_accuracy_does(factor: float, verdict: Verd
 
     def shifted(run: Run) -> Columns:
         late = 1000 / run.weight_decay * slowness(run)
-        return {**tracked(run), "weight_norm": 1 + 0.3 * sigmoid(20, 0, 1) - 0.6 * sigmoid(factor * late)}
+        return {"train_acc": sigmoid(150), "test_acc": sigmoid(late), "weight_norm": 1 + 0.3 * sigmoid(20) - 0.6 * sigmoid(factor * late)}
 
     assert outcome_tracks(shifted) is verdict
 
@@ -143,7 +143,7 @@ def test_a_norm_that_has_not_fallen_is_not_imputed() -> None:
     """At every weight decay the record ends above the initial norm: all that is known is a bound."""
 
     def never(run: Run) -> Columns:
-        return {**tracked(run), "weight_norm": 1 + 0.3 * sigmoid(20, 0, 1)}
+        return {**tracked(run), "weight_norm": 1 + 0.3 * sigmoid(20)}
 
     found = outcome_of_tracks(never)
     ratio, slope = found.findings[:2]
