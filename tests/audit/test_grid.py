@@ -9,10 +9,12 @@ import pytest
 
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.quantities import (
+    READINGS,
     best,
     complement,
     decay_rate,
     decay_rates_by_window,
+    delays,
     final,
     highest,
     norm_at,
@@ -72,6 +74,31 @@ def test_times() -> None:
     assert np.isnan(norm_at(curves(0, 1.0), Time.never(100)))
     table = time_table(grid(), "train_acc", "alpha", [0.5, 1.0], 0.8)
     assert [[time.value for time in row] for row in table] == [[20.0, 40.0]] * 3
+
+
+def test_what_is_read_as_the_reduced_loss() -> None:
+    """The test loss is smallest before the training loss is, and neither is so at the last step."""
+    train, test = np.abs(STEPS - 60) + 1.0, np.abs(STEPS - 30) + 1.0
+    one = Curves(curves(0, 1.0).run, STEPS, {"train_loss": train, "test_loss": test})
+    assert {name: measure("test_loss")(one) for name, measure in READINGS.items()} == {
+        "final": 71.0,
+        "smallest": 1.0,
+        "at the training minimum": 31.0,
+    }
+
+
+def test_the_first_crossing_and_a_longer_stay() -> None:
+    bumpy = curves(0, 1.0)
+    bumpy = Curves(bumpy.run, STEPS, {"train_acc": np.where((STEPS > 80) | ((STEPS >= 20) & (STEPS < 24)), 1.0, 0.0)})
+    assert [time_of(bumpy, "train_acc", 0.95, hold).value for hold in (0, 0.05, 0.5)] == pytest.approx([20, 20, np.nan], nan_ok=True)
+    assert time_of(bumpy, "train_acc", 0.95, 0.2).value == 81
+
+
+def test_a_delay_is_known_as_far_as_both_times_are() -> None:
+    late, early, never = Time.at(50, 100), Time.at(20, 100), Time.never(100)
+    assert delays([[late, never, late, early]], [[early, early, never, late]]) == [
+        [Time.at(30, 100), Time.never(80), Time.never(1), Time.at(1, 100)]
+    ]
 
 
 def test_decay_rate_is_the_exponent_of_the_norm() -> None:
