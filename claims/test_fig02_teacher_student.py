@@ -48,7 +48,8 @@ from omnigrok.stats import (
 from omnigrok.stats.comparison import Array
 from omnigrok.stats.crossing import Crossing, last_fall
 
-# The accuracy column of each theta: the protocol's own, that of the other protocol, and the text's on the Euclidean norm.
+# The accuracy column of each theta: the protocol's own, the other protocol's, and the text's on the
+# Euclidean norm.
 COLUMNS = {
     "own": {"paper": "acc", "code": "acc_code"},
     "other": {"paper": "acc_code", "code": "acc"},
@@ -62,7 +63,10 @@ def score(case: Case) -> str:
 
 
 def sensitivity(case: Case) -> list[tuple[str, float]]:
-    """Other readings of "accuracy reaches 95 %": the other thetas, and 80 and 90 %; none where only the verdict is asked for."""
+    """Other readings of "accuracy reaches 95 %": the other thetas, and 80 and 90 %.
+
+    There are none if only the verdict is asked for.
+    """
     if case.verdict_only:
         return []
     other = [(COLUMNS[name][case.protocol], case["threshold"]) for name in COLUMNS if name != case["score"]]
@@ -263,7 +267,7 @@ def rate_of_ends(curves: Curves, start: float, end: float) -> float:
 
 
 def by_window(runs: list[Curves], start: float, nominal: list[float], region: Region) -> list[Finding]:
-    """The rate over its nominal value in each window of a factor 2 in steps, from the step at which every seed has fitted."""
+    """The rate over its nominal value by windows of a factor 2, from where every seed has fitted."""
     windows: dict[tuple[float, float], list[float]] = {}
     for curves, law in zip(runs, nominal, strict=True):
         for first, last, rate in decay_rates_by_window(curves, start):
@@ -276,7 +280,7 @@ def by_window(runs: list[Curves], start: float, nominal: list[float], region: Re
 
 
 def critical_norms(case: Case, straight: bool) -> dict[int, Crossing]:
-    """w_c of each seed: where its reduced test accuracy falls under the threshold, interpolated in ln w."""
+    """w_c of each seed: where its reduced test accuracy falls under the threshold, by ln w."""
     landscape = case.grid("landscape_fine")
     norms, accuracies = (surface(landscape, final(column), "n_train", "alpha")[:, 0] for column in ("weight_norm", f"test_{score(case)}"))
     samples = next(int(run.option("n_test")) for run in landscape.curves)
@@ -289,8 +293,9 @@ def critical_norms(case: Case, straight: bool) -> dict[int, Crossing]:
 def forecast(start: float, critical: Crossing, rate: float) -> Time:
     """When a norm that decays from ``start`` at ``rate`` a step is at w_c.
 
-    The grid holds the start: a w_c above the grid lies above the start too, and is passed at once. One under the grid is passed
-    later than the grid's first norm. Of a norm that is not known (NaN) nothing is forecast.
+    The grid holds the start: a w_c above the grid lies above the start too, and is passed at once.
+    One under the grid is passed later than the grid's first norm. A norm that is not known (NaN)
+    forecasts nothing.
     """
     if math.isnan(critical.high):
         return Time.never(1.0)
@@ -312,7 +317,10 @@ def test_predict(case: Case) -> None:
 
 
 def ratio_of_times(case: Case, dynamics: Grid, gamma: float, critical: Mapping[int, Crossing]) -> Finding:
-    """Predicted over measured t_test at one weight decay; a seed that is not in ``critical`` has its norm at t_train for w_c."""
+    """Predicted over measured t_test at one weight decay.
+
+    For a seed that is not in ``critical``, w_c is its norm at t_train.
+    """
     column, level, hold = score(case), case["threshold"], case["hold"]
     predicted, measured = [], []
     for curves in dynamics.where(weight_decay=gamma).each():
@@ -324,7 +332,7 @@ def ratio_of_times(case: Case, dynamics: Grid, gamma: float, critical: Mapping[i
 
 
 def reaching(one: Finding, other: Finding) -> Finding:
-    """The first finding with an interval that holds that of the second too: two ways to interpolate the same grid."""
+    """The first finding with an interval that also holds the second's: two interpolations."""
     ends = [finding.ci or (math.nan, math.nan) for finding in (one, other)]
     p = None if one.p is None or other.p is None else max(one.p, other.p)
     return replace(

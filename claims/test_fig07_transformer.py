@@ -31,7 +31,7 @@ def fall(curves: Curves) -> Time:
 
 
 def first_fall(curves: Curves) -> Time:
-    """The first logged step at which the weight norm is under its initial value, after it has first been above."""
+    """The first logged step with the norm under its initial value, after it has been above."""
     norm = curves["weight_norm"]
     risen = int(np.argmax(norm > norm[0]))
     under = np.flatnonzero(norm[risen:] < norm[0])
@@ -88,7 +88,7 @@ def test_norm_tracks(case: Case) -> None:
 
 
 def mean_times(events: list[Time], tests: list[Time]) -> tuple[Time, Time]:
-    """Of one seed: geometric means of the event and of t_test over the weight decays at which the test accuracy arrives.
+    """One seed's geometric means of the event and of t_test over weight decays that generalise.
 
     An event that did not happen within the record makes the mean known from below.
     """

@@ -49,7 +49,7 @@ def slopes(case: Case, grid: Grid, gammas: list[float], level: float) -> tuple[F
 
 
 def rows(case: Case, grid: Grid, gammas: list[float], levels: Sequence[float]) -> list[Finding]:
-    """The widest range in which the law holds, whether an additive delay fits better, and other levels of accuracy."""
+    """The widest range in which the law holds, the rival with a delay, and other accuracies."""
     if case.verdict_only:
         return []
     table = table_of(case, grid, gammas, case["threshold"])
@@ -84,7 +84,10 @@ def test_transformer_inverse(case: Case) -> None:
 
 
 def decades(case: Case, gammas: list[float], seeds: int) -> Finding:
-    """The range over which the law was tested. Over how many decades it holds beyond that is not known: the interval is open above."""
+    """The range over which the law was tested.
+
+    Whether it holds beyond is not known: the interval is open above.
+    """
     tested = math.log10(gammas[-1] / gammas[0])
     enough = tested in case.region("decades")
     return Finding(
@@ -166,7 +169,10 @@ def test_mnist_low(case: Case) -> None:
 
 
 def simulated(found: LowDecays, delay: bool) -> LowDecays:
-    """The same table, drawn from each seed's own law with the scatter about it that the seeds show inside the range; cut where runs end."""
+    """The same table drawn from each seed's own law, cut where runs end.
+
+    The scatter is what the seeds show about their laws inside the range.
+    """
     laws = found.laws(delay)
     rest = [law.residuals for law in laws if law is not None]
     free = sum(each.size - (2 if delay else 1) for each in rest)

@@ -47,7 +47,7 @@ READINGS: dict[str, Callable[[str], Measure]] = {"final": final, "smallest": bes
 
 
 def time_of(curves: Curves, column: str, threshold: float = 0.95, hold: float = HOLD) -> Time:
-    """t_train or t_test (CLAIMS.md, times): the column stays at the threshold or above for 5 % of the elapsed steps.
+    """t_train or t_test: the column stays at the threshold or above for 5 % of the elapsed steps.
 
     Args:
         hold: another share of the elapsed steps; 0 is the first crossing.
@@ -71,7 +71,8 @@ def time_table(
 def delays(late: Sequence[Sequence[Time]], early: Sequence[Sequence[Time]]) -> list[list[Time]]:
     """(seeds, values) how long after its early time each late one was reached, at least 1 step.
 
-    Where the late one was not reached the delay is known from below; where the early one was not, nothing is known of it.
+    Where the late one was not reached the delay is known from below. Where the early one was not,
+    nothing is known of it.
     """
     return [[_delay(*pair) for pair in zip(*rows, strict=True)] for rows in zip(late, early, strict=True)]
 
@@ -104,7 +105,10 @@ def decay_rate(curves: Curves, start: float, stop_norm: float) -> float:
 
 
 def rate_between(curves: Curves, start: float, end: float) -> float:
-    """Least-squares rate of -ln w per step over the logged steps in [start, end]; NaN with under 3 of them, or an end that is NaN."""
+    """Least-squares rate of -ln w per step over the logged steps in [start, end].
+
+    NaN with under 3 of them, or an end that is NaN.
+    """
     window = (curves.step >= start) & (curves.step <= end)
     if window.sum() < 3:
         return float("nan")
@@ -112,10 +116,11 @@ def rate_between(curves: Curves, start: float, end: float) -> float:
 
 
 def decay_rates_by_window(curves: Curves, start: float, factor: float = 2.0) -> list[tuple[float, float, float]]:
-    """(first step, last step, rate of -ln w per step) of each window from ``start`` on, whose end is ``factor`` times its start.
+    """(first step, last step, rate of -ln w per step) of each window from ``start`` on.
 
-    A rate over one long window hides where the norm leaves the law w = w0 exp(-lr gamma t) (Section 2). The last window ends
-    with the record. Windows that hold under 3 logged steps are left out; a start that was never reached (NaN) has none.
+    A window ends at ``factor`` times its start, the last one with the record. A rate over one long
+    window hides where the norm leaves the law w = w0 exp(-lr gamma t) (Section 2). Windows that
+    hold under 3 logged steps are left out; a start that was never reached (NaN) has none.
 
     Raises:
         ValueError: windows that start at step 0 or do not grow never end.

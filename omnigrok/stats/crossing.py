@@ -44,7 +44,8 @@ def last_fall(x: ArrayLike, accuracy: ArrayLike, level: float, samples: int, *, 
         accuracy: (n,) in [0, 1].
         level: inside (0, 1).
         samples: how many samples an accuracy is a mean over.
-        straight: the accuracy itself is linear in ln x instead. Where the two differ by much, the grid is too coarse.
+        straight: the accuracy itself is linear in ln x instead. Where the two differ by much, the
+            grid is too coarse.
 
     Returns:
         Where the accuracy never reaches the level: ``high`` is the first x, ``low`` 0. Where it is still there at the last x:

@@ -1,4 +1,4 @@
-"""A time that falls as 1 / x after a delay, t = a / x + b, fitted to one seed's times and read off outside the range."""
+"""A time that falls as 1 / x after a delay, t = a / x + b, fitted to the times of one seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy import optimize
 
 from omnigrok.stats.comparison import Array
 
-# From "never felt" to "all there is": beyond, a / x and b differ by more than exp(9) everywhere on the grid.
+# From "never felt" to "all there is": beyond, a / x and b differ by over exp(9) on all of the grid.
 REACH = 9.0
 
 

@@ -99,8 +99,8 @@ def argmin(
     on either side. (Calibration: with the grid point alone, seeds that agree on one gave an interval of no width, which never
     held a minimum between two points, and a minimum on the region's end was REPRODUCED in 4 of 10 draws.)
 
-    A seed whose minimum lies at an end of the grid has no value: the true one may lie beyond. In the interval it is censored there; with
-    minima at both ends the interval reaches over the whole axis.
+    A seed whose minimum lies at an end of the grid has no value: the true one may lie beyond. In the
+    interval it is censored there; with minima at both ends the interval reaches over the whole axis.
 
     Args:
         x: (grid,) > 0, rising. y: (seeds, grid); a seed with a NaN has no argmin.
@@ -135,7 +135,7 @@ def argmin(
 
 
 def _beyond_the_grid(logs: Array, beyond: NDArray[np.int_], level: float, rng: np.random.Generator | None) -> tuple[float, float, float]:
-    """(mean, lower, upper) of logs of which some lie at the upper end of the grid or beyond (1), or at the lower one (-1)."""
+    """(mean, lower, upper) of logs, some known to lie at the grid's upper (1) or lower (-1) end or beyond."""
     if (beyond == 1).any() and (beyond == -1).any():
         return math.nan, -math.inf, math.inf
     if (beyond == 1).any():

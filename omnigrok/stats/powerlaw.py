@@ -32,8 +32,8 @@ def exponent(
 
     Args:
         x: (grid,) > 0, rising, at least 3 points. times: (seeds, grid).
-        estimator: "least squares", or "theil-sen": each seed's median of the slopes between two points, where a seed with a time
-            that was not reached has no slope.
+        estimator: "least squares", or "theil-sen": each seed's median of the slopes between two
+            points, where a seed with a time that was not reached has no slope.
 
     Raises:
         ValueError: for a grid that is not positive and rising, or does not match the times, or another estimator.

@@ -1,4 +1,7 @@
-"""The widest contiguous part of a grid on which something holds; descriptive, since a range picked from the data is no verdict."""
+"""The widest contiguous part of a grid on which something holds.
+
+Descriptive: a range picked from the data is no verdict.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from numpy.typing import ArrayLike
 
 
 def widest_range(x: ArrayLike, holds: Callable[[slice], bool], points: int = 3) -> tuple[float, float] | None:
-    """(lowest x, highest x) of the widest range in log x, of at least ``points`` grid points, that ``holds``; None if none does.
+    """(lowest x, highest x) of the widest range in log x that ``holds``; None if none does.
 
     Args:
         x: (grid,) > 0, rising.
         holds: asked of slices of the grid, the widest first; of equally wide ones the lowest first.
+        points: a range has so many grid points at least.
 
     Raises:
         ValueError: x is not positive and rising.

@@ -117,8 +117,8 @@ def u_shape(
 
     Args:
         x: (grid,) rising. y: (seeds, grid) >= 0. split: the bottom that the claim names, fixed beforehand.
-        cap: the left arm's change is a share of the range of the curve capped at its first value, for curves whose right arm
-            goes far beyond what a network that predicts nothing would lose.
+        cap: the left arm's change is a share of the range of the curve capped at its first value,
+            for curves whose right arm goes far beyond what a network that predicts nothing would lose.
 
     Raises:
         ValueError: as ``arms`` and ``trend``.

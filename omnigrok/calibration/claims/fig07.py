@@ -33,7 +33,7 @@ def transformer(run: Run, step: Steps, scatter: Scatter) -> Columns:
 
 
 def tracked(ratio: float) -> Maker:
-    """The norm peaks a little earlier at larger decay; it falls under its start at ``ratio`` times t_test."""
+    """The norm peaks earlier at larger decay, and falls under its start at ``ratio`` times t_test."""
 
     def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
         own = scatter.factor(noise.TRANSFORMER_TIME_SD, "seed", run.seed)
