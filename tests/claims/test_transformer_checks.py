@@ -19,7 +19,7 @@ from omnigrok.stats.finding import Verdict
 
 STEPS, sigmoid = synthetic.STEPS, synthetic.sigmoid
 FIG07, FIG09, FIG10 = "fig07_transformer", "fig09_transformer_landscape", "fig10_time_vs_decay"
-ENDS = np.array([0, 100])
+ENDS = np.array([0, 100_000])
 Columns = dict[str, Any]
 Maker = Callable[[Run], Columns]
 
