@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,9 @@ from omnigrok.stats import Finding, Region, Time, share, time_ratio, time_to
 from omnigrok.stats.times import count_censored
 
 Measure = Callable[[Curves], float]
+
+# A time must hold for this share of the elapsed steps (CLAIMS.md, times).
+HOLD = 0.05
 
 
 def final(column: str) -> Measure:
@@ -33,20 +37,52 @@ def complement(measure: Measure) -> Measure:
     return lambda curves: 1.0 - measure(curves)
 
 
-def time_of(curves: Curves, column: str, threshold: float = 0.95) -> Time:
-    """t_train or t_test (CLAIMS.md, times): the column stays at the threshold or above for 5 % of the elapsed steps."""
-    return time_to(curves.step, curves[column], threshold)
+def at_minimiser(column: str) -> Measure:
+    """A column at the logged step of the smallest training loss: the test loss at w* of Eq. (1)."""
+    return lambda curves: float(curves.whole(column)[np.nanargmin(curves.whole("train_loss"))])
 
 
-def times(grid: Grid, column: str, threshold: float = 0.95, **where: Any) -> list[Time]:
+# What "the reduced loss" of a run at constant norm may be read as.
+READINGS: dict[str, Callable[[str], Measure]] = {"final": final, "smallest": best, "at the training minimum": at_minimiser}
+
+
+def time_of(curves: Curves, column: str, threshold: float = 0.95, hold: float = HOLD) -> Time:
+    """t_train or t_test: the column stays at the threshold or above for 5 % of the elapsed steps.
+
+    Args:
+        hold: another share of the elapsed steps; 0 is the first crossing.
+    """
+    return time_to(curves.step, curves[column], threshold, hold)
+
+
+def times(grid: Grid, column: str, threshold: float = 0.95, hold: float = HOLD, **where: Any) -> list[Time]:
     """One time a seed."""
-    return [time_of(curves, column, threshold) for curves in grid.each(**where)]
+    return [time_of(curves, column, threshold, hold) for curves in grid.each(**where)]
 
 
-def time_table(grid: Grid, column: str, axis: str, values: Sequence[Any], threshold: float = 0.95, **where: Any) -> list[list[Time]]:
+def time_table(
+    grid: Grid, column: str, axis: str, values: Sequence[Any], threshold: float = 0.95, hold: float = HOLD, **where: Any
+) -> list[list[Time]]:
     """(seeds, values) times."""
-    columns = [times(grid, column, threshold, **{axis: value}, **where) for value in values]
+    columns = [times(grid, column, threshold, hold, **{axis: value}, **where) for value in values]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def delays(late: Sequence[Sequence[Time]], early: Sequence[Sequence[Time]]) -> list[list[Time]]:
+    """(seeds, values) how long after its early time each late one was reached, at least 1 step.
+
+    Where the late one was not reached the delay is known from below. Where the early one was not,
+    nothing is known of it.
+    """
+    return [[_delay(*pair) for pair in zip(*rows, strict=True)] for rows in zip(late, early, strict=True)]
+
+
+def _delay(late: Time, early: Time) -> Time:
+    if not early.reached:
+        return Time.never(1.0)
+    if late.reached:
+        return Time.at(max(late.value - early.value, 1.0), late.limit)
+    return Time.never(max(late.limit - early.value, 1.0))
 
 
 def value_at(curves: Curves, column: str, step: float) -> float:
@@ -65,12 +101,40 @@ def decay_rate(curves: Curves, start: float, stop_norm: float) -> float:
     """Least-squares rate of -ln w per step, from step ``start`` until w first falls to ``stop_norm``; NaN with under 3 points."""
     norm: NDArray[np.float64] = curves["weight_norm"]
     below = np.flatnonzero((norm <= stop_norm) & (curves.step >= start))
-    end = int(below[0]) if below.size else len(norm) - 1
-    window = (curves.step >= start) & (np.arange(len(norm)) <= end)
-    if not np.isfinite(start) or window.sum() < 3:
+    return rate_between(curves, start, float(curves.step[below[0] if below.size else -1]))
+
+
+def rate_between(curves: Curves, start: float, end: float) -> float:
+    """Least-squares rate of -ln w per step over the logged steps in [start, end].
+
+    NaN with under 3 of them, or an end that is NaN.
+    """
+    window = (curves.step >= start) & (curves.step <= end)
+    if window.sum() < 3:
         return float("nan")
-    slope = np.polyfit(curves.step[window].astype(float), np.log(norm[window]), 1)[0]
-    return float(-slope)
+    return float(-np.polyfit(curves.step[window].astype(float), np.log(curves["weight_norm"][window]), 1)[0])
+
+
+def decay_rates_by_window(curves: Curves, start: float, factor: float = 2.0) -> list[tuple[float, float, float]]:
+    """(first step, last step, rate of -ln w per step) of each window from ``start`` on.
+
+    A window ends at ``factor`` times its start, the last one with the record. A rate over one long
+    window hides where the norm leaves the law w = w0 exp(-lr gamma t) (Section 2). Windows that
+    hold under 3 logged steps are left out; a start that was never reached (NaN) has none.
+
+    Raises:
+        ValueError: windows that start at step 0 or do not grow never end.
+    """
+    if np.isnan(start):
+        return []
+    if not start > 0 or not factor > 1:
+        raise ValueError(f"windows need a start above 0 and a factor above 1, not {start} and {factor}")
+    last = float(curves.step[-1])
+    edges = [start]
+    while edges[-1] < last:
+        edges.append(min(edges[-1] * factor, last))
+    rates = [(low, high, rate_between(curves, low, high)) for low, high in itertools.pairwise(edges)]
+    return [window for window in rates if np.isfinite(window[2])]
 
 
 def generalises(name: str, late: Sequence[Time], region: Region) -> Finding:

@@ -29,7 +29,10 @@ DELAY_SD, SMALL_DELAY_SD = 0.45, 0.12
 # The bend that was found: t = a / gamma + b with b / a = 1.1 (upper half -.75, lower half -.93).
 DELAY_SHARE = 1.1
 # The norm at t_test: largest over smallest among weight decays; w0; the rate of decay over its nominal one.
-NORM_SPREAD_SD, NORM_SD, DECAY_RATE_SD = 0.023, 0.045, 0.01
+NORM_SPREAD_SD, INITIAL_NORM_SD, DECAY_RATE_SD = 0.023, 0.0125, 0.01
+# Spheres of Figure 2: ln(w0 / w_c) at alpha = 2 and the standard deviation of its log, how fast the
+# logit of the test accuracy falls with ln w, and the log of a forecast time over the measured one.
+CRITICAL_DEPTH, CRITICAL_DEPTH_SD, ACCURACY_SLOPE, FORECAST_SD = 0.1, 0.43, 12.0, 0.2
 
 # Figure 3 and other tasks, from smoke runs: log test error, log time to a test accuracy, log loss, log norm at the end.
 MNIST_ERROR_SD, MNIST_TIME_SD, MNIST_LOSS_SD = 0.03, 0.19, 0.04

@@ -4,11 +4,13 @@ from omnigrok.stats.agreement import equivalent, intraclass, share
 from omnigrok.stats.censoring import censored_mean, time_ratio
 from omnigrok.stats.comparison import interval, mean_in_region, sign_flip_p, spearman_in_region
 from omnigrok.stats.critical import critical_size
+from omnigrok.stats.delayed import fit_delayed_inverse
 from omnigrok.stats.finding import Finding, Region, Verdict, conjunction
 from omnigrok.stats.landmarks import argmin, gap_integral, knee, zone_width
 from omnigrok.stats.multiplicity import benjamini_hochberg, holm
 from omnigrok.stats.plateau import longest_stay
-from omnigrok.stats.powerlaw import additive_delay, exponent, largest_range, slope_equivalent
+from omnigrok.stats.powerlaw import additive_delay, exponent, largest_range, slope_equivalent, slope_on
+from omnigrok.stats.ranges import widest_range
 from omnigrok.stats.shape import arms, l_shape, trend, u_shape
 from omnigrok.stats.threshold import bracket, dose_response
 from omnigrok.stats.times import Time, time_to, times_from
@@ -31,6 +33,7 @@ __all__ = [
     "dose_response",
     "equivalent",
     "exponent",
+    "fit_delayed_inverse",
     "gap_integral",
     "holm",
     "interval",
@@ -43,6 +46,7 @@ __all__ = [
     "share",
     "sign_flip_p",
     "slope_equivalent",
+    "slope_on",
     "spearman_in_region",
     "time_ratio",
     "time_to",
@@ -50,5 +54,6 @@ __all__ = [
     "trend",
     "two_lines",
     "u_shape",
+    "widest_range",
     "zone_width",
 ]

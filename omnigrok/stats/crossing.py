@@ -34,7 +34,7 @@ class Crossing:
         return math.log(self.high / self.low) if self.on_grid and self.low > 0 else math.inf
 
 
-def last_fall(x: ArrayLike, accuracy: ArrayLike, level: float, samples: int) -> Crossing:
+def last_fall(x: ArrayLike, accuracy: ArrayLike, level: float, samples: int, *, straight: bool = False) -> Crossing:
     """The largest x at which an accuracy, read from small x to large, last falls under ``level``.
 
     The logit of the accuracy is linear in ln x between two grid points; 0 and 1 count as half a sample more and less.
@@ -44,6 +44,8 @@ def last_fall(x: ArrayLike, accuracy: ArrayLike, level: float, samples: int) -> 
         accuracy: (n,) in [0, 1].
         level: inside (0, 1).
         samples: how many samples an accuracy is a mean over.
+        straight: the accuracy itself is linear in ln x instead. Where the two differ by much, the
+            grid is too coarse.
 
     Returns:
         Where the accuracy never reaches the level: ``high`` is the first x, ``low`` 0. Where it is still there at the last x:
@@ -61,6 +63,8 @@ def last_fall(x: ArrayLike, accuracy: ArrayLike, level: float, samples: int) -> 
     left = int(above[-1])
     if left == len(places) - 1:
         return Crossing(math.nan, float(places[-1]), math.inf)
+    if straight:
+        return _between(places, left, values[left : left + 2] - level)
     half = 0.5 / samples
     ends = logit(np.clip(values[left : left + 2], half, 1 - half))
     return _between(places, left, ends - logit(min(max(level, half), 1 - half)))

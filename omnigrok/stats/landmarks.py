@@ -49,7 +49,7 @@ def knee(
     mean, low, high = censored_mean(logs, censored, level, rng)
     # Where no seed has a value nothing was interpolated: all lie beyond the last point.
     half = 0.0 if math.isinf(mean) else _half_step(grid)
-    estimate, low, high = (math.inf if end > 700 else math.exp(end) for end in (mean, low - half, high + half))
+    estimate, low, high = (_exp(end) for end in (mean, low - half, high + half))
     kind = "Tobit profile interval" if censored.any() else "BCa bootstrap interval" if values.size >= BOOTSTRAP_FROM else "t interval"
     return Finding(
         name=name,
@@ -63,6 +63,10 @@ def knee(
         method=f"first x under {fraction:g} of the first value, geometric mean, {kind}, widened by half a grid step",
         note=with_missing(note, values),
     )
+
+
+def _exp(value: float) -> float:
+    return math.inf if value > 700 else math.exp(value)
 
 
 def _half_step(grid: Array) -> float:
@@ -95,7 +99,8 @@ def argmin(
     on either side. (Calibration: with the grid point alone, seeds that agree on one gave an interval of no width, which never
     held a minimum between two points, and a minimum on the region's end was REPRODUCED in 4 of 10 draws.)
 
-    ``censored`` counts the seeds whose minimum lies at an end of the grid, where the true one may lie beyond.
+    A seed whose minimum lies at an end of the grid has no value: the true one may lie beyond. In the
+    interval it is censored there; with minima at both ends the interval reaches over the whole axis.
 
     Args:
         x: (grid,) > 0, rising. y: (seeds, grid); a seed with a NaN has no argmin.
@@ -104,14 +109,39 @@ def argmin(
     bad = np.isnan(curves).any(axis=1)
     lowest = curves == np.where(bad, math.nan, curves.min(axis=1))[:, None]
     logs = np.array([_minimum(grid, curve, row) for curve, row in zip(curves, lowest, strict=True)])
-    at_end = int((lowest[:, 0] | lowest[:, -1]).sum())
-    if at_end:
-        note = "; ".join(part for part in (note, f"{at_end} minima at an end of the grid") if part)
-    finding = mean_in_region(name, np.exp(logs), region, log=True, level=level, note=note, rng=rng)
-    quarter = math.exp(_half_step(grid) / 2)
-    low, high = finding.ci or (math.nan, math.nan)
-    method = f"vertex of a parabola about the argmin, {finding.method}, widened by a quarter of a grid step (a factor {quarter:.3g})"
-    return replace(finding, ci=(low / quarter, high * quarter), censored=at_end, method=method)
+    beyond = np.where(logs == grid[-1], 1, np.where(logs == grid[0], -1, 0))
+    at_end = int((beyond != 0).sum())
+    quarter = _half_step(grid) / 2
+    widened = f"widened by a quarter of a grid step (a factor {math.exp(quarter):.3g})"
+    if not at_end:
+        finding = mean_in_region(name, np.exp(logs), region, log=True, level=level, note=note, rng=rng)
+        low, high = finding.ci or (math.nan, math.nan)
+        method = f"vertex of a parabola about the argmin, {finding.method}, {widened}"
+        return replace(finding, ci=(low / math.exp(quarter), high * math.exp(quarter)), method=method)
+    estimate, low, high = _beyond_the_grid(logs, beyond, level, rng)
+    words = f"{at_end} minima at an end of the grid"
+    return Finding(
+        name=name,
+        estimate=_exp(estimate),
+        ci=(_exp(low - quarter), _exp(high + quarter)),
+        region=region,
+        values=tuple(np.where(beyond == 0, np.exp(logs), math.nan).tolist()),
+        level=level,
+        n=logs.size,
+        censored=at_end,
+        method=f"vertex of a parabola about the argmin, geometric mean, Tobit profile interval, {widened}",
+        note=with_missing("; ".join(part for part in (note, words) if part), logs),
+    )
+
+
+def _beyond_the_grid(logs: Array, beyond: NDArray[np.int_], level: float, rng: np.random.Generator | None) -> tuple[float, float, float]:
+    """(mean, lower, upper) of logs, some known to lie at the grid's upper (1) or lower (-1) end or beyond."""
+    if (beyond == 1).any() and (beyond == -1).any():
+        return math.nan, -math.inf, math.inf
+    if (beyond == 1).any():
+        return censored_mean(logs, beyond == 1, level, rng)
+    estimate, low, high = censored_mean(-logs, beyond == -1, level, rng)
+    return -estimate, -high, -low
 
 
 def _minimum(grid: Array, curve: Array, lowest: NDArray[np.bool_]) -> float:

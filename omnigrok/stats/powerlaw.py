@@ -7,18 +7,23 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize
+from scipy import optimize, stats
 
 from omnigrok.stats import tobit
 from omnigrok.stats.agreement import tost_p
 from omnigrok.stats.comparison import Array
 from omnigrok.stats.finding import Finding, Region, Verdict
+from omnigrok.stats.ranges import widest_range
 from omnigrok.stats.times import Time
 
 Times = Sequence[Sequence[Time]]
 
+LEAST_SQUARES, THEIL_SEN = "least squares", "theil-sen"
 
-def exponent(name: str, x: ArrayLike, times: Times, region: Region, *, level: float = 0.95) -> tuple[Finding, Finding, Finding]:
+
+def exponent(
+    name: str, x: ArrayLike, times: Times, region: Region, *, level: float = 0.95, estimator: str = LEAST_SQUARES
+) -> tuple[Finding, Finding, Finding]:
     """Exponent of t on x over the whole range and in its lower and upper half.
 
     Without censoring the mean of the per-seed log-log slopes with a t interval; with it a log-normal Tobit likelihood with
@@ -27,17 +32,21 @@ def exponent(name: str, x: ArrayLike, times: Times, region: Region, *, level: fl
 
     Args:
         x: (grid,) > 0, rising, at least 3 points. times: (seeds, grid).
+        estimator: "least squares", or "theil-sen": each seed's median of the slopes between two
+            points, where a seed with a time that was not reached has no slope.
 
     Raises:
-        ValueError: for a grid that is not positive and rising, or does not match the times.
+        ValueError: for a grid that is not positive and rising, or does not match the times, or another estimator.
     """
+    if estimator not in (LEAST_SQUARES, THEIL_SEN):
+        raise ValueError(f"{name}: estimator is {LEAST_SQUARES!r} or {THEIL_SEN!r}, not {estimator!r}")
     grid, logs, censored = _logs(x, times)
     if grid.size < 3:
         raise ValueError(f"{name}: two halves need at least 3 grid points, got {grid.size}")
     middle = int(np.argmin(np.abs(grid[1:-1] - (grid[0] + grid[-1]) / 2))) + 1
     parts = (("whole range", slice(None)), ("lower half", slice(0, middle + 1)), ("upper half", slice(middle, None)))
     whole, lower, upper = (
-        _slope_finding(f"{name}: {part}", grid[cut], logs[:, cut], censored[:, cut], region, level) for part, cut in parts
+        _slope_finding(f"{name}: {part}", grid[cut], logs[:, cut], censored[:, cut], region, level, estimator) for part, cut in parts
     )
     return whole, lower, upper
 
@@ -57,13 +66,33 @@ def largest_range(x: ArrayLike, times: Times, region: Region, *, level: float = 
     Descriptive: a range picked from the data is never a verdict. Arguments as ``exponent``.
     """
     grid, logs, censored = _logs(x, times)
-    ranges = [(first, last) for first in range(grid.size) for last in range(first + 2, grid.size)]
-    for first, last in sorted(ranges, key=lambda pair: (grid[pair[0]] - grid[pair[1]], pair[0])):
-        cut = slice(first, last + 1)
-        if _slope_finding("", grid[cut], logs[:, cut], censored[:, cut], region, level).verdict() is Verdict.REPRODUCED:
-            ends = np.asarray(x, dtype=float)[[first, last]]
-            return float(ends[0]), float(ends[1])
-    return None
+
+    def holds(cut: slice) -> bool:
+        return _slope_finding("", grid[cut], logs[:, cut], censored[:, cut], region, level).verdict() is Verdict.REPRODUCED
+
+    return widest_range(x, holds)
+
+
+def slope_on(name: str, times: Times, on: Times, region: Region, *, level: float = 0.95) -> Finding:
+    """Log-log slope of one time on another within seeds: 1 where the first moves as far as the second.
+
+    Estimated as in ``exponent``; a pair whose ``on`` was not reached is missing.
+
+    Args:
+        times: (seeds, settings). on: (seeds, settings).
+
+    Raises:
+        ValueError: for tables that do not match.
+    """
+    if [len(row) for row in times] != [len(row) for row in on] or not times:
+        raise ValueError(
+            f"{name}: both tables must be (seeds, settings), got rows of {[len(row) for row in times]} and {[len(row) for row in on]}"
+        )
+    x = np.array([[time.log_bound for time in row] for row in on])
+    known = np.array([[time.reached for time in row] for row in on], dtype=bool)
+    logs = np.where(known, [[time.log_bound for time in row] for row in times], math.nan)
+    censored = np.array([[not time.reached for time in row] for row in times], dtype=bool) & known
+    return _slope_finding(name, x, logs, censored, region, level)
 
 
 def additive_delay(name: str, x: ArrayLike, times: Times) -> Finding:
@@ -119,8 +148,10 @@ def additive_delay(name: str, x: ArrayLike, times: Times) -> Finding:
     )
 
 
-def _slope_finding(name: str, grid: Array, logs: Array, censored: NDArray[np.bool_], region: Region, level: float) -> Finding:
-    result = tobit.common_slope(grid, logs, censored)
+def _slope_finding(
+    name: str, grid: Array, logs: Array, censored: NDArray[np.bool_], region: Region, level: float, estimator: str = LEAST_SQUARES
+) -> Finding:
+    result = tobit.common_slope(grid, logs, censored) if estimator == LEAST_SQUARES else _median_slope(grid, logs, censored)
     ci = result.interval(level)
     cut = int(censored.sum())
     p = None if math.isnan(ci[0]) else tost_p(result.slope, result.se, result.df, region.lo, region.hi)
@@ -136,9 +167,25 @@ def _slope_finding(name: str, grid: Array, logs: Array, censored: NDArray[np.boo
         smallest_p=None if p is None else 0.0,
         n=logs.shape[0],
         censored=cut,
-        method="log-log slope, " + ("Tobit with seed effects, clustered by seed" if cut else "per seed") + ", t interval",
+        method=f"log-log slope, {_how(estimator, cut)}, t interval",
         note=f"{missing} of {logs.shape[0]} seeds have no slope" if missing else "",
     )
+
+
+def _how(estimator: str, censored: int) -> str:
+    if estimator == THEIL_SEN:
+        return "per seed the median between two points"
+    return "Tobit with seed effects, clustered by seed" if censored else "per seed"
+
+
+def _median_slope(grid: Array, logs: Array, censored: NDArray[np.bool_]) -> tobit.CommonSlope:
+    """Theil and Sen's slope of each seed whose times were all reached, and the mean over seeds."""
+    per_seed = np.array(
+        [math.nan if cut.any() else stats.theilslopes(row, grid).slope for row, cut in zip(logs, censored, strict=True)], dtype=float
+    )
+    slopes = per_seed[~np.isnan(per_seed)]
+    se = float(slopes.std(ddof=1)) / math.sqrt(slopes.size) if slopes.size > 1 else math.nan
+    return tobit.CommonSlope(float(slopes.mean()) if slopes.size else math.nan, se, slopes.size - 1, per_seed)
 
 
 def _logs(x: ArrayLike, times: Times) -> tuple[Array, Array, NDArray[np.bool_]]:

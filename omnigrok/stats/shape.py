@@ -101,7 +101,14 @@ def arms(y: ArrayLike, x: ArrayLike, split: float) -> tuple[Array, Array]:
 
 
 def u_shape(
-    name: str, x: ArrayLike, y: ArrayLike, split: float, *, epsilon: float = EPSILON, rng: np.random.Generator | None = None
+    name: str,
+    x: ArrayLike,
+    y: ArrayLike,
+    split: float,
+    *,
+    cap: bool = False,
+    epsilon: float = EPSILON,
+    rng: np.random.Generator | None = None,
 ) -> tuple[Finding, ...]:
     """Four findings whose conjunction is "U": each arm's trend, and each arm's change over the curve's range > .01.
 
@@ -110,12 +117,18 @@ def u_shape(
 
     Args:
         x: (grid,) rising. y: (seeds, grid) >= 0. split: the bottom that the claim names, fixed beforehand.
+        cap: the left arm's change is a share of the range of the curve capped at its first value,
+            for curves whose right arm goes far beyond what a network that predicts nothing would lose.
 
     Raises:
         ValueError: as ``arms`` and ``trend``.
     """
     left, right = arms(y, x, split)
-    left_findings = _arm(f"{name}: left arm", left, y, "falling", epsilon, rng)
+    curves = np.asarray(y, dtype=float)
+    left_findings = _arm(f"{name}: left arm", left, np.minimum(curves, curves[:, :1]) if cap else curves, "falling", epsilon, rng)
+    if cap:
+        words = "the range is that of the curve capped at its first value"
+        left_findings = left_findings[0], replace(left_findings[1], note="; ".join(filter(None, (left_findings[1].note, words))))
     right_findings = _arm(f"{name}: right arm", right, y, "rising", epsilon, rng)
     parts = (left_findings[0].p, right_findings[0].p)
     p_u = math.nan if None in parts else max(p for p in parts if p is not None)

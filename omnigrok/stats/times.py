@@ -54,7 +54,7 @@ def time_to(step: ArrayLike, accuracy: ArrayLike, threshold: float, hold: float 
     That is at every logged point in [t, (1 + hold) t] and at the next logged point at least. A record that ends before
     (1 + hold) t cannot show it: not reached, censored at the last step. NaN (a diverged run) is below every threshold. A
     curve above the threshold from step 0 on has time 1, so that its log exists. For "loss at or under x" pass ``-loss``
-    and ``-x``.
+    and ``-x``. With ``hold`` 0 it is the first crossing, whatever follows.
 
     Args:
         step: (T,) rising, >= 0, in optimiser steps.
@@ -76,6 +76,8 @@ def time_to(step: ArrayLike, accuracy: ArrayLike, threshold: float, hold: float 
     starts = np.flatnonzero(above & ~np.concatenate(([False], above[:-1])))
     below = np.flatnonzero(~above)
     for start in starts:
+        if hold == 0:
+            return Time.at(max(float(steps[start]), 1.0), limit)
         following = below[below > start]
         end = steps[start] * (1 + hold)
         if following.size == 0:

@@ -129,18 +129,20 @@ def common_slope(x: Array, y: Array, censored: NDArray[np.bool_]) -> CommonSlope
     likelihood's own where that is larger.
 
     Args:
-        x: (grid,). y: (seeds, grid), the limit where censored; NaN is a missing point. censored: (seeds, grid).
+        x: (grid,), or (seeds, grid) where each seed has its own.
+        y: (seeds, grid), the limit where censored; NaN is a missing point. censored: (seeds, grid).
     """
+    places = np.broadcast_to(x, y.shape)
     present = ~np.isnan(y)
     reached = present & ~censored
-    informative = np.array([np.unique(x[row]).size >= 2 for row in reached], dtype=bool)
+    informative = np.array([np.unique(own[row]).size >= 2 for own, row in zip(places, reached, strict=True)], dtype=bool)
     per_seed = np.full(y.shape[0], math.nan)
     if not informative.any():
         return CommonSlope(math.nan, math.nan, -1, per_seed)
     df = int(informative.sum()) - 1
     if not (present & censored)[informative].any():
         for seed in np.flatnonzero(informative):
-            per_seed[seed] = np.polyfit(x[reached[seed]], y[seed, reached[seed]], 1)[0]
+            per_seed[seed] = np.polyfit(places[seed, reached[seed]], y[seed, reached[seed]], 1)[0]
         slopes = per_seed[informative]
         se = float(slopes.std(ddof=1)) / math.sqrt(slopes.size) if df else math.nan
         return CommonSlope(float(slopes.mean()), se, df, per_seed)
@@ -148,12 +150,12 @@ def common_slope(x: Array, y: Array, censored: NDArray[np.bool_]) -> CommonSlope
     used = np.flatnonzero(reached.any(axis=1))
     seed_of, column = np.nonzero(present[used])
     rows = used[seed_of], column
-    centre = float(x[column].mean())
-    design = np.column_stack((x[column] - centre, seed_of[:, None] == np.arange(used.size)))
+    centre = float(places[rows].mean())
+    design = np.column_stack((places[rows] - centre, seed_of[:, None] == np.arange(used.size)))
     pooled = fit(y[rows], censored[rows], design.astype(float))
     for seed in np.flatnonzero(informative):
         mine = present[seed]
-        own = np.column_stack((x[mine] - centre, np.ones(int(mine.sum()))))
+        own = np.column_stack((places[seed, mine] - centre, np.ones(int(mine.sum()))))
         per_seed[seed] = fit(y[seed, mine], censored[seed, mine], own, pooled.sigma).coefficients[0]
     return CommonSlope(float(pooled.coefficients[0]), _slope_se(pooled, seed_of, df), df, per_seed)
 

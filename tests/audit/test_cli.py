@@ -77,7 +77,7 @@ def test_show_fits_the_terminal(claim: str) -> None:
 def test_show() -> None:
     text = call("show", "fig02.inverse").output
     for part in (
-        "version 1",
+        "version 2",
         "criterion exponent: inside [-1.15, -0.85]",
         "control:",
         "pytest claims/test_fig02_teacher_student.py -k fig02.inverse",

@@ -1,6 +1,7 @@
 """The checks of Figures 7, 9 and 10 on made-up curves: an effect that is there, one that is not, and the controls."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,15 @@ import synthetic
 from omnigrok.audit.case import Role
 from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
+from omnigrok.audit.outcome import Outcome
+from omnigrok.audit.summary import is_neutral
 from omnigrok.runs.run import Run
 from omnigrok.stats import Time
 from omnigrok.stats.finding import Verdict
 
 STEPS, sigmoid = synthetic.STEPS, synthetic.sigmoid
 FIG07, FIG09, FIG10 = "fig07_transformer", "fig09_transformer_landscape", "fig10_time_vs_decay"
-ENDS = np.array([0, 100])
+ENDS = np.array([0, 100_000])
 Columns = dict[str, Any]
 Maker = Callable[[Run], Columns]
 
@@ -83,6 +86,11 @@ def test_the_norm_never_falls_without_decay() -> None:
     assert outcome(FIG07, "fig07.norm-hump", {"free": hump}, "control") is Verdict.REFUTED
 
 
+def test_a_norm_that_humps_without_decay_too() -> None:
+    makers: dict[str, Maker] = {"free": lambda run: hump(run.replace(weight_decay=1.0))}
+    assert outcome(FIG07, "fig07.norm-hump", makers, "control") is Verdict.REPRODUCED
+
+
 @pytest.mark.parametrize("maker", [early_peak, lambda run: accuracies(run, 150, 9000)], ids=["peak too early", "flat"])
 def test_a_norm_without_that_hump(maker: Maker) -> None:
     assert outcome(FIG07, "fig07.norm-hump", {"free": maker}) is Verdict.REFUTED
@@ -108,11 +116,51 @@ def test_the_peak_of_the_norm_does_not_track_although_its_ranks_do() -> None:
     assert outcome_tracks(tracked, "control") is Verdict.REFUTED
 
 
+def test_a_peak_that_comes_with_the_test_accuracy_tracks() -> None:
+    def late_peak(run: Run) -> Columns:
+        late = 2000 / run.weight_decay * slowness(run)
+        return {
+            "train_acc": sigmoid(150),
+            "test_acc": sigmoid(late),
+            "weight_norm": 1 + 0.3 * sigmoid(0.9 * late) - 0.6 * sigmoid(1.1 * late),
+        }
+
+    assert outcome_tracks(late_peak, "control") is Verdict.REPRODUCED
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.4, Verdict.REPRODUCED), (2.0, Verdict.REFUTED), (0.5, Verdict.REFUTED)])
+def test_the_fall_comes_when_the_test_accuracy_does(factor: float, verdict: Verdict) -> None:
+    """Its slope on t_test is 1 at any factor: only the ratio tells."""
+
+    def shifted(run: Run) -> Columns:
+        late = 1000 / run.weight_decay * slowness(run)
+        return {"train_acc": sigmoid(150), "test_acc": sigmoid(late), "weight_norm": 1 + 0.3 * sigmoid(20) - 0.6 * sigmoid(factor * late)}
+
+    assert outcome_tracks(shifted) is verdict
+
+
+def test_a_norm_that_has_not_fallen_is_not_imputed() -> None:
+    """At every weight decay the record ends above the initial norm: all that is known is a bound."""
+
+    def never(run: Run) -> Columns:
+        return {**tracked(run), "weight_norm": 1 + 0.3 * sigmoid(20)}
+
+    found = outcome_of_tracks(never)
+    ratio, slope = found.findings[:2]
+    assert ratio.censored == len(ratio.values) == 10
+    assert slope.verdict() is Verdict.INCONCLUSIVE
+    assert np.isnan(slope.values).all()
+
+
 def outcome_tracks(maker: Maker, role: Role = "claim") -> Verdict:
+    verdict: Verdict = outcome_of_tracks(maker, role).verdict
+    return verdict
+
+
+def outcome_of_tracks(maker: Maker, role: Role = "claim") -> Outcome:
     grid = synthetic.grid_of("transformer", runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper"), maker)
     check = synthetic.load_checks(FIG07).test_norm_tracks
-    verdict: Verdict = synthetic.judge(FIG07, "fig07.norm-tracks", check, {"fig10_time_vs_decay:transformer": grid}, role=role).verdict
-    return verdict
+    return synthetic.judge(FIG07, "fig07.norm-tracks", check, {"fig10_time_vs_decay:transformer": grid}, role=role)
 
 
 def test_ranks_leave_out_what_was_cut() -> None:
@@ -134,8 +182,13 @@ def test_degrok_by_constraint() -> None:
     assert outcome(FIG07, "fig07.degrok-constraint", dict.fromkeys(ARMS, degrok)) is Verdict.REPRODUCED
 
 
-def test_unconstrained_does_not_degrok() -> None:
+def test_the_arms_exchanged_do_not_degrok() -> None:
     assert outcome(FIG07, "fig07.degrok-constraint", dict.fromkeys(ARMS, degrok), "control") is Verdict.REFUTED
+
+
+def test_the_arms_exchanged_degrok_where_the_constraint_delays() -> None:
+    arms: dict[str, Maker] = dict.fromkeys(ARMS, lambda run: degrok(run, held=50.0, free=1.1))
+    assert outcome(FIG07, "fig07.degrok-constraint", arms, "control") is Verdict.REPRODUCED
 
 
 @pytest.mark.parametrize(("held", "free"), [(50, 50), (1.1, 1.1), (np.inf, 50)], ids=["both late", "both together", "held never"])
@@ -206,6 +259,33 @@ def test_transformer_time_to_fit() -> None:
     assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, -1, 3000)}, "control") is Verdict.REFUTED
 
 
+def sides_exchanged(slope: float, at_one: float) -> Maker:
+    """The training accuracy arrives when the test accuracy should."""
+
+    def maker(run: Run) -> Columns:
+        columns = power(run, slope, at_one)
+        return {"train_acc": columns["test_acc"], "test_acc": columns["train_acc"]}
+
+    return maker
+
+
+def test_a_time_to_fit_that_goes_as_one_over_weight_decay() -> None:
+    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": sides_exchanged(-1, 3000)}, "control") is Verdict.REPRODUCED
+    assert outcome(FIG10, "fig10.mnist-inverse", {"mnist": sides_exchanged(-1, 2000)}, "control") is Verdict.REPRODUCED
+
+
+@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, Verdict.INCONCLUSIVE), (-0.6, Verdict.REFUTED)])
+def test_less_than_two_decades_can_refute_but_not_show_it(slope: float, verdict: Verdict) -> None:
+    """The reduced scale's weight decays, .2 to 5."""
+    runs = runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper", "reduced")
+    grids = {"transformer": synthetic.grid_of("transformer", runs, lambda run: power(run, slope, 3000))}
+    check = synthetic.load_checks(FIG10).test_transformer_inverse
+    found = synthetic.judge(FIG10, "fig10.transformer-inverse", check, grids)
+    assert found.verdict is verdict
+    if verdict is Verdict.INCONCLUSIVE:
+        assert found.reason.startswith("decades of weight decay that were tested: 1.4 [1.4, inf]")
+
+
 def test_a_slope_that_changes_is_not_inverse() -> None:
     def bent(run: Run) -> Columns:
         return power(run, -0.7 if run.weight_decay > 0.5 else -1.3, 1500)
@@ -225,6 +305,20 @@ def test_seed_offset(seed: float, jitter: float, role: Role, verdict: Verdict) -
     assert outcome(FIG10, "fig10.seed-offset", {"transformer": lambda run: power(run, -1, 2000, seed, jitter)}, role) is verdict
 
 
+def test_seed_offset_in_rows_that_were_permuted() -> None:
+    """Who is slow changes with weight decay as the control permutes the seeds, so that its rows are slow throughout."""
+    runs = runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper")
+    gammas, seeds = sorted({run.weight_decay for run in runs}), sorted({run.seed for run in runs})
+    places = synthetic.load_checks(FIG10).mixed(np.tile(np.arange(len(seeds), dtype=float)[:, None], len(gammas)))
+
+    def moved(run: Run) -> Columns:
+        row = int(np.flatnonzero(places[:, gammas.index(run.weight_decay)] == run.seed)[0])
+        return power(run, -1, 2000 * float(np.exp(0.1 * row)), 0.0)
+
+    assert outcome(FIG10, "fig10.seed-offset", {"transformer": moved}, "control") is Verdict.REPRODUCED
+    assert outcome(FIG10, "fig10.seed-offset", {"transformer": moved}) is Verdict.REFUTED
+
+
 @pytest.mark.parametrize(("slope", "verdict"), [(-1.0, Verdict.REPRODUCED), (-0.5, Verdict.REFUTED)])
 def test_mnist_inverse(slope: float, verdict: Verdict) -> None:
     assert outcome(FIG10, "fig10.mnist-inverse", {"mnist": lambda run: power(run, slope, 2000)}) is verdict
@@ -234,20 +328,19 @@ def test_mnist_time_to_fit() -> None:
     assert outcome(FIG10, "fig10.mnist-inverse", {"mnist": lambda run: power(run, -1, 2000)}, "control") is Verdict.REFUTED
 
 
-def bends(run: Run, low: float) -> Columns:
-    """1 / weight decay with a delay of its own inside the range, and ``low`` times it below."""
-    if run.weight_decay >= 0.05:
-        return power(run, -0.95, 50)
-    return power(run, -1, 50 * low)
+def delayed(run: Run, low: float, b: float = 500.0) -> Columns:
+    """50 / weight decay + b inside the range, and ``low`` times that below it."""
+    late = (50 / run.weight_decay + b) * (1.0 if run.weight_decay >= 0.05 else low) * slowness(run) * wobble(run)
+    return {"train_acc": sigmoid(200), "test_acc": sigmoid(late)}
 
 
 def low_and_inside(curves: Callable[[Run], Columns]) -> dict[str, Callable[[Run], Columns]]:
     return {"mnist": curves, "mnist_low": curves}
 
 
-@pytest.mark.parametrize(("low", "verdict"), [(0.2, Verdict.REPRODUCED), (1.5, Verdict.REFUTED)])
+@pytest.mark.parametrize(("low", "verdict"), [(0.2, Verdict.REPRODUCED), (1.5, Verdict.REFUTED), (1.0, Verdict.INCONCLUSIVE)])
 def test_mnist_low(low: float, verdict: Verdict) -> None:
-    assert outcome(FIG10, "fig10.mnist-low", low_and_inside(lambda run: bends(run, low))) is verdict
+    assert outcome(FIG10, "fig10.mnist-low", low_and_inside(lambda run: delayed(run, low))) is verdict
 
 
 def test_mnist_low_is_open_where_runs_are_cut() -> None:
@@ -257,8 +350,52 @@ def test_mnist_low_is_open_where_runs_are_cut() -> None:
     assert outcome(FIG10, "fig10.mnist-low", low_and_inside(cut)) is Verdict.INCONCLUSIVE
 
 
-def test_mnist_low_inside_the_range() -> None:
-    assert outcome(FIG10, "fig10.mnist-low", low_and_inside(lambda run: bends(run, 0.2)), "control") is Verdict.REFUTED
+def test_mnist_low_reports_the_lowest_weight_decays() -> None:
+    """They do not decide: a time that is late at .003 leaves the claim as it is."""
+
+    def late(run: Run) -> Columns:
+        return delayed(run, 3.0 if run.weight_decay < 0.005 else 0.2)
+
+    found = outcome_of_low(late)
+    assert found.verdict is Verdict.REPRODUCED
+    assert {finding.name.rpartition(" ")[2]: finding.decides for finding in found.findings} == {
+        "0.01": True,
+        "0.03": True,
+        "0.001": False,
+        "0.003": False,
+    }
+
+
+def outcome_of_low(maker: Maker, role: Role = "claim") -> Outcome:
+    grids = {
+        name: synthetic.grid_of(name, runs_of(synthetic.CLAIMS, FIG10, name, "paper", "paper"), maker) for name in ("mnist", "mnist_low")
+    }
+    return synthetic.judge(FIG10, "fig10.mnist-low", synthetic.load_checks(FIG10).test_mnist_low, grids, role=role)
+
+
+@pytest.mark.parametrize("low", [0.2, 1.0])
+def test_times_simulated_from_the_law_are_neutral(low: float) -> None:
+    """The control is on the region's edge whatever the times at low weight decay are, and closer to it than the claim."""
+    found = outcome_of_low(lambda run: delayed(run, low), "control")
+    assert found.verdict is Verdict.INCONCLUSIVE
+    claim = outcome_of_low(lambda run: delayed(run, low))
+    rows = [each.as_dict() for each in (claim, found)]
+    assert is_neutral(*rows) == (low == 0.2)
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(0.3, Verdict.REPRODUCED), (3.0, Verdict.REFUTED)])
+def test_simulated_times_that_leave_the_law_would_be_seen(factor: float, verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = synthetic.load_checks(FIG10)
+    honest = checks.simulated
+
+    def biased(found: Any, delay: bool) -> Any:
+        drawn = honest(found, delay)
+        return replace(
+            drawn, low={gamma: [Time.at(factor * time.value) for time in row] for gamma, row in drawn.low.items() if gamma > 0.005}
+        )
+
+    monkeypatch.setattr(checks, "simulated", biased)
+    assert outcome_of_low(lambda run: delayed(run, 0.2), "control").verdict is verdict
 
 
 def spoils(run: Run, from_decay: float) -> Columns:
@@ -267,7 +404,22 @@ def spoils(run: Run, from_decay: float) -> Columns:
 
 @pytest.mark.parametrize(
     ("from_decay", "role", "verdict"),
-    [(10, "claim", Verdict.REPRODUCED), (1000, "claim", Verdict.REFUTED), (10, "control", Verdict.REFUTED)],
+    [
+        (10, "claim", Verdict.REPRODUCED),
+        (100, "claim", Verdict.REPRODUCED),
+        (1000, "claim", Verdict.REFUTED),
+        (10, "control", Verdict.REFUTED),
+    ],
 )
 def test_mnist_high(from_decay: float, role: Role, verdict: Verdict) -> None:
     assert outcome(FIG10, "fig10.mnist-high", {"mnist": lambda run: spoils(run, from_decay)}, role) is verdict
+
+
+def test_mnist_high_where_the_second_half_of_the_seeds_fits_worse() -> None:
+    makers: dict[str, Maker] = {"mnist": lambda run: {"train_acc": 0.9 if run.seed >= 5 else 0.99}}
+    assert outcome(FIG10, "fig10.mnist-high", makers, "control") is Verdict.REPRODUCED
+
+
+def test_mnist_high_is_open_where_the_seeds_disagree() -> None:
+    makers: dict[str, Maker] = {"mnist": lambda run: spoils(run, 30 if run.seed % 2 else 1000)}
+    assert outcome(FIG10, "fig10.mnist-high", makers) is Verdict.INCONCLUSIVE

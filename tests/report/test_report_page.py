@@ -102,7 +102,7 @@ def test_protocols_side_by_side_and_marks() -> None:
 def test_a_recorded_deviation_is_explained(tmp_path: Path) -> None:
     for path in CLAIMS.glob("*fig02*.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    entry = "claim: fig02.inverse, tier: paper, protocol: paper, version: 1, finding: the exponent, interval: [-0.9, -0.8]"
+    entry = "claim: fig02.inverse, tier: paper, protocol: paper, version: 2, finding: the exponent, interval: [-0.9, -0.8]"
     (tmp_path / "deviations.yaml").write_text(f"- {{{entry}, evidence: abc, why: the law bends at large decay}}\n")
     audit = parse(document(row("fig02.inverse", verdict="REFUTED", figure="fig02_teacher_student"), row("fig02.inverse", "code")))
     text = render(audit, tmp_path, [], {})

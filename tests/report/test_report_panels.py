@@ -122,7 +122,7 @@ def test_drawn_from_the_store(name: str, source: Recorded) -> None:
 def test_what_is_drawn_beside_may_be_absent_and_is_then_said(source: Recorded) -> None:
     drawn = draw(BY_NAME["10b"], "paper", source)
     assert drawn.svg
-    assert drawn.notes == ("0 of 3 runs of fig10_time_vs_decay:mnist_low are recorded under protocol paper",)
+    assert drawn.notes == ("0 of 6 runs of fig10_time_vs_decay:mnist_low are recorded under protocol paper",)
 
 
 def test_what_is_drawn_beside_is_drawn(tmp_path: Path) -> None:

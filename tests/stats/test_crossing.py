@@ -80,3 +80,9 @@ def test_what_is_off_the_grid_is_censored_and_not_imputed() -> None:
     assert (found.censored, found.n, found.verdict()) == (1, 3, Verdict.INCONCLUSIVE)
     assert math.isnan(found.estimate)
     assert found.note == "off the grid in 1 of 3 seeds"
+
+
+def test_straight_interpolation_is_linear_in_the_accuracy() -> None:
+    found = last_fall([1, 4], [1.0, 0.9], 0.95, 100, straight=True)
+    assert found.at == pytest.approx(2)
+    assert last_fall([1, 4], [1.0, 0.9], 0.95, 100).at > found.at

@@ -103,7 +103,10 @@ def test_equal_minima_count_at_their_middle() -> None:
 @given(st.lists(st.integers(0, 4), min_size=5, max_size=5))
 def test_argmin_of_a_mirrored_curve_is_mirrored(y: list[int]) -> None:
     x = np.array([0.25, 0.5, 1, 2, 4])
-    assert argmin("a", x, [y[::-1]], Region(0)).values[0] == pytest.approx(1 / argmin("a", x, [y], Region(0)).values[0])
+    there, here = argmin("a", x, [y[::-1]] * 3, Region(0)), argmin("a", x, [y] * 3, Region(0))
+    assert there.values[0] == pytest.approx(1 / here.values[0], nan_ok=True)
+    assert there.censored == here.censored
+    assert there.ci == pytest.approx((math.inf if here.ci[1] == 0 else 1 / here.ci[1], math.inf if here.ci[0] == 0 else 1 / here.ci[0]))
 
 
 @settings(max_examples=25)
@@ -121,9 +124,22 @@ def test_a_minimum_beside_a_diverged_value_stays_on_the_grid() -> None:
 def test_a_minimum_at_the_end_is_noted() -> None:
     found = argmin("a", [1, 10, 100], [[3, 2, 1], [3, 1, 2], [math.nan, 1, 2]], Region(0), note="why")
     assert found.censored == 1
+    assert found.values[1] == pytest.approx(10, rel=0.5)
+    assert math.isnan(found.values[0])
     assert "1 minima at an end" in found.note
     assert "1 of 3" in found.note
     assert "why" in found.note
+
+
+def test_a_minimum_that_may_lie_beyond_the_grid_is_censored_there() -> None:
+    x, inside = [1, 10, 100, 1000], Region(5, 500, closed=True)
+    falling, rising, middle = [4, 3, 2, 1], [1, 2, 3, 4], [4, 1, 1.1, 4]
+    beyond = argmin("a", x, [falling] * 6, inside)
+    assert beyond.ci == (pytest.approx(1000 / 10**0.25), math.inf)
+    assert beyond.verdict() is Verdict.REFUTED
+    assert argmin("a", x, [rising] * 6, inside).ci == (0, pytest.approx(10**0.25))
+    assert argmin("a", x, [middle] * 5 + [falling], inside).ci[1] > 500
+    assert argmin("a", x, [rising, middle, falling], inside).ci == (0, math.inf)
 
 
 def test_zone_of_a_parabola_in_closed_form() -> None:

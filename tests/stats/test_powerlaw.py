@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from omnigrok.stats.finding import Region, Verdict
-from omnigrok.stats.powerlaw import additive_delay, exponent, largest_range, slope_equivalent
+from omnigrok.stats.powerlaw import additive_delay, exponent, largest_range, slope_equivalent, slope_on
 from omnigrok.stats.times import Time, times_from
 
 GAMMA = np.array([0.03, 0.05, 0.08, 0.13, 0.2, 0.3, 0.5, 0.7, 1.0])
@@ -208,3 +208,56 @@ def test_bad_grids_are_refused() -> None:
         exponent("t", GAMMA[:-1], t, INVERSE)
     with pytest.raises(ValueError, match="at least 3"):
         exponent("t", GAMMA[:2], [row[:2] for row in t], INVERSE)
+
+
+def test_theil_sen_is_the_median_between_two_points() -> None:
+    t = draws(100 / GAMMA)
+    t[0, 0] *= 50
+    whole, lower, _ = exponent("t", GAMMA, limited(t, 1e9), INVERSE, estimator="theil-sen")
+    assert whole.values == pytest.approx([stats.theilslopes(np.log(row), np.log(GAMMA)).slope for row in t])
+    assert whole.ci == pytest.approx(stats.t.interval(0.95, 4, np.mean(whole.values), stats.sem(whole.values)))
+    assert abs(whole.values[0] + 1) < abs(exponent("t", GAMMA, limited(t, 1e9), INVERSE)[0].values[0] + 1)
+    assert "median between two points" in whole.method
+    assert lower.n == 5
+
+
+def test_theil_sen_has_no_slope_for_a_seed_that_was_cut() -> None:
+    t = draws(100 / GAMMA)
+    t[0] *= 10
+    found = exponent("t", GAMMA, limited(t, 6000), INVERSE, estimator="theil-sen")[0]
+    assert math.isnan(found.values[0])
+    assert found.estimate == pytest.approx(np.nanmean(found.values))
+    assert "1 of 5 seeds have no slope" in found.note
+    none = exponent("t", GAMMA, limited(t, 1), INVERSE, estimator="theil-sen")[0]
+    assert none.verdict() is Verdict.INCONCLUSIVE
+
+
+def test_another_estimator_is_refused() -> None:
+    with pytest.raises(ValueError, match="estimator is 'least squares' or 'theil-sen', not 'mean'"):
+        exponent("t", GAMMA, limited(draws(100 / GAMMA), 1e6), INVERSE, estimator="mean")
+
+
+def test_a_time_on_another_time() -> None:
+    """The first goes as the square root of the second, whatever each seed's own times are."""
+    on = draws(100 / GAMMA, noise=0.3)
+    found = slope_on("t", limited(3 * on**0.5, 1e6), limited(on, 1e6), Region(0.4, 0.6))
+    assert found.values == pytest.approx([0.5] * 5)
+    assert found.verdict() is Verdict.REPRODUCED
+
+
+def test_a_time_on_another_leaves_out_what_the_other_lacks_and_carries_what_it_lacks_itself() -> None:
+    on = draws(100 / GAMMA, noise=0.3)
+    missing = slope_on("t", limited(3 * on, 1e9), limited(on, 1500), Region(0.9, 1.1))
+    assert missing.values == pytest.approx([1.0] * 5)
+    assert missing.censored == 0
+    noisy = on * draws(np.ones(9), noise=0.1, seed=1)
+    cut = slope_on("t", limited(noisy, 1500), limited(on, 1e9), Region(0.9, 1.1))
+    assert cut.censored > 0
+    assert "Tobit" in cut.method
+    assert cut.estimate == pytest.approx(1, abs=0.15)
+    assert cut.verdict() is not Verdict.REFUTED
+
+
+def test_tables_that_do_not_match_are_refused() -> None:
+    with pytest.raises(ValueError, match="both tables must be"):
+        slope_on("t", limited(np.ones((2, 3)), 9), limited(np.ones((2, 4)), 9), INVERSE)

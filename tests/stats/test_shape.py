@@ -236,3 +236,13 @@ def test_bad_input_is_named() -> None:
         trend("x", y[:, :1], direction="rising")
     with pytest.raises(ValueError, match="direction"):
         trend("x", y, direction="up")  # type: ignore[arg-type]
+
+
+def test_the_cap_is_for_the_left_arm_alone() -> None:
+    """A right arm a million times as high leaves the left arm's change under 1 % of the range, unless that is capped."""
+    high = np.where(LOG > 0, U * 1e6, U)
+    raw, capped = (u_shape("x", ALPHA, seeds(high, 5, 0.01), SPLIT, cap=cap) for cap in (False, True))
+    assert verdict(raw) is Verdict.REFUTED
+    assert verdict(capped) is Verdict.REPRODUCED
+    assert [one == other for one, other in zip(raw, capped, strict=True)] == [True, False, True, True]
+    assert "capped at its first value" in capped[1].note

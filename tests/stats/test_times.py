@@ -140,3 +140,11 @@ def test_times_from_an_array() -> None:
     assert times[1][1].log_bound == math.log(4)
     with pytest.raises(ValueError, match="seeds, grid"):
         times_from([1.0, 2.0], 10)
+
+
+def test_the_first_crossing_needs_not_hold() -> None:
+    step, curve = [0, 10, 20, 30, 40, 50], [0, 0.96, 0.2, 0.97, 0.98, 0.99]
+    assert time_to(step, curve, 0.95, hold=0) == Time.at(10, 50)
+    assert time_to(step, curve, 0.95) == Time.at(30, 50)
+    assert time_to(step, [0, 0, 0, 0, 0, 1], 0.95, hold=0) == Time.at(50, 50)
+    assert time_to(step, curve, 0.995, hold=0) == Time.never(50)

@@ -25,15 +25,13 @@ def power(slope: float, at_one: float, residual: float, middle: float) -> Maker:
     return maker
 
 
-def low(random_sign: bool) -> Maker:
-    """1 / weight decay inside the range; below it five times sooner, or by a factor of random sign for each seed."""
+def low(sooner: float) -> Maker:
+    """A / weight decay + B, with each seed's own A; below the range ``sooner`` times that."""
 
     def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
-        level = 50 * scatter.factor(noise.TEST_LEVEL_SD, "level", run.seed)
-        late = level / run.weight_decay * scatter.factor(noise.TEST_RESIDUAL_SD)
-        if run.weight_decay < 0.05:
-            sign = math.copysign(1.0, scatter.shared("sign", run.seed)) if random_sign else -1.0
-            late *= 5**sign * scatter.factor(noise.MNIST_TIME_SD)
+        level = scatter.factor(noise.TEST_LEVEL_SD, "level", run.seed)
+        law = 1200 * (1 / run.weight_decay + noise.DELAY_SHARE) * level
+        late = law * (sooner if run.weight_decay < 0.05 else 1.0) * scatter.factor(noise.TEST_RESIDUAL_SD)
         return {"train_acc": arrives(step, 200), "test_acc": arrives(step, late, 0.3)}
 
     return maker
@@ -54,7 +52,7 @@ SIMULATIONS = {
     "fig10.seed-offset": Simulation({"transformer": transformer}, "seeds differ as the recorded ones", permute="seed"),
     "fig10.mnist-inverse": Simulation({"mnist": mnist}, "exponent -1", null={"mnist": power(-0.85, 2000, noise.TEST_RESIDUAL_SD, 0.3)}),
     "fig10.mnist-low": Simulation(
-        {"mnist": low(False), "mnist_low": low(False)}, "five times sooner", null={"mnist": low(True), "mnist_low": low(True)}
+        {"mnist": low(0.2), "mnist_low": low(0.2)}, "five times sooner", null={"mnist": low(1.0), "mnist_low": low(1.0)}
     ),
     "fig10.mnist-high": Simulation({"mnist": spoiled}, "train error .7 from weight decay 10 on", ends_only=("mnist",)),
 }
