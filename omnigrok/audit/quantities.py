@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -65,12 +66,36 @@ def decay_rate(curves: Curves, start: float, stop_norm: float) -> float:
     """Least-squares rate of -ln w per step, from step ``start`` until w first falls to ``stop_norm``; NaN with under 3 points."""
     norm: NDArray[np.float64] = curves["weight_norm"]
     below = np.flatnonzero((norm <= stop_norm) & (curves.step >= start))
-    end = int(below[0]) if below.size else len(norm) - 1
-    window = (curves.step >= start) & (np.arange(len(norm)) <= end)
-    if not np.isfinite(start) or window.sum() < 3:
+    return rate_between(curves, start, float(curves.step[below[0] if below.size else -1]))
+
+
+def rate_between(curves: Curves, start: float, end: float) -> float:
+    """Least-squares rate of -ln w per step over the logged steps in [start, end]; NaN with under 3 of them, or an end that is NaN."""
+    window = (curves.step >= start) & (curves.step <= end)
+    if window.sum() < 3:
         return float("nan")
-    slope = np.polyfit(curves.step[window].astype(float), np.log(norm[window]), 1)[0]
-    return float(-slope)
+    return float(-np.polyfit(curves.step[window].astype(float), np.log(curves["weight_norm"][window]), 1)[0])
+
+
+def decay_rates_by_window(curves: Curves, start: float, factor: float = 2.0) -> list[tuple[float, float, float]]:
+    """(first step, last step, rate of -ln w per step) of each window from ``start`` on, whose end is ``factor`` times its start.
+
+    A rate over one long window hides where the norm leaves the law w = w0 exp(-lr gamma t) (Section 2). The last window ends
+    with the record. Windows that hold under 3 logged steps are left out; a start that was never reached (NaN) has none.
+
+    Raises:
+        ValueError: windows that start at step 0 or do not grow never end.
+    """
+    if np.isnan(start):
+        return []
+    if not start > 0 or not factor > 1:
+        raise ValueError(f"windows need a start above 0 and a factor above 1, not {start} and {factor}")
+    last = float(curves.step[-1])
+    edges = [start]
+    while edges[-1] < last:
+        edges.append(min(edges[-1] * factor, last))
+    rates = [(low, high, rate_between(curves, low, high)) for low, high in itertools.pairwise(edges)]
+    return [window for window in rates if np.isfinite(window[2])]
 
 
 def generalises(name: str, late: Sequence[Time], region: Region) -> Finding:

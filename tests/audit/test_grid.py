@@ -8,7 +8,19 @@ import numpy as np
 import pytest
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import best, complement, decay_rate, final, highest, norm_at, time_of, time_table, value_at
+from omnigrok.audit.quantities import (
+    best,
+    complement,
+    decay_rate,
+    decay_rates_by_window,
+    final,
+    highest,
+    norm_at,
+    rate_between,
+    time_of,
+    time_table,
+    value_at,
+)
 from omnigrok.errors import BadInput, Diverged
 from omnigrok.runs import Curves, Run
 from omnigrok.stats import Time
@@ -66,6 +78,28 @@ def test_decay_rate_is_the_exponent_of_the_norm() -> None:
     assert decay_rate(curves(0, 1.0), 10, 5.0) == pytest.approx(0.01)
     assert np.isnan(decay_rate(curves(0, 1.0), np.nan, 5.0))
     assert np.isnan(decay_rate(curves(0, 1.0), 99.5, 5.0))
+
+
+def test_rates_by_window_show_where_the_norm_leaves_the_law() -> None:
+    """A norm that decays at .01 up to step 40 and stays from there on."""
+    one = curves(0, 1.0)
+    bent = Curves(one.run, one.step, {"weight_norm": 10 * np.exp(-0.01 * np.minimum(one.step, 40))})
+    windows = decay_rates_by_window(bent, 10)
+    assert [window[:2] for window in windows] == [(10, 20), (20, 40), (40, 80), (80, 100)]
+    assert [window[2] for window in windows] == pytest.approx([0.01, 0.01, 0, 0], abs=1e-12)
+    assert rate_between(bent, 10, 40) == pytest.approx(0.01)
+    assert 0 < rate_between(bent, 10, 100) < 0.005
+    assert [window[:2] for window in decay_rates_by_window(bent, 30, factor=3.0)] == [(30, 90), (90, 100)]
+
+
+def test_windows_that_cannot_be_are_left_out_or_refused() -> None:
+    one = curves(0, 1.0)
+    assert decay_rates_by_window(one, np.nan) == []
+    assert decay_rates_by_window(one, 99) == []
+    assert np.isnan(rate_between(one, 10, np.nan))
+    for start, factor in ((0, 2.0), (10, 1.0)):
+        with pytest.raises(ValueError, match="a start above 0 and a factor above 1"):
+            decay_rates_by_window(one, start, factor)
 
 
 @pytest.mark.parametrize("measure", [final, best, highest])
