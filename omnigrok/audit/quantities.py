@@ -34,14 +34,14 @@ def complement(measure: Measure) -> Measure:
     return lambda curves: 1.0 - measure(curves)
 
 
-def time_of(curves: Curves, column: str, threshold: float = 0.95) -> Time:
-    """t_train or t_test (CLAIMS.md, times): the column stays at the threshold or above for 5 % of the elapsed steps."""
-    return time_to(curves.step, curves[column], threshold)
+def time_of(curves: Curves, column: str, threshold: float = 0.95, hold: float = 0.05) -> Time:
+    """t_train or t_test (CLAIMS.md, times): the column stays at the threshold or above for ``hold`` of the elapsed steps."""
+    return time_to(curves.step, curves[column], threshold, hold)
 
 
-def times(grid: Grid, column: str, threshold: float = 0.95, **where: Any) -> list[Time]:
+def times(grid: Grid, column: str, threshold: float = 0.95, hold: float = 0.05, **where: Any) -> list[Time]:
     """One time a seed."""
-    return [time_of(curves, column, threshold) for curves in grid.each(**where)]
+    return [time_of(curves, column, threshold, hold) for curves in grid.each(**where)]
 
 
 def time_table(grid: Grid, column: str, axis: str, values: Sequence[Any], threshold: float = 0.95, **where: Any) -> list[list[Time]]:
