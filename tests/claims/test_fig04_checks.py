@@ -37,7 +37,7 @@ def made(name: str, columns: Callable[[Run], dict[str, object]], step: np.ndarra
 def landscape(gap: float, halves: float = 0.0) -> dict[str, Grid]:
     """Errors are Us about alpha = 1; at N = 1k training errors are smaller by ``gap`` and bear no relation to alpha.
 
-    ``halves`` is what the second half of the seeds has more of training errors there.
+    ``halves`` is what the second half of the seeds has more of training errors.
     """
 
     def columns(run: Run) -> dict[str, object]:
@@ -46,7 +46,7 @@ def landscape(gap: float, halves: float = 0.0) -> dict[str, Grid]:
         train = test - 0.01
         if run.n_train == 1000 and gap:
             test, train = 0.2 + gap + noise(run, 0.01), 0.2 + noise(run.replace(alpha=run.alpha * 3), 0.01)
-        if run.n_train == 1000 and run.seed >= 2:
+        if run.seed >= 2:
             train += halves
         return {"train_acc": 1 - train, "test_acc": 1 - test}
 
