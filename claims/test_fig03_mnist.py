@@ -150,7 +150,7 @@ def delays(grid: Grid, test: float, train: float, hold: float = 0.05) -> list[Ti
 
 
 def sizes_in_order(case: Case, sizes: Sequence[int], smallest: int) -> list[int]:
-    """Places of the sizes from ``smallest`` on, rising or, in a control, in an order without trend."""
+    """Places of the sizes from ``smallest`` on: rising or, in a control, without trend."""
     places = [place for place, size in enumerate(sizes) if size >= smallest]
     return places if case["order"] == "size" else [places[turn] for turn in without_trend(len(places))]
 
@@ -275,7 +275,7 @@ def test_decay(case: Case) -> None:
 
 
 def by_window(case: Case, runs: Sequence[Curves], starts: Sequence[float], gamma: float) -> list[Finding]:
-    """The rate over lr gamma in windows of a factor 2 in steps, the first one from the largest t_train on."""
+    """The rate over lr gamma in windows of a factor 2 in steps, from the largest t_train on."""
     first = max((start for start in starts if math.isfinite(start)), default=math.nan)
     windows: dict[tuple[float, float], list[float]] = {}
     for curves in runs:
@@ -323,7 +323,7 @@ def test_time_vs_n(case: Case) -> None:
 
 
 def arrival(case: Case, curves: Curves) -> Time:
-    """t_train, or the time to half-way between the plateau and the run's last test accuracy, or to a fixed accuracy."""
+    """t_train, or the time to a test accuracy: half-way from the plateau to the last, or a fixed one."""
     fit = time_of(curves, "train_acc", case["fits"])
     if case["side"] == "train":
         return fit

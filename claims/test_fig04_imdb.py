@@ -52,7 +52,7 @@ def test_mismatch_small(case: Case) -> None:
         name = "mean train error over alpha, one half of the seeds minus the other, at both sizes"
         case.judge([mean_in_region(name, values, case.region("gap"))])
         return
-    # Against the mean of the other seeds' train errors: of a set on which train and test do not differ.
+    # The other seeds' train errors are those of a set on which train and test do not differ.
     others = (train.sum() - train) / (train.size - 1)
     values = {"large": gap(small) - gap(large), "train": mean_error(small, "test") - others}
     words = {"large": "N = 1k minus full data", "train": "N = 1k, against the other seeds' train error"}
@@ -160,7 +160,7 @@ def test_rise_is_optimisation(case: Case) -> None:
 
 
 class LongRuns:
-    """The rise of the losses at the two largest scales over the smallest of the grid, in one figure's long runs.
+    """The rise of a loss at the largest scales over its least of the grid, in long runs of a figure.
 
     Args:
         name: of the experiment.
@@ -197,7 +197,9 @@ class LongRuns:
 
 
 def rise_at(grid: Grid, arms: Sequence[tuple[float, str]], column: str, longer: float, largest: int, floor: float) -> Array:
-    """(seeds,) the column at the largest scales over its smallest, each scale read in the arm with the least training loss.
+    """(seeds,) the column at the largest scales over its smallest.
+
+    Each scale is read in the arm with the least training loss.
 
     Args:
         arms: multiples of the figure's own steps, with the way of holding the norm.

@@ -41,7 +41,7 @@ def sized(grid: Grid, size: int) -> Grid:
 
 
 def common(low: float, high: float, *grids: Grid) -> list[float]:
-    """The scales from ``low`` to ``high`` that all grids hold: on grids of their own, the grids would make the difference."""
+    """The scales from ``low`` to ``high`` that all grids hold, so that no grid makes a difference."""
     shared = sorted(set(grids[0].axis("alpha")).intersection(*(grid.axis("alpha") for grid in grids[1:])))
     return [alpha for alpha in shared if low * (1 - 1e-6) <= alpha <= high * (1 + 1e-6)]
 

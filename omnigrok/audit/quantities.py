@@ -35,7 +35,7 @@ def complement(measure: Measure) -> Measure:
 
 
 def time_of(curves: Curves, column: str, threshold: float = 0.95, hold: float = 0.05) -> Time:
-    """t_train or t_test (CLAIMS.md, times): the column stays at the threshold or above for ``hold`` of the elapsed steps."""
+    """t_train or t_test: the column stays at the threshold for ``hold`` of the elapsed steps."""
     return time_to(curves.step, curves[column], threshold, hold)
 
 

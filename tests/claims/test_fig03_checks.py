@@ -92,7 +92,8 @@ def test_planted_landscape(claim: str, tier: str) -> None:
 @pytest.mark.parametrize("claim", LANDSCAPES)
 def test_control_of_a_planted_landscape(claim: str, tier: str) -> None:
     found = verdict(claim, "planted", "control", tier)
-    # A learning curve drawn from a few seeds may look broken in one of them; a seed of the second half has no partner in the smoke tier.
+    # A learning curve drawn from a few seeds may look broken in one of them. A seed of the second
+    # half has no partner, and the smoke rule wants every seed.
     weak = claim == "fig03.critical" or (claim == "fig03.degrok-data" and tier == "smoke")
     assert found in ((Verdict.REFUTED, Verdict.INCONCLUSIVE) if weak else (Verdict.REFUTED,))
 
@@ -125,7 +126,7 @@ def test_a_train_error_at_the_largest_size_does_not_refute_the_control_of_a_larg
 
 
 @pytest.mark.parametrize("claim", ["fig03.degrok-data", "fig03.zone-broadens", "fig03.LU-milder", "fig03.thumb"])
-def test_seeds_that_share_their_images_are_one_data_set(claim: str) -> None:
+def test_seeds_that_share_their_images_are_one_data_set_to_a_claim_about_data(claim: str) -> None:
     first = {run.replace(data=(("subset", "first"),)): each for run, each in landscape("planted").curves.items()}
     grids = {name: Grid(name, first) for name in ("landscape", "shuffled")}
     found = synthetic.judge(FIGURE, claim, LANDSCAPES[claim], grids, protocol="code")
@@ -334,7 +335,7 @@ def test_the_rate_of_decay_is_shown_by_windows() -> None:
 
 
 def over_size(late: object, last: float = 0.9, fit: object = lambda size: 50 * (size / 128) ** 0.3) -> dict[str, Grid]:
-    """t_train is ``fit(N)``, by default rising with N; test accuracy leaves its plateau of .3 at ``late(N)``."""
+    """t_train is ``fit(N)``; test accuracy leaves its plateau of .3 at ``late(N)``."""
 
     def columns(run: Run) -> dict[str, np.ndarray]:
         scatter = float(np.exp(0.05 * seeded(run).normal()))

@@ -35,7 +35,7 @@ def made(name: str, columns: Callable[[Run], dict[str, object]], step: np.ndarra
 
 
 def landscape(gap: float, halves: float = 0.0) -> dict[str, Grid]:
-    """Errors are Us about alpha = 1; at N = 1k training errors are smaller by ``gap`` and bear no relation to alpha.
+    """Errors are Us about alpha = 1; at N = 1k training errors are smaller by ``gap``, whatever alpha.
 
     ``halves`` is what the second half of the seeds has more of training errors.
     """
@@ -69,7 +69,7 @@ def test_seeds_that_differ_fail_the_control_of_the_mismatch() -> None:
 
 
 def test_at_the_reduced_scale_no_size_is_the_full_data() -> None:
-    """There the gap at N = 1k is held against the train error of the other seeds, on all of its scales."""
+    """There test errors at N = 1k are compared with the train errors of the other seeds."""
 
     def errors(run: Run) -> dict[str, object]:
         return {"train_acc": 0.9 + 0.01 * run.seed, "test_acc": 0.7 if run.n_train == 1000 else 0.6}
@@ -97,7 +97,7 @@ def test_similar_large() -> None:
 
 
 def dynamics(rise: float = 1000, early: float = 60, final: float = 0.7, labels: bool = True) -> dict[str, Grid]:
-    """The large initialization fits at ``early`` and begins to generalise at ``rise``; the standard one does both by then.
+    """The large initialization fits at ``early`` and generalises at ``rise``, the standard one early.
 
     Without ``labels`` shuffling them makes no difference.
     """
@@ -175,7 +175,7 @@ FIGURES = {"long": FIGURE, "fig03_mnist:long": "fig03_mnist", "fig05_qm9:long": 
 
 
 def rise(cured: bool, there: tuple[str, ...] = ("imdb", "mnist", "qm9"), test: float = 4.5, scale: str = "full") -> dict[str, Grid]:
-    """At the figure's steps the training loss rises at large alpha; with more of them it does not, or still does.
+    """At the figure's steps the training loss rises at large alpha; with more it is cured or not.
 
     ``there`` are the tasks with a rise, ``test`` is that of the test loss, on top of a training loss that is cured.
     """

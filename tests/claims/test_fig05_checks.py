@@ -37,9 +37,9 @@ def made(name: str, columns: Callable[[Run], dict[str, object]], step: np.ndarra
 
 
 def landscape(mismatch: float = 10.0, rises: bool = True, halves: float = 1.0) -> dict[str, Grid]:
-    """Losses are Us about alpha = 1, astronomical at alpha = 10; at N = 100 the test loss is ``mismatch`` times the training loss.
+    """Losses are Us about alpha = 1, astronomical at alpha = 10.
 
-    The losses of the second half of the seeds are ``halves`` times as large.
+    At N = 100 the test loss is ``mismatch`` times the training loss. The losses of the second half of the seeds are ``halves`` times as large.
     """
 
     def columns(run: Run) -> dict[str, object]:
@@ -79,7 +79,7 @@ def test_similar_large_shows_the_unclipped_shapes() -> None:
 
 
 def dynamics(drop: float = 100.0, at: float = 1e4, fits: bool = True, held_drops: bool = False, alpha: float = 3.0) -> dict[str, Grid]:
-    """From ``alpha`` training fits at 1,000 steps; the test loss of small data falls by ``drop`` at ``at``, with the norm."""
+    """Training fits at 1,000 steps; from ``alpha`` the test loss of few data falls by ``drop`` at ``at``."""
 
     def columns(run: Run) -> dict[str, object]:
         wobble = noise(run, 0.1)

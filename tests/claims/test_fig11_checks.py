@@ -24,9 +24,9 @@ def base(**fields: object) -> Run:
 
 
 def landscape(loss: str, width: float, closes: bool = True, seeds: int = 10, other: float = 0.0) -> Grid:
-    """Train error falls until alpha = 1; test error is a U of that half-width in decades, shallower the more data there are.
+    """Train error falls until alpha = 1; test error is a U of that half-width in decades.
 
-    ``other`` is the half-width of the second half of the seeds, where it is not the same.
+    It is shallower the more data there are. ``other`` is the half-width of the second half of the seeds, where it is not the same.
     """
     sizes, alphas = ([200, 1000, 60000], WIDE) if loss == "cross_entropy" else ([200, 1000], NARROW)
 
@@ -134,7 +134,7 @@ def test_the_control_of_milder_can_fail() -> None:
 
 
 def plateau(level: float, leaves: float, end: float, fits: float = 30.0, everywhere: bool = False) -> dict[str, Grid]:
-    """From alpha = 100, or ``everywhere``, test accuracy stays at ``level`` until step ``leaves`` and ends at ``end``."""
+    """From alpha = 100, or ``everywhere``, test accuracy is ``level`` until ``leaves``, then ``end``."""
 
     def columns(run: Run) -> dict[str, np.ndarray]:
         early = synthetic.sigmoid(fits * 0.8, 0.1, level)

@@ -93,7 +93,7 @@ def least_error(curve: Callable[[ArrayLike], Array]) -> dict[str, Maker]:
 
 
 def falls(run: Run, step: Steps, scatter: Scatter) -> Columns:
-    """Power laws of N through the mean errors that 2,000 steps left at N = 138 and 7,196, from alpha = 6.3 and from 1."""
+    """Power laws of N through the mean errors after 2,000 steps at N = 138 and 7,196."""
     first, last = (0.862, 0.175) if run.alpha > 2 else (0.226, 0.032)
     share = math.log(run.n_train / 138) / math.log(7196 / 138)
     own = scatter.factor(noise.MNIST_ERROR_SD, "error", run.seed, run.n_train) * scatter.factor(noise.MNIST_ERROR_SD)
