@@ -39,7 +39,8 @@ IMDB_ERROR_SD = 0.025
 # Figure 5, recorded landscape under `paper` (5 seeds, 7 scales, 2 sizes), root mean square over
 # settings: log train loss, and log test over train loss.
 QM9_LOSS_SD, QM9_GAP_SD = 0.55, 0.4
-# Figures 6 and 8, log losses over (w, m): what the cells of one seed share, and what is left from cell to cell (second differences along the scale).
+# Figures 6 and 8, log losses over (w, m): what the cells of one seed share, and
+# what is left from cell to cell (second differences along the scale).
 ADDITION_SEED_SD, ADDITION_CELL_SD = 0.3, 0.06
 REPRESENTATION_SEED_SD, REPRESENTATION_CELL_SD = 0.08, 0.1
 

@@ -39,7 +39,8 @@ def made(name: str, columns: Callable[[Run], dict[str, object]], step: np.ndarra
 def landscape(mismatch: float = 10.0, rises: bool = True, halves: float = 1.0) -> dict[str, Grid]:
     """Losses are Us about alpha = 1, astronomical at alpha = 10.
 
-    At N = 100 the test loss is ``mismatch`` times the training loss. The losses of the second half of the seeds are ``halves`` times as large.
+    At N = 100 the test loss is ``mismatch`` times the training loss. The losses of the second half of
+    the seeds are ``halves`` times as large.
     """
 
     def columns(run: Run) -> dict[str, object]:
