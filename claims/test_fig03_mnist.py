@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +12,14 @@ from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.quantities import (
     complement,
-    decay_rate,
+    decay_rates_by_window,
     delay,
     final,
     generalises,
+    halves,
     highest,
     nearest,
-    norm_at,
+    rate_between,
     surface,
     time_of,
     times,
@@ -54,8 +56,16 @@ ONE_DATA_SET = "all seeds train on the first N images: n counts data sets, so n 
 def errors(case: Case, column: str, name: str = "landscape") -> tuple[list[int], list[float], Array]:
     """Sizes, scales and (seeds, sizes, alphas) reduced errors: of the last step, or the best logged one under ``code``."""
     grid = case.grid(name)
-    accuracy = highest(column) if case.protocol == "code" else final(column)
+    reading = case.get("reading", "protocol")
+    best = reading == "best" or (reading == "protocol" and case.protocol == "code")
+    accuracy = highest(column) if best else final(column)
     return grid.axis("n_train"), grid.axis("alpha"), surface(grid, complement(accuracy), "n_train", "alpha")
+
+
+def about_data(case: Case, findings: Sequence[Finding], name: str = "landscape") -> list[Finding]:
+    """The findings of a claim about data, of which runs that share their images hold one set."""
+    shared = any(run.option("subset") == "first" for run in case.grid(name).curves)
+    return [finding.of_one_data_set(ONE_DATA_SET) if shared else finding for finding in findings]
 
 
 @claim("fig03.LU-small")
@@ -78,83 +88,101 @@ def test_larger_norm(case: Case) -> None:
     _, _, train = errors(case, "train_acc")
     size, (low, high) = nearest(sizes, case["n"]), (nearest(alphas, alpha) for alpha in case["alphas"])
     at, a, b = sizes.index(size), alphas.index(low), alphas.index(high)
+    rise = test[:, at, b] - test[:, at, a]
+    fits = [
+        mean_in_region(f"train error at alpha {alpha:g}", train[:, at, place], case.region("train"))
+        for alpha, place in ((low, a), (high, b))
+    ]
+    if case["fit"] == "shown":
+        fits = [finding.as_sensitivity() for finding in fits]
     case.judge(
-        [
-            mean_in_region(
-                f"rise of test error from alpha {low:g} to {high:g} at N = {size}", test[:, at, b] - test[:, at, a], case.region("rise")
-            ),
-            mean_in_region(f"train error at alpha {low:g}", train[:, at, a], case.region("train")),
-            mean_in_region(f"train error at alpha {high:g}", train[:, at, b], case.region("train")),
-        ]
+        [mean_in_region(f"rise of test error from alpha {low:g} to {high:g} at N = {size}", rise, case.region("rise")).as_lead(), *fits]
     )
 
 
 @claim("fig03.degrok-data")
 def test_degrok_data(case: Case) -> None:
-    sizes, alphas, table = errors(case, case["column"])
-    alpha = nearest(alphas, case["alpha"])
+    sizes, alphas, table = errors(case, "test_acc")
     first, last = (sizes.index(nearest(sizes, size)) for size in case["sizes"])
-    error = table[:, first : last + 1, alphas.index(alpha)]
-    words = f"{case['column']} error at alpha {alpha:g}, N {sizes[first]} to {sizes[last]}"
-    case.judge(
-        [
-            trend(f"{words}, falls", error, direction="falling", floor=case.number("floor"), epsilon=case.number("resolution")),
-            mean_in_region(f"{words}, fall", error[:, 0] - error[:, -1], case.region("fall")),
-        ]
-    )
+    high, low = (nearest(alphas, case[name]) for name in ("alpha", "against"))
+    error, other = (table[:, first : last + 1, alphas.index(alpha)] for alpha in (high, low))
+    falls, others = error[:, 0] - error[:, -1], other[:, 0] - other[:, -1]
+    pairs = f"alpha {high:g} minus alpha {low:g}"
+    if case["pairs"] != "same seed":
+        falls, others = (np.array(part) for part in halves(falls.tolist(), math.nan))
+        pairs = f"alpha {high:g}, {case['pairs']}"
+    span, resolution = f"N {sizes[first]} to {sizes[last]}", case.number("resolution")
+    words = f"test error at alpha {high:g} falls, {span}"
+    findings = [
+        mean_in_region(f"fall of the test error, {span}, {pairs}", falls - others, case.region("fall")).as_lead(),
+        trend(words, error, direction="falling", floor=case.number("floor"), epsilon=resolution),
+    ]
+    case.judge(about_data(case, findings))
 
 
 @claim("fig03.degrok-dynamics")
 def test_degrok_dynamics(case: Case) -> None:
     small, large = (case.grid(name).where(alpha=case["alpha"]) for name in ("dynamics", "dynamics_large"))
-    sizes = small.axis("n_train")[0], large.axis("n_train")[0]
+    sizes, hold = (small.axis("n_train")[0], large.axis("n_train")[0]), case["hold"]
 
     def ratio(test: float, train: float) -> Finding:
-        late, early = delays(small, test, train), delays(large, test, train)
+        late, early = delays(small, test, train, hold), delays(large, test, train, hold)
         # A seed that never fits the small set has no delay there: nothing is known of its ratio.
         known = [Time.never(1.0) if slow is None or fast is None else fast for slow, fast in zip(late, early, strict=True)]
         slow_times = [Time.never(1.0) if slow is None else slow for slow in late]
         name = f"t_test ({test:.0%}) / t_train ({train:.0%}), N {sizes[0]} over N {sizes[1]}"
         return time_ratio(name, slow_times, known, case.region("ratio"))
 
-    arrival = generalises(f"N = {sizes[1]}", times(large, "test_acc", case["generalises"]), case.region("reached"))
-    rows = [ratio(case["generalises"], case["generalises"]), ratio(0.7, case["fits"]), ratio(0.9, case["fits"])]
-    case.judge([arrival, ratio(case["generalises"], case["fits"]), *(row.as_sensitivity() for row in rows)])
+    arrival = generalises(f"N = {sizes[1]}", times(large, "test_acc", case["generalises"], hold), case.region("reached"))
+    rows = (
+        [] if case.verdict_only else [ratio(case["generalises"], case["generalises"]), ratio(0.7, case["fits"]), ratio(0.9, case["fits"])]
+    )
+    case.judge([arrival, ratio(case["generalises"], case["fits"]).as_lead(), *(row.as_sensitivity() for row in rows)])
 
 
-def delays(grid: Grid, test: float, train: float) -> list[Time | None]:
+def delays(grid: Grid, test: float, train: float, hold: float = 0.05) -> list[Time | None]:
     """t_test / t_train of each seed: known from below where it never generalises, None where it never fits."""
     found: list[Time | None] = []
-    for late, early in zip(times(grid, "test_acc", test), times(grid, "train_acc", train), strict=True):
+    for late, early in zip(times(grid, "test_acc", test, hold), times(grid, "train_acc", train, hold), strict=True):
         bound = math.exp(late.log_bound - early.log_bound)
         found.append(None if not early.reached else Time.at(bound) if late.reached else Time.never(bound))
     return found
 
 
+def sizes_in_order(case: Case, sizes: Sequence[int], smallest: int) -> list[int]:
+    """Places of the sizes from ``smallest`` on: rising or, in a control, without trend."""
+    places = [place for place, size in enumerate(sizes) if size >= smallest]
+    return places if case["order"] == "size" else [places[turn] for turn in without_trend(len(places))]
+
+
 @claim("fig03.zone-broadens")
 def test_zone_broadens(case: Case) -> None:
     sizes, alphas, test = errors(case, "test_acc")
-    order = list(range(len(sizes))) if case["order"] == "size" else without_trend(len(sizes))
     floor = case.number("floor")
 
-    def found(places: list[int]) -> Finding:
+    def found(smallest: int) -> Finding:
+        places = sizes_in_order(case, sizes, smallest)
         zones = np.array([[zone_width(alphas, curve, case["within"]) for curve in seed] for seed in reordered(test, places)])
         name = f"width of the zone (log alpha), N {sizes[places[0]]} to {sizes[places[-1]]}"
         return width_trend(name, zones[..., 0], zones[..., 1] > 0, floor=floor)
 
-    later = [place for place in order if sizes[place] >= case["later"]]
-    case.judge([found(order), found(later).as_sensitivity()])
+    rows = [] if case.verdict_only else [found(case["later"]).as_sensitivity()]
+    case.judge(about_data(case, [found(case["smallest"]), *rows]))
 
 
 @claim("fig03.LU-milder")
 def test_lu_milder(case: Case) -> None:
     sizes, alphas, test = errors(case, "test_acc")
     _, _, train = errors(case, "train_acc")
-    order = list(range(len(sizes))) if case["order"] == "size" else without_trend(len(sizes))
-    gaps = np.stack([gap_integral(alphas, train[:, at], test[:, at]) for at in order], axis=1)
+    low, high = case["range"]
+    inside = [place for place, alpha in enumerate(alphas) if low * (1 - 1e-6) <= alpha <= high * (1 + 1e-6)]
+    scales = [alphas[place] for place in inside]
+    order = sizes_in_order(case, sizes, case["smallest"])
+    gaps = np.stack([gap_integral(scales, train[:, at, inside], test[:, at, inside]) for at in order], axis=1)
     resolution = case.number("resolution")
     name = f"integral of test - train error over log10 alpha, N {sizes[order[0]]} to {sizes[order[-1]]}"
-    case.judge([trend(name, np.maximum(gaps, resolution), direction="falling", floor=case.number("floor"), epsilon=resolution)])
+    found = trend(name, np.maximum(gaps, resolution), direction="falling", floor=case.number("floor"), epsilon=resolution)
+    case.judge(about_data(case, [found]))
 
 
 @claim("fig03.thumb")
@@ -177,9 +205,10 @@ def test_thumb(case: Case) -> None:
             mean_in_region(f"error < {level:g}: share of sizes with one interval", whole, case.region("one_interval")),
             share(f"error < {level:g}: seeds with a tip", tips, case.region("tip")),
             width_trend(f"error < {level:g}: width, {begin}", widths[..., 0], widths[..., 1] > 0, floor=case.number("floor")),
-            bracket(f"error < {level:g}: tip", sizes, lowest < level).as_sensitivity(),
         ]
-    case.judge(findings)
+        if not case.verdict_only:
+            findings.append(bracket(f"error < {level:g}: tip", sizes, lowest < level).as_sensitivity())
+    case.judge(about_data(case, findings, case["map"]))
 
 
 @claim("fig03.critical")
@@ -209,29 +238,53 @@ def test_critical(case: Case) -> None:
 
 @claim("fig03.grok")
 def test_grok(case: Case) -> None:
-    runs = case.grid("dynamics").where(alpha=case["alpha"])
-    fits = times(runs, "train_acc", case["fits"])
+    runs, hold = case.grid("dynamics").where(alpha=case["alpha"]), case["hold"]
+    fits = times(runs, "train_acc", case["fits"], hold)
 
     def found(level: float, early: list[Time], words: str) -> tuple[Finding, Finding]:
-        return delay(words, times(runs, "test_acc", level), early, case.region("ratio"), case.region("reached"))
+        return delay(words, times(runs, "test_acc", level, hold), early, case.region("ratio"), case.region("reached"))
 
     main = case["generalises"]
-    rows = [*found(main, times(runs, "train_acc", main), f"test and train {main:.0%}")]
-    for level in case["sensitivity"]:
-        rows += found(level, fits, f"test {level:.0%}")
+    rows: list[Finding] = []
+    if not case.verdict_only:
+        rows += found(main, times(runs, "train_acc", main, hold), f"test and train {main:.0%}")
+        for level in case["sensitivity"]:
+            rows += found(level, fits, f"test {level:.0%}")
     case.judge([*found(main, fits, f"test {main:.0%}"), *(row.as_sensitivity() for row in rows)])
 
 
 @claim("fig03.decay")
 def test_decay(case: Case) -> None:
     gamma = case.grid("dynamics").axis("weight_decay")[-1]
-    rates = []
-    for curves in case.grid(case["arm"]).where(alpha=case["alpha"]).each():
-        fit = time_of(curves, "train_acc", case["fits"])
-        arrival = norm_at(curves, time_of(curves, "test_acc", case["generalises"]))
-        stop = 0.0 if math.isnan(arrival) else case["stop"] * arrival
-        rates.append(decay_rate(curves, fit.value, stop) / (curves.run.lr * gamma))
-    case.judge([mean_in_region("rate of ln w / (lr gamma)", rates, case.region("rate"))])
+    runs = case.grid(case["arm"]).where(alpha=case["alpha"]).each()
+    starts = [time_of(curves, "train_acc", case["fits"]).value for curves in runs]
+
+    def rate(curves: Curves, start: float) -> float:
+        arrival = time_of(curves, "test_acc", case["generalises"])
+        end = arrival.value if arrival.reached else float(curves.step[-1])
+        if case["estimator"] == "ends":
+            fall = np.log(value_at(curves, "weight_norm", start)) - np.log(value_at(curves, "weight_norm", end))
+            return float(fall / (end - start)) / curves.run.lr
+        return rate_between(curves, start, end) / curves.run.lr
+
+    rates = [rate(curves, start) / gamma for curves, start in zip(runs, starts, strict=True)]
+    findings = [mean_in_region("rate of ln w / (lr gamma), t_train to t_test", rates, case.region("rate"))]
+    if not case.verdict_only:
+        findings += by_window(case, runs, starts, gamma)
+    case.judge(findings)
+
+
+def by_window(case: Case, runs: Sequence[Curves], starts: Sequence[float], gamma: float) -> list[Finding]:
+    """The rate over lr gamma in windows of a factor 2 in steps, from the largest t_train on."""
+    first = max((start for start in starts if math.isfinite(start)), default=math.nan)
+    windows: dict[tuple[float, float], list[float]] = {}
+    for curves in runs:
+        for low, high, rate in decay_rates_by_window(curves, first):
+            windows.setdefault((low, high), []).append(rate / (curves.run.lr * gamma))
+    return [
+        mean_in_region(f"steps {low:,.0f} to {high:,.0f}", rates, case.region("rate")).as_sensitivity()
+        for (low, high), rates in windows.items()
+    ]
 
 
 @claim("fig03.time-vs-N")
@@ -260,18 +313,22 @@ def test_time_vs_n(case: Case) -> None:
             exponent(f"log-log slope of t_{case['side']}, {points} smallest N, {words}", sizes[:points], start, case.region("falls"))[0],
         ]
 
-    extra = [finding for gamma in gammas if gamma != main for finding in found(gamma)]
-    if len(sizes) >= FEWEST_SIZES:
-        name = f"AICc of a power law with a floor minus that of a divergence, weight decay {main:g}"
-        extra.append(divergence(name, sizes, table(main)))
+    extra: list[Finding] = []
+    if not case.verdict_only:
+        extra += [finding for gamma in gammas if gamma != main for finding in found(gamma)]
+        if len(sizes) >= FEWEST_SIZES:
+            name = f"AICc of a power law with a floor minus that of a divergence, weight decay {main:g}"
+            extra.append(divergence(name, sizes, table(main)))
     case.judge([*found(main), *(finding.as_sensitivity(finding.note) for finding in extra)])
 
 
 def arrival(case: Case, curves: Curves) -> Time:
-    """t_train, or the time to half-way between the plateau and the run's last test accuracy."""
+    """t_train, or the time to a test accuracy: half-way from the plateau to the last, or a fixed one."""
     fit = time_of(curves, "train_acc", case["fits"])
     if case["side"] == "train":
         return fit
+    if case["arrives"] != "half-way":
+        return time_of(curves, "test_acc", case["arrives"])
     limit = float(curves.step[-1])
     if not fit.reached:
         return Time.never(limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,16 +27,23 @@ from omnigrok.stats import (
     u_shape,
     zone_width,
 )
+from omnigrok.stats.drop import log_smooth
 
 
-def errors(grid: Grid, column: str) -> NDArray[np.float64]:
+def errors(grid: Grid, column: str, alphas: Sequence[float] | None = None) -> NDArray[np.float64]:
     """(seeds, alphas) reduced error."""
-    return grid.table(complement(final(column)), "alpha")
+    return grid.table(complement(final(column)), "alpha", alphas)
 
 
 def sized(grid: Grid, size: int) -> Grid:
     """The runs of the grid's size nearest to the one that a claim names."""
     return grid.where(n_train=nearest(grid.axis("n_train"), size))
+
+
+def common(low: float, high: float, *grids: Grid) -> list[float]:
+    """The scales from ``low`` to ``high`` that all grids hold, so that no grid makes a difference."""
+    shared = sorted(set(grids[0].axis("alpha")).intersection(*(grid.axis("alpha") for grid in grids[1:])))
+    return [alpha for alpha in shared if low * (1 - 1e-6) <= alpha <= high * (1 + 1e-6)]
 
 
 @claim("fig11.ce-LU")
@@ -50,57 +58,66 @@ def test_ce_lu(case: Case) -> None:
         turns = u_shape(f"U of the reduced {case['turns']} error, {span}", alphas, errors(grid, case["turns"]), split, epsilon=resolution)
         return [*falls, *turns]
 
-    case.judge([*shapes(whole.between("alpha", *case["range"])), *(finding.as_sensitivity() for finding in shapes(whole))])
+    rows = [] if case.verdict_only else shapes(whole)
+    case.judge([*shapes(whole.between("alpha", *case["range"])), *(finding.as_sensitivity() for finding in rows)])
 
 
 @claim("fig11.ce-broader")
 def test_ce_broader(case: Case) -> None:
-    def widths(name: str, size: int) -> list[Time]:
+    def widths(grid: Grid, alphas: Sequence[float]) -> list[Time]:
         # A width that the grid cuts is only known from below, as a time that is not reached.
-        grid = sized(case.grid(name), size)
-        zones = [zone_width(grid.axis("alpha"), row, case["within"]) for row in errors(grid, "test_acc")]
+        zones = [zone_width(alphas, row, case["within"]) for row in errors(grid, "test_acc", alphas)]
         return [Time.never(width) if cut else Time.at(width) for width, cut in zones]
 
     def cuts(zones: list[Time]) -> int:
         return sum(not zone.reached for zone in zones)
 
-    findings = []
-    for size in case["sizes"]:
-        wide, narrow = widths("landscape_ce", size), widths(case["narrow"], size)
+    def ratio(wide_name: str, size: int) -> Finding:
+        grids = [sized(case.grid(name), size) for name in (wide_name, case["narrow"])]
+        alphas = common(*case["range"], *grids)
+        wide, narrow = (widths(grid, alphas) for grid in grids)
         note = f"zones cut by the grid: {cuts(wide)} / {cuts(narrow)}"
         if case["pairs"] != "same seed":
             wide, narrow = halves(wide, Time.never(1.0))
-        name = f"zone width (log alpha) at N = {size}, landscape_ce / {case['narrow']}"
-        findings.append(time_ratio(name, wide, narrow, case.region("ratio"), note=note))
+        name = f"zone width (log alpha) at N = {size}, {wide_name} / {case['narrow']}"
+        return time_ratio(name, wide, narrow, case.region("ratio"), note=note)
+
+    findings = [ratio("landscape_ce", size) for size in case["sizes"]]
+    if case["narrow"] != "landscape_ce" and not case.verdict_only:
+        precise = "landscape_ce_float64"
+        findings.append(ratio(precise, case.grid(precise).axis("n_train")[0]).as_sensitivity())
     case.judge(findings)
 
 
 @claim("fig11.ce-milder")
 def test_ce_milder(case: Case) -> None:
     region, resolution = case.region("ratio"), case.number("resolution")
+    ce, mse = case.grid("landscape_ce"), case.grid("landscape_mse")
+    size, sizes = case["n_train"], ce.axis("n_train")
+    alphas = common(*case["range"], sized(ce, size), sized(mse, size))
 
-    def gaps(name: str, size: int, whole: bool = False) -> NDArray[np.float64]:
-        grid = sized(case.grid(name), size)
-        grid = grid if whole else grid.between("alpha", *case["range"])
-        return np.maximum(gap_integral(grid.axis("alpha"), errors(grid, "train_acc"), errors(grid, "test_acc")), resolution)
+    def gaps(grid: Grid, size: int, scales: Sequence[float]) -> NDArray[np.float64]:
+        part = sized(grid, size)
+        return np.maximum(gap_integral(scales, errors(part, "train_acc", scales), errors(part, "test_acc", scales)), resolution)
 
-    sizes = case.grid("landscape_ce").axis("n_train")
-    small = gaps("landscape_ce", case["n_train"])
-    levels = np.stack([gaps("landscape_ce", size) for size in sizes], axis=1)
-    wide = np.stack([gaps("landscape_ce", size, whole=True) for size in sizes], axis=1)
-    if case["against"] == "seeds":
-        mild, other = (np.array(part) for part in halves(small.tolist(), math.nan))
-        levels = wide = np.stack([np.roll(small, shift) for shift in range(len(sizes))], axis=1)
+    def falls(words: str, scales: Sequence[float]) -> Finding:
+        levels = np.stack([gaps(ce, each, scales) for each in sizes], axis=1)
+        return trend(words, levels, direction="falling", floor=case.number("floor"), epsilon=resolution)
+
+    mild = gaps(ce, size, alphas)
+    if case["pairs"] == "same seed":
+        words, other = "cross-entropy / MSE", gaps(mse, size, alphas)
     else:
-        mild, other = small, gaps("landscape_mse", case["n_train"])
-    floor = case.number("floor")
-    case.judge(
-        [
-            mean_in_region(f"gap integral at N = {case['n_train']}, cross-entropy / other", mild / other, region, log=True),
-            trend("gap integral falls with N", levels, direction="falling", floor=floor, epsilon=resolution),
-            trend("the same, whole range of alpha", wide, direction="falling", floor=floor, epsilon=resolution).as_sensitivity(),
-        ]
-    )
+        words = f"cross-entropy, {case['pairs']}"
+        mild, other = (np.array(part) for part in halves(mild.tolist(), math.nan))
+    closes = falls("gap integral of cross-entropy falls with N", alphas)
+    findings = [
+        mean_in_region(f"gap integral at N = {size}, {words}", mild / other, region, log=True).as_lead(),
+        closes if case["trend"] == "decides" else closes.as_sensitivity(),
+    ]
+    if not case.verdict_only:
+        findings.append(falls("the same, whole range of alpha", ce.axis("alpha")).as_sensitivity())
+    case.judge(findings)
 
 
 @claim("fig12.ce-plateau")
@@ -111,11 +128,15 @@ def test_ce_plateau(case: Case) -> None:
     shares, rows = [], []
     for gamma in gammas:
         runs = grid.where(weight_decay=gamma).each()
-        stays = [longest_stay(run.step, run["test_acc"], band, time_of(run, "train_acc", case["threshold"]).value) for run in runs]
+        starts = [time_of(run, "train_acc", case["threshold"]).value for run in runs]
+        smooth = [log_smooth(run.step, run["test_acc"], case["smooth"]) for run in runs]
+        stays = [longest_stay(run.step, curve, band, start) for run, curve, start in zip(runs, smooth, starts, strict=True)]
         ends, fits = [float(run["test_acc"][-1]) for run in runs], [float(run["train_acc"][-1]) for run in runs]
         seen = [stay in decades and last in end for stay, last in zip(stays, ends, strict=True)]
         words = f"weight decay {gamma:g}"
         shares.append(share(f"seeds with the plateau and the end, {words}", seen, case.region("share"), level=1 - 0.05 / len(gammas)))
+        if case.verdict_only:
+            continue
         rows += [
             mean_in_region(f"decades in the band after t_train, {words}", stays, decades),
             mean_in_region(f"last test accuracy, {words}", ends, end),
@@ -136,31 +157,33 @@ def test_needs_alpha(case: Case) -> None:
         columns = []
         for alpha in alphas:
             runs = grid.where(loss=loss, alpha=alpha)
-            late, early = times(runs, "test_acc", level), times(runs, "train_acc", case["train"])
+            late, early = (times(runs, column, at, case["hold"]) for column, at in (("test_acc", level), ("train_acc", case["train"])))
             columns.append([b.reached and a.reached and b.value > case["delay"] * a.value for a, b in zip(early, late, strict=True)])
         return np.array(columns).T
 
     def firsts(flags: NDArray[np.bool_]) -> list[Time]:
         return [Time.at(alphas[int(row.argmax())], alphas[-1]) if row.any() else Time.never(alphas[-1]) for row in flags]
 
-    def ratio(level: float) -> tuple[Finding, Sequence[Time], Sequence[Time]]:
-        late, early = firsts(groks(case["late"], level)), firsts(groks(case["early"], level))
+    def apart(level: float) -> list[Finding]:
+        late, early = groks(case["late"], level), groks(case["early"], level)
         if case["pairs"] != "same seed":
-            late, early = halves(late, Time.never(alphas[-1]))
-        name = f"smallest alpha that groks ({level:.0%}), {case['late']} / {case['early']}"
-        return time_ratio(name, late, early, case.region("ratio")), late, early
+            half = len(late) // 2
+            late, early = late[:half], early[half : 2 * half]
+        shares = [
+            generalises(f"{loss} groks at one scale ({level:.0%})", firsts(flags), case.region("reached"))
+            for loss, flags in ((case["late"], late), (case["early"], early))
+        ]
+        # A seed that groks at no scale does so beyond the largest, if at all.
+        latest = max(first.value if first.reached else first.limit for first in firsts(early))
+        name = f"smallest alpha that groks ({level:.0%}), {case['late']}, from the one of {case['early']} on"
+        found = bracket(name, alphas, late, Region(latest, math.inf, closed=True))
+        # What begins between the same two scales begins neither earlier nor later.
+        below = [max((alpha for alpha in alphas if alpha < first), default=0.0) for first in found.values]
+        values = [math.nan if low < latest <= first else first for low, first in zip(below, found.values, strict=True)]
+        never = sum(not first.reached for first in firsts(early))
+        found = replace(found, values=tuple(values), censored=found.censored + never).as_lead()
+        own = bracket(f"bracket of {case['early']} ({level:.0%})", alphas, early).as_sensitivity()
+        return [found, *(each if case["parts"] == "decide" else each.as_sensitivity() for each in shares), own]
 
-    main, late, early = ratio(case["test"])
-    findings = [
-        generalises(f"{case['late']} groks at one scale", late, case.region("reached")),
-        generalises(f"{case['early']} groks at one scale", early, case.region("reached")),
-        main,
-    ]
-    latest = max((first.value for first in early if first.reached), default=math.nan)
-    if all(first.reached for first in early):
-        apart = Region(latest, math.inf, closed=True)
-        findings.append(
-            bracket(f"bracket of {case['late']} above the one of {case['early']}", alphas, groks(case["late"], case["test"]), apart)
-        )
-    findings.append(bracket(f"bracket of {case['early']}", alphas, groks(case["early"], case["test"])))
-    case.judge([*findings, *(ratio(level)[0].as_sensitivity() for level in case["sensitivity"])])
+    levels = () if case.verdict_only else case["sensitivity"]
+    case.judge([*apart(case["test"]), *(finding.as_sensitivity() for level in levels for finding in apart(level))])

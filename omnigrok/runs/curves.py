@@ -42,7 +42,7 @@ class Curves:
     @property
     def stopped(self) -> bool:
         """Whether the run ended before ``run.steps`` because it had reached its ``stop_at``."""
-        return not self.diverged and int(self.step[-1]) < self.run.steps
+        return bool(self.run.stop_at) and not self.diverged and int(self.step[-1]) < self.run.steps
 
     def whole(self, column: str) -> NDArray[np.float64]:
         """(T,) a column up to ``run.steps``, for a final or an extreme value.
