@@ -20,7 +20,6 @@ FIGURE = "conclusions"
 CLAIMS = synthetic.CLAIMS
 checks = synthetic.load_checks(FIGURE)
 CONCLUSIONS = load_figure(CLAIMS / "conclusions.yaml")
-LAST = np.array([0, 100])
 
 
 def wobble(run: Run, size: float = 0.05) -> float:
@@ -35,8 +34,8 @@ def runs(name: str) -> list[Run]:
     return [run.replace(seed=seed) for run in first for seed in range(10)]
 
 
-def grid(name: str, columns: Callable[[Run], dict[str, Any]], step: np.ndarray | None = None) -> Grid:
-    return synthetic.grid_of(name, runs(name), columns, synthetic.STEPS if step is None else step)
+def grid(name: str, columns: Callable[[Run], dict[str, Any]], step: np.ndarray | None = synthetic.STEPS) -> Grid:
+    return synthetic.grid_of(name, runs(name), columns, step)
 
 
 def delayed(run: Run, delay: float, fit: float = 100.0, low: float = 0.1, high: float = 0.97) -> dict[str, Any]:
@@ -69,7 +68,7 @@ def mismatch_grids(delay: Callable[[Run], float]) -> dict[str, Grid]:
     entry = CONCLUSIONS.claim("concl.LU")
     maps = {task["landscape"] for task in entry.quantity["tasks"].values()}
     return {
-        name: grid(name, landscape, LAST) if name in maps else grid(name, lambda run: delayed(run, delay(run)))
+        name: grid(name, landscape, None) if name in maps else grid(name, lambda run: delayed(run, delay(run)))
         for name in entry.experiments
     }
 
@@ -155,7 +154,7 @@ def test_what_never_fits_and_what_lies_beyond_the_landscape_is_left_out() -> Non
     assert checks.log_delay(synthetic.curves_of(run, delayed(run, math.inf)), molecules) == math.inf
     assert checks.log_delay(synthetic.curves_of(run, delayed(run, 20.0)), molecules) == pytest.approx(math.log(20), abs=0.5)
     assert math.isnan(checks.log_delay(synthetic.curves_of(run, {**delayed(run, 3.0), "train_loss": 0.5}), molecules))
-    whole = grid("fig02_teacher_student:landscape", landscape, LAST)
+    whole = grid("fig02_teacher_student:landscape", landscape, None)
     assert checks.gap_at(whole, 0, 2.0, 100, "loss") > 0
     assert math.isnan(checks.gap_at(whole, 0, 50.0, 100, "loss"))
     assert math.isnan(checks.gap_at(whole, 0, 2.0, 250, "loss"))
@@ -282,7 +281,7 @@ def representation(transformer: float, addition: float, mnist: float) -> dict[st
 
     names = CONCLUSIONS.claim("concl.representation").experiments
     return {
-        name: grid(name, lambda run, name=name: columns(name, run), None if name.startswith(("fig07", "fig03")) else LAST)  # type: ignore[misc]
+        name: grid(name, lambda run, name=name: columns(name, run), synthetic.STEPS if name.startswith(("fig07", "fig03")) else None)  # type: ignore[misc]
         for name in names
     }
 

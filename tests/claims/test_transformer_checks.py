@@ -19,7 +19,7 @@ from omnigrok.stats.finding import Verdict
 
 STEPS, sigmoid = synthetic.STEPS, synthetic.sigmoid
 FIG07, FIG09, FIG10 = "fig07_transformer", "fig09_transformer_landscape", "fig10_time_vs_decay"
-ENDS = np.array([0, 100])
+ENDS = None
 Columns = dict[str, Any]
 Maker = Callable[[Run], Columns]
 
@@ -35,7 +35,7 @@ def slowness(run: Run, size: float = 0.2) -> float:
     return float(np.exp(size * np.random.default_rng(run.seed + 1000).normal()))
 
 
-def outcome(figure: str, claim: str, makers: dict[str, Maker], role: Role = "claim", step: np.ndarray = STEPS) -> Verdict:
+def outcome(figure: str, claim: str, makers: dict[str, Maker], role: Role = "claim", step: np.ndarray | None = STEPS) -> Verdict:
     grids: dict[str, Grid] = {}
     for name, maker in makers.items():
         grids[name] = synthetic.grid_of(name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), maker, step)
