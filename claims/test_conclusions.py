@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.maps import best_accuracy
-from omnigrok.audit.outcome import ClaimRefuted
+from omnigrok.audit.outcome import ClaimRefuted, Outcome
 from omnigrok.audit.quantities import generalises, halves, time_of, times
 from omnigrok.audit.schema import load_figure
 from omnigrok.errors import BadInput
 from omnigrok.runs.curves import Curves
-from omnigrok.stats import Finding, Time, mean_in_region, share, time_ratio, time_to
+from omnigrok.stats import Finding, Time, conjunction, mean_in_region, share, time_ratio, time_to
 from omnigrok.stats.association import permuted_within, rank_agreement, rank_correlations, stratified_correlation
 from omnigrok.stats.mismatch import gap_right_of_minimum
 from omnigrok.stats.rise import rise_decades
@@ -76,12 +76,12 @@ def arrival(curves: Curves, rule: Mapping[str, float]) -> Time:
     return time_of(curves, column, level)
 
 
-def log_delay(curves: Curves, task: Mapping[str, Any]) -> float:
-    """ln(t_generalise / t_fit): inf where it never generalises, NaN where it never fits."""
+def log_delay(curves: Curves, task: Mapping[str, Any], never: float = math.inf) -> float:
+    """ln(t_generalise / t_fit): ``never`` where it never generalises, NaN where it never fits."""
     early, late = arrival(curves, task["fits"]), arrival(curves, task["generalises"])
     if not early.reached:
         return math.nan
-    return late.log_bound - early.log_bound if late.reached else math.inf
+    return late.log_bound - early.log_bound if late.reached else never
 
 
 def gap_at(landscape: Grid, seed: int, alpha: float, size: int, kind: str) -> float:
@@ -100,13 +100,14 @@ def cells(case: Case, task: Mapping[str, Any]) -> tuple[Array, Array]:
     """(seeds, cells) gaps and log delays; a cell is one scale and size of one arm."""
     landscape = case.grid(task["landscape"])
     kind = "acc" if task["gap"] == "error" else "loss"
+    never = {"last": math.inf, "left out": math.nan}[case["never"]]
     arms = [part(case, arm) for arm in task["arms"]]
     seeds = sorted({seed for arm in arms for seed in arm.seeds})
     columns = []
     for arm in arms:
         for alpha, size in sorted({(run.alpha, run.n_train) for run in arm.curves}):
             row = [
-                (gap_at(landscape, seed, alpha, size, kind), log_delay(arm.one(seed, alpha=alpha, n_train=size), task))
+                (gap_at(landscape, seed, alpha, size, kind), log_delay(arm.one(seed, alpha=alpha, n_train=size), task, never))
                 if seed in arm.seeds
                 else (math.nan, math.nan)
                 for seed in seeds
@@ -136,6 +137,7 @@ def test_lu(case: Case) -> None:
 @claim("concl.everywhere")
 def test_everywhere(case: Case) -> None:
     findings: list[Finding] = []
+    outcomes: list[Outcome] = []
     for figure, claim_id in case["parts"].items():
         entry = load_figure(Path(__file__).with_name(f"{figure}.yaml")).claim(claim_id)
         changed = entry.model_copy(update={"quantity": {**entry.quantity, **case["changes"].get(figure, {})}})
@@ -145,8 +147,12 @@ def test_everywhere(case: Case) -> None:
             check_of(figure, claim_id)(inner)
         if inner.outcome is None:
             raise BadInput(f"the check of {claim_id} ended without a judgement")
-        findings += [replace(finding, name=f"{claim_id}: {finding.name}") for finding in inner.outcome.findings]
-    case.judge(findings)
+        outcomes.append(inner.outcome)
+        # A premise of a part is no premise of the whole: it has had its say in the part's verdict.
+        findings += [replace(finding, name=f"{claim_id}: {finding.name}", premise=False) for finding in inner.outcome.findings]
+    whole = conjunction([each.verdict for each in outcomes])
+    first = next(each for each in outcomes if each.verdict is whole)
+    case.settle(whole, tuple(findings), f"{first.claim}: {first.reason}")
 
 
 # concl.most-dramatic
@@ -154,8 +160,9 @@ def test_everywhere(case: Case) -> None:
 
 def abruptness(case: Case, source: Mapping[str, Any]) -> Array:
     """(seeds,) decades of steps between 10 and 90 % of the test accuracy's rise after t_train."""
-    runs = part(case, source).each()
-    return np.array([rise_decades(run.step, run["test_acc"], time_of(run, "train_acc", case["fits"]).value) for run in runs])
+    levels = case["tail"], 1 - case["tail"]
+    fits = ((run, time_of(run, "train_acc", case["fits"]).value) for run in part(case, source).each())
+    return np.array([rise_decades(run.step, run["test_acc"], start, levels) for run, start in fits])
 
 
 @claim("concl.most-dramatic")
@@ -165,12 +172,12 @@ def test_most_dramatic(case: Case) -> None:
     rises = [
         share(f"{task}: seeds whose test accuracy rises after t_train", ~np.isnan(values), case.region("rises"))
         for task, values in found.items()
-        if case["halves"] in (None, task)
     ]
     if case["halves"] is not None:
-        name = case["halves"]
+        # That the test accuracy rises is the claim's own part.
+        rises, name = [], case["halves"]
         first, second = (np.array(half) for half in halves(found[name].tolist(), math.nan))
-        pairs = [(f"{name}, one half", first, f"{name}, other half", second), (f"{name}, other half", second, f"{name}, one half", first)]
+        pairs = [(f"{name}, one half", first, f"{name}, other half", second)]
     else:
         names = list(found)
         pairs = [(sharp, found[sharp], blunt, found[blunt]) for sharp, blunt in pairwise(names)]
@@ -202,9 +209,9 @@ def delays(case: Case, source: Mapping[str, Any]) -> tuple[list[Time], list[Time
 def reliance(case: Case, name: str) -> Array:
     """(seeds,) best test accuracy at the linear minus at the messiest representation."""
     grid = case.grid(name)
-    messiness = grid.axis("messiness")
-    ends = (messiness[0], messiness[-1])
-    return np.array([np.subtract(*(best_accuracy(grid, seed, m, case.protocol) for m in ends)) for seed in grid.seeds])
+    low, *_, high = grid.axis("messiness")
+    good, bad = (np.array([best_accuracy(grid, seed, m, case.protocol) for seed in grid.seeds]) for m in (low, high))
+    return good - bad
 
 
 def centre(ratios: Sequence[Time]) -> float:

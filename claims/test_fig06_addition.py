@@ -2,351 +2,503 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.maps import neighbour, reduced_map
-from omnigrok.audit.quantities import generalises
-from omnigrok.landscape import Landscape, generalising_solution
-from omnigrok.stats import Finding, Time, exponent, mean_in_region, share, time_ratio
-from omnigrok.trajectory import PATIENCE, Dynamics, boundary_angle, count_descents, count_humps, formula_time, starts, sweep, travel
+from omnigrok.audit.maps import disjoint_pairs, reduced_map
+from omnigrok.audit.quantities import generalises, halves
+from omnigrok.landscape import Landscape, Solution, generalising_solution
+from omnigrok.stats import Finding, Region, Time, exponent, mean_in_region, share, time_ratio
+from omnigrok.stats.crossing import Crossing
+from omnigrok.stats.grid_step import mean_between
+from omnigrok.trajectory import (
+    PATIENCE,
+    Dynamics,
+    Path,
+    boundary_angle,
+    boundary_angle_between,
+    box_around,
+    count_descents,
+    count_humps,
+    formula_time,
+    points_c,
+    starts,
+    sweep,
+    travel,
+)
 
 Array = NDArray[np.float64]
 Point = tuple[float, float]
 TINY = 1e-12
-METRICS = (("w", "as Eq. (6) stands"), ("ln w", "without its 1 / w^2"))
-
-
-def smoothings(case: Case) -> tuple[bool, ...]:
-    """Whether the map is smoothed by one cell, which is a sensitivity row."""
-    return (False,) if case.verdict_only else (False, True)
-
-
-def metrics(case: Case) -> tuple[tuple[str, str], ...]:
-    """Those of a claim that Eq. (6) as it stands decides."""
-    return METRICS[:1] if case.verdict_only else METRICS
+# Of the published maps: the length of m that their axes label 1.
+PUBLISHED = {"paper": 1.0, "code": 0.2, "corrected": 1.0}
+METRIC_WORDS = {"w": "as Eq. (6) stands", "ln w": "without its 1 / w^2"}
 
 
 def map_of(case: Case, grid: Grid, seed: int, side: str = "train") -> Landscape:
-    return reduced_map(grid, seed, f"{side}_loss", case.protocol)
+    """One seed's map of a loss, smoothed by one cell if the claim asks for it."""
+    found = reduced_map(grid, seed, f"{side}_loss", case.protocol)
+    return found.smoothed(1) if case.get("smoothed") else found
 
 
 def variants(case: Case) -> Iterator[tuple[str, Grid]]:
-    """The sensitivity rows: the variants that are not the landscape itself, none for a control on another map."""
-    if case["map"] != "landscape":
+    """The sensitivity rows on other data, none for a control on another map."""
+    if case.verdict_only or ":" in case["map"]:
         return
-    main, grid = case.grid("landscape"), case.grid("variants")
-    for run in {run.data: run for run in grid.curves}.values():
-        if run not in main.curves:
-            unseen, standardise = bool(run.option("unseen")), run.option("standardise", "none")
-            yield (
-                f"unseen = {str(unseen).lower()}, standardise = {standardise}",
-                Grid(grid.name, {each: curves for each, curves in grid.curves.items() if each.data == run.data}, grid.diverging),
-            )
+    main, grid = case.grid(case["map"]), case.grid("variants")
+    own = {run.data for run in main.curves}
+    for run in {run.data: run for run in grid.curves if run.data not in own}.values():
+        unseen, standardise = bool(run.option("unseen")), run.option("standardise", "none")
+        curves = {each: found for each, found in grid.curves.items() if each.data == run.data}
+        name = f", unseen = {str(unseen).lower()}, standardise = {standardise}"
+        yield name, Grid(grid.name, curves, grid.diverging)
+
+
+def sensitivity(findings: Sequence[Finding]) -> list[Finding]:
+    return [finding.as_sensitivity() for finding in findings]
+
+
+# Regions and their boundary
 
 
 @claim("fig06.regions")
 def test_regions(case: Case) -> None:
-    level, region = case["level"], case.region("one_crossing")
+    level, in_log_w = case["level"], case["axis"] == "ln w"
 
-    def found(maps: list[Landscape], name: str) -> list[Finding]:
+    def found(grid: Grid, name: str) -> list[Finding]:
+        maps = [map_of(case, grid, seed) for seed in grid.seeds]
+        if case["permuted"]:
+            maps = [each.permuted_w(place) for place, each in enumerate(maps)]
         once = np.array([(each.crossings(level) == 1).mean() for each in maps])
-        ratios = [ratio_of_medians(*each.gradient_sizes(level)) for each in maps]
+        ratios = [ratio_of_medians(*each.gradient_sizes(level, in_log_w)) for each in maps]
+        region = case.region("one_crossing")
         return [
             share(f"seeds in which every m crosses {level:g} exactly once{name}", once == 1, region),
-            mean_in_region(f"median gradient left over right of the contour{name}", ratios, case.region("gradient"), log=True),
+            mean_in_region(
+                f"median gradient left over right of the contour{name}",
+                ratios,
+                case.region("gradient"),
+                log=True,
+            ),
             mean_in_region(f"share of m that cross exactly once{name}", once, region).as_sensitivity(),
         ]
 
-    def maps_of(grid: Grid) -> list[Landscape]:
-        maps = [map_of(case, grid, seed) for seed in grid.seeds]
-        return [each.permuted_w(seed) for seed, each in enumerate(maps)] if case["permuted"] else maps
-
-    main = maps_of(case.grid(case["map"]))
-    others = found([each.smoothed(1) for each in main], ", map smoothed by one cell")
+    rows = found(case.grid(case["map"]), "")
     for name, grid in variants(case):
-        others += found(maps_of(grid), f", {name}")
-    case.judge([*found(main, ""), *(each.as_sensitivity() for each in others)])
+        rows += sensitivity(found(grid, name))
+    case.judge(rows)
 
 
 def ratio_of_medians(left: Array, right: Array) -> float:
     """NaN where a region is empty."""
-    return float("nan") if not (len(left) and len(right)) else float(max(np.median(left), TINY) / max(np.median(right), TINY))
+    if not (len(left) and len(right)):
+        return math.nan
+    return float(max(np.median(left), TINY) / max(np.median(right), TINY))
 
 
 @claim("fig06.test-depends-on-m")
 def test_test_depends_on_m(case: Case) -> None:
     level = case["level"]
 
-    def found(grid: Grid, name: str, smooth: bool = False) -> list[Finding]:
+    def found(grid: Grid, name: str) -> list[Finding]:
         ratios = []
         for seed in grid.seeds:
             train, test = map_of(case, grid, seed), map_of(case, grid, seed, "test")
-            if smooth:
-                train, test = train.smoothed(1), test.smoothed(1)
             inside = (train.loss <= level).all(axis=1)
             parts = test.range_over_m()[inside] / np.maximum(train.range_over_m()[inside], TINY)
-            ratios.append(max(float(np.median(parts)), TINY) if inside.any() else float("nan"))
+            ratios.append(max(float(np.median(parts)), TINY) if inside.any() else math.nan)
         return [
-            share(f"seeds with a w in region II at every m{name}", ~np.isnan(ratios), case.region("region")),
-            mean_in_region(f"range over m, test over train, in region II{name}", ratios, case.region("ratio"), log=True),
+            share(
+                f"seeds with a w in region II at every m{name}",
+                ~np.isnan(ratios),
+                case.region("contour"),
+            ).as_premise(),
+            mean_in_region(
+                f"range over m, test over train, in region II{name}",
+                ratios,
+                case.region("ratio"),
+                log=True,
+            ),
         ]
 
-    main = case.grid(case["map"])
-    others = found(main, ", maps smoothed by one cell", smooth=True)
+    rows = found(case.grid(case["map"]), "")
     for name, grid in variants(case):
-        others += found(grid, f", {name}")
-    case.judge([*found(main, ""), *(each.as_sensitivity() for each in others)])
+        rows += sensitivity(without_premises(found(grid, name)))
+    case.judge(rows)
+
+
+def without_premises(findings: Sequence[Finding]) -> list[Finding]:
+    """Those of a variant are shown like its other findings."""
+    return [replace(finding, premise=False) for finding in findings]
 
 
 @claim("fig06.wc-order")
 def test_wc_order(case: Case) -> None:
     level = case["level"]
 
-    def found(grid: Grid, name: str, smooth: bool = False) -> list[Finding]:
-        maps = {seed: map_of(case, grid, seed) for seed in grid.seeds}
-        if smooth:
-            maps = {seed: each.smoothed(1) for seed, each in maps.items()}
-        good = [critical(maps[seed], 0, level) for seed in grid.seeds]
-        if case["bad"] == "messiest":
-            bad = [critical(maps[seed], -1, level) for seed in grid.seeds]
-        else:
-            bad = [critical(maps[neighbour(grid.seeds, seed)], 0, level) for seed in grid.seeds]
-        return [
-            generalises(f"contour of the linear representation{name}", good, case.region("reached")),
-            time_ratio(f"w_c, messy over linear representation{name}", bad, good, case.region("ratio")),
-        ]
+    def found(grid: Grid, name: str) -> list[Finding]:
+        boundaries = [map_of(case, grid, seed).boundary(level) for seed in grid.seeds]
+        good = [boundary[0] for boundary in boundaries]
+        bad = [boundary[-1] for boundary in boundaries]
+        premise = share(
+            f"seeds whose linear representation has a contour{name}",
+            [math.isfinite(each.high) for each in good],
+            case.region("contour"),
+        ).as_premise()
+        if case["bad"] == "other seed":
+            good, bad = disjoint_pairs(good)
+        ends = [ratio_between(*each) for each in zip(bad, good, strict=True)]
+        ratio = mean_between(
+            f"w_c, messy over linear representation{name}",
+            [low for low, _ in ends],
+            [high for _, high in ends],
+            case.region("ratio"),
+            log=True,
+        )
+        return [premise, ratio]
 
-    main = case.grid(case["map"])
-    others = found(main, ", map smoothed by one cell", smooth=True)
+    rows = found(case.grid(case["map"]), "")
     for name, grid in variants(case):
-        others += found(grid, f", {name}")
-    case.judge([*found(main, ""), *(each.as_sensitivity() for each in others)])
+        rows += sensitivity(without_premises(found(grid, name)))
+    case.judge(rows)
 
 
-def critical(landscape: Landscape, column: int, level: float) -> Time:
-    """w_c as a censored number: never where the contour lies right of the grid, the left end where it lies left of it."""
-    w = landscape.contour(level)[column]
-    return Time.never(float(landscape.w[-1])) if np.isinf(w) else Time.at(max(float(w), float(landscape.w[0])))
+def ratio_between(bad: Crossing, good: Crossing) -> Point:
+    """(lowest, highest) ratio of two contours that the grid allows; NaN without a good one."""
+    if math.isinf(good.high):
+        return math.nan, math.nan
+    return bad.low / good.high, bad.high / good.low if good.low > 0 else math.inf
+
+
+# Paths of Eq. (6)
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One seed's maps, m in the unit of the claim.
+
+    Args:
+        train, test: its reduced losses.
+        goal: E; None if no cell fits and generalises.
+        reach: half widths of the box around E.
+    """
+
+    train: Landscape
+    test: Landscape
+    goal: Solution | None
+    reach: Point
+
+
+def unit_of_m(case: Case, landscape: Landscape) -> float:
+    """The length of the grid's m per which a rate of m is one."""
+    units = {
+        "range": float(np.ptp(landscape.m)),
+        "published": PUBLISHED[case.protocol],
+        "raw": 1.0,
+    }
+    return units[case["m_unit"]]
+
+
+def solution(case: Case, grid: Grid, seed: int, train: Landscape) -> Solution | None:
+    """E on the map of one seed, m as it stands on the grid."""
+    test = map_of(case, grid, seed, "test")
+    accuracy = reduced_map(grid, seed, "test_acc", case.protocol)
+    return generalising_solution(train, test, accuracy, case["fits"], case["generalises"])
+
+
+def plane_of(case: Case, train: Landscape, test: Landscape, goal: Solution | None) -> Plane:
+    unit = unit_of_m(case, train)
+    train, test = train.with_unit_of_m(unit), test.with_unit_of_m(unit)
+    least = float(case["reach"][0]), float(case["reach"][1])
+    if goal is None:
+        return Plane(train, test, None, least)
+    goal = replace(goal, m=goal.m / unit)
+    return Plane(train, test, goal, box_around(train, goal.point, least))
+
+
+def planes(case: Case) -> list[Plane]:
+    """The maps of every seed."""
+    grid = case.grid(case["map"])
+    found = []
+    for seed in grid.seeds:
+        train = map_of(case, grid, seed)
+        goal = solution(case, grid, seed, train)
+        found.append(plane_of(case, train, map_of(case, grid, seed, "test"), goal))
+    return found
+
+
+def there_is_e(case: Case, goals: Sequence[Solution | None]) -> Finding:
+    """The premise of all that leads to E."""
+    return share(
+        "seeds with a generalising solution E right of the contour",
+        [goal is not None for goal in goals],
+        case.region("e_exists"),
+    ).as_premise()
+
+
+def dynamics_of(gamma: float, goal: Solution, metric: str, eta_d: float = 1.0) -> Dynamics:
+    """With the 1 / w^2 of Eq. (6), the same balance of forces at E needs a smaller gamma."""
+    return Dynamics(gamma / goal.w**2 if metric == "w" else gamma, eta_d, metric=metric)
+
+
+def path_from(start: Point, plane: Plane, dynamics: Dynamics, points: int = 500) -> Path:
+    if plane.goal is None:
+        raise ValueError("a path needs a goal")
+    return travel(plane.train, start, plane.goal.point, dynamics, plane.reach, points=points)
 
 
 @claim("fig06.path")
 def test_path(case: Case) -> None:
-    grid = case.grid(case["map"])
-
-    def found(metric: str, name: str) -> tuple[Finding, Finding]:
-        counts = [descents(case, map_of(case, grid, seed), map_of(case, grid, seed, "test"), metric) for seed in grid.seeds]
-        several, hump = (np.array(part, dtype=float) for part in zip(*counts, strict=True))
-        return (
-            mean_in_region(f"share of starts, {name}", several, case.region("share")),
-            mean_in_region(f"share of starts whose w rises and then falls, {name}", hump, case.region("share")).as_sensitivity(),
-        )
-
-    case.judge([each if metric == "w" else each.as_sensitivity() for metric, name in metrics(case) for each in found(metric, name)])
-
-
-def descents(case: Case, train: Landscape, test: Landscape, metric: str) -> tuple[float, float]:
-    """Shares of the starts with several descents and one maximum of w, and with the latter alone."""
-    goal = generalising_solution(test)
-    dynamics = Dynamics(weight_decay(case["gamma"], goal, metric), metric=metric)
+    metric = case["metric"]
+    every = planes(case)
     several, humps = [], []
-    for start in starts(train, case["level"]):
-        path = travel(train, start, goal, dynamics, tuple(case["reach"]))
-        humps.append(count_humps(path.w, case["prominence"]) == 1)
-        several.append(humps[-1] and count_descents(path.losses(test), case["prominence"]) >= 2)
-    return float(np.mean(several)), float(np.mean(humps))
+    for plane in every:
+        if plane.goal is None:
+            several.append(math.nan)
+            humps.append(math.nan)
+            continue
+        dynamics = dynamics_of(case["gamma"], plane.goal, metric)
+        paths = [path_from(start, plane, dynamics) for start in starts(plane.train, case["level"])]
+        hump = [count_humps(path.w, case["prominence"]) == 1 for path in paths]
+        descents = [count_descents(path.losses(plane.test), case["prominence"]) for path in paths]
+        humps.append(float(np.mean(hump)))
+        several.append(float(np.mean(np.array(hump) & (np.array(descents) >= 2))))
+    words, region = METRIC_WORDS[metric], case.region("share")
+    case.judge(
+        [
+            there_is_e(case, [plane.goal for plane in every]),
+            mean_in_region(f"share of starts, {words}", several, region),
+            mean_in_region(f"share of starts whose w rises and then falls, {words}", humps, region).as_sensitivity(),
+        ]
+    )
 
 
-def weight_decay(gamma: float, goal: Point, metric: str) -> float:
-    """gamma in the unit of its metric: with the 1 / w^2 of Eq. (6), the same balance of forces at E needs a smaller one."""
-    return float(gamma / goal[0] ** 2) if metric == "w" else float(gamma)
+def one_time(plane: Plane, times: Array, dynamics: Dynamics) -> Time:
+    """Geometric mean of the times from the points C to E; not reached if one of them does not arrive."""
+    if not np.isfinite(times).all():
+        width = float(np.log(plane.train.w[-1] / plane.train.w[0]))
+        return Time.never(PATIENCE * width / (dynamics.eta_d * dynamics.gamma))
+    return Time.at(float(np.exp(np.mean(np.log(np.maximum(times, TINY))))))
 
 
-def point_c(train: Landscape, level: float) -> Point:
-    """C of Figure 6: in region II at the messiest representation, half-way in ln w from the contour to the right end."""
-    contour = float(np.clip(train.contour(level)[-1], *train.w[[0, -1]]))
-    return float(np.sqrt(contour * train.w[-1])), float(train.m[-1])
+@dataclass(frozen=True)
+class Timed:
+    """The durations of one seed as gamma or eta_D takes its values."""
+
+    plane: Plane
+    goal: Solution
+    points: list[Point]
+    times: list[Time]
 
 
-def as_times(landscape: Landscape, times: Array, dynamics: list[Dynamics]) -> list[Time]:
-    """Durations of the integrator, censored where E was not reached."""
-    width = np.log(landscape.w[-1] / landscape.w[0])
-    limits = [float(PATIENCE * width / (each.eta_d * each.gamma)) for each in dynamics]
-    return [Time.at(max(t, TINY), limit) if np.isfinite(t) else Time.never(limit) for t, limit in zip(times, limits, strict=True)]
-
-
-def durations(case: Case, train: Landscape, goal: Point, metric: str) -> list[Time]:
-    """Times from C to E as gamma or eta_D takes its values."""
-    values = case["values"]
+def timed(case: Case, metric: str) -> tuple[list[Plane], list[Timed]]:
+    """All planes, and the durations on those that have an E and a C."""
+    every, values = planes(case), case["values"]
     middle = values[len(values) // 2]
-    varied = case["varied"]
-    base = Dynamics(weight_decay(middle if varied == "gamma" else case["gamma"], goal, metric), metric=metric)
-    used = [weight_decay(value, goal, metric) if varied == "gamma" else value for value in values]
-    times = sweep(train, point_c(train, case["level"]), goal, base, varied, used, case["frozen"], reach=tuple(case["reach"]))
-    if case["frozen"]:
-        each = [base] * len(used)
-    else:
-        each = [Dynamics(value, metric=metric) if varied == "gamma" else Dynamics(base.gamma, value, metric=metric) for value in used]
-    return as_times(train, times, each)
+    found = []
+    for plane in every:
+        points = points_c(plane.train, case["level"]) if plane.goal is not None else []
+        if plane.goal is None or not points:
+            continue
+        if case["varied"] == "gamma":
+            each = [dynamics_of(value, plane.goal, metric) for value in values]
+            base = dynamics_of(middle, plane.goal, metric)
+            used = [dynamics.gamma for dynamics in each]
+        else:
+            each = [dynamics_of(case["gamma"], plane.goal, metric, value) for value in values]
+            base, used = dynamics_of(case["gamma"], plane.goal, metric), values
+        goal, varied, frozen = plane.goal.point, case["varied"], case["frozen"]
+        table = np.array([sweep(plane.train, point, goal, base, varied, used, frozen, reach=plane.reach) for point in points])
+        dynamics_used = [base] * len(values) if frozen else each
+        times = [one_time(plane, column, dynamics) for column, dynamics in zip(table.T, dynamics_used, strict=True)]
+        found.append(Timed(plane, plane.goal, points, times))
+    return every, found
 
 
-def exponents(case: Case, maps: list[tuple[Landscape, Point]], metric: str, name: str) -> tuple[list[list[Time]], Finding]:
-    table = [durations(case, train, goal, metric) for train, goal in maps]
-    found = exponent(f"exponent of t on {case['varied']}, {name}", case["values"], table, case.region("exponent"))[0]
-    return table, found
-
-
-def trains_and_goals(case: Case, smooth: bool = False) -> list[tuple[Landscape, Point]]:
-    grid = case.grid(case["map"])
-    pairs = [(map_of(case, grid, seed), generalising_solution(map_of(case, grid, seed, "test"))) for seed in grid.seeds]
-    return [(train.smoothed(1), goal) for train, goal in pairs] if smooth else pairs
+def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]:
+    """That E is reached, and the exponent; a control whose integrator is frozen has no say in the first."""
+    words = f"exponent of t on {case['varied']}, {name}"
+    if not found:
+        return [mean_in_region(words, [], case.region("exponent"))]
+    slope = exponent(words, case["values"], [each.times for each in found], case.region("exponent"))
+    middle = [each.times[len(each.times) // 2] for each in found]
+    reached = generalises(f"E is reached, {name}", middle, case.region("reached"))
+    return [slope[0], reached.as_sensitivity() if case["frozen"] else reached]
 
 
 @claim("fig06.time")
 def test_time(case: Case) -> None:
-    findings: list[Finding] = []
-    middle = len(case["values"]) // 2
-    for smooth in smoothings(case):
-        maps = trains_and_goals(case, smooth)
-        for metric, words in METRICS:
-            name = words + (", map smoothed by one cell" if smooth else "")
-            table, slope = exponents(case, maps, metric, name)
-            times = [row[middle] for row in table]
-            plain, tilted = formula(case, maps, metric, name)
-            rows = [generalises(f"E is reached, {name}", times, case.region("reached")), slope, plain]
-            if metric == "w":
-                rows.append(tilted)
-            findings += [row.as_sensitivity() for row in rows] if smooth else rows
-    case.judge(findings)
+    rows: list[Finding] = []
+    for metric in case["metrics"]:
+        every, found = timed(case, metric)
+        if not rows:
+            rows.append(there_is_e(case, [plane.goal for plane in every]))
+        words = METRIC_WORDS[metric]
+        rows += findings_of_time(case, found, words)
+        plain, tilted = formula(case, found, metric, words)
+        rows.append(plain.as_sensitivity() if case["frozen"] else plain)
+        if metric == "w":
+            rows.append(tilted)
+    case.judge(rows)
 
 
-def formula(case: Case, maps: list[tuple[Landscape, Point]], metric: str, name: str) -> tuple[Finding, Finding]:
-    """(L + h tan theta) / (eta_D gamma) over the integrated time, both from C to where the path enters the box around E.
+def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Finding, Finding]:
+    """(L + h tan theta) / (eta_D gamma) over the integrated time, both from C to where the path enters
+    the box around E; geometric mean over the points C that arrive.
 
-    The second is shown only: the formula with the 1 / w^2 of Eq. (6), at its mean along the boundary. A seed without boundary, or whose
-    path does not arrive, has no value.
+    The second is shown only: the formula with the 1 / w^2 of Eq. (6), at its mean along the boundary.
+    A seed without an angle, or none of whose paths arrives, has no value.
     """
     ratios: tuple[list[float], list[float]] = ([], [])
-    for train, goal in maps:
-        start, contour, theta = point_c(train, case["level"]), train.contour(case["level"]), boundary_angle(train, case["level"])
-        dynamics = Dynamics(weight_decay(case["values"][len(case["values"]) // 2], goal, metric), metric=metric)
-        path = travel(train, start, goal, dynamics, tuple(case["reach"]))
-        known = path.outcome == "reached" and path.time > 0 and not np.isnan(theta)
+    gamma = case["values"][len(case["values"]) // 2]
+    for each in found:
+        plane = each.plane
+        theta = boundary_angle(plane.train, case["level"])
+        contour = plane.train.contour(case["level"])
         on_grid = contour[np.isfinite(contour) & (contour > 0)]
-        for tilt, found in zip((1.0, float((on_grid**-2).mean()) if known else 1.0), ratios, strict=True):
-            told = formula_time(start, (float(path.w[-1]), float(path.m[-1])), theta, dynamics, tilt)
-            found.append(max(told / path.time, 1e-6) if known else float("nan"))
+        tilts = 1.0, float((on_grid**-2.0).mean()) if len(on_grid) else math.nan
+        logs: tuple[list[float], list[float]] = ([], [])
+        dynamics = dynamics_of(gamma, each.goal, metric)
+        for point in [] if math.isnan(theta) else each.points:
+            path = path_from(point, plane, dynamics)
+            if path.outcome != "reached" or not path.time > 0:
+                continue
+            end = float(path.w[-1]), float(path.m[-1])
+            for tilt, row in zip(tilts, logs, strict=True):
+                told = formula_time(point, end, theta, dynamics, tilt)
+                row.append(math.log(max(told / path.time, 1e-6)))
+        for row, log in zip(ratios, logs, strict=True):
+            row.append(math.exp(float(np.mean(log))) if log else math.nan)
     plain, tilted = (
-        mean_in_region(f"{words} over integrated time, {name}", found, case.region("formula"), log=True)
-        for words, found in zip(("formula", "formula with the 1 / w^2"), ratios, strict=True)
+        mean_in_region(f"{words} over integrated time, {name}", row, case.region("formula"), log=True)
+        for words, row in zip(("formula", "formula with the 1 / w^2"), ratios, strict=True)
     )
     return plain, tilted.as_sensitivity()
 
 
 @claim("fig06.time-eta")
 def test_time_eta(case: Case) -> None:
-    findings: list[Finding] = []
-    for smooth in smoothings(case):
-        maps = trains_and_goals(case, smooth)
-        for metric, words in metrics(case):
-            name = words + (", map smoothed by one cell" if smooth else "")
-            table, slope = exponents(case, maps, metric, name)
-            rows = [generalises(f"E is reached, {name}", [row[len(row) // 2] for row in table], case.region("reached")), slope]
-            findings += rows if metric == "w" and not smooth else [row.as_sensitivity() for row in rows]
-    case.judge(findings)
+    every, found = timed(case, case["metric"])
+    premise = there_is_e(case, [plane.goal for plane in every])
+    case.judge([premise, *findings_of_time(case, found, METRIC_WORDS[case["metric"]])])
+
+
+# Training sizes
 
 
 def sizes(grid: Grid) -> tuple[list[int], int, float]:
     """(training sizes, the one that stands for 45 of 55, all pairs)."""
     base = next(iter(grid.curves)).option("base", 10)
-    pairs = base * (base + 1) / 2
+    all_pairs = base * (base + 1) / 2
     every = grid.axis("n_train")
-    return every, min(every, key=lambda size: abs(size / pairs - 45 / 55)), pairs
+    return every, min(every, key=lambda size: abs(size / all_pairs - 45 / 55)), all_pairs
+
+
+def goals_of(case: Case) -> dict[int, Solution | None]:
+    """E of each seed at 45 pairs, on the fine map."""
+    grid = case.grid(case["goal"])
+    return {seed: solution(case, grid, seed, map_of(case, grid, seed)) for seed in grid.seeds}
+
+
+def log_ends(place: Crossing | Solution) -> Point:
+    """The natural logarithms of the grid points around a place, infinite off the grid."""
+    return (math.log(place.low) if place.low > 0 else -math.inf), math.log(place.high)
+
+
+def distance_between(a: Crossing | Solution | None, b: Crossing | Solution | None) -> Point:
+    """(smallest, largest) distance in ln w that the grid allows; NaN if one of the two is missing."""
+    if a is None or b is None:
+        return math.nan, math.nan
+    (a_low, a_high), (b_low, b_high) = log_ends(a), log_ends(b)
+    return max(0.0, a_low - b_high, b_low - a_high), max(a_high - b_low, b_high - a_low)
 
 
 @claim("fig06.data-size")
 def test_data_size(case: Case) -> None:
     grid, level = case.grid(case["map"]), case["level"]
-    every, standard, pairs = sizes(grid)
-    goals = {seed: generalising_solution(map_of(case, grid.where(n_train=standard), seed, "test")) for seed in grid.seeds}
+    every, standard, all_pairs = sizes(grid)
+    goals = goals_of(case)
 
-    def distances(size: int, shift: int, smooth: bool) -> list[float]:
-        found = []
-        for seed in grid.seeds:
-            train = map_of(case, grid.where(n_train=size), neighbour(grid.seeds, seed, shift))
-            w = (train.smoothed(1) if smooth else train).contour(level)[0]
-            on_grid = np.isfinite(w) and w > 0
-            found.append(float(abs(np.log(w / goals[seed][0])) if on_grid else np.log(train.w[-1] / train.w[0])))
-        return found
+    def contours(size: int) -> list[Crossing]:
+        part = grid.where(n_train=size)
+        return [map_of(case, part, seed).boundary(level)[0] for seed in grid.seeds]
 
-    def rows(smooth: bool) -> list[Finding]:
-        name = ", maps smoothed by one cell" if smooth else ""
-        large = [size for size in every if size / pairs >= case["split"]]
-        small = [size for size in every if size / pairs < case["split"]]
-        shift = 0
-        if case["small"] == "other seed":
-            large, small, shift = [standard], [standard], 1
-        reach = [
-            mean_in_region(
-                f"distance of the contour of {size} pairs from E in ln w{name}", distances(size, 0, smooth), case.region("reaches")
-            )
-            for size in large
-        ]
-        miss = [
-            mean_in_region(
-                f"distance of {size} {'other ' * shift}pairs' contour from E in ln w{name}",
-                distances(size, shift, smooth),
-                case.region("misses"),
-            )
-            for size in small
-        ]
-        return [*reach, *miss]
+    def distance(name: str, found: list[Point], region: Region) -> Finding:
+        return mean_between(name, [low for low, _ in found], [high for _, high in found], region)
 
-    case.judge([row.as_sensitivity() if smooth else row for smooth in smoothings(case) for row in rows(smooth)])
+    rows = [there_is_e(case, list(goals.values()))]
+    if case["small"] == "other seed":
+        both = halves(contours(standard), None)
+        found = [distance_between(*pair) for pair in zip(*both, strict=True)]
+        name = f"distance in ln w of two contours of {standard} pairs"
+        rows.append(distance(name, found, case.region("misses")))
+    else:
+        for size in every:
+            reaches = size / all_pairs >= case["split"]
+            pairs_of_size = zip(contours(size), map(goals.get, grid.seeds), strict=True)
+            name = f"distance of the contour of {size} pairs from E in ln w"
+            found = [distance_between(*pair) for pair in pairs_of_size]
+            rows.append(distance(name, found, case.region("reaches" if reaches else "misses")))
+    case.judge(rows)
 
 
 @claim("fig06.more-data-faster")
 def test_more_data_faster(case: Case) -> None:
     grid, level = case.grid(case["map"]), case["level"]
     every, standard, _ = sizes(grid)
-    more, shift = (standard, 1) if case["more"] == "other seed" else (every[-1], 0)
+    goals = goals_of(case)
+    is_control = case["more"] == "other seed"
+    more = standard if is_control else every[-1]
+    partners = disjoint_pairs(grid.seeds) if is_control else (grid.seeds, grid.seeds)
+    angles: list[Point] = []
+    late: list[Time] = []
+    early: list[Time] = []
+    for seed, other in zip(*partners, strict=True):
+        fewer = map_of(case, grid.where(n_train=standard), seed)
+        larger = map_of(case, grid.where(n_train=more), other)
+        goal = goals[seed]
+        unit = unit_of_m(case, fewer)
+        ends = [boundary_angle_between(each.with_unit_of_m(unit), level) for each in (fewer, larger)]
+        angles.append((ends[0][0] - ends[1][1], ends[0][1] - ends[1][0]))
+        if goal is None or not fewer.w[0] <= goal.w <= fewer.w[-1]:
+            continue
+        first = plane_of(case, fewer, fewer, goal)
+        second = replace(first, train=on_axis(larger, fewer).with_unit_of_m(unit))
+        points = points_c(first.train, level)
+        if points:
+            dynamics = dynamics_of(case["gamma"], goal, case["metric"])
+            for plane, row in ((second, late), (first, early)):
+                times = [path_from(point, plane, dynamics, points=2).time for point in points]
+                row.append(one_time(plane, np.array(times), dynamics))
+    words = METRIC_WORDS[case["metric"]]
+    reached = generalises(f"{more} pairs reach E, {words}", late, case.region("reached"))
+    case.judge(
+        [
+            there_is_e(case, list(goals.values())),
+            mean_between(
+                f"theta of {standard} minus theta of {more} pairs",
+                [low for low, _ in angles],
+                [high for _, high in angles],
+                case.region("angle"),
+            ),
+            reached.as_sensitivity() if is_control else reached,
+            time_ratio(
+                f"time of {more} over time of {standard} pairs, {words}",
+                late,
+                early,
+                case.region("ratio"),
+            ),
+        ]
+    )
 
-    def rows(smooth: bool) -> list[Finding]:
-        name = ", maps smoothed by one cell" if smooth else ""
-        angles: list[float] = []
-        durations: dict[str, list[tuple[Time, Time]]] = {metric: [] for metric, _ in metrics(case)}
-        for seed in grid.seeds:
-            fewer = map_of(case, grid.where(n_train=standard), seed)
-            larger = map_of(case, grid.where(n_train=more), neighbour(grid.seeds, seed, shift))
-            goal = generalising_solution(map_of(case, grid.where(n_train=standard), seed, "test"))
-            if smooth:
-                fewer, larger = fewer.smoothed(1), larger.smoothed(1)
-            angles.append(boundary_angle(fewer, level) - boundary_angle(larger, level))
-            for metric, pairs in durations.items():
-                dynamics = Dynamics(weight_decay(case["gamma"], goal, metric), metric=metric)
-                start = point_c(fewer, level)
-                both = [one_duration(case, each, start, goal, dynamics) for each in (larger, fewer)]
-                pairs.append((both[0], both[1]))
-        findings = [mean_in_region(f"theta of {standard} minus theta of {more} pairs{name}", angles, case.region("angle"))]
-        for metric, words in metrics(case):
-            late, early = ([pair[part] for pair in durations[metric]] for part in (0, 1))
-            two = [
-                generalises(f"{more} pairs reach E, {words}{name}", late, case.region("reached")),
-                time_ratio(f"time of {more} over time of {standard} pairs, {words}{name}", late, early, case.region("ratio")),
-            ]
-            findings += two if metric == "w" else [each.as_sensitivity() for each in two]
-        return findings
 
-    case.judge([row.as_sensitivity() if smooth else row for smooth in smoothings(case) for row in rows(smooth)])
-
-
-def one_duration(case: Case, train: Landscape, start: Point, goal: Point, dynamics: Dynamics) -> Time:
-    """From start to goal, each moved to the edge where another seed's grid ends before it."""
-    ends = train.w[[0, -1]]
-    points = [(float(np.clip(w, *ends)), m) for w, m in (start, goal)]
-    path = travel(train, points[0], points[1], dynamics, tuple(case["reach"]))
-    return as_times(train, np.array([path.time]), [dynamics])[0]
+def on_axis(landscape: Landscape, like: Landscape) -> Landscape:
+    """The same scales under the norms of another seed, whose networks start a little larger or
+    smaller."""
+    return replace(landscape, w=like.w)

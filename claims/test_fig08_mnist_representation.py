@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,47 +11,68 @@ from scipy.stats import spearmanr
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.maps import best_accuracy, neighbour, reduced_map
+from omnigrok.audit.maps import best_accuracy, disjoint_pairs, reduced, reduced_map
 from omnigrok.landscape import Landscape
-from omnigrok.stats import Finding, equivalent, mean_in_region, spearman_in_region
+from omnigrok.stats import Finding, Region, equivalent, mean_in_region, spearman_in_region
 from omnigrok.stats.factors import variance_ratio
 
 LEAST_CELLS = 5
+FLOOR = 1e-12
 
 
 def maps_of(case: Case, grid: Grid, seed: int) -> tuple[Landscape, Landscape]:
     """The seed's maps of training and test loss."""
-    return reduced_map(grid, seed, "train_loss", case.protocol), reduced_map(grid, seed, "test_loss", case.protocol)
+    train, test = (reduced_map(grid, seed, f"{side}_loss", case.protocol) for side in ("train", "test"))
+    return (train.smoothed(1), test.smoothed(1)) if case.get("smoothed") else (train, test)
 
 
-def near_minimum(train: Landscape, factor: float) -> NDArray[np.bool_]:
+def near_minimum(train: NDArray[np.float64], factor: float) -> NDArray[np.bool_]:
     """Cells whose training loss is within ``factor`` times the smallest one."""
-    loss = np.maximum(train.loss, train.floor)
+    loss = np.maximum(train, FLOOR)
     return np.asarray(loss <= factor * loss.min())
 
 
-def rank_correlation(train: Landscape, test: Landscape, used: NDArray[np.bool_]) -> float:
-    """NaN where fewer than five cells are left, or a loss is constant on them."""
-    x, y = train.loss[used], test.loss[used]
-    if len(x) < LEAST_CELLS or not np.ptp(x) or not np.ptp(y):
-        return float("nan")
-    return float(spearmanr(x, y).statistic)
+def rank_correlation(train: NDArray[np.float64], test: NDArray[np.float64]) -> float:
+    """NaN for fewer than five cells, or if a loss is constant on them."""
+    if len(train) < LEAST_CELLS or not np.ptp(train) or not np.ptp(test):
+        return math.nan
+    return float(spearmanr(train, test).statistic)
+
+
+def settled_cells(case: Case, seed: int) -> tuple[NDArray[np.float64], int]:
+    """(2, cells) reduced training and test losses of the cells in which both have settled, and how
+    many cells there are."""
+    name = case["map"]
+    every = case.grid(name).where(seed=seed).curves.items()
+    cells = [(run, curves) for run, curves in every if run.alpha > 0]
+    losses = [
+        [reduced(curves, f"{side}_loss", case.protocol) for side in ("train", "test")]
+        for run, curves in cells
+        if case.has_settled(name, run, "train_loss", "test_loss")
+    ]
+    return np.array(losses, dtype=float).reshape(-1, 2).T, len(cells)
 
 
 @claim("fig08.similar")
 def test_similar(case: Case) -> None:
-    grid, region = case.grid(case["map"]), case.region("rho")
-    pairs = [maps_of(case, grid, seed) for seed in grid.seeds]
-    near = [near_minimum(train, case["factor"]) for train, _ in pairs]
-    everywhere = [rank_correlation(*pair, np.ones_like(used)) for pair, used in zip(pairs, near, strict=True)]
-    inside = [rank_correlation(*pair, used) for pair, used in zip(pairs, near, strict=True)]
+    region, seeds = case.region("rho"), case.grid(case["map"]).seeds
+    everywhere, inside, ratios = [], [], []
+    settled = used = count = 0
+    for seed in seeds:
+        (train, test), cells = settled_cells(case, seed)
+        near = near_minimum(train, case["factor"]) if len(train) else np.zeros(0, dtype=bool)
+        everywhere.append(rank_correlation(train, test))
+        inside.append(rank_correlation(train[near], test[near]))
+        lowest = int(train.argmin()) if len(train) else 0
+        ratios.append(test[lowest] / max(train[lowest], FLOOR) if len(train) else math.nan)
+        settled, used, count = settled + len(train), used + int(near.sum()), count + cells
     name = "rank correlation of training and test loss"
+    at_minimum = mean_in_region("test over training loss where the training loss is smallest", ratios, Region(), log=True)
     case.judge(
         [
-            spearman_in_region(f"{name} over all cells", everywhere, region),
-            spearman_in_region(
-                f"{name}, cells near the minimum", inside, region, note=f"{np.mean([used.mean() for used in near]):.0%} of the cells"
-            ),
+            spearman_in_region(f"{name} over settled cells", everywhere, region, note=f"{settled} of {count} cells have settled"),
+            spearman_in_region(f"{name}, settled cells near the minimum", inside, region, note=f"{used} of {count} cells"),
+            replace(at_minimum.as_sensitivity(), region=None),
         ]
     )
 
@@ -69,7 +91,7 @@ def test_weak_m(case: Case) -> None:
         near, everywhere = [], []
         for seed in grid.seeds:
             pair = maps_of(case, grid, seed)
-            near.append(variance_ratio(pair[side].log_loss, near_minimum(pair[0], case["factor"])))
+            near.append(variance_ratio(pair[side].log_loss, near_minimum(pair[0].loss, case["factor"])))
             everywhere.append(variance_ratio(pair[side].log_loss, np.ones_like(pair[0].loss, dtype=bool)))
         what = f"variance of log {name} loss by m over by w"
         findings.append(mean_in_region(f"{what}, cells near the minimum", near, case.region("variance")))
@@ -82,40 +104,44 @@ def test_no_grok(case: Case) -> None:
     grid = case.grid(case["map"])
     alphas = np.array([alpha for alpha in grid.axis("alpha") if alpha > 0])
 
-    def read(seed: int, smooth: bool) -> tuple[float, float]:
-        """Largest gap over the training loss at A, and smallest test loss on the path over the one at the smallest w."""
-        train, test = (each.smoothed(1) if smooth else each for each in maps_of(case, grid, seed))
+    gaps, learned = [], []
+    for seed in grid.seeds:
+        train, test = maps_of(case, grid, seed)
         corners = np.array(case["path"])
         along = np.linspace(0, len(corners) - 1, 1001)
         alpha, share = (np.interp(along, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1))
         w, m = np.interp(alpha, alphas, train.w), train.m[0] + share * (train.m[-1] - train.m[0])
         low, high = (replace(each, degree=1).at(w, m) for each in (train, test))
-        return float((high - low).max() / low[0]), float(high.min() / np.maximum(test.loss[0].mean(), test.floor))
-
-    rows: list[Finding] = []
-    for smooth in (False, True):
-        name = ", maps smoothed by one cell" * smooth
-        gaps, learned = zip(*(read(seed, smooth) for seed in grid.seeds), strict=True)
-        found = [
-            mean_in_region(f"largest test minus training loss on the path, over the training loss at A{name}", gaps, case.region("gap")),
+        gaps.append(float((high - low).max() / low[0]))
+        learned.append(float(high.min() / np.maximum(test.loss[0].mean(), test.floor)))
+    case.judge(
+        [
             mean_in_region(
-                f"smallest test loss on the path over the one at the smallest w{name}", learned, case.region("learned"), log=True
+                "smallest test loss on the path over the one at the smallest w",
+                learned,
+                case.region("learned"),
+                log=True,
+            ).as_premise(),
+            mean_in_region(
+                "largest test minus training loss on the path, over the training loss at A",
+                gaps,
+                case.region("gap"),
             ),
         ]
-        rows += [each.as_sensitivity() for each in found] if smooth else found
-    case.judge(rows)
+    )
 
 
 @claim("fig08.accuracy-range")
 def test_accuracy_range(case: Case) -> None:
     findings = []
-    for task in ("mnist", "addition"):
+    for task, column in (("mnist", "test_acc"), ("addition", case["addition_accuracy"])):
         grid = case.grid(case[task])
-        messiness = grid.axis("messiness")
-        good = [best_accuracy(grid, seed, messiness[0], case.protocol) for seed in grid.seeds]
-        bad = [best_accuracy(grid, seed, messiness[-1], case.protocol) for seed in grid.seeds]
+        low, *_, high = grid.axis("messiness")
+        good, bad = ([best_accuracy(grid, seed, m, case.protocol, column) for seed in grid.seeds] for m in (low, high))
         if case["bad"] == "other seed":
-            bad = [best_accuracy(grid, neighbour(grid.seeds, seed), messiness[0], case.protocol) for seed in grid.seeds]
+            good, bad = disjoint_pairs(good)
         for kind, values in (("bad", bad), ("good", good)):
-            findings.append(mean_in_region(f"best test accuracy, {task}, {kind} representation", values, case.region(f"{task}_{kind}")))
+            region = case.region(f"{task}_{kind}")
+            name = f"best test accuracy, {task}, {kind} representation"
+            findings.append(mean_in_region(name, values, region))
     case.judge(findings)

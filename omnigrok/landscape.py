@@ -16,6 +16,7 @@ from scipy.interpolate import BSpline, NdBSpline, make_interp_spline
 from scipy.ndimage import gaussian_filter
 
 from omnigrok.errors import BadInput, Diverged, EvidenceError
+from omnigrok.stats.crossing import Crossing, first_fall
 
 Array = NDArray[np.float64]
 
@@ -145,25 +146,16 @@ class Landscape:
         """(M,) how many times each column of the grid crosses ``level``."""
         return np.asarray(np.count_nonzero(np.diff(self.loss > level, axis=0), axis=0), dtype=np.int64)
 
-    def contour(self, level: float) -> Array:
-        """(M,) w where each column, from small w on, first falls to ``level``; ln l is linear in ln w between two grid points.
+    def boundary(self, level: float) -> tuple[Crossing, ...]:
+        """(M,) where each column, from small w on, first falls to ``level``; ln l is linear in ln w
+        between two grid points."""
+        columns = np.maximum(self.loss, self.floor).T
+        return tuple(first_fall(self.w, column, level, self.floor) for column in columns)
 
-        0 where it lies left of the grid (the first value is at or under ``level`` already), infinity where it is never reached.
-        """
-        u, v = np.log(self.w), self.log_loss - np.log(level)
-        contour = np.empty(len(self.m))
-        for column, values in enumerate(v.T):
-            under = np.flatnonzero(values <= 0)
-            if len(under) == 0:
-                contour[column] = np.inf
-            elif under[0] == 0:
-                contour[column] = 0
-            else:
-                right = under[0]
-                left = right - 1
-                share = values[left] / (values[left] - values[right])
-                contour[column] = np.exp(u[left] + share * (u[right] - u[left]))
-        return contour
+    def contour(self, level: float) -> Array:
+        """(M,) ``boundary`` as weight norms: 0 where it lies left of the grid (the first value is
+        at or under ``level`` already), infinity where it is never reached."""
+        return np.array([math.inf if math.isinf(each.high) else each.at if each.low > 0 else 0.0 for each in self.boundary(level)])
 
     def gradient_sizes(self, level: float, in_log_w: bool = False) -> tuple[Array, Array]:
         """Sizes of the loss's gradient at the grid points left, and right, of the contour of ``level`` (regions I and II).
@@ -179,6 +171,10 @@ class Landscape:
         """(W,) largest minus smallest loss over m at each w, over the mean loss at the smallest w."""
         return np.asarray(np.ptp(self.loss, axis=1) / max(self.loss[0].mean(), self.floor))
 
+    def with_unit_of_m(self, unit: float) -> Landscape:
+        """The same with m in units of ``unit``, so that a rate of m is one per that unit."""
+        return replace(self, m=self.m / unit)
+
     def smoothed(self, sigma: float) -> Landscape:
         """The logarithm of the loss after a Gaussian filter of ``sigma`` grid cells (the published maps have 1, on the loss itself)."""
         return replace(self, loss=np.exp(gaussian_filter(self.log_loss, sigma, mode="nearest")))
@@ -192,21 +188,22 @@ def from_runs(alpha: ArrayLike, m: ArrayLike, loss: ArrayLike, norm: ArrayLike, 
     """A Landscape from one value a run, in any order.
 
     Args:
-        alpha: (n,) initialization scale, which with ``m`` names the grid point; runs with alpha = 0 are left out.
+        alpha: (n,) initialization scale, which with ``m`` names the grid point; runs with alpha = 0
+            are left out.
         m: (n,) messiness.
         loss: (n,) reduced loss.
-        norm: (n,) true weight norm at which it was read. It can depend on m, since the ``code`` protocol holds another norm: then each
-            column is read at the median norm of its alpha, ln l being linear in ln w.
-        degree: see ``Landscape``.
+        norm: (n,) true weight norm at which it was read, the same at each m.
+        degree: see ``Landscape``; lower if an axis is too short for it.
 
     Raises:
-        BadInput: the arrays differ in length, or the norm does not rise with alpha.
+        BadInput: the arrays differ in length, the norm does not rise with alpha, or depends on m.
         EvidenceError: a grid point has no run, or more than one.
         Diverged: a loss is NaN, infinite or negative.
     """
     columns = [np.asarray(column, dtype=float) for column in (alpha, m, loss, norm)]
     if any(column.shape != (len(columns[0]),) for column in columns):
-        raise BadInput(f"landscape: alpha, m, loss and norm must be of one length, not {[column.shape for column in columns]}")
+        lengths = [column.shape for column in columns]
+        raise BadInput(f"landscape: alpha, m, loss and norm must be of one length, not {lengths}")
     kept = columns[0] != 0
     scales, messiness, losses, norms = (column[kept] for column in columns)
     scale_axis, row = np.unique(scales, return_inverse=True)
@@ -219,17 +216,52 @@ def from_runs(alpha: ArrayLike, m: ArrayLike, loss: ArrayLike, norm: ArrayLike, 
         raise EvidenceError(f"landscape: alpha = {scale_axis[i]:.4g}, m = {m_axis[j]:.4g} has {count[i, j]} runs, not 1")
     grid, norm_grid = np.empty(count.shape), np.empty(count.shape)
     grid[row, column_of], norm_grid[row, column_of] = losses, norms
-    if not (np.diff(norm_grid, axis=0) > 0).all():
-        raise BadInput("landscape: the weight norm must rise with alpha at each m")
     w = np.median(norm_grid, axis=1)
-    moved = not np.allclose(norm_grid, w[:, None], rtol=1e-5, atol=0)
-    if moved and (np.isfinite(grid) & (grid >= 0)).all():  # Landscape names the cell otherwise
-        logs = np.log(np.maximum(grid, FLOOR))
-        for j in range(len(m_axis)):
-            grid[:, j] = np.exp(np.interp(np.log(w), np.log(norm_grid[:, j]), logs[:, j]))
-    return Landscape(w, m_axis, grid, degree)
+    if not (np.diff(w) > 0).all():
+        raise BadInput("landscape: the weight norm must rise with alpha")
+    if not np.allclose(norm_grid, w[:, None], rtol=1e-5, atol=0):
+        raise BadInput("landscape: the weight norm must be the same at each m")
+    return Landscape(w, m_axis, grid, min(degree, *(length - 1 for length in count.shape)))
 
 
-def generalising_solution(test: Landscape) -> tuple[float, float]:
-    """(w, m) of the green star of Figure 6: the w of the smallest test loss at the smallest m of the grid (0)."""
-    return float(test.w[test.loss[:, 0].argmin()]), float(test.m[0])
+@dataclass(frozen=True)
+class Solution:
+    """The generalising solution, the green star of Figure 6: a cell of the grid.
+
+    Args:
+        w: its weight norm.
+        m: its messiness, the smallest of the grid (0).
+        low, high: the norms of the neighbouring cells, between which it lies; 0 and infinity where
+            it is the first or last cell.
+    """
+
+    w: float
+    m: float
+    low: float
+    high: float
+
+    @property
+    def point(self) -> tuple[float, float]:
+        """(w, m)."""
+        return self.w, self.m
+
+
+def generalising_solution(train: Landscape, test: Landscape, accuracy: Landscape, level: float, least: float = 0.9) -> Solution | None:
+    """The cell of the smallest test loss at the smallest m, among those that fit and generalise.
+
+    Args:
+        train, test: reduced losses on one grid.
+        accuracy: the reduced test accuracy on the same grid.
+        level: of the training loss, at or under which a cell fits (region II of Figure 6a).
+        least: test accuracy from which on a cell generalises.
+
+    Returns:
+        None if no cell does both.
+    """
+    # Accuracies are recorded as float32, in which .9 is a little less than .9.
+    fits = (train.loss[:, 0] <= level) & (accuracy.loss[:, 0] >= least - 1e-6)
+    if not fits.any():
+        return None
+    cell = int(np.where(fits, test.loss[:, 0], np.inf).argmin())
+    beside = np.concatenate(([0.0], test.w, [np.inf]))
+    return Solution(float(test.w[cell]), float(test.m[0]), float(beside[cell]), float(beside[cell + 2]))

@@ -182,9 +182,10 @@ def _solve(velocity: Callable[[float, Array], Point], span: tuple[float, float],
     Raises:
         Diverged: no tolerance helped.
     """
-    for rtol in (1e-7, 3e-8, 3e-7):
+    # Times change by 1e-4 between the first and a hundredth of it, at half the cost.
+    for rtol in (1e-5, 3e-6, 3e-5):
         try:
-            return solve_ivp(velocity, span, y, method="LSODA", events=events, dense_output=True, rtol=rtol, atol=1e-9)
+            return solve_ivp(velocity, span, y, method="LSODA", events=events, dense_output=True, rtol=rtol, atol=1e-7)
         except ValueError as error:
             if "different signs" not in str(error):
                 raise
@@ -208,6 +209,37 @@ def starts(landscape: Landscape, level: float, rows: int = 5, columns: int = 4) 
     return points
 
 
+# Where C of Figure 6 stands: shares of the range of m, in the upper half.
+SHARES_OF_C = (2 / 3, 5 / 6, 1.0)
+
+
+def points_c(landscape: Landscape, level: float) -> list[Point]:
+    """(w, m) of C of Figure 6, in region II at three m of the upper half of the grid.
+
+    w lies half-way, in ln w, from the contour of ``level`` to the grid's right end. There is no C at
+    an m where the contour is not reached; where it lies left of the grid, its end stands for it.
+    """
+    (first, last), (low, high) = landscape.w[[0, -1]], landscape.m[[0, -1]]
+    contour = np.log(np.maximum(landscape.contour(level), first))
+    points = []
+    for share in SHARES_OF_C:
+        m = float(low + share * (high - low))
+        # Next to an infinite neighbour the interpolated contour is infinite or NaN.
+        left = float(np.interp(m, landscape.m, contour))
+        if math.isfinite(left):
+            points.append((float(np.exp((left + np.log(last)) / 2)), m))
+    return points
+
+
+def box_around(landscape: Landscape, goal: Point, least: Point) -> Point:
+    """Half widths of the box around ``goal``, in ln w and as a share of the range of m: ``least``, or
+    the step of the grid there where that is wider."""
+    u, m = np.log(landscape.w), landscape.m
+    i, j = int(np.abs(u - np.log(goal[0])).argmin()), int(np.abs(m - goal[1]).argmin())
+    steps = [np.diff(axis[max(at - 1, 0) : at + 2]).max() for axis, at in ((u, i), (m, j))]
+    return max(least[0], float(steps[0])), max(least[1], float(steps[1] / np.ptp(m)))
+
+
 def boundary_angle(landscape: Landscape, level: float, m_max: float | None = None) -> float:
     """theta in radians, in (0, pi): angle of the contour of ``level`` with the w axis, by least squares of ln w on m up to ``m_max``.
 
@@ -218,6 +250,21 @@ def boundary_angle(landscape: Landscape, level: float, m_max: float | None = Non
     if used.sum() < 2:
         return np.nan
     return float(np.arctan2(1, np.polyfit(landscape.m[used], np.log(contour[used]), 1)[0]))
+
+
+def boundary_angle_between(landscape: Landscape, level: float) -> Point:
+    """(smallest, largest) ``boundary_angle`` that the grid allows: the contour of each m lies between
+    two of its points. NaN with fewer than two contours on the grid."""
+    every = landscape.boundary(level)
+    kept = np.array([each.low > 0 and math.isfinite(each.high) for each in every])
+    if kept.sum() < 2:
+        return math.nan, math.nan
+    m = landscape.m[kept] - landscape.m[kept].mean()
+    ends = np.log([[each.low, each.high] for each, on_grid in zip(every, kept, strict=True) if on_grid])
+    # The slope of ln w on m is a sum of the contours, each with a weight of its own sign.
+    weights = m / (m @ m)
+    steepest, flattest = (float(np.where(weights > 0, ends[:, a], ends[:, 1 - a]) @ weights) for a in (1, 0))
+    return math.atan2(1, steepest), math.atan2(1, flattest)
 
 
 def formula_time(start: Point, goal: Point, theta: float, dynamics: Dynamics, tilt: float = 1.0) -> float:
@@ -240,7 +287,7 @@ def sweep(
     values: Sequence[float],
     frozen: bool = False,
     tied: bool = False,
-    **options: float,
+    reach: Point = (0.05, 0.02),
 ) -> Array:
     """(n,) durations, infinite where the goal is not reached, as ``varied`` ("gamma" or "eta_d") takes ``values``.
 
@@ -248,7 +295,7 @@ def sweep(
         frozen: the control: the integrator keeps the value in ``dynamics`` whatever ``values`` says.
         tied: eta_r keeps its ratio to eta_d (the paper's eta_r = eta_d). Then a change of eta_d is a change of the unit of time, and the
             exponent is -1 on every landscape; untied it is a statement about the landscape.
-        options: of ``travel``.
+        reach: half widths of the box around the goal, as of ``travel``.
 
     Raises:
         BadInput: ``varied`` is not accepted.
@@ -263,7 +310,7 @@ def sweep(
         elif not frozen:
             changed = replace(dynamics, eta_d=value, eta_r=dynamics.eta_r * (value / dynamics.eta_d if tied else 1))
         # Only the time is asked for: two points of each phase are enough.
-        times.append(travel(landscape, start, goal, changed, points=2, **options).time)  # type: ignore[arg-type]
+        times.append(travel(landscape, start, goal, changed, reach, points=2).time)
     return np.array(times)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput, Diverged, EvidenceError
-from omnigrok.landscape import Landscape, from_runs, generalising_solution, reduce
+from omnigrok.landscape import Landscape, Solution, from_runs, generalising_solution, reduce
 
 W = np.geomspace(1, 10, 13)
 M = np.linspace(0, 1, 6)
@@ -139,9 +139,40 @@ def test_smoothing_keeps_the_inside_of_a_wall():
     assert rough.smoothed(1).log_loss.std() < 0.6 * rough.log_loss.std()
 
 
-def test_the_generalising_solution_is_the_best_test_loss_of_the_linear_representation():
-    loss = np.abs(np.log(W)[:, None] - np.log(W[4])) + 0.1 + M
-    assert generalising_solution(Landscape(W, M, loss)) == (W[4], 0)
+class TestGeneralisingSolution:
+    """On a wall whose column m = 0 falls to .05 within the grid."""
+
+    train = Landscape(W, M, np.where(W[:, None] < W[3], 1.0, 0.01) + 0 * M)
+    accuracy = Landscape(W, M, np.where(W[:, None] < W[9], 0.9, 0.8).astype(np.float32) + 0 * M)
+
+    @staticmethod
+    def best_at(at: int) -> Landscape:
+        return Landscape(W, M, np.abs(np.log(W)[:, None] - np.log(W[at])) + 0.1 + M)
+
+    def test_is_the_smallest_test_loss_among_the_cells_that_fit_and_generalise(self):
+        for best, cell in ((4, 4), (0, 3), (12, 8)):
+            found = generalising_solution(self.train, self.best_at(best), self.accuracy, 0.05)
+            assert found == Solution(W[cell], 0, W[cell - 1], W[cell + 1])
+            assert found.point == (W[cell], 0)
+
+    def test_at_the_end_of_the_grid_it_may_lie_beyond(self):
+        fits = Landscape(W, M, np.full((13, 6), 0.01))
+        first = generalising_solution(fits, self.best_at(0), self.accuracy, 0.05)
+        assert (first.low, first.high) == (0, W[1])
+        last = generalising_solution(fits, self.best_at(12), self.accuracy, 0.05, 0.5)
+        assert (last.low, last.high) == (W[11], np.inf)
+
+    def test_there_is_none_where_nothing_fits_or_generalises(self):
+        test = self.best_at(4)
+        assert generalising_solution(self.train, test, self.accuracy, 0.001) is None
+        assert generalising_solution(self.train, test, self.accuracy, 0.05, 0.95) is None
+
+
+def test_a_unit_of_m_changes_the_axis_alone():
+    found = wall().with_unit_of_m(0.5)
+    assert found.m == pytest.approx(2 * M)
+    assert found.loss == pytest.approx(wall().loss)
+    assert found.slope(3.0, 0.8)[1] == pytest.approx(0.5 * wall().slope(3.0, 0.4)[1])
 
 
 class TestFromRuns:
@@ -157,13 +188,13 @@ class TestFromRuns:
         assert landscape.m.tolist() == [0, 0.5, 1]
         assert landscape.loss == pytest.approx(np.exp(-np.array([[0.5], [1], [2]]) + np.array([0.0, 0.5, 1])))
 
-    def test_a_norm_that_depends_on_m_is_brought_to_one_axis(self):
-        alpha, m, _, norm = self.columns()
-        norm = norm * (0.9 + 0.2 * m)
-        loss = np.where(norm > 0, np.exp(-3 * np.log(np.maximum(norm, 1))), 1)
-        landscape = from_runs(alpha, m, loss, norm, degree=1)
-        assert landscape.w == pytest.approx([6.5, 13, 26])
-        assert landscape.loss[1] == pytest.approx(np.full(3, 13.0**-3))
+    def test_a_norm_that_depends_on_m_is_refused(self):
+        alpha, m, loss, norm = self.columns()
+        with pytest.raises(BadInput, match="norm must be the same at each m"):
+            from_runs(alpha, m, loss, norm * (0.9 + 0.2 * m), degree=1)
+
+    def test_a_short_axis_lowers_the_degree(self):
+        assert from_runs(*self.columns()).degree == 2
 
     def test_missing_and_double_runs(self):
         columns = self.columns()

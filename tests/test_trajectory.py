@@ -9,10 +9,13 @@ from omnigrok.trajectory import (
     Dynamics,
     Path,
     boundary_angle,
+    boundary_angle_between,
+    box_around,
     count_descents,
     count_humps,
     exponent,
     formula_time,
+    points_c,
     starts,
     sweep,
     travel,
@@ -226,6 +229,40 @@ class TestGeometry:
         assert boundary_angle(landscape, 1.0) == pytest.approx(angle(2.0), rel=1e-6)
         assert np.isnan(boundary_angle(landscape, 1e-9))
         assert np.isnan(boundary_angle(landscape, 1.0, m_max=0.05))
+
+    def test_the_grid_bounds_an_angle_on_both_sides(self):
+        m = np.linspace(0, 1, 5)
+        widths = []
+        for points in (21, 41):
+            w = np.geomspace(1, 30, points)
+            found = Landscape(w, m, np.exp(-9 * (np.log(w)[:, None] - 1 - 0.4 * m)))
+            low, high = boundary_angle_between(found, 0.05)
+            assert low < angle(0.4) < high
+            widths.append(high - low)
+        assert widths[1] < 0.7 * widths[0]
+
+    def test_an_angle_needs_two_contours_on_the_grid(self):
+        assert np.isnan(boundary_angle_between(wall(), 1e-250)).all()
+
+    def test_three_points_c_lie_half_way_to_the_right_end(self):
+        landscape = smooth()
+        points = points_c(landscape, 0.05)
+        assert [m for _, m in points] == pytest.approx([2 / 3, 5 / 6, 1])
+        for w, m in points:
+            contour = np.interp(m, landscape.m, np.log(landscape.contour(0.05)))
+            assert np.log(w) == pytest.approx((contour + 2.4) / 2)
+
+    def test_there_is_no_c_where_the_contour_is_not_reached(self):
+        landscape = smooth()
+        stuck = Landscape(landscape.w, landscape.m, np.where(landscape.m > 0.85, 1.0, landscape.loss))
+        assert [m for _, m in points_c(stuck, 0.05)] == pytest.approx([2 / 3])
+        assert points_c(stuck, 1e-300) == []
+
+    def test_the_box_is_no_smaller_than_a_step_of_the_grid(self):
+        w, m = np.geomspace(1, np.e, 6), np.linspace(0, 0.2, 5)
+        landscape = Landscape(w, m, np.ones((6, 5)))
+        assert box_around(landscape, (float(w[2]), 0.0), (0.05, 0.02)) == pytest.approx((0.2, 0.25))
+        assert box_around(landscape, (float(w[2]), 0.0), (0.3, 0.5)) == (0.3, 0.5)
 
     def test_formula(self):
         dynamics = Dynamics(0.5, eta_d=2.0)

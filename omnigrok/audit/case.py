@@ -118,6 +118,16 @@ class Case:
             self._watched[name] = Grid(name, self._settling[name].watched(), grid.diverging)
         return self._watched[name]
 
+    def has_settled(self, name: str, run: Run, *columns: str) -> bool:
+        """Whether columns of a run at constant norm have settled; True where that is not asked.
+
+        A check that leaves out what has not settled asks this before it reads.
+        """
+        self.grid(name)
+        if name not in self._settling:
+            return True
+        return all(self._settling[name].has_settled(run, column) for column in columns)
+
     @property
     def cells(self) -> int:
         """Runs at constant norm that the check has read."""

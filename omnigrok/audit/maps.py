@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.schema import Protocol
 from omnigrok.errors import Diverged
 from omnigrok.landscape import Landscape, from_runs
 from omnigrok.runs.curves import Curves
-
-Array = NDArray[np.float64]
 
 # Which logged value is the reduced one (``omnigrok.landscape.reduce``). The code of Figure 6 takes the last step, that of Figure 8
 # the best of each curve by itself; the text's Eq. (5) reads the test loss at the training minimiser.
@@ -41,27 +38,28 @@ def reduced(curves: Curves, column: str, protocol: Protocol) -> float:
 
 
 def reduced_map(grid: Grid, seed: int, column: str, protocol: Protocol, **where: Any) -> Landscape:
-    """The map of one seed, w being the true norm at the end.
+    """The map of one seed, w being the true weight norm at which its runs start, and which they hold.
 
-    Published code holds another norm, so that the true one can fail to rise with alpha on a fine grid: then w is that of the start.
+    The published code of Figure 6 holds another norm. The true one then changes while a run learns,
+    and can end smaller for a larger alpha.
     """
     chosen = list(grid.where(seed=seed, **where).curves.values())
-    alpha = np.array([each.run.alpha for each in chosen])
-    messiness = np.array([each.run.messiness for each in chosen])
-    loss = [reduced(each, column, protocol) for each in chosen]
-    norm = np.array([each["weight_norm"][-1] for each in chosen])
-    order = np.lexsort((alpha, messiness))
-    same = np.diff(messiness[order]) == 0
-    if not (np.diff(norm[order])[same & (alpha[order][:-1] > 0)] > 0).all():
-        norm = np.array([each["weight_norm"][0] for each in chosen])
-    return from_runs(alpha, messiness, loss, norm)
+    return from_runs(
+        [each.run.alpha for each in chosen],
+        [each.run.messiness for each in chosen],
+        [reduced(each, column, protocol) for each in chosen],
+        [each["weight_norm"][0] for each in chosen],
+    )
 
 
-def best_accuracy(grid: Grid, seed: int, messiness: float, protocol: Protocol) -> float:
+def best_accuracy(grid: Grid, seed: int, messiness: float, protocol: Protocol, column: str = "test_acc") -> float:
     """The largest reduced test accuracy over w at one messiness."""
-    return max(reduced(each, "test_acc", protocol) for each in grid.where(seed=seed, messiness=messiness).curves.values())
+    chosen = grid.where(seed=seed, messiness=messiness).curves.values()
+    return max(reduced(each, column, protocol) for each in chosen)
 
 
-def neighbour(seeds: Sequence[int], seed: int, shift: int = 1) -> int:
-    """The seed ``shift`` places on, around the end: the other one of a control that compares two seeds of one setting."""
-    return seeds[(seeds.index(seed) + shift) % len(seeds)]
+def disjoint_pairs(values: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """The first half of the seeds and the second: each against one other, for a control in which
+    nothing differs but the seeds."""
+    half = len(values) // 2
+    return list(values[:half]), list(values[half : 2 * half])

@@ -1,5 +1,6 @@
 """Simulated claims: the effect is REPRODUCED, the null that the YAML names is not, and the committed table is of these claims."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -151,7 +152,8 @@ def test_a_null_is_not_passed_too_often(name: str) -> None:
 
 def test_what_is_left_out_decides_nothing() -> None:
     """The claim's own verdict and deciding findings are the same without dear sensitivity rows."""
-    design, simulation = design_of(CLAIMS, "fig06.data-size"), simulated("fig06.data-size")
+    design = design_of(CLAIMS, "fig06.regions")
+    simulation = replace(simulated("fig06.regions"), reads=None)
     found = []
     for verdict_only in (False, True):
         grids = design.grids(simulation, None, np.random.default_rng(3))
@@ -161,7 +163,8 @@ def test_what_is_left_out_decides_nothing() -> None:
         found.append(case.outcome)
     whole, short = found
     assert whole.verdict is short.verdict is Verdict.REPRODUCED
-    assert [finding for finding in whole.findings if finding.decides] == list(short.findings)
+    deciding = [[finding for finding in each.findings if finding.decides] for each in found]
+    assert deciding[0] == deciding[1] != []
     assert len(whole.findings) > len(short.findings)
 
 

@@ -44,9 +44,9 @@ def curves_of(run: Run, columns: Columns, step: np.ndarray = STEPS) -> Curves:
     return Curves(run, step.astype(np.int64), full)
 
 
-def grid_of(name: str, runs: Iterable[Run], columns: Callable[[Run], Columns], step: np.ndarray = STEPS) -> Grid:
-    """A Grid whose curves are a function of the Run."""
-    return Grid(name, {run: curves_of(run, columns(run), step) for run in runs})
+def grid_of(name: str, runs: Iterable[Run], columns: Callable[[Run], Columns], step: np.ndarray | None = STEPS) -> Grid:
+    """A Grid whose curves are a function of the Run; without ``step`` they are logged at its first and last step."""
+    return Grid(name, {run: curves_of(run, columns(run), np.array([0, run.steps]) if step is None else step) for run in runs})
 
 
 def sigmoid(at: float, low: float = 0.0, high: float = 1.0, sharpness: float = 40.0, step: np.ndarray = STEPS) -> np.ndarray:

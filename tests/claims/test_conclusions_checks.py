@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import synthetic
+from omnigrok.audit.case import Case
 from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.schema import load_figure
+from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
 from omnigrok.stats.finding import Verdict
 
@@ -18,7 +20,6 @@ FIGURE = "conclusions"
 CLAIMS = synthetic.CLAIMS
 checks = synthetic.load_checks(FIGURE)
 CONCLUSIONS = load_figure(CLAIMS / "conclusions.yaml")
-LAST = np.array([0, 100])
 
 
 def wobble(run: Run, size: float = 0.05) -> float:
@@ -33,8 +34,8 @@ def runs(name: str) -> list[Run]:
     return [run.replace(seed=seed) for run in first for seed in range(10)]
 
 
-def grid(name: str, columns: Callable[[Run], dict[str, Any]], step: np.ndarray | None = None) -> Grid:
-    return synthetic.grid_of(name, runs(name), columns, synthetic.STEPS if step is None else step)
+def grid(name: str, columns: Callable[[Run], dict[str, Any]], step: np.ndarray | None = synthetic.STEPS) -> Grid:
+    return synthetic.grid_of(name, runs(name), columns, step)
 
 
 def delayed(run: Run, delay: float, fit: float = 100.0, low: float = 0.1, high: float = 0.97) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def mismatch_grids(delay: Callable[[Run], float]) -> dict[str, Grid]:
     entry = CONCLUSIONS.claim("concl.LU")
     maps = {task["landscape"] for task in entry.quantity["tasks"].values()}
     return {
-        name: grid(name, landscape, LAST) if name in maps else grid(name, lambda run: delayed(run, delay(run)))
+        name: grid(name, landscape, None) if name in maps else grid(name, lambda run: delayed(run, delay(run)))
         for name in entry.experiments
     }
 
@@ -91,6 +92,51 @@ def test_lu_where_the_delay_follows_the_gap_and_where_it_does_not() -> None:
     assert synthetic.judge(FIGURE, "concl.LU", checks.test_lu, alone).verdict is not Verdict.REPRODUCED
 
 
+def test_a_control_of_lu_whose_permutation_restores_the_order_is_reproduced() -> None:
+    """The control permutes the delays by a fixed source; delays that it puts back in order show that it can fail."""
+    planted = mismatch_grids(with_gap)
+    rng = np.random.default_rng(0)
+    moved = dict(planted)
+    for task in CONCLUSIONS.claim("concl.LU").quantity["tasks"].values():
+        case = Case(CONCLUSIONS.claim("concl.LU"), FIGURE, "paper", "paper", "claim", planted)
+        gap, delay = checks.cells(case, task)
+        names = np.where(np.isnan(gap) | np.isnan(delay), np.nan, np.arange(delay.size).reshape(delay.shape))
+        (places,) = checks.permuted_within(gap, names, rng)
+        # A cell whose place takes over another's delay is given the delay that belongs there.
+        moved |= exchanged(moved, case, task, names, places)
+    assert synthetic.judge(FIGURE, "concl.LU", checks.test_lu, moved, role="control").verdict is Verdict.REPRODUCED
+
+
+def exchanged(grids: dict[str, Grid], case: Case, task: Any, names: np.ndarray, places: np.ndarray) -> dict[str, Grid]:
+    """The curves of a task's arms moved so that cell ``places[i]`` holds what belongs to cell ``names[i]``."""
+    arms = [checks.part(case, arm) for arm in task["arms"]]
+    seeds = sorted({seed for arm in arms for seed in arm.seeds})
+    cells = [(arm, alpha, size) for arm in arms for alpha, size in sorted({(run.alpha, run.n_train) for run in arm.curves})]
+    found = {source["from"]: dict(grids[source["from"]].curves) for source in task["arms"]}
+    for row, seed in enumerate(seeds):
+        for column, (arm, alpha, size) in enumerate(cells):
+            if np.isnan(names[row, column]):
+                continue
+            to_row, to_column = divmod(int(places[row, column]), len(cells))
+            to_arm, to_alpha, to_size = cells[to_column]
+            source = arm.one(seed, alpha=alpha, n_train=size)
+            target = to_arm.one(seeds[to_row], alpha=to_alpha, n_train=to_size).run
+            for curves in found.values():
+                if target in curves:
+                    curves[target] = Curves(target, source.step, source.columns)
+    return {name: Grid(name, curves) for name, curves in found.items()}
+
+
+def test_lu_may_leave_out_what_never_generalises() -> None:
+    entry = CONCLUSIONS.claim("concl.LU")
+    other = entry.model_copy(update={"quantity": {**entry.quantity, "never": "left out"}})
+    never = mismatch_grids(lambda run: math.inf if with_gap(run) > 35 else with_gap(run))
+    case = Case(other, FIGURE, "paper", "paper", "claim", never)
+    checks.test_lu(case)
+    assert case.outcome is not None
+    assert (case.outcome.verdict, case.outcome.findings[0].censored) == (Verdict.REPRODUCED, 0)
+
+
 def test_lu_ranks_what_never_generalises_last() -> None:
     never = mismatch_grids(lambda run: math.inf if with_gap(run) > 35 else with_gap(run))
     found = synthetic.judge(FIGURE, "concl.LU", checks.test_lu, never, tier="smoke")
@@ -108,20 +154,20 @@ def test_what_never_fits_and_what_lies_beyond_the_landscape_is_left_out() -> Non
     assert checks.log_delay(synthetic.curves_of(run, delayed(run, math.inf)), molecules) == math.inf
     assert checks.log_delay(synthetic.curves_of(run, delayed(run, 20.0)), molecules) == pytest.approx(math.log(20), abs=0.5)
     assert math.isnan(checks.log_delay(synthetic.curves_of(run, {**delayed(run, 3.0), "train_loss": 0.5}), molecules))
-    whole = grid("fig02_teacher_student:landscape", landscape, LAST)
+    whole = grid("fig02_teacher_student:landscape", landscape, None)
     assert checks.gap_at(whole, 0, 2.0, 100, "loss") > 0
     assert math.isnan(checks.gap_at(whole, 0, 50.0, 100, "loss"))
     assert math.isnan(checks.gap_at(whole, 0, 2.0, 250, "loss"))
     assert math.isnan(checks.gap_at(whole, 99, 2.0, 100, "loss"))
 
 
-def everywhere(groks: set[str]) -> dict[str, Grid]:
-    """Each task groks from its large scale, if it is in ``groks``, and never from alpha = 1."""
+def everywhere(groks: set[str], any_scale: bool = False) -> dict[str, Grid]:
+    """Each task groks from its large scale, if it is in ``groks``, and from alpha = 1 only with ``any_scale``."""
 
     def columns(figure: str, run: Run) -> dict[str, Any]:
-        late = figure in groks and run.alpha > 1
+        late = figure in groks and (run.alpha > 1 or any_scale)
         if figure == "fig04_imdb":
-            return delayed(run, 90.0 if late else 0.9, fit=1.0 if run.alpha > 1 else 3.0, low=0.5, high=0.9)
+            return delayed(run, 90.0 if late else 0.9, fit=1.0 if late else 3.0, low=0.5, high=0.9)
         if figure == "fig05_qm9":
             return delayed(run, 12.0 if late else 0.9, fit=80.0)
         return delayed(run, 100.0 if late else 0.9, high=0.9)
@@ -167,6 +213,43 @@ def dramatic(widths: dict[str, float]) -> dict[str, Grid]:
     return {name: grid(name, lambda run, name=name: columns(name.partition(":")[0], run)) for name in names}  # type: ignore[misc]
 
 
+def test_halves_of_one_task_stay_on_their_edge_or_come_out_either_way() -> None:
+    """The control of concl.most-dramatic compares 24 seeds of MNIST with one another."""
+
+    def verdict(second_half: float) -> Verdict:
+        def columns(run: Run) -> dict[str, Any]:
+            width = wobble(run, 0.1) * (second_half if run.seed >= 12 else 1.0)
+            return {
+                "train_acc": synthetic.sigmoid(50.0),
+                "test_acc": 0.3 + 0.5 * np.clip((np.log10(np.maximum(synthetic.STEPS, 1)) - 2.5) / width, 0, 1),
+            }
+
+        names = CONCLUSIONS.claim("concl.most-dramatic").experiments
+        grids = {
+            name: synthetic.grid_of(name, [run.replace(seed=seed) for run in runs(name) if run.seed == 0 for seed in range(24)], columns)
+            for name in names
+        }
+        return synthetic.judge(FIGURE, "concl.most-dramatic", checks.test_most_dramatic, grids, role="control").verdict
+
+    assert verdict(1.0) is Verdict.INCONCLUSIVE
+    assert verdict(1.6) is Verdict.REPRODUCED
+    assert verdict(0.6) is Verdict.REFUTED
+
+
+def test_everywhere_is_the_conjunction_of_three_verdicts() -> None:
+    found = synthetic.judge(FIGURE, "concl.everywhere", checks.test_everywhere, everywhere({"fig03_mnist", "fig04_imdb"}), tier="smoke")
+    assert found.reason.startswith("fig05.grok: ")
+    assert not any(finding.premise for finding in found.findings)
+
+
+def test_a_control_of_everywhere_that_groks_from_the_standard_scale_is_reproduced() -> None:
+    figures = {"fig03_mnist", "fig04_imdb", "fig05_qm9"}
+    found = synthetic.judge(
+        FIGURE, "concl.everywhere", checks.test_everywhere, everywhere(figures, any_scale=True), role="control", tier="smoke"
+    )
+    assert found.verdict is Verdict.REPRODUCED, found.reason
+
+
 @pytest.mark.parametrize("tier", ["smoke", "paper"])
 def test_most_dramatic(tier: str) -> None:
     def verdict(transformer: float, mnist: float, imdb: float, role: str = "claim") -> Verdict:
@@ -198,7 +281,7 @@ def representation(transformer: float, addition: float, mnist: float) -> dict[st
 
     names = CONCLUSIONS.claim("concl.representation").experiments
     return {
-        name: grid(name, lambda run, name=name: columns(name, run), None if name.startswith(("fig07", "fig03")) else LAST)  # type: ignore[misc]
+        name: grid(name, lambda run, name=name: columns(name, run), synthetic.STEPS if name.startswith(("fig07", "fig03")) else None)  # type: ignore[misc]
         for name in names
     }
 

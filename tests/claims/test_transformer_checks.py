@@ -1,5 +1,6 @@
 """The checks of Figures 7, 9 and 10 on made-up curves: an effect that is there, one that is not, and the controls."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,10 +9,11 @@ import numpy as np
 import pytest
 
 import synthetic
-from omnigrok.audit.case import Role
+from omnigrok.audit.case import Case, Role
 from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.outcome import Outcome
+from omnigrok.audit.outcome import ClaimRefuted, Outcome
+from omnigrok.audit.schema import load_figure
 from omnigrok.audit.summary import is_neutral
 from omnigrok.runs.run import Run
 from omnigrok.stats import Time
@@ -19,7 +21,7 @@ from omnigrok.stats.finding import Verdict
 
 STEPS, sigmoid = synthetic.STEPS, synthetic.sigmoid
 FIG07, FIG09, FIG10 = "fig07_transformer", "fig09_transformer_landscape", "fig10_time_vs_decay"
-ENDS = np.array([0, 100_000])
+ENDS = None
 Columns = dict[str, Any]
 Maker = Callable[[Run], Columns]
 
@@ -35,7 +37,7 @@ def slowness(run: Run, size: float = 0.2) -> float:
     return float(np.exp(size * np.random.default_rng(run.seed + 1000).normal()))
 
 
-def outcome(figure: str, claim: str, makers: dict[str, Maker], role: Role = "claim", step: np.ndarray = STEPS) -> Verdict:
+def outcome(figure: str, claim: str, makers: dict[str, Maker], role: Role = "claim", step: np.ndarray | None = STEPS) -> Verdict:
     grids: dict[str, Grid] = {}
     for name, maker in makers.items():
         grids[name] = synthetic.grid_of(name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), maker, step)
@@ -236,6 +238,75 @@ def test_critical(fraction: float, verdict: Verdict) -> None:
 
 def test_critical_with_permuted_labels() -> None:
     assert outcome(FIG09, "fig09.critical", critical_at(0.25), "control", step=ENDS) is Verdict.REFUTED
+
+
+def test_permuted_labels_that_generalise_all_the_same() -> None:
+    def leaks(run: Run) -> Columns:
+        return {"test_acc": 0.99 if run.n_train / 113**2 > 0.26 else 0.02}
+
+    arms = {"fractions": leaks, "shuffled": leaks}
+    assert outcome(FIG09, "fig09.critical", arms, "control", step=ENDS) is Verdict.REPRODUCED
+
+
+def reduced_critical(fraction: float, role: Role = "claim") -> Any:
+    """The same on the fractions of the reduced scale, which end where the region does."""
+    grids = {
+        name: synthetic.grid_of(name, runs_of(synthetic.CLAIMS, FIG09, name, "paper", "paper", "reduced"), maker, ENDS)
+        for name, maker in critical_at(fraction).items()
+    }
+    return synthetic.judge(FIG09, "fig09.critical", synthetic.load_checks(FIG09).test_critical, grids, role=role)
+
+
+@pytest.mark.parametrize(("fraction", "verdict"), [(0.25, Verdict.REPRODUCED), (0.1, Verdict.INCONCLUSIVE), (0.8, Verdict.INCONCLUSIVE)])
+def test_five_fractions_hold_the_bracket_or_leave_it_open(fraction: float, verdict: Verdict) -> None:
+    found = reduced_critical(fraction)
+    assert found.verdict is verdict
+    assert found.findings[1].censored == (0 if verdict is Verdict.REPRODUCED else 8)
+
+
+def test_the_permuted_labels_of_the_reduced_scale_can_be_refuted() -> None:
+    assert reduced_critical(0.25, "control").verdict is Verdict.REFUTED
+
+
+def test_a_seed_s_own_fraction_lies_between_two_of_the_grid() -> None:
+    own = synthetic.load_checks(FIG09).own_bracket
+    fractions = np.array([0.2, 0.25, 0.3])
+    assert own(fractions, np.array([False, True, True])) == (0.2, 0.25)
+    # As many fail as there are below: luck at one fraction does not move it further.
+    assert own(fractions, np.array([True, False, True])) == (0.2, 0.25)
+    assert own(fractions, np.array([True, True, True])) == (-np.inf, 0.2)
+    assert own(fractions, np.array([False, False, False])) == (0.3, np.inf)
+
+
+def test_an_accuracy_that_comes_and_goes_has_not_arrived() -> None:
+    step = np.array([0, 40, 60, 80, 100])
+    flash = np.array([0.02, 0.02, 0.99, 0.02, 0.02])
+
+    def brief(run: Run) -> Columns:
+        return {"test_acc": flash if run.n_train / 113**2 < 0.26 else 0.99}
+
+    arms = {"fractions": brief, "shuffled": brief}
+    assert outcome(FIG09, "fig09.critical", arms, step=step) is Verdict.REPRODUCED
+
+
+def test_lu_of_the_best_values() -> None:
+    """A run that ends worse than it once was is judged by what the universe asks for."""
+    entry = load_figure(synthetic.CLAIMS / f"{FIG09}.yaml").claim("fig09.LU")
+    best = entry.model_copy(update={"quantity": {**entry.quantity, "reduction": "best"}})
+
+    def ends_flat(run: Run) -> Columns:
+        return {name: np.array([value, 1.0]) for name, value in landscape(run).items()}
+
+    runs = runs_of(synthetic.CLAIMS, FIG09, "landscape", "paper", "paper")
+    grid = synthetic.grid_of("landscape", runs, ends_flat, ENDS)
+    verdicts = []
+    for claim in (entry, best):
+        case = Case(claim, FIG09, "paper", "paper", "claim", {"landscape": grid})
+        with contextlib.suppress(ClaimRefuted):
+            synthetic.load_checks(FIG09).test_lu(case)
+        assert case.outcome is not None
+        verdicts.append(case.outcome.verdict)
+    assert verdicts == [Verdict.REFUTED, Verdict.REPRODUCED]
 
 
 # Figure 10

@@ -70,7 +70,7 @@ def test_what_is_undecided_has_its_power_beside_it() -> None:
 
 def test_an_experiment_of_another_figure_is_named_with_it() -> None:
     assert "fig08:landscape" in experiments_of(CLAIMS)["fig06.path"]
-    assert "landscape" in experiments_of(CLAIMS)["fig06.path"]
+    assert "fine" in experiments_of(CLAIMS)["fig06.path"]
 
 
 def test_versions_do_not_make_a_table_old() -> None:

@@ -86,3 +86,46 @@ def test_straight_interpolation_is_linear_in_the_accuracy() -> None:
     found = last_fall([1, 4], [1.0, 0.9], 0.95, 100, straight=True)
     assert found.at == pytest.approx(2)
     assert last_fall([1, 4], [1.0, 0.9], 0.95, 100).at > found.at
+
+
+def test_what_is_off_the_grid_bounds_the_mean_from_its_other_end() -> None:
+    far, low = [1.0, 1.1, 0.9], np.array([0.8, 0.9, 0.7])
+    beyond = mean_between("d", low, [far[0], math.inf, far[2]], Region(lo=0.15))
+    assert beyond.verdict() is Verdict.REPRODUCED
+    assert beyond.ci is not None
+    assert (beyond.ci[1], beyond.censored, beyond.p) == (math.inf, 1, 0.125)
+    assert mean_between("d", low, [far[0], math.inf, far[2]], Region(hi=0.15)).verdict() is Verdict.REFUTED
+    unknown = mean_between("d", [-math.inf, *low[1:]], far, Region(lo=0.15))
+    assert (unknown.verdict(), unknown.p) == (Verdict.INCONCLUSIVE, None)
+
+
+def test_a_seed_without_a_value_is_left_out_and_named() -> None:
+    found = mean_between("d", [0.02, 0.03, math.nan], [0.07, 0.06, math.nan], Region(hi=0.15))
+    assert (found.n, found.censored, found.verdict()) == (3, 0, Verdict.REPRODUCED)
+    assert found.note == "ends 0.05 apart; 1 of 3 seeds have no value"
+    assert mean_between("d", [math.nan], [math.nan], Region(hi=0.15)).verdict() is Verdict.INCONCLUSIVE
+
+
+def test_ratios_are_averaged_in_logarithms() -> None:
+    found = mean_between("r", [2.0, 8.0], [2.0, 8.0], Region(lo=1.0), log=True)
+    assert found.estimate == pytest.approx(4.0)
+    assert (found.p, found.smallest_p) == (0.25, 0.25)
+
+
+def test_an_open_verdict_says_how_near_the_ends_must_come() -> None:
+    low = np.full(6, 0.95)
+    found = mean_between("r", low, low + 0.25, Region(lo=1.0))
+    assert found.verdict() is Verdict.INCONCLUSIVE
+    assert found.note == "ends 0.25 apart; within 0.15 of each other they would decide"
+    middle = found.estimate
+    narrow = mean_between("r", [middle - 0.07] * 6, [middle + 0.07] * 6, Region(lo=1.0))
+    assert narrow.verdict() is Verdict.REPRODUCED
+
+
+def test_ends_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="not above its upper end"):
+        mean_between("d", [0.2], [0.1], Region(hi=0.15))
+    with pytest.raises(ValueError, match="both ends or none"):
+        mean_between("d", [math.nan], [0.1], Region(hi=0.15))
+    with pytest.raises(ValueError, match="above 0"):
+        mean_between("d", [-0.1], [0.1], Region(lo=1), log=True)

@@ -13,7 +13,7 @@ from omnigrok.audit.maps import reduced_map
 from omnigrok.audit.schema import Protocol
 from omnigrok.landscape import Landscape, generalising_solution
 from omnigrok.report.drawing.canvas import SERIES, TEST, TRAIN, Canvas
-from omnigrok.trajectory import Dynamics, starts, travel
+from omnigrok.trajectory import Dynamics, box_around, starts, travel
 
 POINTS = 200
 
@@ -73,19 +73,29 @@ class ReducedDynamics:
         (grid,) = grids
         canvas = Canvas(1, 2, (3.8, 3.0))
         left, right = canvas.flat()
+        drawn = 0
         for seed in grid.seeds:
-            train, test = (reduced_map(grid, seed, f"{side}_loss", protocol) for side in ("train", "test"))
-            goal = generalising_solution(test)
+            train, test, accuracy = (reduced_map(grid, seed, column, protocol) for column in ("train_loss", "test_loss", "test_acc"))
+            # Rates of m are per the grid's own range, as in the check.
+            train, test, accuracy = (each.with_unit_of_m(float(np.ptp(train.m))) for each in (train, test, accuracy))
+            goal = generalising_solution(train, test, accuracy, quantity["fits"], quantity["generalises"])
+            if goal is None:
+                continue
             begin = starts(train, quantity["level"])
-            dynamics = Dynamics(quantity["gamma"] / goal[0] ** 2)  # as the check has it
-            path = travel(train, begin[len(begin) // 2], goal, dynamics, tuple(quantity["reach"]))
+            dynamics = Dynamics(quantity["gamma"] / goal.w**2)  # as the check has it
+            reach = box_around(train, goal.point, tuple(quantity["reach"]))
+            path = travel(train, begin[len(begin) // 2], goal.point, dynamics, reach)
+            drawn += 1
             share = np.linspace(0, 1, len(path.t))
             _losses(left, share, path.losses(train), path.losses(test))
             right.plot(share, path.w, color=SERIES[2], alpha=0.7)
         for axes, label in ((left, "reduced loss"), (right, "weight norm w")):
             axes.set_xlabel("way along the path")
             axes.set_ylabel(label)
-        left.set_yscale("log")
+        if drawn:
+            left.set_yscale("log")
+        else:
+            left.set_title("no seed has a generalising solution")
         canvas.legend(_handles())
         return canvas
 
