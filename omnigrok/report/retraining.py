@@ -1,4 +1,4 @@
-"""Claims trained once more from other seeds, beside what is recorded: ``retrained.json`` beside the figures' YAML.
+"""Claims trained once more from other seeds, next to what is recorded: ``retrained.json`` next to the figures' YAML.
 
 It is the audit of ``pytest claims/ --first-seed N --audit-json``. Two results of a different set of seeds agree where the verdict is the
 same and the intervals of what decides overlap.
@@ -24,7 +24,7 @@ def retrained_table(folder: Path, recorded: Audit) -> str:
     """One row for each deciding finding of each claim in ``folder / "retrained.json"``, in Markdown; p is for equal means.
 
     Raises:
-        BadInput: the file cannot be read, is of the recorded seeds, or names a claim that is not recorded.
+        BadInput: the file cannot be read, is of the recorded seeds, or names no claim that is recorded.
     """
     path = folder / FILE
     again = load_audit(path)
@@ -32,13 +32,18 @@ def retrained_table(folder: Path, recorded: Audit) -> str:
     known = {(row.id, row.protocol): row for row in recorded.claims if row.verdict != "NOT RUN"}
     if not asked:
         raise BadInput(f"{path}: holds no claim that was trained")
-    for claim, protocol in sorted(asked - known.keys()):
-        raise BadInput(f"{path}: {claim} under {protocol} has no recorded evidence to stand beside")
+    gone = sorted(claim for claim, _ in asked - known.keys())
+    asked &= known.keys()
+    if not asked:
+        raise BadInput(f"{path}: none of its claims has recorded evidence to compare with: {', '.join(gone)}")
     seeds = max(finding.n for key in asked for finding in known[key].findings)
     if again.first_seed < seeds:
         raise BadInput(f"{path}: its first seed is {again.first_seed}, and the evidence has seeds up to {seeds - 1}; use other ones")
     pairs = [each for each in compare(recorded, again, common=True) if (each.id, each.protocols[0]) in asked]
-    return "\n".join(_lines(pairs, again.first_seed)) + "\n"
+    lines = list(_lines(pairs, again.first_seed))
+    if gone:
+        lines += ["", f"Trained again, too, but without recorded evidence now: {', '.join(gone)}."]
+    return "\n".join(lines) + "\n"
 
 
 def replicated(folder: Path, recorded: Audit) -> dict[tuple[str, str], ReplicatedPart]:
