@@ -20,14 +20,18 @@ CLAIMS = Path(__file__).parents[2] / "claims"
 LEARNED = 0.8
 
 
+def recorded_grid(experiment: str, protocol: Protocol = "paper") -> Grid:
+    """The recorded curves; the test is skipped where the planned runs have not been trained."""
+    try:
+        return Recorded(CLAIMS, "paper").load(experiment, protocol).grid
+    except NotRecorded as error:
+        pytest.skip(f"nothing to compare with: {error}")
+
+
 def by_setting(experiment: str, measure: Callable[[Curves], float], protocol: Protocol = "paper") -> Array:
     """(settings, seeds) natural logarithm of a number of each recorded run."""
     found: dict[tuple[object, ...], dict[int, float]] = defaultdict(dict)
-    try:
-        grid = Recorded(CLAIMS, "paper").load(experiment, protocol).grid
-    except NotRecorded as error:
-        pytest.skip(f"nothing to compare with: {error}")
-    for run, curves in grid.curves.items():
+    for run, curves in recorded_grid(experiment, protocol).curves.items():
         found[run.alpha, run.messiness, run.n_train, run.weight_decay][run.seed] = np.log(measure(curves))
     return np.array([[values[seed] for seed in sorted(values)] for _, values in sorted(found.items())])
 
@@ -54,7 +58,7 @@ def test_errors_of_mnist() -> None:
 
 
 def test_least_errors_of_mnist() -> None:
-    grid = Recorded(CLAIMS, "paper").load("fig03_mnist:landscape", "paper").grid
+    grid = recorded_grid("fig03_mnist:landscape")
     least: dict[tuple[int, int], float] = defaultdict(lambda: np.inf)
     for run, curves in grid.curves.items():
         error = 1 - float(curves["test_acc"][-1])
