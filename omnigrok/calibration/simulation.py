@@ -200,14 +200,14 @@ def exchanged(curves: Mapping[Run, Curves], rng: np.random.Generator) -> dict[Ru
 
 
 def flipped(curves: Mapping[Run, Curves], axis: str, left: Any, right: Any, rng: np.random.Generator) -> dict[Run, Curves]:
-    """Each seed keeps its two arms or exchanges them, with even odds."""
+    """Each seed keeps its two arms or exchanges them, with even odds; a run without a partner stays as it is."""
     swap = {seed: rng.random() < 0.5 for seed in sorted({run.seed for run in curves})}
     other = {left: right, right: left}
     by_key = {(_without(run, axis), getattr(run, axis)): run for run in curves}
     result = {}
     for run, each in curves.items():
         value = getattr(run, axis)
-        source = by_key[_without(run, axis), other[value]] if swap[run.seed] and value in other else run
+        source = by_key.get((_without(run, axis), other[value]), run) if swap[run.seed] and value in other else run
         result[run] = each if source is run else Curves(run, curves[source].step, curves[source].columns)
     return result
 
