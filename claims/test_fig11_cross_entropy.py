@@ -182,6 +182,12 @@ def test_needs_alpha(case: Case) -> None:
         values = [math.nan if low < latest <= first else first for low, first in zip(below, found.values, strict=True)]
         never = sum(not first.reached for first in firsts(early))
         found = replace(found, values=tuple(values), censored=found.censored + never).as_lead()
+        if never:
+            # Nothing is later than what was not seen at all.
+            found = replace(found, ci=(math.nan, math.nan), values=(math.nan,) * len(values))
+        if case["pairs"] != "same seed":
+            # Seeds without a partner: the smoke rule, which wants every seed, cannot be met by one pair.
+            found = replace(found, values=(*found.values, math.nan))
         own = bracket(f"bracket of {case['early']} ({level:.0%})", alphas, early).as_sensitivity()
         return [found, *(each if case["parts"] == "decide" else each.as_sensitivity() for each in shares), own]
 

@@ -216,3 +216,9 @@ def test_needs_alpha_control(first: float, second: float, verdict: Verdict) -> N
     curves = {run: (early if run.seed < 5 else late).curves[run] for run in early.curves}
     found = synthetic.judge(FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, {"scales": Grid("scales", curves)}, role="control")
     assert found.verdict is verdict
+
+
+def test_a_control_in_which_nothing_groks_decides_nothing() -> None:
+    grids = scales({"mse": 1e3, "cross_entropy": 1e3})
+    found = synthetic.judge(FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, grids, role="control")
+    assert found.verdict is Verdict.INCONCLUSIVE
