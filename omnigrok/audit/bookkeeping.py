@@ -11,10 +11,20 @@ from omnigrok.runs.curves import Curves
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.stopping import end_of
 
+# The column that stays constant under each constraint (``omnigrok.training.sphere``).
+HELD = {
+    "rescale": "weight_norm",
+    "tangent": "weight_norm",
+    "rescale_double": "weight_norm_double",
+    "published": "weight_norm_double",
+}
+# Relative; float32 holds a norm to 1e-5.
+NORM_TOLERANCE = 1e-4
+
 
 def check_curves(curves: Iterable[Curves]) -> None:
-    """Refuse curves with a shifted logging grid, an end where their Run does not end, accuracies outside [0, 1], or equal numbers
-    under different seeds.
+    """Refuse curves with a shifted logging grid, an end where their Run does not end, accuracies outside [0, 1], a norm that moved
+    though it is held, or equal numbers under different seeds.
 
     Raises:
         DataCheckFailed: naming the rule and the run.
@@ -34,6 +44,10 @@ def check_curves(curves: Iterable[Curves]) -> None:
             values = each.columns.get(name)
             if values is not None and not each.diverged and (np.nanmin(values) < -1e-6 or np.nanmax(values) > 1 + 1e-6):
                 raise DataCheckFailed(f"run {run.digest}: column {name} leaves [0, 1]")
+        held = HELD.get(run.constraint)
+        norms = each.columns.get(held) if held else None
+        if norms is not None and not each.diverged and np.ptp(norms) > NORM_TOLERANCE * norms.max():
+            raise DataCheckFailed(f"run {run.digest}: its norm was not held ({held} from {norms.min():.6g} to {norms.max():.6g})")
         # At alpha = 0 every network is the same; elsewhere equal losses mean that the seed was ignored.
         if run.alpha > 0 and len(each.step) > 2:
             key = run.replace(seed=0).digest.encode() + np.ascontiguousarray(each["train_loss"]).tobytes()

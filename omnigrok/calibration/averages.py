@@ -12,6 +12,7 @@ from omnigrok.calibration.trial import Sample, Trial, Truth, sample_of
 from omnigrok.stats import Region, equivalent, mean_in_region, share, spearman_in_region
 from omnigrok.stats.association import rank_agreement, stratified_correlation
 from omnigrok.stats.comparison import Array
+from omnigrok.stats.grid_step import mean_between
 
 TEN = 10
 CELLS = 8
@@ -77,12 +78,20 @@ def agreement(rng: np.random.Generator, tasks: int, truth: Truth) -> Sample:
     return sample_of([rank_agreement("rho", x, y, Region(0.0))])
 
 
+def between_grid_points(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
+    """Distances on a grid of step .06, each known to the cell that it lies in."""
+    step, centre = 0.06, 0.15 if truth == "null" else 0.05
+    cells = np.floor((centre + 0.02 * rng.normal(size=seeds) + step * rng.random()) / step)
+    return sample_of([mean_between("distance", cells * step, (cells + 1) * step, Region(hi=0.15))])
+
+
 TRIALS = (
     Trial("mean_in_region", "mean at the region's end, 1.1", "mean 1 (rate of decay)", TEN, rate_of_decay, 1.0),
     Trial("mean_in_region", "difference exactly .1", "difference .2", 5, gap, 0.2),
     Trial("mean_in_region", "factor exactly 1, skewed logs", "factor 3, skewed logs", TEN, skewed, 3.0),
     Trial("mean_in_region", "factor exactly 1, skewed logs (20 seeds: bootstrap)", "factor 3, skewed logs", 20, skewed, 3.0),
     Trial("equivalent", "norms differ by exactly the margin, 1.1", "one norm", TEN, spread_of_norms, 1.0, level=0.9),
+    Trial("grid_step.mean_between", "distance exactly .15, grid step .06", "distance .05", 6, between_grid_points),
     Trial("share", "one half of the seeds", "98 % of the seeds", TEN, happens, 0.98),
     Trial("share", "one half of the seeds (5 seeds)", "98 % of the seeds", 5, happens, 0.98),
     Trial("spearman_in_region", "correlation exactly .5", "correlation .95", TEN, correlations, 0.95),

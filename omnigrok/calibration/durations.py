@@ -8,7 +8,7 @@ import numpy as np
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.trial import Sample, Trial, Truth, sample_of
-from omnigrok.stats import Region, Time, exponent, intraclass, slope_equivalent, time_ratio, times_from
+from omnigrok.stats import Region, Time, exponent, intraclass, slope_equivalent, slope_on, time_ratio, times_from
 from omnigrok.stats.comparison import Array
 from omnigrok.stats.contrast import slope_change
 
@@ -106,6 +106,15 @@ def bends(censored: bool) -> Trial:
     return Trial("contrast.slope_change", f"bend exactly .3, {words}", f"bend 1.5, {words}", TEN, draw, 1.5)
 
 
+def tracks(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
+    """The step of one event against that of another over five weight decays, within seeds."""
+    slope = 1.5 if truth == "null" else 1.0
+    on = log_times(rng, seeds, -1.0, TEST)[:, :5]
+    times = slope * (on - on.mean()) + on.mean() + noise.TEST_RESIDUAL_SD * rng.normal(size=on.shape)
+    first, second = (times_from(np.exp(each) * noise.TEST_TIME, 1e12) for each in (times, on))
+    return sample_of([slope_on("t_fall", first, second, Region(0.67, 1.5))])
+
+
 _icc = noise.TEST_LEVEL_SD**2 / (noise.TEST_LEVEL_SD**2 + noise.TEST_RESIDUAL_SD**2)
 TRIALS = (
     ask_exponent(math.inf, -0.85),
@@ -119,6 +128,7 @@ TRIALS = (
     ratio(10.0, 74.0, Region(10.0), noise.DELAY_SD, censored=True),
     ratio(5.0, 1.2, Region(hi=5.0), noise.SMALL_DELAY_SD, censored=False),
     ratio(5.0, 1.2, Region(hi=5.0), noise.SMALL_DELAY_SD, censored=True),
+    Trial("slope_on", "slope exactly 1.5", "slope 1", 8, tracks, 1.0),
     Trial("intraclass", "correlation exactly .5", "the recorded times", TEN, seeds_slow, _icc),
     bends(censored=False),
     bends(censored=True),

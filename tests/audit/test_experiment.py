@@ -210,7 +210,9 @@ def test_every_experiment_of_the_project_expands() -> None:
                     assert len({run.seed for run in paper}) >= 5, f"{claim.id} {name}"
                     assert sum(run.steps for run in smoke) < sum(run.steps for run in paper)
                     reduced = runs_of(CLAIMS, figure.figure, name, "paper", protocol, "reduced")
-                    assert len({run.seed for run in reduced}) >= 5, f"{claim.id} {name}"
+                    # Under `code` all seeds train on the first images: for a claim about data that is one data set.
+                    one = (figure.figure, name, protocol) == ("fig03_mnist", "critical", "code")
+                    assert len({run.seed for run in reduced}) >= (1 if one else 5), f"{claim.id} {name}"
                     assert sum(run.steps for run in reduced) <= sum(run.steps for run in paper)
 
 

@@ -26,7 +26,7 @@ def _decay_off() -> None:
 
 
 def _decay_coupled() -> None:
-    """L2 regularisation in place of decoupled decay: gamma w joins the gradient, where Adam normalises it away."""
+    """L2 regularisation instead of decoupled decay: gamma w joins the gradient, where Adam normalises it away."""
     original = stack.Stack._stepper
 
     def stepper(self: Any) -> Any:

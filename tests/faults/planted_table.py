@@ -41,7 +41,7 @@ def noticed(folder: Path = FOLDER) -> dict[str, tuple[tuple[str, ...], str]]:
     tree = ast.parse((folder / "test_planted_faults.py").read_text(encoding="utf-8"))
     refutes: dict[str, tuple[str, ...]] = ast.literal_eval(_assigned(tree, "REFUTES"))
     errors: dict[str, tuple[str, str]] = ast.literal_eval(_assigned(tree, "ERRORS"))
-    found = {fault: (claims, "REFUTED") for fault, claims in refutes.items()}
+    found = {fault: (claims, "REFUTED or INCONCLUSIVE") for fault, claims in refutes.items()}
     return found | {fault: ((claim,), f"ERROR: ... {message} ...") for fault, (claim, message) in errors.items()}
 
 

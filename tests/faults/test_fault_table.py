@@ -105,7 +105,7 @@ def test_every_planted_fault_has_a_row_and_is_noticed() -> None:
     assert all(len(line.split(" | ")) == 4 for line in lines[2:])
     for line in lines[2:]:
         assert "fig02." in line
-        assert line.endswith(("| REFUTED |", "... |"))
+        assert line.endswith(("| REFUTED or INCONCLUSIVE |", "... |"))
 
 
 def copied(tmp_path: Path, name: str, old: str, new: str) -> Path:

@@ -148,7 +148,7 @@ def test_status_1_for_an_effect(files: Any) -> None:
 @pytest.mark.parametrize(
     ("left", "right", "options", "said"),
     [
-        (None, document(row("a.b")), [], "a.json: cannot be read"),
+        (None, document(row("a.b")), [], "a.json: there is no such file"),
         (document(row("a.b")), "[]", [], "b.json: is no audit"),
         (document(row("a.b")), document(row("a.b"), tier="smoke"), [], "different tiers (paper and smoke)"),
         (document(row("a.b")), document(row("a.b")), ["--protocols", "paper,mine"], "give two of paper, code, corrected"),

@@ -59,7 +59,7 @@ def test_report_option_under_xdist(toy: pytest.Pytester) -> None:
 def test_report_that_cannot_be_written(toy: pytest.Pytester) -> None:
     done = toy.runpytest_subprocess("claims", "--report", "no/folder/r.html", "-n", "0")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
-    done.stdout.fnmatch_lines(["*ERROR: *no/folder/r.html: cannot be written*"])
+    done.stderr.fnmatch_lines(["*ERROR: *no/folder/r.html: cannot be written*"])
 
 
 def test_report_without_claims(toy: pytest.Pytester) -> None:
@@ -100,7 +100,7 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["AUDIT", "--replay"], "give either an audit file or --replay"),
         (["AUDIT", "--json", "--markdown"], "give one of --html, --markdown, --json and --into"),
         (["AUDIT", "--check"], "--check goes with --into FILE"),
-        (["none.json"], "none.json: cannot be read"),
+        (["none.json"], "none.json: there is no such file"),
     ],
 )
 def test_bad_arguments(audit: Path, arguments: list[str], said: str) -> None:

@@ -81,12 +81,12 @@ def test_only_what_decides_is_shown_and_only_what_was_trained(tmp_path: Path) ->
 
 
 def test_what_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"retrained\.json: cannot be read"):
+    with pytest.raises(BadInput, match=r"retrained\.json: there is no such file"):
         retrained_table(tmp_path, recorded())
     with pytest.raises(BadInput, match=r"its first seed is 3, and the evidence has seeds up to 4; use other ones"):
         table(tmp_path, row("a.b", findings=[LIKE]), first_seed=3)
     assert table(tmp_path, row("a.b", findings=[LIKE]), first_seed=5)
-    with pytest.raises(BadInput, match=r"a\.x under paper has no recorded evidence"):
+    with pytest.raises(BadInput, match=r"none of its claims has recorded evidence to compare with: a\.x"):
         table(tmp_path, row("a.x", findings=[LIKE]))
     with pytest.raises(BadInput, match="holds no claim that was trained"):
         table(tmp_path, row("a.b", verdict="NOT RUN", findings=[]))
@@ -103,7 +103,7 @@ def test_it_stands_between_the_markers_of_a_page(tmp_path: Path) -> None:
     command = ["report", str(audit), "--into", str(page), "--claims", str(claims)]
     missing = CliRunner().invoke(main, command)
     assert missing.exit_code == 1
-    assert f"{FILE}: cannot be read" in missing.output
+    assert f"{FILE}: there is no such file" in missing.output
     table(claims, row("a.b", findings=[LIKE]))
     assert CliRunner().invoke(main, command).exit_code == 0
     assert "| 1.05 [0.94, 1.16] | 1.05 [0.95, 1.15] | overlap |" in page.read_text()

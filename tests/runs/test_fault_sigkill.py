@@ -121,7 +121,7 @@ for _ in sys.stdin:
 
 @pytest.fixture(scope="module")
 def form(toy: Run) -> Run:
-    return toy.replace(steps=300, log_every=50)
+    return toy.replace(steps=1500, log_every=50)
 
 
 def recorded(path: Path) -> int:
