@@ -18,8 +18,9 @@ HELD = {
     "rescale_double": "weight_norm_double",
     "published": "weight_norm_double",
 }
-# Relative; float32 holds a norm to 1e-5.
-NORM_TOLERANCE = 1e-4
+# Relative. Today's trainer holds a norm to 1e-5; recorded runs in float32 at alpha = .1, whose squares were summed by a matrix product,
+# moved by 1.2e-4 in 30,000 steps. A norm that is not held moves by far more.
+NORM_TOLERANCE = 1e-3
 
 
 def check_curves(curves: Iterable[Curves]) -> None:
