@@ -263,5 +263,5 @@ def generalising_solution(train: Landscape, test: Landscape, accuracy: Landscape
     if not fits.any():
         return None
     cell = int(np.where(fits, test.loss[:, 0], np.inf).argmin())
-    beside = np.concatenate(([0.0], test.w, [np.inf]))
-    return Solution(float(test.w[cell]), float(test.m[0]), float(beside[cell]), float(beside[cell + 2]))
+    around = np.concatenate(([0.0], test.w, [np.inf]))
+    return Solution(float(test.w[cell]), float(test.m[0]), float(around[cell]), float(around[cell + 2]))

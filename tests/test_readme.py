@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 
@@ -58,3 +59,49 @@ def test_the_verdict_table_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     done = CliRunner().invoke(main, ["report", "--replay", "--into", "README.md", "--check"])
     assert done.exit_code == 0, done.output
+
+
+def rows_of_the_table() -> list[list[str]]:
+    """The cells of each claim's row."""
+    part = README.partition("<!-- verdicts: begin -->")[2].partition("<!-- verdicts: end -->")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| ")]
+    return [row for row in rows if len(row) > 6 and row[0] != "claim"]
+
+
+NUMBER = r"-?(?:inf|[0-9.]+(?:e[+-]?[0-9]+)?)"
+
+
+def contradicts(verdict: str, effect: str) -> bool:
+    """Whether an interval and a region say another verdict than the row, and the row does not say why."""
+    found = re.match(rf"{NUMBER} \[({NUMBER}), ({NUMBER})\] \((?:([<>]) ({NUMBER})|inside \[({NUMBER}), ({NUMBER})\])\)(.*)", effect)
+    if found is None:
+        return verdict in ("REPRODUCED", "REFUTED")
+    low, high, sign, edge, first, last, why = found.groups()
+    region = (float(first), float(last)) if first else (float(edge), math.inf) if sign == ">" else (-math.inf, float(edge))
+    inside = region[0] <= float(low) and float(high) <= region[1]
+    outside = float(high) < region[0] or float(low) > region[1]
+    said = "REPRODUCED" if inside else "REFUTED" if outside else "INCONCLUSIVE"
+    return said != verdict and not why
+
+
+def test_no_row_shows_an_effect_that_contradicts_its_verdict() -> None:
+    rows = rows_of_the_table()
+    assert len(rows) > 10
+    for name, *cells in rows:
+        verdict = next(cell for cell in cells[:3] if cell and cell != "NOT RUN").rstrip(" ~!")
+        assert not contradicts(verdict, cells[3]), name
+
+
+@pytest.mark.parametrize(
+    ("verdict", "effect", "expected"),
+    [
+        ("REPRODUCED", "12 [11, 13] (> 10)", False),
+        ("REPRODUCED", "12 [9, 13] (> 10)", True),
+        ("REFUTED", "-0.7 [-0.8, -0.6] (inside [-1.15, -0.85])", False),
+        ("INCONCLUSIVE", "3 [3, 3] (< 0.15)", True),
+        ("INCONCLUSIVE", "3 [3, 3] (< 0.15); points to REFUTED; 4 of 9 runs not settled", False),
+        ("REFUTED", "no value (> 0)", True),
+    ],
+)
+def test_what_counts_as_a_contradiction(verdict: str, effect: str, expected: bool) -> None:
+    assert contradicts(verdict, effect) == expected

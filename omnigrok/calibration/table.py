@@ -84,7 +84,7 @@ def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:
     yield "would do. The criterion's digest is over criterion and nulls, the simulation's over the source that makes the curves, its"
     yield "constants included: when either changes the row is measured again. A claim that one kind of curve fits better has a row for each"
     yield "smooth mechanism that its YAML names. Holm's correction, which"
-    yield "makes fewer verdicts REPRODUCED, is not applied, and dear sensitivity rows, which decide nothing, are left out."
+    yield "makes fewer verdicts REPRODUCED, is not applied, and expensive sensitivity rows, which decide nothing, are left out."
     yield "*Not shown*: the interval holds the bound, more draws would tell."
     yield ""
     yield "| " + " | ".join(CLAIM_HEADINGS) + " |"
