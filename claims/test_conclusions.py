@@ -25,7 +25,12 @@ from omnigrok.audit.schema import load_figure
 from omnigrok.errors import BadInput
 from omnigrok.runs.curves import Curves
 from omnigrok.stats import Finding, Time, conjunction, mean_in_region, share, time_ratio, time_to
-from omnigrok.stats.association import permuted_within, rank_agreement, rank_correlations, stratified_correlation
+from omnigrok.stats.association import (
+    permuted_within,
+    rank_agreement,
+    rank_correlations,
+    stratified_correlation,
+)
 from omnigrok.stats.mismatch import gap_right_of_minimum
 from omnigrok.stats.rise import rise_decades
 
@@ -49,15 +54,23 @@ def checks_of(figure: str) -> ModuleType:
 def check_of(figure: str, claim_id: str) -> Callable[[Case], None]:
     """The check function of another figure's claim, by its mark."""
     for value in vars(checks_of(figure)).values():
-        if any(mark.name == "claim" and mark.args == (claim_id,) for mark in getattr(value, "pytestmark", [])):
+        if any(
+            mark.name == "claim" and mark.args == (claim_id,)
+            for mark in getattr(value, "pytestmark", [])
+        ):
             return value  # type: ignore[no-any-return]
     raise BadInput(f"test_{figure}.py has no check of {claim_id}")
 
 
 def part(case: Case, source: Mapping[str, Any]) -> Grid:
-    """The runs of one arm; ``largest`` is an axis' largest value (the tiers differ in weight decay)."""
+    """The runs of one arm; ``largest`` is an axis' largest value (the tiers differ in weight
+    decay).
+    """
     grid = case.grid(source["from"])
-    where = {key: grid.axis(key)[-1] if value == "largest" else value for key, value in source["where"].items()}
+    where = {
+        key: grid.axis(key)[-1] if value == "largest" else value
+        for key, value in source["where"].items()
+    }
     return grid.where(**where) if where else grid
 
 
@@ -65,11 +78,17 @@ def part(case: Case, source: Mapping[str, Any]) -> Grid:
 
 
 def arrival(curves: Curves, rule: Mapping[str, float]) -> Time:
-    """When a curve arrives: an accuracy at a level, or a loss under a share of the training targets' variance (t_fit as in Figure 5)."""
+    """When a curve arrives: an accuracy at a level, or a loss under a share of the training
+    targets' variance (t_fit as in Figure 5).
+    """
     ((column, level),) = rule.items()
     if column == "train_loss":
         step = checks_of("fig05_qm9").fit_step(curves, level)
-        return Time.never(float(curves.step[-1])) if math.isnan(step) else Time.at(max(step, 1.0), float(curves.step[-1]))
+        return (
+            Time.never(float(curves.step[-1]))
+            if math.isnan(step)
+            else Time.at(max(step, 1.0), float(curves.step[-1]))
+        )
     if column == "test_loss":
         variance = float(curves["train_target_square"][0] - curves["train_target"][0] ** 2)
         return time_to(curves.step, -curves[column], -level * variance)
@@ -85,13 +104,18 @@ def log_delay(curves: Curves, task: Mapping[str, Any], never: float = math.inf) 
 
 
 def gap_at(landscape: Grid, seed: int, alpha: float, size: int, kind: str) -> float:
-    """The gap right of w_c up to ``alpha`` on the seed's own landscape of the nearest size; NaN where there is none."""
+    """The gap right of w_c up to ``alpha`` on the seed's own landscape of the nearest size; NaN
+    where there is none.
+    """
     nearest = min(landscape.axis("n_train"), key=lambda each: abs(math.log(each / size)))
     if seed not in landscape.seeds or not 1 / NEAR <= nearest / size <= NEAR:
         return math.nan
     runs = landscape.where(n_train=nearest)
     alphas = [each for each in runs.axis("alpha") if each > 0]
-    last = [[float(runs.one(seed, alpha=each)[f"{side}_{kind}"][-1]) for each in alphas] for side in ("train", "test")]
+    last = [
+        [float(runs.one(seed, alpha=each)[f"{side}_{kind}"][-1]) for each in alphas]
+        for side in ("train", "test")
+    ]
     train, test = (1.0 - np.array(row) if kind == "acc" else np.array(row) for row in last)
     return gap_right_of_minimum(alphas, train, test, alpha)
 
@@ -107,7 +131,10 @@ def cells(case: Case, task: Mapping[str, Any]) -> tuple[Array, Array]:
     for arm in arms:
         for alpha, size in sorted({(run.alpha, run.n_train) for run in arm.curves}):
             row = [
-                (gap_at(landscape, seed, alpha, size, kind), log_delay(arm.one(seed, alpha=alpha, n_train=size), task, never))
+                (
+                    gap_at(landscape, seed, alpha, size, kind),
+                    log_delay(arm.one(seed, alpha=alpha, n_train=size), task, never),
+                )
                 if seed in arm.seeds
                 else (math.nan, math.nan)
                 for seed in seeds
@@ -122,13 +149,25 @@ def test_lu(case: Case) -> None:
     strata = {name: cells(case, task) for name, task in case["tasks"].items()}
     if case["permuted"]:
         rng = np.random.default_rng(0)
-        strata = {name: (gap, permuted_within(gap, delay, rng)[0]) for name, (gap, delay) in strata.items()}
+        strata = {
+            name: (gap, permuted_within(gap, delay, rng)[0])
+            for name, (gap, delay) in strata.items()
+        }
     region = case.region("rho")
     rows = [
-        mean_in_region(f"{name}: the same, {gap.shape[1]} cells", rank_correlations(gap, delay), region).as_sensitivity()
+        mean_in_region(
+            f"{name}: the same, {gap.shape[1]} cells", rank_correlations(gap, delay), region
+        ).as_sensitivity()
         for name, (gap, delay) in strata.items()
     ]
-    case.judge([stratified_correlation("rank correlation of the gap right of w_c with the delay", strata, region), *rows])
+    case.judge(
+        [
+            stratified_correlation(
+                "rank correlation of the gap right of w_c with the delay", strata, region
+            ),
+            *rows,
+        ]
+    )
 
 
 # concl.everywhere
@@ -140,8 +179,14 @@ def test_everywhere(case: Case) -> None:
     outcomes: list[Outcome] = []
     for figure, claim_id in case["parts"].items():
         entry = load_figure(Path(__file__).with_name(f"{figure}.yaml")).claim(claim_id)
-        changed = entry.model_copy(update={"quantity": {**entry.quantity, **case["changes"].get(figure, {})}})
-        own = {name.partition(":")[2]: grid for name, grid in case.grids.items() if name.startswith(f"{figure}:")}
+        changed = entry.model_copy(
+            update={"quantity": {**entry.quantity, **case["changes"].get(figure, {})}}
+        )
+        own = {
+            name.partition(":")[2]: grid
+            for name, grid in case.grids.items()
+            if name.startswith(f"{figure}:")
+        }
         inner = replace(case, claim=changed, figure=figure, role="claim", grids=own, outcome=None)
         with contextlib.suppress(ClaimRefuted):
             check_of(figure, claim_id)(inner)
@@ -149,7 +194,10 @@ def test_everywhere(case: Case) -> None:
             raise BadInput(f"the check of {claim_id} ended without a judgement")
         outcomes.append(inner.outcome)
         # A premise of a part is no premise of the whole: it has had its say in the part's verdict.
-        findings += [replace(finding, name=f"{claim_id}: {finding.name}", premise=False) for finding in inner.outcome.findings]
+        findings += [
+            replace(finding, name=f"{claim_id}: {finding.name}", premise=False)
+            for finding in inner.outcome.findings
+        ]
     whole = conjunction([each.verdict for each in outcomes])
     first = next(each for each in outcomes if each.verdict is whole)
     case.settle(whole, tuple(findings), f"{first.claim}: {first.reason}")
@@ -161,7 +209,9 @@ def test_everywhere(case: Case) -> None:
 def abruptness(case: Case, source: Mapping[str, Any]) -> Array:
     """(seeds,) decades of steps between 10 and 90 % of the test accuracy's rise after t_train."""
     levels = case["tail"], 1 - case["tail"]
-    fits = ((run, time_of(run, "train_acc", case["fits"]).value) for run in part(case, source).each())
+    fits = (
+        (run, time_of(run, "train_acc", case["fits"]).value) for run in part(case, source).each()
+    )
     return np.array([rise_decades(run.step, run["test_acc"], start, levels) for run, start in fits])
 
 
@@ -170,7 +220,11 @@ def test_most_dramatic(case: Case) -> None:
     order = case["order"]
     found = {source["task"]: abruptness(case, source) for source in order}
     rises = [
-        share(f"{task}: seeds whose test accuracy rises after t_train", ~np.isnan(values), case.region("rises"))
+        share(
+            f"{task}: seeds whose test accuracy rises after t_train",
+            ~np.isnan(values),
+            case.region("rises"),
+        )
         for task, values in found.items()
     ]
     if case["halves"] is not None:
@@ -187,7 +241,10 @@ def test_most_dramatic(case: Case) -> None:
         name = f"log10(t90/t10) of {blunt} minus that of {sharp}"
         differences.append(mean_in_region(name, right[:n] - left[:n], case.region("difference")))
     rows = [
-        mean_in_region(f"log10(t90/t10) of {task}", values, case.region("difference")).as_sensitivity() for task, values in found.items()
+        mean_in_region(
+            f"log10(t90/t10) of {task}", values, case.region("difference")
+        ).as_sensitivity()
+        for task, values in found.items()
     ]
     case.judge([*rises, *differences, *rows])
 
@@ -196,9 +253,14 @@ def test_most_dramatic(case: Case) -> None:
 
 
 def delays(case: Case, source: Mapping[str, Any]) -> tuple[list[Time], list[Time]]:
-    """t_test, and t_test / t_train of each seed: known from below where it never generalises, not at all where it never fits."""
+    """t_test, and t_test / t_train of each seed: known from below where it never generalises, not
+    at all where it never fits.
+    """
     runs = part(case, source)
-    late, early = times(runs, "test_acc", source["generalises"]), times(runs, "train_acc", source["fits"])
+    late, early = (
+        times(runs, "test_acc", source["generalises"]),
+        times(runs, "train_acc", source["fits"]),
+    )
     ratios = []
     for after, before in zip(late, early, strict=True):
         bound = math.exp(after.log_bound - before.log_bound) if before.reached else NOTHING_KNOWN
@@ -210,7 +272,10 @@ def reliance(case: Case, name: str) -> Array:
     """(seeds,) best test accuracy at the linear minus at the messiest representation."""
     grid = case.grid(name)
     low, *_, high = grid.axis("messiness")
-    good, bad = (np.array([best_accuracy(grid, seed, m, case.protocol) for seed in grid.seeds]) for m in (low, high))
+    good, bad = (
+        np.array([best_accuracy(grid, seed, m, case.protocol) for seed in grid.seeds])
+        for m in (low, high)
+    )
     return good - bad
 
 
@@ -242,7 +307,12 @@ def test_representation(case: Case) -> None:
     case.judge(
         [
             generalises(f"{more}, standard initialization", late, case.region("reached")),
-            time_ratio(f"t_test / t_train at standard initialization, {more} over {less}", dramatic[:n], mild[:n], case.region("ratio")),
+            time_ratio(
+                f"t_test / t_train at standard initialization, {more} over {less}",
+                dramatic[:n],
+                mild[:n],
+                case.region("ratio"),
+            ),
             mean_in_region(
                 f"loss of test accuracy by a messy representation, {more} minus {less}",
                 ranges[0][:seeds] - ranges[1][:seeds],

@@ -1,4 +1,6 @@
-"""What a step of each figure costs here: one pytest-benchmark item a figure, on a fresh chunk of steps that is not recorded."""
+"""What a step of each figure costs here: one pytest-benchmark item a figure, on a fresh chunk of
+steps that is not recorded.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from omnigrok.training.stack import Stack
 
 FOLDER = Path(__file__).parent
 FIGURES = {figure.figure: figure for figure in figures(FOLDER) if figure.experiments}
-# As many as the smoke tier's stacks of transformers hold, whose compiled step serves here, too; a smaller one would be compiled anew.
+# As many as the smoke tier's stacks of transformers hold, whose compiled step serves here, too; a
+# smaller one would be compiled anew.
 REPLICAS, STEPS = 6, 10
 
 

@@ -69,7 +69,11 @@ def sensitivity(case: Case) -> list[tuple[str, float]]:
     """
     if case.verdict_only:
         return []
-    other = [(COLUMNS[name][case.protocol], case["threshold"]) for name in COLUMNS if name != case["score"]]
+    other = [
+        (COLUMNS[name][case.protocol], case["threshold"])
+        for name in COLUMNS
+        if name != case["score"]
+    ]
     return [*other, *((score(case), level) for level in (0.8, 0.9))]
 
 
@@ -80,7 +84,9 @@ def decays(case: Case, grid: Grid) -> list[float]:
 
 def reduced(case: Case, grid: Grid) -> tuple[list[float], Array]:
     """The scales, and (seeds, scales) what is read as the reduced loss."""
-    return grid.axis("alpha"), surface(grid, READINGS[case["reading"]](case["curve"]), "n_train", "alpha")[:, 0]
+    return grid.axis("alpha"), surface(
+        grid, READINGS[case["reading"]](case["curve"]), "n_train", "alpha"
+    )[:, 0]
 
 
 @claim("fig02.train-L")
@@ -89,7 +95,13 @@ def test_train_l(case: Case) -> None:
     losses = losses + case["offset"]
     case.judge(
         [
-            knee("break of the L (alpha)", alphas, losses, case.number("knee_fraction"), region=case.region("knee")).as_lead(),
+            knee(
+                "break of the L (alpha)",
+                alphas,
+                losses,
+                case.number("knee_fraction"),
+                region=case.region("knee"),
+            ).as_lead(),
             *l_shape("reduced loss over alpha", alphas, losses, case["split"]),
         ]
     )
@@ -111,9 +123,15 @@ def test_no_reg(case: Case) -> None:
     runs = case.grid(case["arm"]).where(weight_decay=case["weight_decay"])
 
     def overfits(column: str, threshold: float) -> Finding:
-        train, test = (times(runs, f"{side}_{column}", threshold, case["hold"]) for side in ("train", "test"))
+        train, test = (
+            times(runs, f"{side}_{column}", threshold, case["hold"]) for side in ("train", "test")
+        )
         stuck = [fit.reached and not late.reached for fit, late in zip(train, test, strict=True)]
-        return share(f"seeds that fit and never generalise ({column}, {threshold:.0%})", stuck, case.region("share"))
+        return share(
+            f"seeds that fit and never generalise ({column}, {threshold:.0%})",
+            stuck,
+            case.region("share"),
+        )
 
     rows = [overfits(column, level).as_sensitivity() for column, level in sensitivity(case)]
     case.judge([overfits(score(case), case["threshold"]), *rows])
@@ -124,10 +142,18 @@ def test_grok(case: Case) -> None:
     runs = case.grid(case["arm"]).where(weight_decay=case["weight_decay"])
 
     def found(column: str, threshold: float) -> tuple[Finding, Finding]:
-        late, early = (times(runs, f"{side}_{column}", threshold, case["hold"]) for side in ("test", "train"))
-        return delay(f"{column}, {threshold:.0%}", late, early, case.region("ratio"), case.region("reached"))
+        late, early = (
+            times(runs, f"{side}_{column}", threshold, case["hold"]) for side in ("test", "train")
+        )
+        return delay(
+            f"{column}, {threshold:.0%}", late, early, case.region("ratio"), case.region("reached")
+        )
 
-    rows = [finding.as_sensitivity() for column, level in sensitivity(case) for finding in found(column, level)]
+    rows = [
+        finding.as_sensitivity()
+        for column, level in sensitivity(case)
+        for finding in found(column, level)
+    ]
     case.judge([*found(score(case), case["threshold"]), *rows])
 
 
@@ -137,9 +163,17 @@ def test_large_reg(case: Case) -> None:
 
     def found(column: str, threshold: float) -> tuple[Finding, Finding]:
         side = f"{case['side']}_{column}"
-        slow, fast = (times(grid.where(weight_decay=case[arm]), side, threshold, case["hold"]) for arm in ("slow", "fast"))
+        slow, fast = (
+            times(grid.where(weight_decay=case[arm]), side, threshold, case["hold"])
+            for arm in ("slow", "fast")
+        )
         return (
-            time_ratio(f"t at weight decay .03 / t at 1 ({column}, {threshold:.0%})", slow, fast, case.region("ratio")),
+            time_ratio(
+                f"t at weight decay .03 / t at 1 ({column}, {threshold:.0%})",
+                slow,
+                fast,
+                case.region("ratio"),
+            ),
             generalises("weight decay 1", fast, case.region("reached")),
         )
 
@@ -155,11 +189,29 @@ def test_small_init(case: Case) -> None:
     for gamma in case["decays"]:
         runs = grid.where(weight_decay=gamma)
         late, early = (times(runs, f"{side}_{column}", level, hold) for side in ("test", "train"))
-        findings.append(time_ratio(f"t_test / t_train at weight decay {gamma:g}", late, early, case.region("ratio")))
+        findings.append(
+            time_ratio(
+                f"t_test / t_train at weight decay {gamma:g}", late, early, case.region("ratio")
+            )
+        )
     table = time_table(grid, f"test_{column}", "weight_decay", case["decays"], level, hold)
-    findings.append(slope_equivalent("slope of log t_test on log weight decay", case["decays"], table, case.number("slope_margin")))
+    findings.append(
+        slope_equivalent(
+            "slope of log t_test on log weight decay",
+            case["decays"],
+            table,
+            case.number("slope_margin"),
+        )
+    )
     without = times(grid.where(weight_decay=0.0), f"test_{column}", level, hold)
-    findings.append(time_ratio("t_test at weight decay 0 / at .03", without, [row[0] for row in table], case.region("no_decay")))
+    findings.append(
+        time_ratio(
+            "t_test at weight decay 0 / at .03",
+            without,
+            [row[0] for row in table],
+            case.region("no_decay"),
+        )
+    )
     case.judge(findings)
 
 
@@ -169,7 +221,9 @@ def test_train_flat(case: Case) -> None:
     gammas = decays(case, grid)
 
     def slope(column: str, threshold: float) -> Finding:
-        table = time_table(grid, f"{case['side']}_{column}", "weight_decay", gammas, threshold, case["hold"])
+        table = time_table(
+            grid, f"{case['side']}_{column}", "weight_decay", gammas, threshold, case["hold"]
+        )
         name = f"slope of log t_{case['side']} on log weight decay ({column}, {threshold:.0%})"
         return slope_equivalent(name, gammas, table, case.number("slope_margin"))
 
@@ -186,7 +240,10 @@ def test_inverse(case: Case) -> None:
     def table(column: str, threshold: float) -> list[list[Time]]:
         """(seeds, weight decays) times, or delays after the training accuracy."""
         sides = [case["side"], "train"] if case["clock"] == "delay" else [case["side"]]
-        read = [time_table(grid, f"{side}_{column}", "weight_decay", gammas, threshold, case["hold"]) for side in sides]
+        read = [
+            time_table(grid, f"{side}_{column}", "weight_decay", gammas, threshold, case["hold"])
+            for side in sides
+        ]
         return delays(*read) if len(read) == 2 else read[0]
 
     def slopes(column: str, threshold: float) -> tuple[Finding, ...]:
@@ -197,9 +254,21 @@ def test_inverse(case: Case) -> None:
     main = table(score(case), case["threshold"])
     if not case.verdict_only and any(time.reached for row in main for time in row):
         held = largest_range(gammas, main, region)
-        words = f"1/gamma holds from {held[0]:g} to {held[1]:g}" if held else "1/gamma holds on no range of three points"
-        findings.append(additive_delay("AIC of a/gamma minus AIC of a/gamma + b", gammas, main).as_sensitivity(words))
-    findings += [finding.as_sensitivity() for column, level in sensitivity(case) for finding in slopes(column, level)[:1]]
+        words = (
+            f"1/gamma holds from {held[0]:g} to {held[1]:g}"
+            if held
+            else "1/gamma holds on no range of three points"
+        )
+        findings.append(
+            additive_delay("AIC of a/gamma minus AIC of a/gamma + b", gammas, main).as_sensitivity(
+                words
+            )
+        )
+    findings += [
+        finding.as_sensitivity()
+        for column, level in sensitivity(case)
+        for finding in slopes(column, level)[:1]
+    ]
     case.judge(findings)
 
 
@@ -217,22 +286,36 @@ def test_norm_at_grok(case: Case) -> None:
 
     def norms(column: str, threshold: float) -> Array:
         """(seeds, weight decays)."""
-        return np.array([[norm(gamma, seed, column, threshold) for gamma in gammas] for seed in grid.seeds])
+        return np.array(
+            [[norm(gamma, seed, column, threshold) for gamma in gammas] for seed in grid.seeds]
+        )
 
     def spread(found: Array, words: str) -> Finding:
-        return equivalent(f"largest / smallest norm over weight decays ({words})", found.max(axis=1) / found.min(axis=1), region, log=True)
+        return equivalent(
+            f"largest / smallest norm over weight decays ({words})",
+            found.max(axis=1) / found.min(axis=1),
+            region,
+            log=True,
+        )
 
     main = norms(score(case), case["threshold"])
     findings = [spread(main, f"{score(case)}, {case['threshold']:.0%}")]
     if not case.verdict_only:
-        held = widest_range(gammas, lambda cut: spread(main[:, cut], "").verdict() is Verdict.REPRODUCED)
+        held = widest_range(
+            gammas, lambda cut: spread(main[:, cut], "").verdict() is Verdict.REPRODUCED
+        )
         if held:
             first, last = (gammas.index(end) for end in held)
             row = spread(main[:, first : last + 1], f"{held[0]:g} to {held[1]:g}")
-            findings.append(row.as_sensitivity("the largest contiguous range of weight decay in which it holds"))
+            findings.append(
+                row.as_sensitivity("the largest contiguous range of weight decay in which it holds")
+            )
         else:
             findings[0] = replace(findings[0], note="holds on no range of three weight decays")
-        findings += [spread(norms(*other), f"{other[0]}, {other[1]:.0%}").as_sensitivity() for other in readings_of_a_time(case)]
+        findings += [
+            spread(norms(*other), f"{other[0]}, {other[1]:.0%}").as_sensitivity()
+            for other in readings_of_a_time(case)
+        ]
     case.judge(findings)
 
 
@@ -246,7 +329,11 @@ def test_decay(case: Case) -> None:
     runs = case.grid().where(weight_decay=case["weight_decay"]).each()
     nominal = [curves.run.lr * case["nominal"] for curves in runs]
     fits, arrivals = (
-        [time_of(curves, f"{side}_{score(case)}", case["threshold"], case["hold"]) for curves in runs] for side in ("train", "test")
+        [
+            time_of(curves, f"{side}_{score(case)}", case["threshold"], case["hold"])
+            for curves in runs
+        ]
+        for side in ("train", "test")
     )
     rate = {"least squares": rate_between, "ends": rate_of_ends}[case["fit"]]
     rates = [
@@ -254,35 +341,68 @@ def test_decay(case: Case) -> None:
         for curves, fit, late, law in zip(runs, fits, arrivals, nominal, strict=True)
     ]
     never = sum(not late.reached for late in arrivals)
-    note = f"in {never} of {len(runs)} seeds the test accuracy never arrives: to the end of the record" if never else ""
-    findings = [mean_in_region("rate of ln w / (lr gamma) from t_train to t_test", rates, case.region("rate"), note=note)]
+    note = (
+        f"in {never} of {len(runs)} seeds the test accuracy never arrives: to the end of the record"
+        if never
+        else ""
+    )
+    findings = [
+        mean_in_region(
+            "rate of ln w / (lr gamma) from t_train to t_test",
+            rates,
+            case.region("rate"),
+            note=note,
+        )
+    ]
     if not case.verdict_only:
-        findings += by_window(runs, max((fit.value for fit in fits if fit.reached), default=math.nan), nominal, case.region("rate"))
+        findings += by_window(
+            runs,
+            max((fit.value for fit in fits if fit.reached), default=math.nan),
+            nominal,
+            case.region("rate"),
+        )
     case.judge(findings)
 
 
 def rate_of_ends(curves: Curves, start: float, end: float) -> float:
     """Rate of -ln w per step between two steps, from the norm at both."""
-    return math.log(value_at(curves, "weight_norm", start) / value_at(curves, "weight_norm", end)) / (end - start)
+    return math.log(
+        value_at(curves, "weight_norm", start) / value_at(curves, "weight_norm", end)
+    ) / (end - start)
 
 
-def by_window(runs: list[Curves], start: float, nominal: list[float], region: Region) -> list[Finding]:
-    """The rate over its nominal value by windows of a factor 2, from where every seed has fitted."""
+def by_window(
+    runs: list[Curves], start: float, nominal: list[float], region: Region
+) -> list[Finding]:
+    """The rate over its nominal value by windows of a factor 2, from where every seed has
+    fitted.
+    """
     windows: dict[tuple[float, float], list[float]] = {}
     for curves, law in zip(runs, nominal, strict=True):
         for first, last, rate in decay_rates_by_window(curves, start):
             windows.setdefault((first, last), []).append(rate / law)
     rows = [
-        mean_in_region(f"the same in steps {first:.0f} to {last:.0f}", rates, region).as_sensitivity()
+        mean_in_region(
+            f"the same in steps {first:.0f} to {last:.0f}", rates, region
+        ).as_sensitivity()
         for (first, last), rates in sorted(windows.items())
     ]
-    return [replace(row, note="" if row.estimate in region else f"outside {str(region).removeprefix('inside ')}") for row in rows]
+    return [
+        replace(
+            row,
+            note="" if row.estimate in region else f"outside {str(region).removeprefix('inside ')}",
+        )
+        for row in rows
+    ]
 
 
 def critical_norms(case: Case, straight: bool) -> dict[int, Crossing]:
     """w_c of each seed: where its reduced test accuracy falls under the threshold, by ln w."""
     landscape = case.grid("landscape_fine")
-    norms, accuracies = (surface(landscape, final(column), "n_train", "alpha")[:, 0] for column in ("weight_norm", f"test_{score(case)}"))
+    norms, accuracies = (
+        surface(landscape, final(column), "n_train", "alpha")[:, 0]
+        for column in ("weight_norm", f"test_{score(case)}")
+    )
     samples = next(int(run.option("n_test")) for run in landscape.curves)
     return {
         seed: last_fall(norm, accuracy, case["threshold"], samples, straight=straight)
@@ -308,7 +428,9 @@ def forecast(start: float, critical: Crossing, rate: float) -> Time:
 def test_predict(case: Case) -> None:
     dynamics = case.grid("large")
     from_landscape = case["w_c"] == "landscape"
-    ways = [critical_norms(case, straight) for straight in (False, True)] if from_landscape else [{}]
+    ways = (
+        [critical_norms(case, straight) for straight in (False, True)] if from_landscape else [{}]
+    )
     findings = []
     for gamma in decays(case, dynamics):
         by_logit, *straight = (ratio_of_times(case, dynamics, gamma, critical) for critical in ways)
@@ -316,7 +438,9 @@ def test_predict(case: Case) -> None:
     case.judge(findings)
 
 
-def ratio_of_times(case: Case, dynamics: Grid, gamma: float, critical: Mapping[int, Crossing]) -> Finding:
+def ratio_of_times(
+    case: Case, dynamics: Grid, gamma: float, critical: Mapping[int, Crossing]
+) -> Finding:
     """Predicted over measured t_test at one weight decay.
 
     For a seed that is not in ``critical``, w_c is its norm at t_train.
@@ -328,7 +452,12 @@ def ratio_of_times(case: Case, dynamics: Grid, gamma: float, critical: Mapping[i
         w_c = critical.get(curves.run.seed, Crossing(at_fit, at_fit, at_fit))
         predicted.append(forecast(float(curves["weight_norm"][0]), w_c, curves.run.lr * gamma))
         measured.append(time_of(curves, f"test_{column}", level, hold))
-    return time_ratio(f"predicted / measured t_test at weight decay {gamma:g}", predicted, measured, case.region("ratio"))
+    return time_ratio(
+        f"predicted / measured t_test at weight decay {gamma:g}",
+        predicted,
+        measured,
+        case.region("ratio"),
+    )
 
 
 def reaching(one: Finding, other: Finding) -> Finding:
@@ -339,5 +468,12 @@ def reaching(one: Finding, other: Finding) -> Finding:
         one,
         ci=(min(low for low, _ in ends), max(high for _, high in ends)),
         p=p,
-        note="; ".join(part for part in (one.note, f"{other.estimate:.3g} where the accuracy itself is linear in ln w") if part),
+        note="; ".join(
+            part
+            for part in (
+                one.note,
+                f"{other.estimate:.3g} where the accuracy itself is linear in ln w",
+            )
+            if part
+        ),
     )

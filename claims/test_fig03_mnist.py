@@ -44,23 +44,40 @@ from omnigrok.stats import (
     trend,
     u_shape,
 )
-from omnigrok.stats.contours import contour_width, has_tip, one_interval, reordered, width_trend, without_trend
+from omnigrok.stats.contours import (
+    contour_width,
+    has_tip,
+    one_interval,
+    reordered,
+    width_trend,
+    without_trend,
+)
 from omnigrok.stats.contrast import slope_change
 from omnigrok.stats.divergence import divergence
 from omnigrok.stats.landmarks import zone_width
 from omnigrok.stats.learning_curves import FEWEST_SIZES, broken_line, drawn_from
 
 Array = NDArray[np.float64]
-ONE_DATA_SET = "all seeds train on the first N images: n counts data sets, so n = 1, and one has no interval"
+ONE_DATA_SET = (
+    "all seeds train on the first N images: n counts data sets, so n = 1, and one has no interval"
+)
 
 
-def errors(case: Case, column: str, name: str = "landscape") -> tuple[list[int], list[float], Array]:
-    """Sizes, scales and (seeds, sizes, alphas) reduced errors: of the last step, or the best logged one under ``code``."""
+def errors(
+    case: Case, column: str, name: str = "landscape"
+) -> tuple[list[int], list[float], Array]:
+    """Sizes, scales and (seeds, sizes, alphas) reduced errors: of the last step, or the best logged
+    one under ``code``.
+    """
     grid = case.grid(name)
     reading = case.get("reading", "protocol")
     best = reading == "best" or (reading == "protocol" and case.protocol == "code")
     accuracy = highest(column) if best else final(column)
-    return grid.axis("n_train"), grid.axis("alpha"), surface(grid, complement(accuracy), "n_train", "alpha")
+    return (
+        grid.axis("n_train"),
+        grid.axis("alpha"),
+        surface(grid, complement(accuracy), "n_train", "alpha"),
+    )
 
 
 def about_data(case: Case, findings: Sequence[Finding], name: str = "landscape") -> list[Finding]:
@@ -73,12 +90,28 @@ def about_data(case: Case, findings: Sequence[Finding], name: str = "landscape")
 def test_lu_small(case: Case) -> None:
     sizes, alphas, falling = errors(case, case["falls"])
     _, _, turning = errors(case, case["turns"])
-    size, split, resolution = nearest(sizes, case["n"]), case.number("split"), case.number("resolution")
+    size, split, resolution = (
+        nearest(sizes, case["n"]),
+        case.number("split"),
+        case.number("resolution"),
+    )
     at = sizes.index(size)
     case.judge(
         [
-            *l_shape(f"L of {case['falls']} error at N = {size}", alphas, falling[:, at], split, epsilon=resolution),
-            *u_shape(f"U of {case['turns']} error at N = {size}", alphas, turning[:, at], split, epsilon=resolution),
+            *l_shape(
+                f"L of {case['falls']} error at N = {size}",
+                alphas,
+                falling[:, at],
+                split,
+                epsilon=resolution,
+            ),
+            *u_shape(
+                f"U of {case['turns']} error at N = {size}",
+                alphas,
+                turning[:, at],
+                split,
+                epsilon=resolution,
+            ),
         ]
     )
 
@@ -87,20 +120,33 @@ def test_lu_small(case: Case) -> None:
 def test_larger_norm(case: Case) -> None:
     sizes, alphas, test = errors(case, "test_acc")
     _, _, train = errors(case, "train_acc")
-    size, (low, high) = nearest(sizes, case["n"]), (nearest(alphas, alpha) for alpha in case["alphas"])
+    size, (low, high) = (
+        nearest(sizes, case["n"]),
+        (nearest(alphas, alpha) for alpha in case["alphas"]),
+    )
     at, a, b = sizes.index(size), alphas.index(low), alphas.index(high)
     rise = test[:, at, b] - test[:, at, a]
     fits = [
         mean_in_region(f"train error at alpha {alpha:g}", train[:, at, place], case.region("train"))
         for alpha, place in ((low, a), (high, b))
     ]
-    found = mean_in_region(f"rise of test error from alpha {low:g} to {high:g} at N = {size}", rise, case.region("rise")).as_lead()
+    found = mean_in_region(
+        f"rise of test error from alpha {low:g} to {high:g} at N = {size}",
+        rise,
+        case.region("rise"),
+    ).as_lead()
     if case["fit"] == "shown":
         unfitted = any(case.part(finding) is not Verdict.REPRODUCED for finding in fits)
         if unfitted and case.part(found) is not Verdict.REFUTED:
             # Short training raises the test error as well as the train error.
             nothing = (math.nan,) * rise.size
-            found = replace(found, ci=(math.nan, math.nan), values=nothing, p=None, note="not fitted at both scales")
+            found = replace(
+                found,
+                ci=(math.nan, math.nan),
+                values=nothing,
+                p=None,
+                note="not fitted at both scales",
+            )
         fits = [finding.as_sensitivity() for finding in fits]
     case.judge([found, *fits])
 
@@ -119,7 +165,9 @@ def test_degrok_data(case: Case) -> None:
     span, resolution = f"N {sizes[first]} to {sizes[last]}", case.number("resolution")
     words = f"test error at alpha {high:g} falls, {span}"
     findings = [
-        mean_in_region(f"fall of the test error, {span}, {pairs}", falls - others, case.region("fall")).as_lead(),
+        mean_in_region(
+            f"fall of the test error, {span}, {pairs}", falls - others, case.region("fall")
+        ).as_lead(),
         trend(words, error, direction="falling", floor=case.number("floor"), epsilon=resolution),
     ]
     case.judge(about_data(case, findings))
@@ -127,37 +175,66 @@ def test_degrok_data(case: Case) -> None:
 
 @claim("fig03.degrok-dynamics")
 def test_degrok_dynamics(case: Case) -> None:
-    small, large = (case.grid(name).where(alpha=case["alpha"]) for name in ("dynamics", "dynamics_large"))
+    small, large = (
+        case.grid(name).where(alpha=case["alpha"]) for name in ("dynamics", "dynamics_large")
+    )
     sizes, hold = (small.axis("n_train")[0], large.axis("n_train")[0]), case["hold"]
 
     def ratio(test: float, train: float) -> Finding:
         late, early = delays(small, test, train, hold), delays(large, test, train, hold)
         # A seed that never fits the small set has no delay there: nothing is known of its ratio.
-        known = [Time.never(1.0) if slow is None or fast is None else fast for slow, fast in zip(late, early, strict=True)]
+        known = [
+            Time.never(1.0) if slow is None or fast is None else fast
+            for slow, fast in zip(late, early, strict=True)
+        ]
         slow_times = [Time.never(1.0) if slow is None else slow for slow in late]
         name = f"t_test ({test:.0%}) / t_train ({train:.0%}), N {sizes[0]} over N {sizes[1]}"
         return time_ratio(name, slow_times, known, case.region("ratio"))
 
-    arrival = generalises(f"N = {sizes[1]}", times(large, "test_acc", case["generalises"], hold), case.region("reached"))
-    rows = (
-        [] if case.verdict_only else [ratio(case["generalises"], case["generalises"]), ratio(0.7, case["fits"]), ratio(0.9, case["fits"])]
+    arrival = generalises(
+        f"N = {sizes[1]}",
+        times(large, "test_acc", case["generalises"], hold),
+        case.region("reached"),
     )
-    case.judge([arrival, ratio(case["generalises"], case["fits"]).as_lead(), *(row.as_sensitivity() for row in rows)])
+    rows = (
+        []
+        if case.verdict_only
+        else [
+            ratio(case["generalises"], case["generalises"]),
+            ratio(0.7, case["fits"]),
+            ratio(0.9, case["fits"]),
+        ]
+    )
+    case.judge(
+        [
+            arrival,
+            ratio(case["generalises"], case["fits"]).as_lead(),
+            *(row.as_sensitivity() for row in rows),
+        ]
+    )
 
 
 def delays(grid: Grid, test: float, train: float, hold: float = 0.05) -> list[Time | None]:
-    """t_test / t_train of each seed: known from below where it never generalises, None where it never fits."""
+    """t_test / t_train of each seed: known from below where it never generalises, None where it
+    never fits.
+    """
     found: list[Time | None] = []
-    for late, early in zip(times(grid, "test_acc", test, hold), times(grid, "train_acc", train, hold), strict=True):
+    for late, early in zip(
+        times(grid, "test_acc", test, hold), times(grid, "train_acc", train, hold), strict=True
+    ):
         bound = math.exp(late.log_bound - early.log_bound)
-        found.append(None if not early.reached else Time.at(bound) if late.reached else Time.never(bound))
+        found.append(
+            None if not early.reached else Time.at(bound) if late.reached else Time.never(bound)
+        )
     return found
 
 
 def sizes_in_order(case: Case, sizes: Sequence[int], smallest: int) -> list[int]:
     """Places of the sizes from ``smallest`` on: rising or, in a control, without trend."""
     places = [place for place, size in enumerate(sizes) if size >= smallest]
-    return places if case["order"] == "size" else [places[turn] for turn in without_trend(len(places))]
+    return (
+        places if case["order"] == "size" else [places[turn] for turn in without_trend(len(places))]
+    )
 
 
 @claim("fig03.zone-broadens")
@@ -167,7 +244,12 @@ def test_zone_broadens(case: Case) -> None:
 
     def found(smallest: int) -> Finding:
         places = sizes_in_order(case, sizes, smallest)
-        zones = np.array([[zone_width(alphas, curve, case["within"]) for curve in seed] for seed in reordered(test, places)])
+        zones = np.array(
+            [
+                [zone_width(alphas, curve, case["within"]) for curve in seed]
+                for seed in reordered(test, places)
+            ]
+        )
         name = f"width of the zone (log alpha), N {sizes[places[0]]} to {sizes[places[-1]]}"
         return width_trend(name, zones[..., 0], zones[..., 1] > 0, floor=floor)
 
@@ -180,13 +262,28 @@ def test_lu_milder(case: Case) -> None:
     sizes, alphas, test = errors(case, "test_acc")
     _, _, train = errors(case, "train_acc")
     low, high = case["range"]
-    inside = [place for place, alpha in enumerate(alphas) if low * (1 - 1e-6) <= alpha <= high * (1 + 1e-6)]
+    inside = [
+        place
+        for place, alpha in enumerate(alphas)
+        if low * (1 - 1e-6) <= alpha <= high * (1 + 1e-6)
+    ]
     scales = [alphas[place] for place in inside]
     order = sizes_in_order(case, sizes, case["smallest"])
-    gaps = np.stack([gap_integral(scales, train[:, at, inside], test[:, at, inside]) for at in order], axis=1)
+    gaps = np.stack(
+        [gap_integral(scales, train[:, at, inside], test[:, at, inside]) for at in order], axis=1
+    )
     resolution = case.number("resolution")
-    name = f"integral of test - train error over log10 alpha, N {sizes[order[0]]} to {sizes[order[-1]]}"
-    found = trend(name, np.maximum(gaps, resolution), direction="falling", floor=case.number("floor"), epsilon=resolution)
+    name = (
+        f"integral of test - train error over log10 alpha, N {sizes[order[0]]} to "
+        f"{sizes[order[-1]]}"
+    )
+    found = trend(
+        name,
+        np.maximum(gaps, resolution),
+        direction="falling",
+        floor=case.number("floor"),
+        epsilon=resolution,
+    )
     case.judge(about_data(case, [found]))
 
 
@@ -201,18 +298,31 @@ def test_thumb(case: Case) -> None:
         tips = [has_tip(row, level, slack) for row in lowest]
         full = np.flatnonzero((lowest < level).all(axis=0))
         start = int(full[0]) if full.size else len(sizes)
-        widths = np.array([[contour_width(alphas, curve, level) for curve in seed[start:]] for seed in table])
+        widths = np.array(
+            [[contour_width(alphas, curve, level) for curve in seed[start:]] for seed in table]
+        )
         if len(sizes) - start < 2:
             # No width can rise over fewer than two sizes.
             widths = np.full((len(table), 2, 2), np.nan)
         begin = f"from N = {sizes[start]}" if start < len(sizes) else "nowhere"
         findings += [
-            mean_in_region(f"error < {level:g}: share of sizes with one interval", whole, case.region("one_interval")),
+            mean_in_region(
+                f"error < {level:g}: share of sizes with one interval",
+                whole,
+                case.region("one_interval"),
+            ),
             share(f"error < {level:g}: seeds with a tip", tips, case.region("tip")),
-            width_trend(f"error < {level:g}: width, {begin}", widths[..., 0], widths[..., 1] > 0, floor=case.number("floor")),
+            width_trend(
+                f"error < {level:g}: width, {begin}",
+                widths[..., 0],
+                widths[..., 1] > 0,
+                floor=case.number("floor"),
+            ),
         ]
         if not case.verdict_only:
-            findings.append(bracket(f"error < {level:g}: tip", sizes, lowest < level).as_sensitivity())
+            findings.append(
+                bracket(f"error < {level:g}: tip", sizes, lowest < level).as_sensitivity()
+            )
     case.judge(about_data(case, findings, case["map"]))
 
 
@@ -227,13 +337,18 @@ def test_critical(case: Case) -> None:
     if case["drawn_from"]:
         rng = np.random.default_rng(0)
         lowest = np.stack([drawn_from(case["drawn_from"], sizes, row, rng) for row in lowest])
-    level, name = case["level"], "lowest test error over N: AICc of the best smooth curve minus that of a break"
+    level, name = (
+        case["level"],
+        "lowest test error over N: AICc of the best smooth curve minus that of a break",
+    )
     findings = [critical_size(name, sizes, lowest, case.region("preferred"))]
     if not case.verdict_only:
         breaks = [broken_line(sizes, row).break_at for row in lowest]
         findings += [
             mean_in_region("N at the break", breaks, Region(0.0), log=True).as_sensitivity(),
-            bracket(f"smallest N with test error < {level:g}", sizes, lowest < level).as_sensitivity(),
+            bracket(
+                f"smallest N with test error < {level:g}", sizes, lowest < level
+            ).as_sensitivity(),
         ]
     if shared:
         case.settle(Verdict.INCONCLUSIVE, tuple(findings), ONE_DATA_SET)
@@ -247,7 +362,13 @@ def test_grok(case: Case) -> None:
     fits = times(runs, "train_acc", case["fits"], hold)
 
     def found(level: float, early: list[Time], words: str) -> tuple[Finding, Finding]:
-        return delay(words, times(runs, "test_acc", level, hold), early, case.region("ratio"), case.region("reached"))
+        return delay(
+            words,
+            times(runs, "test_acc", level, hold),
+            early,
+            case.region("ratio"),
+            case.region("reached"),
+        )
 
     main = case["generalises"]
     rows: list[Finding] = []
@@ -268,18 +389,24 @@ def test_decay(case: Case) -> None:
         arrival = time_of(curves, "test_acc", case["generalises"])
         end = arrival.value if arrival.reached else float(curves.step[-1])
         if case["estimator"] == "ends":
-            fall = np.log(value_at(curves, "weight_norm", start)) - np.log(value_at(curves, "weight_norm", end))
+            fall = np.log(value_at(curves, "weight_norm", start)) - np.log(
+                value_at(curves, "weight_norm", end)
+            )
             return float(fall / (end - start)) / curves.run.lr
         return rate_between(curves, start, end) / curves.run.lr
 
     rates = [rate(curves, start) / gamma for curves, start in zip(runs, starts, strict=True)]
-    findings = [mean_in_region("rate of ln w / (lr gamma), t_train to t_test", rates, case.region("rate"))]
+    findings = [
+        mean_in_region("rate of ln w / (lr gamma), t_train to t_test", rates, case.region("rate"))
+    ]
     if not case.verdict_only:
         findings += by_window(case, runs, starts, gamma)
     case.judge(findings)
 
 
-def by_window(case: Case, runs: Sequence[Curves], starts: Sequence[float], gamma: float) -> list[Finding]:
+def by_window(
+    case: Case, runs: Sequence[Curves], starts: Sequence[float], gamma: float
+) -> list[Finding]:
     """The rate over lr gamma in windows of a factor 2 in steps, from the largest t_train on."""
     first = max((start for start in starts if math.isfinite(start)), default=math.nan)
     windows: dict[tuple[float, float], list[float]] = {}
@@ -287,7 +414,9 @@ def by_window(case: Case, runs: Sequence[Curves], starts: Sequence[float], gamma
         for low, high, rate in decay_rates_by_window(curves, first):
             windows.setdefault((low, high), []).append(rate / (curves.run.lr * gamma))
     return [
-        mean_in_region(f"steps {low:,.0f} to {high:,.0f}", rates, case.region("rate")).as_sensitivity()
+        mean_in_region(
+            f"steps {low:,.0f} to {high:,.0f}", rates, case.region("rate")
+        ).as_sensitivity()
         for (low, high), rates in windows.items()
     ]
 
@@ -315,20 +444,30 @@ def test_time_vs_n(case: Case) -> None:
                 case.region("bend"),
                 points=points,
             ),
-            exponent(f"log-log slope of t_{case['side']}, {points} smallest N, {words}", sizes[:points], start, case.region("falls"))[0],
+            exponent(
+                f"log-log slope of t_{case['side']}, {points} smallest N, {words}",
+                sizes[:points],
+                start,
+                case.region("falls"),
+            )[0],
         ]
 
     extra: list[Finding] = []
     if not case.verdict_only:
         extra += [finding for gamma in gammas if gamma != main for finding in found(gamma)]
         if len(sizes) >= FEWEST_SIZES:
-            name = f"AICc of a power law with a floor minus that of a divergence, weight decay {main:g}"
+            name = (
+                "AICc of a power law with a floor minus that of a divergence, weight decay "
+                f"{main:g}"
+            )
             extra.append(divergence(name, sizes, table(main)))
     case.judge([*found(main), *(finding.as_sensitivity(finding.note) for finding in extra)])
 
 
 def arrival(case: Case, curves: Curves) -> Time:
-    """t_train, or the time to a test accuracy: half-way from the plateau to the last, or a fixed one."""
+    """t_train, or the time to a test accuracy: half-way from the plateau to the last, or a fixed
+    one.
+    """
     fit = time_of(curves, "train_acc", case["fits"])
     if case["side"] == "train":
         return fit

@@ -45,16 +45,27 @@ def test_mismatch_small(case: Case) -> None:
     if case["against"] == "train":
         values: list[float] = []
         for size in ("small", "large"):
-            own, other = (np.array(half) for half in halves(log_mean(case, size, "train").tolist(), math.nan))
+            own, other = (
+                np.array(half) for half in halves(log_mean(case, size, "train").tolist(), math.nan)
+            )
             values += (other - own).tolist()
-        name = "mean log10 of the training losses of one half of the seeds over those of the other, at both sizes"
+        name = (
+            "mean log10 of the training losses of one half of the seeds over those of the other, "
+            "at both sizes"
+        )
         case.judge([mean_in_region(name, values, case.region("gap"))])
         return
     small, large = (log_gap(case, size) for size in ("small", "large"))
     case.judge(
         [
-            mean_in_region("mean log10(test / train), N = 100 minus N = 3000", small - large, case.region("gap")),
-            mean_in_region("mean log10(test / train) at N = 100 alone", small, case.region("gap")).as_sensitivity(),
+            mean_in_region(
+                "mean log10(test / train), N = 100 minus N = 3000",
+                small - large,
+                case.region("gap"),
+            ),
+            mean_in_region(
+                "mean log10(test / train) at N = 100 alone", small, case.region("gap")
+            ).as_sensitivity(),
         ]
     )
 
@@ -65,10 +76,16 @@ def test_similar_large(case: Case) -> None:
     alphas = part.axis("alpha")
     # No loss is worse than that of a constant.
     constant = part.table(variance, "alpha")
-    findings = [mean_in_region("mean log10(test / train)", log_gap(case, case["size"]), case.region("gap")).as_lead()]
+    findings = [
+        mean_in_region(
+            "mean log10(test / train)", log_gap(case, case["size"]), case.region("gap")
+        ).as_lead()
+    ]
     for side in ("train", "test"):
         table = part.table(loss(case, side), "alpha")
-        findings += u_shape(f"{side} loss over alpha", alphas, np.minimum(table, constant), case["split"])
+        findings += u_shape(
+            f"{side} loss over alpha", alphas, np.minimum(table, constant), case["split"]
+        )
         if not case.verdict_only:
             rows = u_shape(f"{side} loss over alpha, unclipped", alphas, table, case["split"])
             findings += [finding.as_sensitivity() for finding in rows]
@@ -81,7 +98,9 @@ def variance(curves: Curves) -> float:
 
 
 def fit_step(curves: Curves, fraction: float) -> float:
-    """The first logged step with a training loss under ``fraction`` of the training targets' variance; NaN if there is none."""
+    """The first logged step with a training loss under ``fraction`` of the training targets'
+    variance; NaN if there is none.
+    """
     under = np.flatnonzero(curves["train_loss"] < fraction * variance(curves))
     return float(curves.step[under[0]]) if under.size else float("nan")
 
@@ -98,7 +117,12 @@ def falls(case: Case, runs: Grid) -> tuple[Array, Array]:
 
 
 def fall(name: str, factors: Array, region: Region) -> Finding:
-    return mean_in_region(f"{name}: largest fall of the test loss within half a decade after t_fit", factors, region, log=True)
+    return mean_in_region(
+        f"{name}: largest fall of the test loss within half a decade after t_fit",
+        factors,
+        region,
+        log=True,
+    )
 
 
 @claim("fig05.grok")
@@ -109,13 +133,22 @@ def test_grok(case: Case) -> None:
         return [
             fall(name, factors, case.region("fall")),
             mean_in_region(f"{name}: step of that fall", steps, case.region("at"), log=True),
-            share(f"{name}: seeds that fit the training set", np.isfinite(factors), case.region("fitted")),
+            share(
+                f"{name}: seeds that fit the training set",
+                np.isfinite(factors),
+                case.region("fitted"),
+            ),
         ]
 
     free = case.grid("dynamics").where(constraint="free", alpha=case["alpha"])
     plain = case.grid("graph_conv").where(alpha=case["alpha"])
     rows = [] if case.verdict_only else found("plain graph convolutions", plain)
-    case.judge([*found("edge-conditioned convolutions", free), *(finding.as_sensitivity() for finding in rows)])
+    case.judge(
+        [
+            *found("edge-conditioned convolutions", free),
+            *(finding.as_sensitivity() for finding in rows),
+        ]
+    )
 
 
 @claim("fig05.standard")
@@ -130,7 +163,8 @@ def test_implicit(case: Case) -> None:
     free = runs.where(constraint="free")
     factors, steps = falls(case, free)
     norms = [
-        value_at(curves, "weight_norm", step) / float(curves["weight_norm"][0]) for curves, step in zip(free.each(), steps, strict=True)
+        value_at(curves, "weight_norm", step) / float(curves["weight_norm"][0])
+        for curves, step in zip(free.each(), steps, strict=True)
     ]
     held, _ = falls(case, runs.where(constraint="rescale"))
     case.judge(

@@ -79,14 +79,18 @@ def test_regions(case: Case) -> None:
         ratios = [ratio_of_medians(*each.gradient_sizes(level, in_log_w)) for each in maps]
         region = case.region("one_crossing")
         return [
-            share(f"seeds in which every m crosses {level:g} exactly once{name}", once == 1, region),
+            share(
+                f"seeds in which every m crosses {level:g} exactly once{name}", once == 1, region
+            ),
             mean_in_region(
                 f"median gradient left over right of the contour{name}",
                 ratios,
                 case.region("gradient"),
                 log=True,
             ),
-            mean_in_region(f"share of m that cross exactly once{name}", once, region).as_sensitivity(),
+            mean_in_region(
+                f"share of m that cross exactly once{name}", once, region
+            ).as_sensitivity(),
         ]
 
     rows = found(case.grid(case["map"]), "")
@@ -274,13 +278,17 @@ def test_path(case: Case) -> None:
         [
             there_is_e(case, [plane.goal for plane in every]),
             mean_in_region(f"share of starts, {words}", several, region),
-            mean_in_region(f"share of starts whose w rises and then falls, {words}", humps, region).as_sensitivity(),
+            mean_in_region(
+                f"share of starts whose w rises and then falls, {words}", humps, region
+            ).as_sensitivity(),
         ]
     )
 
 
 def one_time(plane: Plane, times: Array, dynamics: Dynamics) -> Time:
-    """Geometric mean of the times from the points C to E; not reached if one of them does not arrive."""
+    """Geometric mean of the times from the points C to E; not reached if one of them does not
+    arrive.
+    """
     if not np.isfinite(times).all():
         width = float(np.log(plane.train.w[-1] / plane.train.w[0]))
         return Time.never(PATIENCE * width / (dynamics.eta_d * dynamics.gamma))
@@ -314,15 +322,25 @@ def timed(case: Case, metric: str) -> tuple[list[Plane], list[Timed]]:
             each = [dynamics_of(case["gamma"], plane.goal, metric, value) for value in values]
             base, used = dynamics_of(case["gamma"], plane.goal, metric), values
         goal, varied, frozen = plane.goal.point, case["varied"], case["frozen"]
-        table = np.array([sweep(plane.train, point, goal, base, varied, used, frozen, reach=plane.reach) for point in points])
+        table = np.array(
+            [
+                sweep(plane.train, point, goal, base, varied, used, frozen, reach=plane.reach)
+                for point in points
+            ]
+        )
         dynamics_used = [base] * len(values) if frozen else each
-        times = [one_time(plane, column, dynamics) for column, dynamics in zip(table.T, dynamics_used, strict=True)]
+        times = [
+            one_time(plane, column, dynamics)
+            for column, dynamics in zip(table.T, dynamics_used, strict=True)
+        ]
         found.append(Timed(plane, plane.goal, points, times))
     return every, found
 
 
 def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]:
-    """That E is reached, and the exponent; a control whose integrator is frozen has no say in the first."""
+    """That E is reached, and the exponent; a control whose integrator is frozen has no say in the
+    first.
+    """
     words = f"exponent of t on {case['varied']}, {name}"
     if not found:
         return [mean_in_region(words, [], case.region("exponent"))]
@@ -349,11 +367,11 @@ def test_time(case: Case) -> None:
 
 
 def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Finding, Finding]:
-    """(L + h tan theta) / (eta_D gamma) over the integrated time, both from C to where the path enters
-    the box around E; geometric mean over the points C that arrive.
+    """(L + h tan theta) / (eta_D gamma) over the integrated time, both from C to where the path
+    enters the box around E; geometric mean over the points C that arrive.
 
-    The second is shown only: the formula with the 1 / w^2 of Eq. (6), at its mean along the boundary.
-    A seed without an angle, or none of whose paths arrives, has no value.
+    The second is shown only: the formula with the 1 / w^2 of Eq. (6), at its mean along the
+    boundary. A seed without an angle, or none of whose paths arrives, has no value.
     """
     ratios: tuple[list[float], list[float]] = ([], [])
     gamma = case["values"][len(case["values"]) // 2]
@@ -376,7 +394,9 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
         for row, log in zip(ratios, logs, strict=True):
             row.append(math.exp(float(np.mean(log))) if log else math.nan)
     plain, tilted = (
-        mean_in_region(f"{words} over integrated time, {name}", row, case.region("formula"), log=True)
+        mean_in_region(
+            f"{words} over integrated time, {name}", row, case.region("formula"), log=True
+        )
         for words, row in zip(("formula", "formula with the 1 / w^2"), ratios, strict=True)
     )
     return plain, tilted.as_sensitivity()
@@ -412,7 +432,9 @@ def log_ends(place: Crossing | Solution) -> Point:
 
 
 def distance_between(a: Crossing | Solution | None, b: Crossing | Solution | None) -> Point:
-    """(smallest, largest) distance in ln w that the grid allows; NaN if one of the two is missing."""
+    """(smallest, largest) distance in ln w that the grid allows; NaN if one of the two is
+    missing.
+    """
     if a is None or b is None:
         return math.nan, math.nan
     (a_low, a_high), (b_low, b_high) = log_ends(a), log_ends(b)
@@ -464,7 +486,9 @@ def test_more_data_faster(case: Case) -> None:
         larger = map_of(case, grid.where(n_train=more), other)
         goal = goals[seed]
         unit = unit_of_m(case, fewer)
-        ends = [boundary_angle_between(each.with_unit_of_m(unit), level) for each in (fewer, larger)]
+        ends = [
+            boundary_angle_between(each.with_unit_of_m(unit), level) for each in (fewer, larger)
+        ]
         angles.append((ends[0][0] - ends[1][1], ends[0][1] - ends[1][0]))
         if goal is None or not fewer.w[0] <= goal.w <= fewer.w[-1]:
             continue

@@ -11,7 +11,16 @@ from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.quantities import delay, time_of, time_table, times
 from omnigrok.runs.curves import Curves
-from omnigrok.stats import Finding, Region, Time, mean_in_region, share, slope_on, spearman_in_region, time_ratio
+from omnigrok.stats import (
+    Finding,
+    Region,
+    Time,
+    mean_in_region,
+    share,
+    slope_on,
+    spearman_in_region,
+    time_ratio,
+)
 
 
 def peak(curves: Curves) -> Time:
@@ -21,7 +30,11 @@ def peak(curves: Curves) -> Time:
     """
     top = int(np.argmax(curves["weight_norm"]))
     limit = float(curves.step[-1])
-    return Time.at(max(float(curves.step[top]), 1.0), limit) if top < len(curves.step) - 1 else Time.never(limit)
+    return (
+        Time.at(max(float(curves.step[top]), 1.0), limit)
+        if top < len(curves.step) - 1
+        else Time.never(limit)
+    )
 
 
 def fall(curves: Curves) -> Time:
@@ -41,30 +54,53 @@ def first_fall(curves: Curves) -> Time:
 def time_of_index(curves: Curves, index: int) -> Time:
     """The step of a logged point; never, within the record, for a point beyond it."""
     limit = float(curves.step[-1])
-    return Time.at(float(curves.step[index]), limit) if index < len(curves.step) else Time.never(limit)
+    return (
+        Time.at(float(curves.step[index]), limit) if index < len(curves.step) else Time.never(limit)
+    )
 
 
 EVENTS = {("peak", "for good"): peak, ("fall", "for good"): fall, ("fall", "first"): first_fall}
 
 
 def between(event: Time, start: Time, end: Time) -> bool:
-    """Whether an event happened, and no earlier than ``start`` and no later than ``end``, which happened too."""
-    return event.reached and start.reached and end.reached and start.value <= event.value <= end.value
+    """Whether an event happened, and no earlier than ``start`` and no later than ``end``, which
+    happened too.
+    """
+    return (
+        event.reached and start.reached and end.reached and start.value <= event.value <= end.value
+    )
 
 
 @claim("fig07.norm-hump")
 def test_norm_hump(case: Case) -> None:
     runs = case.grid().where(weight_decay=case["weight_decay"][case.tier]).each()
     fits = [time_of(curves, "train_acc", case["fits"], case["hold"]) for curves in runs]
-    starts, ends = ([time_of(curves, "test_acc", case[level], case["hold"]) for curves in runs] for level in ("starts", "ends"))
+    starts, ends = (
+        [time_of(curves, "test_acc", case[level], case["hold"]) for curves in runs]
+        for level in ("starts", "ends")
+    )
     heights = [float(curves["weight_norm"].max() / curves["weight_norm"][0]) for curves in runs]
-    in_overfitting = [between(peak(curves), fit, start) for curves, fit, start in zip(runs, fits, starts, strict=True)]
-    in_generalising = [between(fall(curves), start, end) for curves, start, end in zip(runs, starts, ends, strict=True)]
+    in_overfitting = [
+        between(peak(curves), fit, start)
+        for curves, fit, start in zip(runs, fits, starts, strict=True)
+    ]
+    in_generalising = [
+        between(fall(curves), start, end)
+        for curves, start, end in zip(runs, starts, ends, strict=True)
+    ]
     case.judge(
         [
             mean_in_region("largest / initial weight norm", heights, case.region("peak"), log=True),
-            share("seeds whose norm peaks between fitting and the first test accuracy", in_overfitting, case.region("share")),
-            share("seeds whose norm falls under its start while test accuracy arrives", in_generalising, case.region("share")),
+            share(
+                "seeds whose norm peaks between fitting and the first test accuracy",
+                in_overfitting,
+                case.region("share"),
+            ),
+            share(
+                "seeds whose norm falls under its start while test accuracy arrives",
+                in_generalising,
+                case.region("share"),
+            ),
         ]
     )
 
@@ -74,16 +110,31 @@ def test_norm_tracks(case: Case) -> None:
     grid = case.grid()
     gammas = grid.axis("weight_decay")
     event = EVENTS[case["event"], case["under"]]
-    events = [[event(grid.one(seed, weight_decay=gamma)) for gamma in gammas] for seed in grid.seeds]
+    events = [
+        [event(grid.one(seed, weight_decay=gamma)) for gamma in gammas] for seed in grid.seeds
+    ]
     tests = time_table(grid, "test_acc", "weight_decay", gammas, case["threshold"], case["hold"])
     over, under = zip(*(mean_times(*rows) for rows in zip(events, tests, strict=True)), strict=True)
-    ratio = time_ratio("its step / t_test, mean over weight decays", over, under, case.region("ratio"), note=without_ratio(tests))
-    slope = slope_on("slope of its log step on log t_test over weight decays", events, tests, case.region("slope"))
+    ratio = time_ratio(
+        "its step / t_test, mean over weight decays",
+        over,
+        under,
+        case.region("ratio"),
+        note=without_ratio(tests),
+    )
+    slope = slope_on(
+        "slope of its log step on log t_test over weight decays",
+        events,
+        tests,
+        case.region("slope"),
+    )
     within = [
         rank_correlation(list(zip(*columns, strict=True)))
         for columns in zip(zip(*events, strict=True), zip(*tests, strict=True), strict=True)
     ]
-    rows = spearman_in_region("rank correlation with t_test over seeds within one weight decay", within, Region(0))
+    rows = spearman_in_region(
+        "rank correlation with t_test over seeds within one weight decay", within, Region(0)
+    )
     case.judge([ratio.as_lead(), slope, rows.as_sensitivity("one value a weight decay")])
 
 
@@ -95,7 +146,10 @@ def mean_times(events: list[Time], tests: list[Time]) -> tuple[Time, Time]:
     pairs = [(event, test) for event, test in zip(events, tests, strict=True) if test.reached]
     if not pairs:
         return Time.never(1.0), Time.never(1.0)
-    over, under = (math.exp(float(np.mean([time.log_bound for time in side]))) for side in zip(*pairs, strict=True))
+    over, under = (
+        math.exp(float(np.mean([time.log_bound for time in side])))
+        for side in zip(*pairs, strict=True)
+    )
     happened = all(event.reached for event, _ in pairs)
     return Time.at(over) if happened else Time.never(over), Time.at(under)
 
@@ -107,8 +161,12 @@ def without_ratio(tests: list[list[Time]]) -> str:
 
 
 def rank_correlation(pairs: list[tuple[Time, Time]]) -> float:
-    """Spearman's rho over the pairs that both were reached; NaN with under 3, or where one side does not vary."""
-    known = np.array([(left.value, right.value) for left, right in pairs if left.reached and right.reached]).reshape(-1, 2)
+    """Spearman's rho over the pairs that both were reached; NaN with under 3, or where one side
+    does not vary.
+    """
+    known = np.array(
+        [(left.value, right.value) for left, right in pairs if left.reached and right.reached]
+    ).reshape(-1, 2)
     if len(known) < 3 or not np.ptp(known, axis=0).all():
         return math.nan
     return float(stats.spearmanr(known[:, 0], known[:, 1]).statistic)
@@ -127,10 +185,16 @@ def test_degrok_constraint(case: Case) -> None:
         return [
             finding
             for name, runs, region in named
-            for finding in delay(f"{name}, {level:.0%}", *both_times(case, runs, level), region, reached)
+            for finding in delay(
+                f"{name}, {level:.0%}", *both_times(case, runs, level), region, reached
+            )
         ]
 
-    rows = [finding.as_sensitivity() for level in ((0.8, 0.9) if not case.verdict_only else ()) for finding in found(level)]
+    rows = [
+        finding.as_sensitivity()
+        for level in ((0.8, 0.9) if not case.verdict_only else ())
+        for finding in found(level)
+    ]
     if not case.verdict_only:
         rows += between_the_figures(case, gamma)
     case.judge([*found(case["threshold"]), *rows])
@@ -153,5 +217,10 @@ def between_the_figures(case: Case, gamma: float) -> list[Finding]:
     return [
         finding.as_sensitivity()
         for name, runs in arms.items()
-        for finding in delay(name, *both_times(case, runs, case["threshold"]), case.region("together"), case.region("reached"))
+        for finding in delay(
+            name,
+            *both_times(case, runs, case["threshold"]),
+            case.region("together"),
+            case.region("reached"),
+        )
     ]

@@ -1,4 +1,6 @@
-"""Checks of Figure 8: MNIST over weight norm and messiness (Section 5.2), with toy addition as the control."""
+"""Checks of Figure 8: MNIST over weight norm and messiness (Section 5.2), with toy addition as the
+control.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ FLOOR = 1e-12
 
 def maps_of(case: Case, grid: Grid, seed: int) -> tuple[Landscape, Landscape]:
     """The seed's maps of training and test loss."""
-    train, test = (reduced_map(grid, seed, f"{side}_loss", case.protocol) for side in ("train", "test"))
+    train, test = (
+        reduced_map(grid, seed, f"{side}_loss", case.protocol) for side in ("train", "test")
+    )
     return (train.smoothed(1), test.smoothed(1)) if case.get("smoothed") else (train, test)
 
 
@@ -67,11 +71,23 @@ def test_similar(case: Case) -> None:
         ratios.append(test[lowest] / max(train[lowest], FLOOR) if len(train) else math.nan)
         settled, used, count = settled + len(train), used + int(near.sum()), count + cells
     name = "rank correlation of training and test loss"
-    at_minimum = mean_in_region("test over training loss where the training loss is smallest", ratios, Region(), log=True)
+    at_minimum = mean_in_region(
+        "test over training loss where the training loss is smallest", ratios, Region(), log=True
+    )
     case.judge(
         [
-            spearman_in_region(f"{name} over settled cells", everywhere, region, note=f"{settled} of {count} cells have settled"),
-            spearman_in_region(f"{name}, settled cells near the minimum", inside, region, note=f"{used} of {count} cells"),
+            spearman_in_region(
+                f"{name} over settled cells",
+                everywhere,
+                region,
+                note=f"{settled} of {count} cells have settled",
+            ),
+            spearman_in_region(
+                f"{name}, settled cells near the minimum",
+                inside,
+                region,
+                note=f"{used} of {count} cells",
+            ),
             replace(at_minimum.as_sensitivity(), region=None),
         ]
     )
@@ -82,20 +98,37 @@ def test_weak_m(case: Case) -> None:
     grid = case.grid(case["map"])
     messiness = grid.axis("messiness")
     gains = [
-        best_accuracy(grid, seed, messiness[0], case.protocol) - best_accuracy(grid, seed, messiness[-1], case.protocol)
+        best_accuracy(grid, seed, messiness[0], case.protocol)
+        - best_accuracy(grid, seed, messiness[-1], case.protocol)
         for seed in grid.seeds
     ]
-    findings = [equivalent("best test accuracy, linear minus messiest representation", gains, case.region("accuracy"))]
+    findings = [
+        equivalent(
+            "best test accuracy, linear minus messiest representation",
+            gains,
+            case.region("accuracy"),
+        )
+    ]
     rows: list[Finding] = []
     for side, name in enumerate(("training", "test")):
         near, everywhere = [], []
         for seed in grid.seeds:
             pair = maps_of(case, grid, seed)
-            near.append(variance_ratio(pair[side].log_loss, near_minimum(pair[0].loss, case["factor"])))
-            everywhere.append(variance_ratio(pair[side].log_loss, np.ones_like(pair[0].loss, dtype=bool)))
+            near.append(
+                variance_ratio(pair[side].log_loss, near_minimum(pair[0].loss, case["factor"]))
+            )
+            everywhere.append(
+                variance_ratio(pair[side].log_loss, np.ones_like(pair[0].loss, dtype=bool))
+            )
         what = f"variance of log {name} loss by m over by w"
-        findings.append(mean_in_region(f"{what}, cells near the minimum", near, case.region("variance")))
-        rows.append(mean_in_region(f"{what}, all cells", everywhere, case.region("variance")).as_sensitivity())
+        findings.append(
+            mean_in_region(f"{what}, cells near the minimum", near, case.region("variance"))
+        )
+        rows.append(
+            mean_in_region(
+                f"{what}, all cells", everywhere, case.region("variance")
+            ).as_sensitivity()
+        )
     case.judge([*findings, *rows])
 
 
@@ -109,7 +142,9 @@ def test_no_grok(case: Case) -> None:
         train, test = maps_of(case, grid, seed)
         corners = np.array(case["path"])
         along = np.linspace(0, len(corners) - 1, 1001)
-        alpha, share = (np.interp(along, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1))
+        alpha, share = (
+            np.interp(along, np.arange(len(corners)), corners[:, axis]) for axis in (0, 1)
+        )
         w, m = np.interp(alpha, alphas, train.w), train.m[0] + share * (train.m[-1] - train.m[0])
         low, high = (replace(each, degree=1).at(w, m) for each in (train, test))
         gaps.append(float((high - low).max() / low[0]))
@@ -137,7 +172,10 @@ def test_accuracy_range(case: Case) -> None:
     for task, column in (("mnist", "test_acc"), ("addition", case["addition_accuracy"])):
         grid = case.grid(case[task])
         low, *_, high = grid.axis("messiness")
-        good, bad = ([best_accuracy(grid, seed, m, case.protocol, column) for seed in grid.seeds] for m in (low, high))
+        good, bad = (
+            [best_accuracy(grid, seed, m, case.protocol, column) for seed in grid.seeds]
+            for m in (low, high)
+        )
         if case["bad"] == "other seed":
             good, bad = disjoint_pairs(good)
         for kind, values in (("bad", bad), ("good", good)):

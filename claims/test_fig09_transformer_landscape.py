@@ -19,7 +19,10 @@ REDUCTIONS = {"final": (final, "last step"), "best": (best, "best of the run")}
 @claim("fig09.LU")
 def test_lu(case: Case) -> None:
     grid = case.grid().between("alpha", *case["range"])
-    alphas, split = grid.axis("alpha"), case.number("split" if case.tier == "paper" else "split_smoke")
+    alphas, split = (
+        grid.axis("alpha"),
+        case.number("split" if case.tier == "paper" else "split_smoke"),
+    )
     measure, words = REDUCTIONS[case["reduction"]]
     falls, turns = (grid.table(measure(case[curve]), "alpha") for curve in ("falls", "turns"))
     case.judge(
@@ -62,7 +65,14 @@ def test_critical(case: Case) -> None:
     own = np.array([own_bracket(fractions, row) for row in flags])
     case.judge(
         [
-            dose_response(f"training fraction at which one half of the seeds generalise {words}", fractions, flags, region).as_lead(),
-            mean_between("the seeds' own critical training fractions", own[:, 0], own[:, 1], region),
+            dose_response(
+                f"training fraction at which one half of the seeds generalise {words}",
+                fractions,
+                flags,
+                region,
+            ).as_lead(),
+            mean_between(
+                "the seeds' own critical training fractions", own[:, 0], own[:, 1], region
+            ),
         ]
     )

@@ -1,4 +1,6 @@
-"""Checks of Figure 10: the time to generalise over weight decay, transformer and MNIST (Appendix C)."""
+"""Checks of Figure 10: the time to generalise over weight decay, transformer and MNIST (Appendix
+C).
+"""
 
 from __future__ import annotations
 
@@ -38,14 +40,25 @@ def decays(case: Case, grid: Grid, key: str = "range") -> list[float]:
 def table_of(case: Case, grid: Grid, gammas: list[float], level: float) -> list[list[Time]]:
     """(seeds, weight decays) times, or delays after the training accuracy."""
     sides = [case["side"], "train"] if case["clock"] == "delay" else [case["side"]]
-    read = [time_table(grid, f"{side}_acc", "weight_decay", gammas, level, case["hold"]) for side in sides]
+    read = [
+        time_table(grid, f"{side}_acc", "weight_decay", gammas, level, case["hold"])
+        for side in sides
+    ]
     return delays(*read) if len(read) == 2 else read[0]
 
 
-def slopes(case: Case, grid: Grid, gammas: list[float], level: float) -> tuple[Finding, Finding, Finding]:
+def slopes(
+    case: Case, grid: Grid, gammas: list[float], level: float
+) -> tuple[Finding, Finding, Finding]:
     """The exponent over the range and in each half."""
     name = f"exponent of t_{case['side']} on weight decay ({level:.0%})"
-    return exponent(name, gammas, table_of(case, grid, gammas, level), case.region("exponent"), estimator=case["estimator"])
+    return exponent(
+        name,
+        gammas,
+        table_of(case, grid, gammas, level),
+        case.region("exponent"),
+        estimator=case["estimator"],
+    )
 
 
 def rows(case: Case, grid: Grid, gammas: list[float], levels: Sequence[float]) -> list[Finding]:
@@ -56,8 +69,16 @@ def rows(case: Case, grid: Grid, gammas: list[float], levels: Sequence[float]) -
     found = []
     if any(time.reached for row in table for time in row):
         held = largest_range(gammas, table, case.region("exponent"))
-        words = f"1/gamma holds from {held[0]:g} to {held[1]:g}" if held else "1/gamma holds on no range of three points"
-        found.append(additive_delay("AIC of a/gamma minus AIC of a/gamma + b", gammas, table).as_sensitivity(words))
+        words = (
+            f"1/gamma holds from {held[0]:g} to {held[1]:g}"
+            if held
+            else "1/gamma holds on no range of three points"
+        )
+        found.append(
+            additive_delay("AIC of a/gamma minus AIC of a/gamma + b", gammas, table).as_sensitivity(
+                words
+            )
+        )
     return [*found, *(slopes(case, grid, gammas, level)[0].as_sensitivity() for level in levels)]
 
 
@@ -68,7 +89,10 @@ def test_transformer_inverse(case: Case) -> None:
     whole, *parts = slopes(case, grid, gammas, case["threshold"])
 
     def each_seed(finding: Finding) -> Finding:
-        inside = [math.nan if math.isnan(value) else value in case.region("exponent") for value in finding.values]
+        inside = [
+            math.nan if math.isnan(value) else value in case.region("exponent")
+            for value in finding.values
+        ]
         return share(f"{finding.name}: seeds whose own lies inside", inside, case.region("seeds"))
 
     case.judge(
@@ -98,18 +122,32 @@ def decades(case: Case, gammas: list[float], seeds: int) -> Finding:
         values=(tested if enough else math.nan,) * seeds,
         n=seeds,
         method="range of the grid",
-        note="" if enough else "a law over more decades than were tested can be refuted here, but not shown",
+        note=""
+        if enough
+        else "a law over more decades than were tested can be refuted here, but not shown",
     )
 
 
 @claim("fig10.seed-offset")
 def test_seed_offset(case: Case) -> None:
     grid = case.grid()
-    table = time_table(grid, "test_acc", "weight_decay", decays(case, grid), case["threshold"], case["hold"])
-    logs = np.array([[math.log(time.value) if time.reached else math.nan for time in row] for row in table])
+    table = time_table(
+        grid, "test_acc", "weight_decay", decays(case, grid), case["threshold"], case["hold"]
+    )
+    logs = np.array(
+        [[math.log(time.value) if time.reached else math.nan for time in row] for row in table]
+    )
     if case["seeds"] == "mixed":
         logs = mixed(logs)
-    case.judge([intraclass("share of the variance of log t_test that belongs to the seed", logs, case.region("icc"))])
+    case.judge(
+        [
+            intraclass(
+                "share of the variance of log t_test that belongs to the seed",
+                logs,
+                case.region("icc"),
+            )
+        ]
+    )
 
 
 def mixed(table: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -141,7 +179,9 @@ class LowDecays:
     def laws(self, delay: bool) -> list[DelayedInverse | None]:
         """The law of each seed; None where a time inside the range was not reached."""
         return [
-            fit_delayed_inverse(self.gammas, [time.value for time in row], delay=delay) if all(time.reached for time in row) else None
+            fit_delayed_inverse(self.gammas, [time.value for time in row], delay=delay)
+            if all(time.reached for time in row)
+            else None
             for row in self.inside
         ]
 
@@ -154,8 +194,19 @@ def test_mnist_low(case: Case) -> None:
     def read(runs: Grid, gammas: list[float]) -> list[list[Time]]:
         return time_table(runs, "test_acc", "weight_decay", gammas, case["threshold"], case["hold"])
 
-    lower = [*case["decides"], *(() if case.verdict_only else (gamma for gamma in case["reported"] if gamma in low.axis("weight_decay")))]
-    found = LowDecays(inside, read(grid, inside), dict(zip(lower, map(list, zip(*read(low, lower), strict=True)), strict=True)))
+    lower = [
+        *case["decides"],
+        *(
+            ()
+            if case.verdict_only
+            else (gamma for gamma in case["reported"] if gamma in low.axis("weight_decay"))
+        ),
+    ]
+    found = LowDecays(
+        inside,
+        read(grid, inside),
+        dict(zip(lower, map(list, zip(*read(low, lower), strict=True)), strict=True)),
+    )
     delay = case["law"] == "delayed"
     if case["times"] == "simulated":
         found = simulated(found, delay)
@@ -163,7 +214,12 @@ def test_mnist_low(case: Case) -> None:
     findings = []
     for gamma, measured in found.low.items():
         expected = [Time.never(1.0) if law is None else Time.at(law.at(gamma)) for law in laws]
-        finding = time_ratio(f"measured / extrapolated t_test at weight decay {gamma:g}", measured, expected, case.region("ratio"))
+        finding = time_ratio(
+            f"measured / extrapolated t_test at weight decay {gamma:g}",
+            measured,
+            expected,
+            case.region("ratio"),
+        )
         findings.append(finding if gamma in case["decides"] else finding.as_sensitivity())
     case.judge(findings)
 
@@ -186,9 +242,13 @@ def simulated(found: LowDecays, delay: bool) -> LowDecays:
         return Time.at(time, given.limit) if time <= given.limit else Time.never(given.limit)
 
     inside = [
-        [draw(law, gamma, time) for gamma, time in zip(found.gammas, row, strict=True)] for law, row in zip(laws, found.inside, strict=True)
+        [draw(law, gamma, time) for gamma, time in zip(found.gammas, row, strict=True)]
+        for law, row in zip(laws, found.inside, strict=True)
     ]
-    low = {gamma: [draw(law, gamma, time) for law, time in zip(laws, column, strict=True)] for gamma, column in found.low.items()}
+    low = {
+        gamma: [draw(law, gamma, time) for law, time in zip(laws, column, strict=True)]
+        for gamma, column in found.low.items()
+    }
     return LowDecays(found.gammas, inside, low)
 
 
@@ -204,9 +264,13 @@ def test_mnist_high(case: Case) -> None:
     errors = grid.table(error, "weight_decay", gammas)
     if case["arm"] == "other seeds":
         half = len(errors) // 2
-        errors = np.column_stack((errors[:half, 0], np.tile(errors[half : 2 * half, :1], (1, len(gammas) - 1))))
+        errors = np.column_stack(
+            (errors[:half, 0], np.tile(errors[half : 2 * half, :1], (1, len(gammas) - 1)))
+        )
     spoilt = errors - errors[:, :1] > case.number("excess")
-    found = bracket("smallest weight decay that spoils the training", gammas, spoilt, case.region("smallest"))
+    found = bracket(
+        "smallest weight decay that spoils the training", gammas, spoilt, case.region("smallest")
+    )
     low, high = found.ci or (math.nan, math.nan)
     # It lies above the weight decay that is known to do no harm.
     case.judge([replace(found, ci=(math.nextafter(low, math.inf), high))])

@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import complement, final, generalises, halves, nearest, time_of, times
+from omnigrok.audit.quantities import (
+    complement,
+    final,
+    generalises,
+    halves,
+    nearest,
+    time_of,
+    times,
+)
 from omnigrok.stats import (
     Finding,
     Region,
@@ -41,8 +49,12 @@ def sized(grid: Grid, size: int) -> Grid:
 
 
 def common(low: float, high: float, *grids: Grid) -> list[float]:
-    """The scales from ``low`` to ``high`` that all grids hold, so that no grid makes a difference."""
-    shared = sorted(set(grids[0].axis("alpha")).intersection(*(grid.axis("alpha") for grid in grids[1:])))
+    """The scales from ``low`` to ``high`` that all grids hold, so that no grid makes a
+    difference.
+    """
+    shared = sorted(
+        set(grids[0].axis("alpha")).intersection(*(grid.axis("alpha") for grid in grids[1:]))
+    )
     return [alpha for alpha in shared if low * (1 - 1e-6) <= alpha <= high * (1 + 1e-6)]
 
 
@@ -54,19 +66,38 @@ def test_ce_lu(case: Case) -> None:
     def shapes(grid: Grid) -> list[Finding]:
         alphas = grid.axis("alpha")
         span = f"alpha to {alphas[-1]:g}"
-        falls = l_shape(f"L of the reduced {case['falls']} error, {span}", alphas, errors(grid, case["falls"]), split, epsilon=resolution)
-        turns = u_shape(f"U of the reduced {case['turns']} error, {span}", alphas, errors(grid, case["turns"]), split, epsilon=resolution)
+        falls = l_shape(
+            f"L of the reduced {case['falls']} error, {span}",
+            alphas,
+            errors(grid, case["falls"]),
+            split,
+            epsilon=resolution,
+        )
+        turns = u_shape(
+            f"U of the reduced {case['turns']} error, {span}",
+            alphas,
+            errors(grid, case["turns"]),
+            split,
+            epsilon=resolution,
+        )
         return [*falls, *turns]
 
     rows = [] if case.verdict_only else shapes(whole)
-    case.judge([*shapes(whole.between("alpha", *case["range"])), *(finding.as_sensitivity() for finding in rows)])
+    case.judge(
+        [
+            *shapes(whole.between("alpha", *case["range"])),
+            *(finding.as_sensitivity() for finding in rows),
+        ]
+    )
 
 
 @claim("fig11.ce-broader")
 def test_ce_broader(case: Case) -> None:
     def widths(grid: Grid, alphas: Sequence[float]) -> list[Time]:
         # A width that the grid cuts is only known from below, as a time that is not reached.
-        zones = [zone_width(alphas, row, case["within"]) for row in errors(grid, "test_acc", alphas)]
+        zones = [
+            zone_width(alphas, row, case["within"]) for row in errors(grid, "test_acc", alphas)
+        ]
         return [Time.never(width) if cut else Time.at(width) for width, cut in zones]
 
     def cuts(zones: list[Time]) -> int:
@@ -98,11 +129,18 @@ def test_ce_milder(case: Case) -> None:
 
     def gaps(grid: Grid, size: int, scales: Sequence[float]) -> NDArray[np.float64]:
         part = sized(grid, size)
-        return np.maximum(gap_integral(scales, errors(part, "train_acc", scales), errors(part, "test_acc", scales)), resolution)
+        return np.maximum(
+            gap_integral(
+                scales, errors(part, "train_acc", scales), errors(part, "test_acc", scales)
+            ),
+            resolution,
+        )
 
     def falls(words: str, scales: Sequence[float]) -> Finding:
         levels = np.stack([gaps(ce, each, scales) for each in sizes], axis=1)
-        return trend(words, levels, direction="falling", floor=case.number("floor"), epsilon=resolution)
+        return trend(
+            words, levels, direction="falling", floor=case.number("floor"), epsilon=resolution
+        )
 
     mild = gaps(ce, size, alphas)
     if case["pairs"] == "same seed":
@@ -112,7 +150,9 @@ def test_ce_milder(case: Case) -> None:
         mild, other = (np.array(part) for part in halves(mild.tolist(), math.nan))
     closes = falls("gap integral of cross-entropy falls with N", alphas)
     findings = [
-        mean_in_region(f"gap integral at N = {size}, {words}", mild / other, region, log=True).as_lead(),
+        mean_in_region(
+            f"gap integral at N = {size}, {words}", mild / other, region, log=True
+        ).as_lead(),
         closes if case["trend"] == "decides" else closes.as_sensitivity(),
     ]
     if not case.verdict_only:
@@ -130,11 +170,24 @@ def test_ce_plateau(case: Case) -> None:
         runs = grid.where(weight_decay=gamma).each()
         starts = [time_of(run, "train_acc", case["threshold"]).value for run in runs]
         smooth = [log_smooth(run.step, run["test_acc"], case["smooth"]) for run in runs]
-        stays = [longest_stay(run.step, curve, band, start) for run, curve, start in zip(runs, smooth, starts, strict=True)]
-        ends, fits = [float(run["test_acc"][-1]) for run in runs], [float(run["train_acc"][-1]) for run in runs]
+        stays = [
+            longest_stay(run.step, curve, band, start)
+            for run, curve, start in zip(runs, smooth, starts, strict=True)
+        ]
+        ends, fits = (
+            [float(run["test_acc"][-1]) for run in runs],
+            [float(run["train_acc"][-1]) for run in runs],
+        )
         seen = [stay in decades and last in end for stay, last in zip(stays, ends, strict=True)]
         words = f"weight decay {gamma:g}"
-        shares.append(share(f"seeds with the plateau and the end, {words}", seen, case.region("share"), level=1 - 0.05 / len(gammas)))
+        shares.append(
+            share(
+                f"seeds with the plateau and the end, {words}",
+                seen,
+                case.region("share"),
+                level=1 - 0.05 / len(gammas),
+            )
+        )
         if case.verdict_only:
             continue
         rows += [
@@ -157,12 +210,23 @@ def test_needs_alpha(case: Case) -> None:
         columns = []
         for alpha in alphas:
             runs = grid.where(loss=loss, alpha=alpha)
-            late, early = (times(runs, column, at, case["hold"]) for column, at in (("test_acc", level), ("train_acc", case["train"])))
-            columns.append([b.reached and a.reached and b.value > case["delay"] * a.value for a, b in zip(early, late, strict=True)])
+            late, early = (
+                times(runs, column, at, case["hold"])
+                for column, at in (("test_acc", level), ("train_acc", case["train"]))
+            )
+            columns.append(
+                [
+                    b.reached and a.reached and b.value > case["delay"] * a.value
+                    for a, b in zip(early, late, strict=True)
+                ]
+            )
         return np.array(columns).T
 
     def firsts(flags: NDArray[np.bool_]) -> list[Time]:
-        return [Time.at(alphas[int(row.argmax())], alphas[-1]) if row.any() else Time.never(alphas[-1]) for row in flags]
+        return [
+            Time.at(alphas[int(row.argmax())], alphas[-1]) if row.any() else Time.never(alphas[-1])
+            for row in flags
+        ]
 
     def apart(level: float) -> list[Finding]:
         late, early = groks(case["late"], level), groks(case["early"], level)
@@ -170,26 +234,46 @@ def test_needs_alpha(case: Case) -> None:
             half = len(late) // 2
             late, early = late[:half], early[half : 2 * half]
         shares = [
-            generalises(f"{loss} groks at one scale ({level:.0%})", firsts(flags), case.region("reached"))
+            generalises(
+                f"{loss} groks at one scale ({level:.0%})", firsts(flags), case.region("reached")
+            )
             for loss, flags in ((case["late"], late), (case["early"], early))
         ]
         # A seed that groks at no scale does so beyond the largest, if at all.
         latest = max(first.value if first.reached else first.limit for first in firsts(early))
-        name = f"smallest alpha that groks ({level:.0%}), {case['late']}, from the one of {case['early']} on"
+        name = (
+            f"smallest alpha that groks ({level:.0%}), {case['late']}, from the one of "
+            f"{case['early']} on"
+        )
         found = bracket(name, alphas, late, Region(latest, math.inf, closed=True))
         # What begins between the same two scales begins neither earlier nor later.
-        below = [max((alpha for alpha in alphas if alpha < first), default=0.0) for first in found.values]
-        values = [math.nan if low < latest <= first else first for low, first in zip(below, found.values, strict=True)]
+        below = [
+            max((alpha for alpha in alphas if alpha < first), default=0.0) for first in found.values
+        ]
+        values = [
+            math.nan if low < latest <= first else first
+            for low, first in zip(below, found.values, strict=True)
+        ]
         never = sum(not first.reached for first in firsts(early))
         found = replace(found, values=tuple(values), censored=found.censored + never).as_lead()
         if never:
             # Nothing is later than what was not seen at all.
             found = replace(found, ci=(math.nan, math.nan), values=(math.nan,) * len(values))
         if case["pairs"] != "same seed":
-            # Seeds without a partner: the smoke rule, which wants every seed, cannot be met by one pair.
+            # Seeds without a partner: the smoke rule, which wants every seed, cannot be met by one
+            # pair.
             found = replace(found, values=(*found.values, math.nan))
         own = bracket(f"bracket of {case['early']} ({level:.0%})", alphas, early).as_sensitivity()
-        return [found, *(each if case["parts"] == "decide" else each.as_sensitivity() for each in shares), own]
+        return [
+            found,
+            *(each if case["parts"] == "decide" else each.as_sensitivity() for each in shares),
+            own,
+        ]
 
     levels = () if case.verdict_only else case["sensitivity"]
-    case.judge([*apart(case["test"]), *(finding.as_sensitivity() for level in levels for finding in apart(level))])
+    case.judge(
+        [
+            *apart(case["test"]),
+            *(finding.as_sensitivity() for level in levels for finding in apart(level)),
+        ]
+    )

@@ -1,4 +1,6 @@
-"""The errors that this package raises on purpose; each message names the file, key or folder and what is accepted."""
+"""The errors that this package raises on purpose; each message names the file, key or folder and
+what is accepted.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ class BadInput(OmnigrokError):
 
 
 class DataMissing(OmnigrokError):
-    """A data set is not on this machine; the message names the files, the folder and the command that fetches them."""
+    """A data set is not on this machine; the message names the files, the folder and the command
+    that fetches them.
+    """
 
 
 class DataCorrupt(OmnigrokError):
@@ -40,4 +44,6 @@ class Diverged(OmnigrokError):
 
 
 class DataCheckFailed(OmnigrokError):
-    """The curves break a bookkeeping rule (equal seeds, shifted logging grid, shared samples): no verdict is possible."""
+    """The curves break a bookkeeping rule (equal seeds, shifted logging grid, shared samples): no
+    verdict is possible.
+    """

@@ -16,7 +16,9 @@ def user_cache() -> Path | None:
         folder = user_cache_dir("omnigrok")
     except (KeyError, RuntimeError):
         return None
-    return None if folder.startswith("~") else Path(folder)  # some versions of platformdirs leave it there instead of an error
+    return (
+        None if folder.startswith("~") else Path(folder)
+    )  # some versions of platformdirs leave it there instead of an error
 
 
 def check_target(option: str, path: Path, *, make_folder: bool = False) -> None:
@@ -27,7 +29,8 @@ def check_target(option: str, path: Path, *, make_folder: bool = False) -> None:
         make_folder: missing folders above the path will be made.
 
     Raises:
-        BadInput: the path is a folder, its folder is missing, or the folder or the file cannot be written.
+        BadInput: the path is a folder, its folder is missing, or the folder or the file cannot be
+            written.
     """
     if path.is_dir():
         raise BadInput(f"{option} {path}: is a folder; name a file")
@@ -36,10 +39,20 @@ def check_target(option: str, path: Path, *, make_folder: bool = False) -> None:
         while not folder.exists():
             folder = folder.parent
     if not folder.exists():
-        raise BadInput(f"{option} {path}: cannot be written: there is no folder {folder}; make it, or name another path")
+        raise BadInput(
+            f"{option} {path}: cannot be written: there is no folder {folder}; make it, or name "
+            "another path"
+        )
     if not folder.is_dir():
-        raise BadInput(f"{option} {path}: cannot be written: {folder} is no folder; name another path")
+        raise BadInput(
+            f"{option} {path}: cannot be written: {folder} is no folder; name another path"
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise BadInput(f"{option} {path}: cannot be written: the folder {folder} is read-only; name another path")
+        raise BadInput(
+            f"{option} {path}: cannot be written: the folder {folder} is read-only; name another "
+            "path"
+        )
     if path.exists() and not os.access(path, os.W_OK):
-        raise BadInput(f"{option} {path}: cannot be written: the file is read-only; name another path")
+        raise BadInput(
+            f"{option} {path}: cannot be written: the file is read-only; name another path"
+        )

@@ -1,6 +1,8 @@
-"""Reduced losses over weight norm and a second axis: messiness m (Sections 5.1 and 5.2) or the number of samples (Figures 3 to 5).
+"""Reduced losses over weight norm and a second axis: messiness m (Sections 5.1 and 5.2) or the
+number of samples (Figures 3 to 5).
 
-A ``Landscape`` holds one reduced loss (Eqs. 1, 3 and 5) on a grid, w being the true weight norm, and interpolates its logarithm over ln w.
+A ``Landscape`` holds one reduced loss (Eqs. 1, 3 and 5) on a grid, w being the true weight norm,
+and interpolates its logarithm over ln w.
 """
 
 from __future__ import annotations
@@ -29,8 +31,8 @@ def reduce(values: ArrayLike, how: str = "final", train: ArrayLike | None = None
 
     Args:
         values: logged losses of one or more runs, the time axis last.
-        how: "final" is the last one, "best" the smallest of each curve by itself, "at_minimiser" the one logged where the training loss
-            was smallest (w* of Eqs. 1, 3 and 5).
+        how: "final" is the last one, "best" the smallest of each curve by itself, "at_minimiser"
+            the one logged where the training loss was smallest (w* of Eqs. 1, 3 and 5).
         train: (..., T) training losses, which "at_minimiser" needs.
 
     Raises:
@@ -39,12 +41,17 @@ def reduce(values: ArrayLike, how: str = "final", train: ArrayLike | None = None
     """
     curves = np.asarray(values, dtype=float)
     if how not in REDUCTIONS:
-        raise BadInput(f"reduced loss: how = {how!r} is not accepted; one of {', '.join(REDUCTIONS)}")
+        raise BadInput(
+            f"reduced loss: how = {how!r} is not accepted; one of {', '.join(REDUCTIONS)}"
+        )
     if how == "final":
         return curves[..., -1]
     guide = curves if how == "best" else np.asarray(np.nan if train is None else train, dtype=float)
     if guide.shape != curves.shape:
-        raise BadInput(f"reduced loss: at_minimiser needs train losses of shape {curves.shape}, not {guide.shape}")
+        raise BadInput(
+            f"reduced loss: at_minimiser needs train losses of shape {curves.shape}, not "
+            f"{guide.shape}"
+        )
     finite = np.isfinite(guide)
     if not finite.any(-1).all():
         raise Diverged("reduced loss: a curve holds no finite value")
@@ -64,7 +71,8 @@ class Landscape:
         floor: smaller losses count as this; the default is about the square of float32's rounding.
 
     Raises:
-        BadInput: an axis does not rise, is too short for the degree, w is not positive, or the shapes do not fit.
+        BadInput: an axis does not rise, is too short for the degree, w is not positive, or the
+            shapes do not fit.
         Diverged: a loss is NaN, infinite or negative.
     """
 
@@ -80,17 +88,32 @@ class Landscape:
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=float))
         for name, axis in (("w", self.w), ("m", self.m)):
             if axis.ndim != 1 or len(axis) <= self.degree or not (np.diff(axis) > 0).all():
-                raise BadInput(f"landscape: {name} must rise and hold at least {self.degree + 1} values for degree {self.degree}")
+                raise BadInput(
+                    f"landscape: {name} must rise and hold at least {self.degree + 1} values for "
+                    f"degree {self.degree}"
+                )
         if self.w[0] <= 0:
-            raise BadInput("landscape: w must be above 0 (its logarithm is taken); leave out alpha = 0")
+            raise BadInput(
+                "landscape: w must be above 0 (its logarithm is taken); leave out alpha = 0"
+            )
         if self.loss.shape != (len(self.w), len(self.m)):
-            raise BadInput(f"landscape: loss has shape {self.loss.shape}, its axes {(len(self.w), len(self.m))}")
+            raise BadInput(
+                f"landscape: loss has shape {self.loss.shape}, its axes "
+                f"{(len(self.w), len(self.m))}"
+            )
         bad = np.argwhere(~np.isfinite(self.loss) | (self.loss < 0))
         if len(bad):
-            raise Diverged(f"landscape: loss at w = {self.w[bad[0, 0]]:.4g}, m = {self.m[bad[0, 1]]:.4g} is {self.loss[tuple(bad[0])]}")
+            raise Diverged(
+                f"landscape: loss at w = {self.w[bad[0, 0]]:.4g}, m = {self.m[bad[0, 1]]:.4g} is "
+                f"{self.loss[tuple(bad[0])]}"
+            )
         along_w = make_interp_spline(np.log(self.w), self.log_loss, k=self.degree)
         along_m = make_interp_spline(self.m, along_w.c.T, k=self.degree)
-        object.__setattr__(self, "_spline", NdBSpline((along_w.t, along_m.t), np.ascontiguousarray(along_m.c.T), self.degree))
+        object.__setattr__(
+            self,
+            "_spline",
+            NdBSpline((along_w.t, along_m.t), np.ascontiguousarray(along_m.c.T), self.degree),
+        )
 
     @property
     def log_loss(self) -> Array:
@@ -98,17 +121,23 @@ class Landscape:
         return np.asarray(np.log(np.maximum(self.loss, self.floor)))
 
     def at(self, w: ArrayLike, m: ArrayLike) -> Array:
-        """Interpolated loss at the points (w, m), which broadcast; outside the grid the value at its edge."""
+        """Interpolated loss at the points (w, m), which broadcast; outside the grid the value at
+        its edge.
+        """
         return np.asarray(np.exp(self._spline(self._inside(w, m))))
 
     def slope(self, w: ArrayLike, m: ArrayLike) -> tuple[Array, Array]:
-        """dl / d ln w and dl / dm at the points (w, m), which broadcast. Divide the first by w for dl / dw."""
+        """dl / d ln w and dl / dm at the points (w, m), which broadcast. Divide the first by w for
+        dl / dw.
+        """
         points = self._inside(w, m)
         loss = np.exp(self._spline(points))
         return loss * self._spline(points, nu=(1, 0)), loss * self._spline(points, nu=(0, 1))
 
     def slope_at(self, w: float, m: float) -> tuple[float, float]:
-        """``slope`` at one point of a landscape of degree 2 or more, some times faster: an integrator asks for hundreds of thousands."""
+        """``slope`` at one point of a landscape of degree 2 or more, some times faster: an
+        integrator asks for hundreds of thousands.
+        """
         (w_low, w_high, m_low, m_high), left, below, pieces = self._pieces
         u, v = math.log(min(max(w, w_low), w_high)), min(max(m, m_low), m_high)
         i, j = max(bisect_right(left, u) - 1, 0), max(bisect_right(below, v) - 1, 0)
@@ -125,16 +154,27 @@ class Landscape:
         return loss * by_u, loss * by_v
 
     @cached_property
-    def _pieces(self) -> tuple[list[float], list[float], list[float], list[list[list[list[float]]]]]:
-        """The spline as polynomials: ends of w and m, left ends of the pieces in ln w and m, [piece][piece][power][power] coefficients."""
+    def _pieces(
+        self,
+    ) -> tuple[list[float], list[float], list[float], list[list[list[list[float]]]]]:
+        """The spline as polynomials: ends of w and m, left ends of the pieces in ln w and m,
+        [piece][piece][power][power] coefficients.
+        """
         degree, ends, bases = self.degree, [], []
         for knots in self._spline.t:
             start = np.unique(knots)[:-1]
             basis = BSpline(knots, np.eye(len(knots) - degree - 1), degree)
             ends.append(start.tolist())
-            bases.append([basis(start, nu=power) / math.factorial(power) for power in range(degree, -1, -1)])
+            bases.append(
+                [basis(start, nu=power) / math.factorial(power) for power in range(degree, -1, -1)]
+            )
         pieces = np.einsum("pia,ab,qjb->ijpq", bases[0], self._spline.c, bases[1])
-        return [*self.w[[0, -1]].tolist(), *self.m[[0, -1]].tolist()], ends[0], ends[1], pieces.tolist()
+        return (
+            [*self.w[[0, -1]].tolist(), *self.m[[0, -1]].tolist()],
+            ends[0],
+            ends[1],
+            pieces.tolist(),
+        )
 
     def _inside(self, w: ArrayLike, m: ArrayLike) -> Array:
         """(..., 2) the points (ln w, m), moved to the edge of the grid if outside."""
@@ -144,7 +184,9 @@ class Landscape:
 
     def crossings(self, level: float) -> NDArray[np.int64]:
         """(M,) how many times each column of the grid crosses ``level``."""
-        return np.asarray(np.count_nonzero(np.diff(self.loss > level, axis=0), axis=0), dtype=np.int64)
+        return np.asarray(
+            np.count_nonzero(np.diff(self.loss > level, axis=0), axis=0), dtype=np.int64
+        )
 
     def boundary(self, level: float) -> tuple[Crossing, ...]:
         """(M,) where each column, from small w on, first falls to ``level``; ln l is linear in ln w
@@ -155,10 +197,16 @@ class Landscape:
     def contour(self, level: float) -> Array:
         """(M,) ``boundary`` as weight norms: 0 where it lies left of the grid (the first value is
         at or under ``level`` already), infinity where it is never reached."""
-        return np.array([math.inf if math.isinf(each.high) else each.at if each.low > 0 else 0.0 for each in self.boundary(level)])
+        return np.array(
+            [
+                math.inf if math.isinf(each.high) else each.at if each.low > 0 else 0.0
+                for each in self.boundary(level)
+            ]
+        )
 
     def gradient_sizes(self, level: float, in_log_w: bool = False) -> tuple[Array, Array]:
-        """Sizes of the loss's gradient at the grid points left, and right, of the contour of ``level`` (regions I and II).
+        """Sizes of the loss's gradient at the grid points left, and right, of the contour of
+        ``level`` (regions I and II).
 
         Central differences on the grid, with respect to (w, m) as in Eq. 6, or to (ln w, m).
         """
@@ -168,7 +216,9 @@ class Landscape:
         return size[left], size[~left]
 
     def range_over_m(self) -> Array:
-        """(W,) largest minus smallest loss over m at each w, over the mean loss at the smallest w."""
+        """(W,) largest minus smallest loss over m at each w, over the mean loss at the
+        smallest w.
+        """
         return np.asarray(np.ptp(self.loss, axis=1) / max(self.loss[0].mean(), self.floor))
 
     def with_unit_of_m(self, unit: float) -> Landscape:
@@ -176,15 +226,21 @@ class Landscape:
         return replace(self, m=self.m / unit)
 
     def smoothed(self, sigma: float) -> Landscape:
-        """The logarithm of the loss after a Gaussian filter of ``sigma`` grid cells (the published maps have 1, on the loss itself)."""
+        """The logarithm of the loss after a Gaussian filter of ``sigma`` grid cells (the published
+        maps have 1, on the loss itself).
+        """
         return replace(self, loss=np.exp(gaussian_filter(self.log_loss, sigma, mode="nearest")))
 
     def permuted_w(self, seed: int) -> Landscape:
-        """The same values with the order of w shuffled within each column: a control, on which no claim about w holds."""
+        """The same values with the order of w shuffled within each column: a control, on which no
+        claim about w holds.
+        """
         return replace(self, loss=np.random.default_rng(seed).permuted(self.loss, axis=0))
 
 
-def from_runs(alpha: ArrayLike, m: ArrayLike, loss: ArrayLike, norm: ArrayLike, degree: int = 3) -> Landscape:
+def from_runs(
+    alpha: ArrayLike, m: ArrayLike, loss: ArrayLike, norm: ArrayLike, degree: int = 3
+) -> Landscape:
     """A Landscape from one value a run, in any order.
 
     Args:
@@ -213,7 +269,10 @@ def from_runs(alpha: ArrayLike, m: ArrayLike, loss: ArrayLike, norm: ArrayLike, 
     wrong = np.argwhere(count != 1)
     if len(wrong):
         i, j = wrong[0]
-        raise EvidenceError(f"landscape: alpha = {scale_axis[i]:.4g}, m = {m_axis[j]:.4g} has {count[i, j]} runs, not 1")
+        raise EvidenceError(
+            f"landscape: alpha = {scale_axis[i]:.4g}, m = {m_axis[j]:.4g} has {count[i, j]} runs, "
+            "not 1"
+        )
     grid, norm_grid = np.empty(count.shape), np.empty(count.shape)
     grid[row, column_of], norm_grid[row, column_of] = losses, norms
     w = np.median(norm_grid, axis=1)
@@ -246,7 +305,9 @@ class Solution:
         return self.w, self.m
 
 
-def generalising_solution(train: Landscape, test: Landscape, accuracy: Landscape, level: float, least: float = 0.9) -> Solution | None:
+def generalising_solution(
+    train: Landscape, test: Landscape, accuracy: Landscape, level: float, least: float = 0.9
+) -> Solution | None:
     """The cell of the smallest test loss at the smallest m, among those that fit and generalise.
 
     Args:
@@ -264,4 +325,6 @@ def generalising_solution(train: Landscape, test: Landscape, accuracy: Landscape
         return None
     cell = int(np.where(fits, test.loss[:, 0], np.inf).argmin())
     around = np.concatenate(([0.0], test.w, [np.inf]))
-    return Solution(float(test.w[cell]), float(test.m[0]), float(around[cell]), float(around[cell + 2]))
+    return Solution(
+        float(test.w[cell]), float(test.m[0]), float(around[cell]), float(around[cell + 2])
+    )

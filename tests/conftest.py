@@ -1,4 +1,5 @@
-"""The same hypothesis examples in every run, new ones with ``--hypothesis-profile=explore``; one answer for tests that need a GPU.
+"""The same hypothesis examples in every run, new ones with ``--hypothesis-profile=explore``; one
+answer for tests that need a GPU.
 
 Examples have no deadline, as machines are shared.
 """
@@ -19,7 +20,9 @@ NEEDS_CUDA = "needs a CUDA device: run on a machine with one"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Warnings are errors in these tests, and not in an audit, which the settings of pyproject.toml govern, too."""
+    """Warnings are errors in these tests, and not in an audit, which the settings of pyproject.toml
+    govern, too.
+    """
     config.addinivalue_line("filterwarnings", "error")
 
 
@@ -33,6 +36,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many those were: a suite that skips them has not tested CUDA."""
-    skipped = [report for report in terminalreporter.getreports("skipped") if NEEDS_CUDA in str(report.longrepr)]
+    skipped = [
+        report
+        for report in terminalreporter.getreports("skipped")
+        if NEEDS_CUDA in str(report.longrepr)
+    ]
     if skipped:
         terminalreporter.write_line(f"GPU: {len(skipped)} skipped, {NEEDS_CUDA}")

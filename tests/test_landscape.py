@@ -13,7 +13,9 @@ M = np.linspace(0, 1, 6)
 
 
 def wall(w=W, m=M, steepness=4.0, lean=0.5, place=0.5, **options):
-    """l = exp(-steepness (ln w - place - lean m)): straight contours, ln w = place + lean m where l = 1."""
+    """l = exp(-steepness (ln w - place - lean m)): straight contours, ln w = place + lean m where l
+    = 1.
+    """
     u = np.log(w)[:, None]
     return Landscape(w, m, np.exp(-steepness * (u - place - lean * m)), **options)
 
@@ -32,13 +34,18 @@ class TestReduce:
         assert reduce(self.test, "at_minimiser", self.train).tolist() == [5, 7]
 
     def test_the_training_loss_at_its_minimiser_is_its_best(self):
-        assert reduce(self.train, "at_minimiser", self.train).tolist() == reduce(self.train, "best").tolist()
+        assert (
+            reduce(self.train, "at_minimiser", self.train).tolist()
+            == reduce(self.train, "best").tolist()
+        )
 
     def test_nan_is_never_best(self):
         assert float(reduce([np.nan, 3.0, 2.0, np.nan], "best")) == 2
 
     def test_errors(self):
-        with pytest.raises(BadInput, match="how = 'mean' is not accepted; one of final, best, at_minimiser"):
+        with pytest.raises(
+            BadInput, match="how = 'mean' is not accepted; one of final, best, at_minimiser"
+        ):
             reduce(self.test, "mean")
         with pytest.raises(BadInput, match="at_minimiser needs train losses of shape"):
             reduce(self.test, "at_minimiser")
@@ -88,7 +95,9 @@ class TestContour:
     def test_is_linear_in_log_w(self):
         loss = np.ones((3, 2))
         loss[1:] = np.exp(-2)
-        contour = Landscape(np.exp([0.0, 1, 2]), np.array([0.0, 1]), loss, degree=1).contour(np.exp(-0.5))
+        contour = Landscape(np.exp([0.0, 1, 2]), np.array([0.0, 1]), loss, degree=1).contour(
+            np.exp(-0.5)
+        )
         assert np.log(contour) == pytest.approx([0.25, 0.25])
 
     def test_takes_the_first_crossing_and_counts_all(self):
@@ -130,7 +139,9 @@ def test_permuting_w_destroys_the_order_but_keeps_the_values():
 
 def test_range_over_m():
     loss = np.array([[1.0, 1.0], [0.5, 0.7]])
-    assert Landscape(np.array([1.0, 2]), np.array([0.0, 1]), loss, degree=1).range_over_m() == pytest.approx([0, 0.2])
+    assert Landscape(
+        np.array([1.0, 2]), np.array([0.0, 1]), loss, degree=1
+    ).range_over_m() == pytest.approx([0, 0.2])
 
 
 def test_smoothing_keeps_the_inside_of_a_wall():
@@ -177,7 +188,9 @@ def test_a_unit_of_m_changes_the_axis_alone():
 
 class TestFromRuns:
     def columns(self):
-        alpha, m = (axis.ravel() for axis in np.meshgrid([0.0, 0.5, 1, 2], [0.0, 0.5, 1], indexing="ij"))
+        alpha, m = (
+            axis.ravel() for axis in np.meshgrid([0.0, 0.5, 1, 2], [0.0, 0.5, 1], indexing="ij")
+        )
         return alpha, m, np.exp(-alpha + m), 13.0 * alpha
 
     def test_order_does_not_matter_and_alpha_0_is_left_out(self):
@@ -186,7 +199,9 @@ class TestFromRuns:
         landscape = from_runs(*(column[order] for column in columns), degree=1)
         assert landscape.w.tolist() == [6.5, 13, 26]
         assert landscape.m.tolist() == [0, 0.5, 1]
-        assert landscape.loss == pytest.approx(np.exp(-np.array([[0.5], [1], [2]]) + np.array([0.0, 0.5, 1])))
+        assert landscape.loss == pytest.approx(
+            np.exp(-np.array([[0.5], [1], [2]]) + np.array([0.0, 0.5, 1]))
+        )
 
     def test_a_norm_that_depends_on_m_is_refused(self):
         alpha, m, loss, norm = self.columns()
@@ -231,4 +246,6 @@ def test_bad_grids():
 def test_slope_at_a_point_is_slope(w: float, m: float) -> None:
     for found in (wall(), wall(degree=2), Landscape(W, M, 1 + np.sin(W)[:, None] ** 2 + M**2)):
         by_log_w, by_m = found.slope(w, m)
-        assert found.slope_at(w, m) == pytest.approx((float(by_log_w), float(by_m)), rel=1e-9, abs=1e-12)
+        assert found.slope_at(w, m) == pytest.approx(
+            (float(by_log_w), float(by_m)), rel=1e-9, abs=1e-12
+        )

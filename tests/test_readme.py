@@ -15,7 +15,9 @@ from omnigrok.cli import main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"`(omnigrok [a-z][^`]*)`|^    (omnigrok .*)$", README, re.MULTILINE)))
+COMMANDS = sorted(
+    set(re.findall(r"`(omnigrok [a-z][^`]*)`|^    (omnigrok .*)$", README, re.MULTILINE))
+)
 
 
 class Options:
@@ -34,7 +36,11 @@ class Options:
 def test_every_option_of_an_audit_exists() -> None:
     known = Options()
     add_options(known)  # type: ignore[arg-type]
-    used = {option for line in re.findall(r"pytest claims/[^`\n]*", README) for option in re.findall(r"--[a-z-]+", line)}
+    used = {
+        option
+        for line in re.findall(r"pytest claims/[^`\n]*", README)
+        for option in re.findall(r"--[a-z-]+", line)
+    }
     assert {"--tier", "--replay", "--protocol"} <= used
     # What follows a semicolon is another command.
     assert used - known.names <= {"--into", "--check", "--html"}
@@ -64,7 +70,11 @@ def test_the_verdict_table_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
 def rows_of_the_table() -> list[list[str]]:
     """The cells of each claim's row."""
     part = README.partition("<!-- verdicts: begin -->")[2].partition("<!-- verdicts: end -->")[0]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in part.splitlines() if line.startswith("| ")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in part.splitlines()
+        if line.startswith("| ")
+    ]
     return [row for row in rows if len(row) > 6 and row[0] != "claim"]
 
 
@@ -72,12 +82,26 @@ NUMBER = r"-?(?:inf|[0-9.]+(?:e[+-]?[0-9]+)?)"
 
 
 def contradicts(verdict: str, effect: str) -> bool:
-    """Whether an interval and a region say another verdict than the row, and the row does not say why."""
-    found = re.match(rf"{NUMBER} \[({NUMBER}), ({NUMBER})\] \((?:([<>]) ({NUMBER})|inside \[({NUMBER}), ({NUMBER})\])\)(.*)", effect)
+    """Whether an interval and a region say another verdict than the row, and the row does not say
+    why.
+    """
+    found = re.match(
+        (
+            rf"{NUMBER} \[({NUMBER}), ({NUMBER})\] \((?:([<>]) ({NUMBER})|inside \[({NUMBER}), "
+            rf"({NUMBER})\])\)(.*)"
+        ),
+        effect,
+    )
     if found is None:
         return verdict in ("REPRODUCED", "REFUTED")
     low, high, sign, edge, first, last, why = found.groups()
-    region = (float(first), float(last)) if first else (float(edge), math.inf) if sign == ">" else (-math.inf, float(edge))
+    region = (
+        (float(first), float(last))
+        if first
+        else (float(edge), math.inf)
+        if sign == ">"
+        else (-math.inf, float(edge))
+    )
     inside = region[0] <= float(low) and float(high) <= region[1]
     outside = float(high) < region[0] or float(low) > region[1]
     said = "REPRODUCED" if inside else "REFUTED" if outside else "INCONCLUSIVE"

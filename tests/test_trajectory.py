@@ -27,9 +27,13 @@ FAR = (float(np.exp(2.2)), 1.0)
 
 
 def wall(lean: float = LEAN, steepness: float = STEEPNESS) -> Landscape:
-    """A straight tilted boundary, ln w = 1 + lean m, with a steep wall on its left; exact under the spline, since ln l is linear."""
+    """A straight tilted boundary, ln w = 1 + lean m, with a steep wall on its left; exact under the
+    spline, since ln l is linear.
+    """
     w, m = np.geomspace(1, 12, 21), np.linspace(0, 1, 11)
-    return Landscape(w, m, np.exp(-steepness * (np.log(w)[:, None] - PLACE - lean * m)), floor=1e-300)
+    return Landscape(
+        w, m, np.exp(-steepness * (np.log(w)[:, None] - PLACE - lean * m)), floor=1e-300
+    )
 
 
 def angle(lean: float = LEAN) -> float:
@@ -40,7 +44,9 @@ def smooth(lean: float = LEAN, steepness: float = STEEPNESS) -> Landscape:
     """The same wall on a domain where it neither over- nor underflows, with the cubic spline."""
     w, m = np.geomspace(np.exp(0.6), np.exp(2.4), 21), np.linspace(0, 1, 11)
     floor = np.log(w)[:, None] - PLACE - lean * m
-    return Landscape(w, m, np.exp(-steepness * floor * 0.1 - 0.9 * steepness * np.tanh(floor)), degree=3)
+    return Landscape(
+        w, m, np.exp(-steepness * floor * 0.1 - 0.9 * steepness * np.tanh(floor)), degree=3
+    )
 
 
 class TestWorkedExample:
@@ -52,7 +58,9 @@ class TestWorkedExample:
         dynamics = Dynamics(gamma, metric="ln w")
         path = travel(wall(lean), FAR, GOAL, dynamics)
         assert path.outcome == "reached"
-        assert formula_time(FAR, GOAL, angle(lean), dynamics) / path.time == pytest.approx(1, abs=0.06)
+        assert formula_time(FAR, GOAL, angle(lean), dynamics) / path.time == pytest.approx(
+            1, abs=0.06
+        )
 
     def test_a_sharper_wall_and_a_smaller_goal_come_nearer(self):
         dynamics = Dynamics(0.1, metric="ln w")
@@ -70,7 +78,9 @@ class TestWorkedExample:
     def test_unequal_rates_tilt_it_too(self):
         dynamics = Dynamics(0.1, eta_d=2.0, eta_r=1.0, metric="ln w")
         path = travel(wall(), FAR, GOAL, dynamics)
-        assert formula_time(FAR, GOAL, angle(), dynamics, tilt=2) / path.time == pytest.approx(1, abs=0.06)
+        assert formula_time(FAR, GOAL, angle(), dynamics, tilt=2) / path.time == pytest.approx(
+            1, abs=0.06
+        )
 
     @pytest.mark.parametrize("metric", ["w", "ln w"])
     def test_the_path_goes_left_first_and_then_along_the_boundary(self, metric):
@@ -88,7 +98,9 @@ class TestWorkedExample:
         assert slope == pytest.approx(-0.3, rel=1e-3)
 
     def test_from_region_one_the_path_first_runs_downhill(self):
-        path = travel(smooth(steepness=20), (float(np.exp(0.7)), 1.0), GOAL, Dynamics(0.01, metric="ln w"))
+        path = travel(
+            smooth(steepness=20), (float(np.exp(0.7)), 1.0), GOAL, Dynamics(0.01, metric="ln w")
+        )
         assert path.w.max() > path.w[0]
         assert path.losses(smooth(steepness=20))[0] > path.losses(smooth(steepness=20))[-1]
 
@@ -111,9 +123,14 @@ class TestSweep:
         assert exponent((0.5, 1, 2), times) == pytest.approx(-1, abs=1e-3)
 
     def test_with_eta_r_held_the_drift_gains_less(self):
-        """(L + h tan theta eta_d / eta_r) / (eta_d gamma): the second term does not depend on eta_d."""
+        """(L + h tan theta eta_d / eta_r) / (eta_d gamma): the second term does not depend on
+        eta_d.
+        """
         times = sweep(wall(), FAR, GOAL, Dynamics(0.1, metric="ln w"), "eta_d", (0.5, 1, 2))
-        expected = [formula_time(FAR, GOAL, angle(), Dynamics(0.1, eta_d=eta), tilt=eta) for eta in (0.5, 1, 2)]
+        expected = [
+            formula_time(FAR, GOAL, angle(), Dynamics(0.1, eta_d=eta), tilt=eta)
+            for eta in (0.5, 1, 2)
+        ]
         assert times == pytest.approx(expected, rel=0.06)
         assert -0.6 < exponent((0.5, 1, 2), times) < -0.1
 
@@ -132,7 +149,9 @@ class TestSweep:
 
 class TestOutcomes:
     def test_a_boundary_that_leans_the_other_way_keeps_the_path_from_the_goal(self):
-        """Negative gradients then point to larger m: the path stays at m = 1 (sizes 25 and 35 of Figure 6e)."""
+        """Negative gradients then point to larger m: the path stays at m = 1 (sizes 25 and 35 of
+        Figure 6e).
+        """
         path = travel(wall(lean=-0.4), FAR, GOAL, Dynamics(0.1))
         assert path.outcome == "out of time"
         assert path.time == np.inf
@@ -155,12 +174,19 @@ class TestOutcomes:
         assert travel(wall(), GOAL, GOAL, Dynamics(0.1)).time == 0
 
     def test_m_never_leaves_the_grid(self):
-        path = travel(smooth(steepness=20), (float(np.exp(0.7)), 0.3), (float(np.exp(2.3)), 0.0), Dynamics(0.01))
+        path = travel(
+            smooth(steepness=20),
+            (float(np.exp(0.7)), 0.3),
+            (float(np.exp(2.3)), 0.0),
+            Dynamics(0.01),
+        )
         assert path.m.min() >= 0
         assert path.m[-1] == 0
 
     def test_m_is_held_at_its_end_and_w_settles_there(self):
-        """The drift line passes the goal's box on the left; at m = 0 the path rests where slope and decay balance."""
+        """The drift line passes the goal's box on the left; at m = 0 the path rests where slope and
+        decay balance.
+        """
         landscape, dynamics = wall(steepness=60), Dynamics(0.1, metric="ln w")
         path = travel(landscape, FAR, GOAL, dynamics)
         assert path.outcome == "out of time"
@@ -171,7 +197,12 @@ class TestOutcomes:
         """l = (m - .5) (ln w - 1.5): right of ln w = 1.5 m is pushed to 0, left of it to 1."""
         w, m = np.geomspace(1, 12, 31), np.linspace(0, 1, 11)
         landscape = Landscape(w, m, 5 + (m - 0.5) * (np.log(w)[:, None] - 1.5))
-        path = travel(landscape, (float(np.exp(2.0)), 0.1), (1.5, 1.0), Dynamics(1.0, eta_r=3.0, metric="ln w"))
+        path = travel(
+            landscape,
+            (float(np.exp(2.0)), 0.1),
+            (1.5, 1.0),
+            Dynamics(1.0, eta_r=3.0, metric="ln w"),
+        )
         assert path.m.min() == 0
         resting = path.m == 0
         assert np.log(path.w[resting]).min() == pytest.approx(1.5, abs=0.01)
@@ -183,7 +214,9 @@ class TestOutcomes:
         with pytest.raises(BadInput, match=r"goal .* lies outside"):
             travel(wall(), FAR, (2.0, 3.0), Dynamics(0.1))
         kinked = Landscape(wall().w, wall().m, np.ones((21, 11)), degree=1)
-        with pytest.raises(BadInput, match="degree 1, which has no continuous gradient; give it degree 3"):
+        with pytest.raises(
+            BadInput, match="degree 1, which has no continuous gradient; give it degree 3"
+        ):
             travel(kinked, FAR, GOAL, Dynamics(0.1))
         with pytest.raises(BadInput, match="gamma = 0 needs t_max"):
             travel(wall(), FAR, GOAL, Dynamics(0.0))
@@ -195,15 +228,22 @@ class TestOutcomes:
 
 @pytest.mark.parametrize("metric", ["w", "ln w"])
 def test_a_noisy_landscape_costs_a_moment(metric, monkeypatch):
-    """Measured maps are rough: no path may cost more than a few thousand evaluations, whatever becomes of it."""
+    """Measured maps are rough: no path may cost more than a few thousand evaluations, whatever
+    becomes of it.
+    """
     w, m = np.linspace(6, 117, 20), np.linspace(0, 0.2, 21)
     height = -6 * (1 + np.tanh(2.5 * (np.log(w / 26)[:, None] - 3 * m)))
-    landscape = Landscape(w, m, np.exp(height + 0.3 * np.random.default_rng(0).normal(size=height.shape)))
+    landscape = Landscape(
+        w, m, np.exp(height + 0.3 * np.random.default_rng(0).normal(size=height.shape))
+    )
     calls = []
     velocity = Dynamics.velocity
     monkeypatch.setattr(Dynamics, "velocity", lambda *args: calls.append(1) or velocity(*args))
     points = starts(landscape, 0.05)[::4]
-    outcomes = {travel(landscape, start, (26.0, 0.0), Dynamics(1e-3, metric=metric)).outcome for start in points}
+    outcomes = {
+        travel(landscape, start, (26.0, 0.0), Dynamics(1e-3, metric=metric)).outcome
+        for start in points
+    }
     assert outcomes <= {"reached", "left", "out of time"}
     assert len(calls) < 5000 * len(points)
 
@@ -218,7 +258,9 @@ class TestGeometry:
     def test_more_lean_is_a_smaller_angle_and_a_shorter_time(self):
         dynamics = Dynamics(0.1)
         assert angle(0.8) < angle(0.4)
-        assert formula_time(FAR, GOAL, angle(0.8), dynamics) < formula_time(FAR, GOAL, angle(0.4), dynamics)
+        assert formula_time(FAR, GOAL, angle(0.8), dynamics) < formula_time(
+            FAR, GOAL, angle(0.4), dynamics
+        )
 
     def test_the_other_lean_is_above_a_right_angle(self):
         assert boundary_angle(wall(lean=-0.4), 1.0) > np.pi / 2
@@ -254,7 +296,9 @@ class TestGeometry:
 
     def test_there_is_no_c_where_the_contour_is_not_reached(self):
         landscape = smooth()
-        stuck = Landscape(landscape.w, landscape.m, np.where(landscape.m > 0.85, 1.0, landscape.loss))
+        stuck = Landscape(
+            landscape.w, landscape.m, np.where(landscape.m > 0.85, 1.0, landscape.loss)
+        )
         assert [m for _, m in points_c(stuck, 0.05)] == pytest.approx([2 / 3])
         assert points_c(stuck, 1e-300) == []
 
@@ -267,13 +311,18 @@ class TestGeometry:
     def test_formula(self):
         dynamics = Dynamics(0.5, eta_d=2.0)
         assert formula_time((np.e, 0.5), (1.0, 0.0), np.pi / 4, dynamics) == pytest.approx(1.5)
-        assert formula_time((np.e, 0.5), (1.0, 0.0), np.pi / 4, dynamics, tilt=0.5) == pytest.approx(1.25)
+        assert formula_time(
+            (np.e, 0.5), (1.0, 0.0), np.pi / 4, dynamics, tilt=0.5
+        ) == pytest.approx(1.25)
 
     @pytest.mark.parametrize("edge", [5.853783607482908, 0.1, 3.0, 7.7])
     def test_starts_on_the_left_edge_lie_on_the_grid(self, edge):
-        # The loss is low everywhere: the contour is clipped to the edge, and exp(ln w) must not miss it.
+        # The loss is low everywhere: the contour is clipped to the edge, and exp(ln w) must not
+        # miss it.
         w, m = np.linspace(edge, 3 * edge, 6), np.array([0, 0.3, 0.6, 1.0])
-        landscape = Landscape(w, m, np.full((6, 4), 1e-3) * (1 + 0.01 * np.arange(6))[:, None], degree=3)
+        landscape = Landscape(
+            w, m, np.full((6, 4), 1e-3) * (1 + 0.01 * np.arange(6))[:, None], degree=3
+        )
         points = starts(landscape, 0.05)
         assert len(points) == 20
         assert all(w[0] <= start[0] <= w[-1] for start in points)
@@ -284,7 +333,11 @@ class TestGeometry:
         assert len(points) == len(set(points)) == 20
         for w, m in points:
             assert 0.5 <= m <= 1
-            assert landscape.w[0] < w < np.exp(np.interp(m, landscape.m, np.log(landscape.contour(0.05))))
+            assert (
+                landscape.w[0]
+                < w
+                < np.exp(np.interp(m, landscape.m, np.log(landscape.contour(0.05))))
+            )
 
 
 class TestDescents:
@@ -308,10 +361,17 @@ class TestDescents:
 
     def test_prominence_is_a_share_of_the_range(self):
         curve = np.array([10, 2, 3.5, 0])
-        assert count_descents(curve, prominence=0.1) == count_descents(100 * curve + 7, prominence=0.1) == 2
+        assert (
+            count_descents(curve, prominence=0.1)
+            == count_descents(100 * curve + 7, prominence=0.1)
+            == 2
+        )
         assert count_descents(curve, prominence=0.2) == 1
 
-    @pytest.mark.parametrize(("curve", "humps"), [([1, 2, 3], 0), ([3, 2, 1], 0), ([1, 3, 2], 1), ([1, 3, 3, 2], 1), ([1, 3, 1, 3, 1], 2)])
+    @pytest.mark.parametrize(
+        ("curve", "humps"),
+        [([1, 2, 3], 0), ([3, 2, 1], 0), ([1, 3, 2], 1), ([1, 3, 3, 2], 1), ([1, 3, 1, 3, 1], 2)],
+    )
     def test_humps(self, curve, humps):
         assert count_humps(curve) == humps
 
@@ -322,16 +382,26 @@ class TestDescents:
 def test_losses_along_a_path():
     landscape = smooth()
     path = Path(np.arange(2.0), np.array([3.0, 4.0]), np.array([0.1, 0.2]), "left")
-    assert path.losses(landscape) == pytest.approx([float(landscape.at(3.0, 0.1)), float(landscape.at(4.0, 0.2))])
+    assert path.losses(landscape) == pytest.approx(
+        [float(landscape.at(3.0, 0.1)), float(landscape.at(4.0, 0.2))]
+    )
 
 
 class TestLetGo:
-    """m is held at 0 while the loss rises with m, and let go where w has fallen to the norm at which it does not."""
+    """m is held at 0 while the loss rises with m, and let go where w has fallen to the norm at
+    which it does not.
+    """
 
     def test_m_leaves_the_end_once_and_for_all(self):
         w, m = np.geomspace(np.exp(0.5), np.exp(2.5), 21), np.linspace(0, 1, 11)
         landscape = Landscape(w, m, 3 + (np.log(w)[:, None] - 1.5) * m)
-        path = travel(landscape, (float(np.exp(2.0)), 0.0), (float(np.exp(0.6)), 0.0), Dynamics(0.1, metric="ln w"), points=50)
+        path = travel(
+            landscape,
+            (float(np.exp(2.0)), 0.0),
+            (float(np.exp(0.6)), 0.0),
+            Dynamics(0.1, metric="ln w"),
+            points=50,
+        )
         on_end = np.log(path.w) > 1.5
         assert path.m[on_end] == pytest.approx(0, abs=1e-6)
         assert path.m.max() > 0.5

@@ -26,10 +26,27 @@ print("torch was not imported")
 
 @pytest.mark.parametrize("module", ["omnigrok.audit.plugin", "omnigrok.cli"])
 @pytest.mark.parametrize(
-    ("own", "found"), [({}, "passive"), ({"OMP_WAIT_POLICY": "active"}, "active"), ({"GOMP_SPINCOUNT": "1000"}, "None")]
+    ("own", "found"),
+    [
+        ({}, "passive"),
+        ({"OMP_WAIT_POLICY": "active"}, "active"),
+        ({"GOMP_SPINCOUNT": "1000"}, "None"),
+    ],
 )
-def test_the_policy_is_set_before_torch_is_loaded(module: str, own: dict[str, str], found: str) -> None:
-    environment = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+def test_the_policy_is_set_before_torch_is_loaded(
+    module: str, own: dict[str, str], found: str
+) -> None:
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
+    }
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])
-    done = subprocess.run([sys.executable, "-c", PROBE, module], capture_output=True, text=True, check=True, env={**environment, **own})
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, module],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**environment, **own},
+    )
     assert done.stdout.strip() == found

@@ -1,4 +1,6 @@
-"""A Case is what a check gets: one claim (or its control) under one protocol and tier, with the curves it needs."""
+"""A Case is what a check gets: one claim (or its control) under one protocol and tier, with the
+curves it needs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ Role = Literal["claim", "control"]
 ROLES: tuple[Role, ...] = ("claim", "control")
 
 
-# A control on data that lie on the edge of the criterion's region is right by chance in half of the cases.
+# A control on data that lie on the edge of the criterion's region is right by chance in half of the
+# cases.
 EDGE_P = 0.001
 
 
@@ -32,10 +35,12 @@ class Case:
         figure: name of the YAML file.
         protocol, tier, role: which of its forms.
         grids: the curves of each experiment, by the name the claim uses.
-        paper_steps: the optimiser steps of each Run at full scale, to tell whether what is read off runs at constant norm has settled;
-            None where that is not asked (smoke tier, published code, simulations).
+        paper_steps: the optimiser steps of each Run at full scale, to tell whether what is read off
+            runs at constant norm has settled; None where that is not asked (smoke tier, published
+            code, simulations).
         verdict_only: expensive sensitivity rows may be left out (calibration).
-        remark: said in front of the reason, e.g. that the criterion has changed since the evidence was recorded.
+        remark: said in front of the reason, e.g. that the criterion has changed since the evidence
+            was recorded.
     """
 
     claim: Claim
@@ -53,13 +58,20 @@ class Case:
     remark: str = ""
     verdict_only: bool = False
     outcome: Outcome | None = None
-    _settling: dict[str, Settling] = field(init=False, default_factory=dict, repr=False, compare=False)
+    _settling: dict[str, Settling] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
     _watched: dict[str, Grid] = field(init=False, default_factory=dict, repr=False, compare=False)
 
     @property
     def quantity(self) -> dict[str, Any]:
-        """What to read: the claim's quantity, with the control's changes where this is the control."""
-        return {**self.claim.quantity, **(self.claim.control.quantity if self.role == "control" else {})}
+        """What to read: the claim's quantity, with the control's changes where this is the
+        control.
+        """
+        return {
+            **self.claim.quantity,
+            **(self.claim.control.quantity if self.role == "control" else {}),
+        }
 
     def __getitem__(self, key: str) -> Any:
         """One entry of ``quantity``.
@@ -68,7 +80,10 @@ class Case:
             BadInput: the YAML does not give it.
         """
         if key not in self.quantity:
-            raise BadInput(f"claim {self.claim.id}: quantity has no key {key!r}; it has {', '.join(self.quantity)}")
+            raise BadInput(
+                f"claim {self.claim.id}: quantity has no key {key!r}; it has "
+                f"{', '.join(self.quantity)}"
+            )
         return self.quantity[key]
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -83,7 +98,10 @@ class Case:
         """
         bounds = self._criterion(name)
         if not isinstance(bounds, Bounds):
-            raise BadInput(f"claim {self.claim.id}: criterion.{name} must be above, below or inside, not {bounds!r}")
+            raise BadInput(
+                f"claim {self.claim.id}: criterion.{name} must be above, below or inside, not "
+                f"{bounds!r}"
+            )
         return bounds.region()
 
     def number(self, name: str) -> float:
@@ -99,17 +117,24 @@ class Case:
 
     def _criterion(self, name: str) -> Bounds | float:
         if name not in self.claim.criterion:
-            raise BadInput(f"claim {self.claim.id}: criterion has no key {name!r}; it has {', '.join(self.claim.criterion)}")
+            raise BadInput(
+                f"claim {self.claim.id}: criterion has no key {name!r}; it has "
+                f"{', '.join(self.claim.criterion)}"
+            )
         return self.claim.criterion[name]
 
     def grid(self, name: str | None = None) -> Grid:
         """The curves of an experiment; without a name, of the only one."""
         if name is None:
             if len(self.grids) != 1:
-                raise BadInput(f"claim {self.claim.id} has the experiments {', '.join(self.grids)}: name one")
+                raise BadInput(
+                    f"claim {self.claim.id} has the experiments {', '.join(self.grids)}: name one"
+                )
             name = next(iter(self.grids))
         if name not in self.grids:
-            raise BadInput(f"claim {self.claim.id} has no experiment {name!r}; it has {', '.join(self.grids)}")
+            raise BadInput(
+                f"claim {self.claim.id} has no experiment {name!r}; it has {', '.join(self.grids)}"
+            )
         if self.paper_steps is None:
             return self.grids[name]
         if name not in self._watched:
@@ -139,9 +164,13 @@ class Case:
         return sum(len(each.moving()) for each in self._settling.values())
 
     def further(self) -> Case:
-        """The same case, with every value that has not settled moved on by twice its last change."""
+        """The same case, with every value that has not settled moved on by twice its last
+        change.
+        """
         grids = {
-            name: Grid(name, self._settling[name].further(), grid.diverging) if name in self._settling else grid
+            name: Grid(name, self._settling[name].further(), grid.diverging)
+            if name in self._settling
+            else grid
             for name, grid in self.grids.items()
         }
         return replace(self, grids=grids, paper_steps=None, outcome=None)
@@ -152,15 +181,28 @@ class Case:
         Raises:
             ClaimRefuted: this is the claim (not its control) and it is REFUTED.
         """
-        deciding = [finding for finding in findings if finding.decides and finding.region is not None]
+        deciding = [
+            finding for finding in findings if finding.decides and finding.region is not None
+        ]
         if not deciding:
-            raise BadInput(f"claim {self.claim.id}: the check gave no finding with a region, so it cannot fail")
+            raise BadInput(
+                f"claim {self.claim.id}: the check gave no finding with a region, so it cannot fail"
+            )
         premises = [finding for finding in findings if finding.premise]
         if bool(premises) != bool(self.claim.premise):
-            raise BadInput(f"claim {self.claim.id}: the YAML and the check must both have a premise, or neither")
-        unmet = next((finding for finding in premises if self.part(finding) is not Verdict.REPRODUCED), None)
+            raise BadInput(
+                f"claim {self.claim.id}: the YAML and the check must both have a premise, or "
+                "neither"
+            )
+        unmet = next(
+            (finding for finding in premises if self.part(finding) is not Verdict.REPRODUCED), None
+        )
         if unmet is not None:
-            self.settle(Verdict.INCONCLUSIVE, tuple(findings), f"premise not met: {describe(unmet, self.tier)}")
+            self.settle(
+                Verdict.INCONCLUSIVE,
+                tuple(findings),
+                f"premise not met: {describe(unmet, self.tier)}",
+            )
             return
         self.settle(conjunction([self.part(finding) for finding in deciding]), tuple(findings))
 
@@ -173,22 +215,33 @@ class Case:
                 return Verdict.INCONCLUSIVE
         else:
             verdict = finding.verdict()
-        if verdict is Verdict.REPRODUCED and self.on_edge(finding) and not (finding.p is not None and finding.p <= EDGE_P):
+        if (
+            verdict is Verdict.REPRODUCED
+            and self.on_edge(finding)
+            and not (finding.p is not None and finding.p <= EDGE_P)
+        ):
             return Verdict.INCONCLUSIVE
         return verdict
 
     def on_edge(self, finding: Finding) -> bool:
         """Whether this is a control whose data lie on the edge of the finding's region."""
-        return self.role == "control" and any(finding.region == self.region(name) for name in self.claim.control.edge)
+        return self.role == "control" and any(
+            finding.region == self.region(name) for name in self.claim.control.edge
+        )
 
-    def settle(self, verdict: Verdict, findings: tuple[Finding, ...] = (), reason: str = "") -> None:
+    def settle(
+        self, verdict: Verdict, findings: tuple[Finding, ...] = (), reason: str = ""
+    ) -> None:
         """Record the outcome; as ``judge`` raises.
 
         Raises:
             BadInput: there is an outcome already, which a second one would hide.
         """
         if self.outcome is not None:
-            raise BadInput(f"claim {self.claim.id}: its check judged twice; a check judges once, with all its findings")
+            raise BadInput(
+                f"claim {self.claim.id}: its check judged twice; a check judges once, with all its "
+                "findings"
+            )
         self.outcome = Outcome(
             claim=self.claim.id,
             figure=self.figure,
@@ -196,7 +249,11 @@ class Case:
             tier=self.tier,
             role=self.role,
             verdict=verdict,
-            reason="; ".join(part for part in (self.remark, reason or deciding_line(findings, self.tier, verdict)) if part),
+            reason="; ".join(
+                part
+                for part in (self.remark, reason or deciding_line(findings, self.tier, verdict))
+                if part
+            ),
             findings=findings,
             scale=self.scale,
             reduction=self.reduction,
@@ -214,7 +271,8 @@ class Case:
 
 
 def judge_again(check: Callable[[Case], object], case: Case) -> None:
-    """Judge a second time where the verdict rests on runs that have not settled: it stands only if both agree.
+    """Judge a second time where the verdict rests on runs that have not settled: it stands only if
+    both agree.
 
     Args:
         check: the check that has judged ``case``.
@@ -238,5 +296,8 @@ def judge_again(check: Callable[[Case], object], case: Case) -> None:
         reason = f"{outcome.reason}; {words}, moved on by twice their last change they say the same"
         case.outcome = replace(case.outcome, reason=reason)
     else:
-        reason = f"{words}: {outcome.verdict} as they ended, {second} moved on by twice their last change; {outcome.reason}"
+        reason = (
+            f"{words}: {outcome.verdict} as they ended, {second} moved on by twice their last "
+            f"change; {outcome.reason}"
+        )
         case.outcome = replace(case.outcome, verdict=Verdict.INCONCLUSIVE, reason=reason)

@@ -25,7 +25,9 @@ def check_of(folder: Path, figure: str, claim_id: str) -> Check:
     name = f"omnigrok_check_{figure}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.exists():
-        raise BadInput(f"{path}: cannot be read; a figure's checks stand in test_NAME.py next to its NAME.yaml")
+        raise BadInput(
+            f"{path}: cannot be read; a figure's checks stand in test_NAME.py next to its NAME.yaml"
+        )
     module = sys.modules.get(name)
     if module is None or getattr(module, "__file__", None) != str(path):
         module = importlib.util.module_from_spec(spec)

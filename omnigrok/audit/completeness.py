@@ -1,4 +1,6 @@
-"""Whether an audit judged all that was asked for: one that was interrupted, or ran out of its budget, says so wherever it is shown."""
+"""Whether an audit judged all that was asked for: one that was interrupted, or ran out of its
+budget, says so wherever it is shown.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Completeness:
 
     @property
     def stopped(self) -> bool:
-        """Whether items are missing; those without training only because of the ``--budget`` are not."""
+        """Whether items are missing; those without training only because of the ``--budget`` are
+        not.
+        """
         return bool(self.expected - self.judged)
 
     @property
@@ -45,7 +49,12 @@ class Completeness:
         missing = self.expected - self.judged
         parts = []
         if missing:
-            parts.append(f"it was stopped when {len(self.judged)} of {whole} claims and controls were judged")
+            parts.append(
+                f"it was stopped when {len(self.judged)} of {whole} claims and controls were judged"
+            )
         if self.cut:
-            parts.append(f"the --budget was spent before {len(self.cut)} of {whole} claims and controls had their training")
+            parts.append(
+                f"the --budget was spent before {len(self.cut)} of {whole} claims and controls had "
+                "their training"
+            )
         return "; ".join(parts)

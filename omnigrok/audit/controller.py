@@ -1,4 +1,6 @@
-"""What one process does for the whole session: gather outcomes from all workers, print the table, write the JSON, set the exit status."""
+"""What one process does for the whole session: gather outcomes from all workers, print the table,
+write the JSON, set the exit status.
+"""
 
 from __future__ import annotations
 
@@ -28,17 +30,29 @@ from omnigrok.training.device import describe
 
 def versions() -> dict[str, str]:
     """What the numbers depend on."""
-    return {"omnigrok": omnigrok.__version__, "torch": torch.__version__, "numpy": np.__version__, "scipy": scipy.__version__}
+    return {
+        "omnigrok": omnigrok.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
 
 
 PROPERTY = "omnigrok"  # of a report: its outcome as JSON
-RAISED = "omnigrok_raised"  # of a report: the name of the exception that it failed or was skipped by
+RAISED = (
+    "omnigrok_raised"  # of a report: the name of the exception that it failed or was skipped by
+)
 AGAIN = "omnigrok_again"  # of a report: another one has said the verdict of the same claim
-USAGE, HINT = "omnigrok_usage", "omnigrok_hint"  # what the process that collects tells the controller
+USAGE, HINT = (
+    "omnigrok_usage",
+    "omnigrok_hint",
+)  # what the process that collects tells the controller
 
 
 def _property(report: pytest.TestReport | pytest.CollectReport, wanted: str) -> Any:
-    return next((value for name, value in getattr(report, "user_properties", []) if name == wanted), None)
+    return next(
+        (value for name, value in getattr(report, "user_properties", []) if name == wanted), None
+    )
 
 
 def outcome_of(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any] | None:
@@ -96,7 +110,9 @@ class Controller:
         if outcome is None or (not final and outcome["verdict"] == "ERROR"):
             return
         key = (outcome["id"], outcome["protocol"], outcome["role"])
-        self.outcomes[key] = combined(self.outcomes[key], outcome) if key in self.outcomes else outcome
+        self.outcomes[key] = (
+            combined(self.outcomes[key], outcome) if key in self.outcomes else outcome
+        )
         if not final:
             return
         if key in self.said:
@@ -108,7 +124,9 @@ class Controller:
         self.refutations += report.failed and refuted and raised(report) == ClaimRefuted.__name__
 
     def settle(self, session: pytest.Session) -> None:
-        """Merge what was judged, and set the exit status, where it is known why it is what it is."""
+        """Merge what was judged, and set the exit status, where it is known why it is what
+        it is.
+        """
         self.rows = merge(self.outcomes.values(), self.completeness.partial)
         if USAGE in self.notes:
             session.exitstatus, self.failure = pytest.ExitCode.USAGE_ERROR, self.notes[USAGE]
@@ -119,7 +137,9 @@ class Controller:
             tier=options.tier,
             failures=session.testsfailed,
             refutations=self.refutations,
-            cut="; ".join(str(reason) for reason in (session.shouldfail, session.shouldstop) if reason),
+            cut="; ".join(
+                str(reason) for reason in (session.shouldfail, session.shouldstop) if reason
+            ),
             partial=self.completeness.partial,
             stopped=self.completeness.stopped,
             rows=self.rows,
@@ -136,10 +156,19 @@ class Controller:
             return
         if partial and not self.rows:
             # Nothing to show, and what an earlier audit wrote there is worth more.
-            self.failure = f"{', '.join(str(path) for path in (target, page) if path is not None)}: not written: no claim was judged yet"
+            self.failure = (
+                f"{', '.join(str(path) for path in (target, page) if path is not None)}: not "
+                "written: no claim was judged yet"
+            )
             return
-        device = describe(torch.device("cuda" if options.gpu else "cpu")) if not options.replay else "replay"
-        document = audit_document(self.rows, options.tier, device, versions(), options.first_seed, partial)
+        device = (
+            describe(torch.device("cuda" if options.gpu else "cpu"))
+            if not options.replay
+            else "replay"
+        )
+        document = audit_document(
+            self.rows, options.tier, device, versions(), options.first_seed, partial
+        )
         try:
             self._add_replicated(document)
             if target is not None:
@@ -163,14 +192,19 @@ class Controller:
             row["replicated"] = again.model_dump(mode="json") if again else None
 
     def _write_page(self, path: Path, document: dict[str, Any], options: Options) -> None:
-        """The HTML page, drawn here, in the controller, from the store that the workers filled or from the evidence."""
+        """The HTML page, drawn here, in the controller, from the store that the workers filled or
+        from the evidence.
+        """
         from omnigrok.audit.document import parse  # noqa: PLC0415 (the report is optional)
         from omnigrok.report.page import write_page  # noqa: PLC0415
 
         if not self.folders:
             raise BadInput(f"{path}: not written: no claim was judged")
         if len(self.folders) > 1:
-            raise BadInput(f"{path}: not written: claims of several folders were judged ({', '.join(map(str, sorted(self.folders)))})")
+            raise BadInput(
+                f"{path}: not written: claims of several folders were judged "
+                f"({', '.join(map(str, sorted(self.folders)))})"
+            )
         write_page(path, parse(document), next(iter(self.folders)), options.store(self.folders))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -182,7 +216,14 @@ class Controller:
             return
         verbosity = self.config.get_verbosity()
         terminalreporter.section("audit of the Omnigrok paper")
-        table = list(lines(self.rows, read_options(self.config).tier, max(verbosity, 0), self.completeness.partial))
+        table = list(
+            lines(
+                self.rows,
+                read_options(self.config).tier,
+                max(verbosity, 0),
+                self.completeness.partial,
+            )
+        )
         if self.why:
             terminalreporter.write_line(f"not a success: {self.why}")
         for line in table[-1:] if verbosity < 0 else table:
@@ -190,7 +231,8 @@ class Controller:
 
 
 class ExitStatus:
-    """Sets the exit status before other plugins look at it at the end of the session: what they set then stands.
+    """Sets the exit status before other plugins look at it at the end of the session: what they set
+    then stands.
 
     Args:
         controller: of the same session.

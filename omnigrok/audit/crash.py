@@ -1,4 +1,6 @@
-"""The verdict of an item whose worker died: ERROR, made by the controller, since nobody else is left to say it."""
+"""The verdict of an item whose worker died: ERROR, made by the controller, since nobody else is
+left to say it.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ def crashed(report: pytest.TestReport, folders: Iterable[Path], tier: Tier) -> O
 
     Args:
         report: as the controller gets it.
-        folders: what its node id may be relative to: pytest's root folder, or the one it was started in.
+        folders: what its node id may be relative to: pytest's root folder, or the one it was
+            started in.
         tier: of this audit.
     """
     if not report.failed or report.when in ("setup", "call", "teardown"):
@@ -31,11 +34,22 @@ def crashed(report: pytest.TestReport, folders: Iterable[Path], tier: Tier) -> O
     if path is None:
         return None
     claim = load_figure(_figure_file(path)).claim(item.claim)
-    reason = f"its worker crashed ({' '.join(report.longreprtext.split())}); what was trained is saved: run the same command again"
+    reason = (
+        f"its worker crashed ({' '.join(report.longreprtext.split())}); what was trained is saved: "
+        "run the same command again"
+    )
     return Outcome(
-        claim.id, _figure_file(path).stem, item.protocol, tier, item.role, Verdict.ERROR, reason,
-        headline=claim.headline, statement=claim.statement, place=claim.place,
-    )  # fmt: skip
+        claim.id,
+        _figure_file(path).stem,
+        item.protocol,
+        tier,
+        item.role,
+        Verdict.ERROR,
+        reason,
+        headline=claim.headline,
+        statement=claim.statement,
+        place=claim.place,
+    )
 
 
 def _figure_file(path: Path) -> Path:

@@ -1,7 +1,8 @@
 """Recorded deviations: claims that are known not to reproduce, with the effect that was found.
 
-``claims/deviations.yaml`` is a list of entries with the keys of ``Deviation``. An entry expects REFUTED for exactly this claim, tier,
-protocol and criterion version, and only while the effect found still overlaps the recorded interval. Every table still says REFUTED.
+``claims/deviations.yaml`` is a list of entries with the keys of ``Deviation``. An entry expects
+REFUTED for exactly this claim, tier, protocol and criterion version, and only while the effect
+found still overlaps the recorded interval. Every table still says REFUTED.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ class Deviation(Strict):
         """Whether the outcome's finding of that name still overlaps the recorded interval."""
         for finding in outcome.findings:
             if finding.name == self.finding:
-                low, high = finding.ci if finding.ci is not None and outcome.tier == "paper" else (min(finding.values), max(finding.values))
+                low, high = (
+                    finding.ci
+                    if finding.ci is not None and outcome.tier == "paper"
+                    else (min(finding.values), max(finding.values))
+                )
                 return low <= self.interval[1] and high >= self.interval[0]
         return False
 
@@ -70,12 +75,21 @@ def load_deviations(folder: Path) -> tuple[Deviation, ...]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{path}: {where}: {first['msg']}; accepted keys: {', '.join(Deviation.model_fields)}") from None
+        raise BadInput(
+            f"{path}: {where}: {first['msg']}; accepted keys: {', '.join(Deviation.model_fields)}"
+        ) from None
 
 
-def find_deviation(folder: Path, claim: str, tier: str, protocol: str, version: int) -> Deviation | None:
+def find_deviation(
+    folder: Path, claim: str, tier: str, protocol: str, version: int
+) -> Deviation | None:
     """The deviation recorded for exactly this claim, tier, protocol and criterion version."""
     for entry in load_deviations(folder):
-        if (entry.claim, entry.tier, entry.protocol, entry.version) == (claim, tier, protocol, version):
+        if (entry.claim, entry.tier, entry.protocol, entry.version) == (
+            claim,
+            tier,
+            protocol,
+            version,
+        ):
             return entry
     return None

@@ -1,4 +1,6 @@
-"""The audit document that ``pytest claims/ --audit-json`` writes, read back and checked. It may come from a stranger."""
+"""The audit document that ``pytest claims/ --audit-json`` writes, read back and checked. It may
+come from a stranger.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class FindingPart(Part):
 
 
 class ControlPart(Part):
-    """The claim's control; ``neutral`` says that it is INCONCLUSIVE because its data lie on the region's edge, and narrowly."""
+    """The claim's control; ``neutral`` says that it is INCONCLUSIVE because its data lie on the
+    region's edge, and narrowly.
+    """
 
     verdict: Word = "NOT RUN"
     reason: str = ""
@@ -139,7 +143,9 @@ class Row(Part):
     replicated: ReplicatedPart | None = None
 
     def deciding(self) -> FindingPart | None:
-        """The finding that decided: a premise that is not met, else the leading or first one whose own verdict is the whole's."""
+        """The finding that decided: a premise that is not met, else the leading or first one whose
+        own verdict is the whole's.
+        """
         unmet = self._unmet()
         if unmet is not None:
             return unmet
@@ -148,10 +154,19 @@ class Row(Part):
         return next((finding for finding in own if finding.leads), own[0] if own else None)
 
     def _unmet(self) -> FindingPart | None:
-        return next((finding for finding in self.findings if finding.premise and finding.verdict != "REPRODUCED"), None)
+        return next(
+            (
+                finding
+                for finding in self.findings
+                if finding.premise and finding.verdict != "REPRODUCED"
+            ),
+            None,
+        )
 
     def cause(self) -> str:
-        """Why the verdict is another one than that of the finding which is shown for it; "" where they agree."""
+        """Why the verdict is another one than that of the finding which is shown for it; "" where
+        they agree.
+        """
         shown = self.deciding()
         if self.verdict not in ("INCONCLUSIVE", "ERROR") or shown is None:
             return ""
@@ -192,13 +207,17 @@ def read_document(path: Path) -> dict[str, Any]:
             raise BadInput(f"{path}: larger than {LARGEST_FILE} bytes; an audit is far smaller")
         document: Any = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise BadInput(f"{path}: there is no such file; write one with pytest claims/ --audit-json {path}") from None
+        raise BadInput(
+            f"{path}: there is no such file; write one with pytest claims/ --audit-json {path}"
+        ) from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("claims"), list):
         raise BadInput(f"{path}: is no audit; write one with pytest claims/ --audit-json {path}")
     if document.get("schema") != SCHEMA:
-        raise BadInput(f"{path}: has schema {document.get('schema')!r}, this omnigrok reads {SCHEMA}")
+        raise BadInput(
+            f"{path}: has schema {document.get('schema')!r}, this omnigrok reads {SCHEMA}"
+        )
     parse(document, str(path))
     return document
 

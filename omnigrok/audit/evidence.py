@@ -26,7 +26,9 @@ def _read(path: Path) -> EvidenceFile:
     return read(path)
 
 
-def recorded(folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]) -> dict[Run, tuple[Curves, Environment]] | None:
+def recorded(
+    folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]
+) -> dict[Run, tuple[Curves, Environment]] | None:
     """The recorded curves of an experiment's Runs; None where there is no evidence of it.
 
     Raises:
@@ -37,20 +39,31 @@ def recorded(folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]
         return None
     missing = [run for run in runs if run.digest not in file.curves]
     if missing:
-        first = f"seed {missing[0].seed}, alpha {missing[0].alpha:g}, weight decay {missing[0].weight_decay:g}"
+        first = (
+            f"seed {missing[0].seed}, alpha {missing[0].alpha:g}, weight decay "
+            f"{missing[0].weight_decay:g}"
+        )
         raise EvidenceError(
-            f"{file.path}: {len(missing)} of {len(runs)} runs of {experiment} under {protocol} are not in it (first: {first}); the "
-            "evidence is incomplete or belongs to other settings: record it again with omnigrok evidence export"
+            f"{file.path}: {len(missing)} of {len(runs)} runs of {experiment} under {protocol} are "
+            f"not in it (first: {first}); the "
+            "evidence is incomplete or belongs to other settings: record it again with omnigrok "
+            "evidence export"
         )
     return {run: (file.curves[run.digest], file.environments[run.digest]) for run in runs}
 
 
-def holds(folder: Path, experiment: str, protocol: str, wanted: tuple[Run, ...], rather: tuple[Run, ...]) -> bool:
-    """Whether the recorded evidence of an experiment has all Runs ``wanted``, and not all of those that one would ``rather`` have."""
+def holds(
+    folder: Path, experiment: str, protocol: str, wanted: tuple[Run, ...], rather: tuple[Run, ...]
+) -> bool:
+    """Whether the recorded evidence of an experiment has all Runs ``wanted``, and not all of those
+    that one would ``rather`` have.
+    """
     file = _file(folder, experiment, protocol)
     if file is None:
         return False
-    return all(run.digest in file.curves for run in wanted) and not all(run.digest in file.curves for run in rather)
+    return all(run.digest in file.curves for run in wanted) and not all(
+        run.digest in file.curves for run in rather
+    )
 
 
 def evidence_of(folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]) -> set[Run]:
@@ -63,8 +76,11 @@ def evidence_of(folder: Path, experiment: str, protocol: str, runs: tuple[Run, .
     return set() if file is None else {run for run in runs if run.digest in file.curves}
 
 
-def changed_since(folder: Path, experiment: str, protocol: str, figure: str, claim: Claim) -> tuple[str, ...]:
-    """Which of a claim's "criterion" and "check" differ from those that stood when its evidence was recorded.
+def changed_since(
+    folder: Path, experiment: str, protocol: str, figure: str, claim: Claim
+) -> tuple[str, ...]:
+    """Which of a claim's "criterion" and "check" differ from those that stood when its evidence was
+    recorded.
 
     Raises:
         BadInput: the check cannot be read.

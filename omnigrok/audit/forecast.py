@@ -1,4 +1,6 @@
-"""What an audit would cost on this device, from a few seconds of measurement: ``pytest claims/ --plan``."""
+"""What an audit would cost on this device, from a few seconds of measurement:
+``pytest claims/ --plan``.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,8 @@ class Pace:
         evaluation: seconds an operation of an evaluation.
         start: seconds a stack before its first step.
         test_samples: what each network is tested on.
-        source: "measured" or what it was computed from, and "not compiled" where the trainer might compile and be faster.
+        source: "measured" or what it was computed from, and "not compiled" where the trainer might
+            compile and be faster.
     """
 
     step: float
@@ -60,13 +63,15 @@ class Pace:
 
 @dataclass(frozen=True)
 class Cost:
-    """What some Runs need; operations, stacks and seconds are those of Runs that are not recorded yet.
+    """What some Runs need; operations, stacks and seconds are those of Runs that are not recorded
+    yet.
 
     Args:
         runs: Runs needed.
         recorded: those in the store, of this trainer, torch and device.
         evidence: those in the recorded evidence, which ``--replay`` reads.
-        network_steps: optimiser steps still to take, over all networks; an upper bound, as all that follows, where some may stop early.
+        network_steps: optimiser steps still to take, over all networks; an upper bound, as all that
+            follows, where some may stop early.
         operations: floating-point operations of their matrix products and of the evaluations.
         stacks: stacks that hold them.
         seconds: expected on this device, one process.
@@ -117,7 +122,9 @@ def evaluation_count(run: Run) -> int:
 
 
 def _needed(session: AuditSession) -> tuple[dict[str, set[Run]], set[Run], list[str]]:
-    """Runs by the figure that defines them, those in the recorded evidence, and what could not be read."""
+    """Runs by the figure that defines them, those in the recorded evidence, and what could not be
+    read.
+    """
     by_figure: dict[str, set[Run]] = {}
     evidence: set[Run] = set()
     problems: dict[str, None] = {}
@@ -145,9 +152,17 @@ def recorded_runs(path: Path, runs: Iterable[Run], device: torch.device) -> set[
         return set()
     by_environment: dict[Environment, list[Run]] = {}
     for run in runs:
-        by_environment.setdefault(Environment(identity(run), torch.__version__, describe(device)), []).append(run)
+        by_environment.setdefault(
+            Environment(identity(run), torch.__version__, describe(device)), []
+        ).append(run)
     with Store(path, readonly=True) as store:
-        return {run for env, part in by_environment.items() for found in [store.has_many(part, env)] for run in part if run.digest in found}
+        return {
+            run
+            for env, part in by_environment.items()
+            for found in [store.has_many(part, env)]
+            for run in part
+            if run.digest in found
+        }
 
 
 def _measure(
@@ -155,19 +170,30 @@ def _measure(
 ) -> tuple[list[tuple[Run, StackTime]], list[str]]:
     """Time as many shapes as there is time for.
 
-    First a small stack of each model, not compiled, short steps first, so that something is known of each; then whole stacks of the shapes
-    that would take the longest, compiled.
+    First a small stack of each model, not compiled, short steps first, so that something is known
+    of each; then whole stacks of the shapes that would take the longest, compiled.
     """
     costs: dict[Run, float] = {}
     largest: dict[Run, StackPlan] = {}
     for stack in stacks:
         key = shape_key(stack.runs[0])
         costs[key] = costs.get(key, 0.0) + stack.operations
-        # Of equal stacks the one with the smallest data, which are read sooner; a step costs the same.
-        largest[key] = max(largest.get(key, stack), stack, key=lambda each: (len(each.runs), -sum(run.n_train for run in each.runs)))
+        # Of equal stacks the one with the smallest data, which are read sooner; a step costs the
+        # same.
+        largest[key] = max(
+            largest.get(key, stack),
+            stack,
+            key=lambda each: (len(each.runs), -sum(run.n_train for run in each.runs)),
+        )
     ordered = sorted(costs, key=lambda key: (-costs[key], key.digest))
     first = {(key.task, key.model, key.precision): key for key in reversed(ordered)}
-    queue = [(key, False) for key in sorted(first.values(), key=lambda key: len(largest[key].runs) * step_operations(largest[key].runs[0]))]
+    queue = [
+        (key, False)
+        for key in sorted(
+            first.values(),
+            key=lambda key: len(largest[key].runs) * step_operations(largest[key].runs[0]),
+        )
+    ]
     measured: list[tuple[Run, StackTime]] = []
     problems: dict[str, None] = {}
     refused: set[tuple[str, str]] = set()
@@ -183,12 +209,22 @@ def _measure(
             problems[f"{key.task} {key.model} was not measured: {error}"] = None
             refused.add((key.task, key.model))
         if not queue and not compiled:
-            pace = {found.task + found.model: timed.step / timed.replicas / step_operations(found) for found, timed in measured}
-            queue = [(key, True) for key in sorted(ordered, key=lambda key: -costs[key] * pace.get(key.task + key.model, 0.0))]
+            pace = {
+                found.task + found.model: timed.step / timed.replicas / step_operations(found)
+                for found, timed in measured
+            }
+            queue = [
+                (key, True)
+                for key in sorted(
+                    ordered, key=lambda key: -costs[key] * pace.get(key.task + key.model, 0.0)
+                )
+            ]
     return measured, list(problems)
 
 
-def _timed(timer: Timer, runs: Sequence[Run], device: torch.device, root: Path, compiled: bool) -> StackTime:
+def _timed(
+    timer: Timer, runs: Sequence[Run], device: torch.device, root: Path, compiled: bool
+) -> StackTime:
     """The time of a stack or, as in training, of the half of it that fits into the GPU's memory.
 
     Raises:
@@ -225,12 +261,20 @@ def _pace(form: Run, measured: Sequence[tuple[Run, Run, StackTime]], rate: float
     def distance(entry: tuple[Run, Run, StackTime]) -> tuple[bool, bool, bool, bool, float]:
         other = entry[1]
         size = abs(math.log(max(step_operations(form), 1.0) / max(step_operations(other), 1.0)))
-        return (entry[0] != key, other.task != form.task, other.precision != form.precision, not entry[2].compiled, size)
+        return (
+            entry[0] != key,
+            other.task != form.task,
+            other.precision != form.precision,
+            not entry[2].compiled,
+            size,
+        )
 
     same = sorted((entry for entry in measured if entry[1].model == form.model), key=distance)
     if not same:
         each = 1 / (SHARE_OF_RATE * rate)
-        return Pace(each, each, 0.0, _test_samples(form, None), f"{SHARE_OF_RATE:.0%} of the matrix rate")
+        return Pace(
+            each, each, 0.0, _test_samples(form, None), f"{SHARE_OF_RATE:.0%} of the matrix rate"
+        )
     other_key, other, seconds = same[0]
     known = seconds.test_samples if other.task == form.task else None
     test = seconds.test_samples if other_key == key else _test_samples(form, known)
@@ -249,8 +293,14 @@ def _source(same: bool, other: Run, compiled: bool) -> str:
     return name if compiled else f"{name}, not compiled"
 
 
-def forecast(session: AuditSession, seconds: float = MEASURE_SECONDS, timer: Timer = time_stack, rate: Rate = matrix_rate) -> Forecast:
-    """Plan everything that a session asks for, measure what time allows, and add up. Nothing is trained or written.
+def forecast(
+    session: AuditSession,
+    seconds: float = MEASURE_SECONDS,
+    timer: Timer = time_stack,
+    rate: Rate = matrix_rate,
+) -> Forecast:
+    """Plan everything that a session asks for, measure what time allows, and add up. Nothing is
+    trained or written.
 
     Args:
         seconds: no measurement of a stack begins later than this; 0 measures one stack.
@@ -268,7 +318,10 @@ def forecast(session: AuditSession, seconds: float = MEASURE_SECONDS, timer: Tim
     plannable, refused = _plannable(needed - recorded)
     stacks = make_plan(plannable, device.type)
     measured, unmeasured = _measure(stacks, device, root, seconds, timer)
-    rates = {precision: rate(device, precision) for precision in sorted({run.precision for run in plannable} or {"float32"})}
+    rates = {
+        precision: rate(device, precision)
+        for precision in sorted({run.precision for run in plannable} or {"float32"})
+    }
     forms = {shape_key(stack.runs[0]): stack.runs[0] for stack in stacks}
     entries = [(key, forms[key], found) for key, found in measured]
     paces = {key: _pace(form, entries, rates[form.precision]) for key, form in forms.items()}
@@ -277,9 +330,13 @@ def forecast(session: AuditSession, seconds: float = MEASURE_SECONDS, timer: Tim
         pace = paces[shape_key(stack.runs[0])]
         for run in stack.runs:
             steps = run.steps * step_operations(run)
-            evaluations = evaluation_count(run) * evaluation_operations(run, evaluated(run, pace.test_samples))
+            evaluations = evaluation_count(run) * evaluation_operations(
+                run, evaluated(run, pace.test_samples)
+            )
             operations_of[run] = steps + evaluations
-            seconds_of[run] = steps * pace.step + evaluations * pace.evaluation + pace.start / len(stack.runs)
+            seconds_of[run] = (
+                steps * pace.step + evaluations * pace.evaluation + pace.start / len(stack.runs)
+            )
 
     def cost(runs: set[Run]) -> Cost:
         todo = [run for run in runs if run in seconds_of]

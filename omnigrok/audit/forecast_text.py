@@ -23,7 +23,8 @@ def duration(seconds: float) -> str:
 
 def _row(name: str, cost: Cost) -> str:
     return (
-        f"{name[:27]:27} {cost.runs:>7,} {cost.recorded:>8,} {cost.evidence:>8,} {cost.network_steps:>15,} {cost.operations:>10.2g} "
+        f"{name[:27]:27} {cost.runs:>7,} {cost.recorded:>8,} {cost.evidence:>8,} "
+        f"{cost.network_steps:>15,} {cost.operations:>10.2g} "
         f"{cost.stacks:>6,} {duration(cost.seconds):>9} {duration(cost.floor):>9}"
     )
 
@@ -31,29 +32,43 @@ def _row(name: str, cost: Cost) -> str:
 def lines(forecast: Forecast, options: Options, device: torch.device) -> Iterator[str]:
     """The table by figure, what was measured, and what was computed from it."""
     threads = f", threads: {torch.get_num_threads()}" if device.type == "cpu" else ""
-    yield f"{options.tier} tier, scale {options.scale}, {describe(device)}{threads}, torch {torch.__version__}; nothing is trained"
+    yield (
+        f"{options.tier} tier, scale {options.scale}, {describe(device)}{threads}, torch "
+        f"{torch.__version__}; nothing is trained"
+    )
     yield ""
     yield (
-        f"{'figure':27} {'runs':>7} {'recorded':>8} {'evidence':>8} {'network-steps':>15} {'operations':>10} {'stacks':>6} "
+        f"{'figure':27} {'runs':>7} {'recorded':>8} {'evidence':>8} {'network-steps':>15} "
+        f"{'operations':>10} {'stacks':>6} "
         f"{'expected':>9} {'floor':>9}"
     )
     for name, cost in forecast.figures.items():
         yield _row(name, cost)
     yield _row("total, each run once", forecast.total)
     yield ""
-    yield "recorded: in the store, with this trainer, torch and device; what follows is for the others. evidence: for --replay"
+    yield (
+        "recorded: in the store, with this trainer, torch and device; what follows is for the "
+        "others. evidence: for --replay"
+    )
     if any(run.stop_at for run in forecast.seconds_of):
         yield "at most: runs that may stop early (stop_at) count up to their last step"
-    rates = ", ".join(f"{rate / 1e9:.3g} GFLOP/s in {precision}" for precision, rate in forecast.rates.items())
+    rates = ", ".join(
+        f"{rate / 1e9:.3g} GFLOP/s in {precision}" for precision, rate in forecast.rates.items()
+    )
     yield f"floor: matrix products alone, at the rate measured here ({rates})"
     yield f"expected: in one process; measuring took {duration(forecast.spent)}"
     for key, found in forecast.measured:
         yield (
-            f"measured: {key.task} {key.model}, {found.replicas} networks: {duration(found.step)} a step, {duration(found.evaluation)} an "
-            f"evaluation, {duration(found.start)} to start{'' if found.compiled else ', not compiled'}"
+            f"measured: {key.task} {key.model}, {found.replicas} networks: {duration(found.step)} "
+            f"a step, {duration(found.evaluation)} an "
+            f"evaluation, {duration(found.start)} to "
+            f"start{'' if found.compiled else ', not compiled'}"
         )
     yield from _computed(forecast)
-    yield from (f"NOT INCLUDED: {problem}" if "not measured" not in problem else problem for problem in forecast.problems)
+    yield from (
+        f"NOT INCLUDED: {problem}" if "not measured" not in problem else problem
+        for problem in forecast.problems
+    )
 
 
 def _computed(forecast: Forecast) -> Iterator[str]:

@@ -12,16 +12,22 @@ CARDS = "OMNIGROK_CARDS"  # how many the workers share, for those that divide th
 
 
 def worker_number(name: str) -> int | None:
-    """The number in the name that pytest-xdist gives its workers ("gw3"); None for any other name."""
+    """The number in the name that pytest-xdist gives its workers ("gw3"); None for any
+    other name.
+    """
     match = re.fullmatch(r"gw(\d+)", name)
     return int(match[1]) if match else None
 
 
 def assign_gpu(worker: int) -> None:
-    """Give a worker one of the visible GPUs, in turn. What the caller lets be seen is respected; CUDA must not have started."""
+    """Give a worker one of the visible GPUs, in turn. What the caller lets be seen is respected;
+    CUDA must not have started.
+    """
     visible = os.environ.get(VARIABLE)
     if visible is None:
-        cards = [str(number) for number in range(torch.cuda.device_count())]  # counting does not start CUDA
+        cards = [
+            str(number) for number in range(torch.cuda.device_count())
+        ]  # counting does not start CUDA
     else:
         cards = []
         for card in (each.strip() for each in visible.split(",")):

@@ -59,7 +59,8 @@ class Grid:
         return self._by_value[name]
 
     def where(self, **values: Any) -> Grid:
-        """The part with these values, e.g. ``alpha=2.0``; integers match exactly, other numbers to 1e-5.
+        """The part with these values, e.g. ``alpha=2.0``; integers match exactly, other numbers to
+        1e-5.
 
         Raises:
             BadInput: no run matches.
@@ -67,19 +68,30 @@ class Grid:
         runs: dict[Run, None] | None = None
         for key, value in values.items():
             groups = [group for each, group in self._index(key).items() if _equal(each, value)]
-            found = groups[0] if len(groups) == 1 else {run: None for run in self.curves if any(run in group for group in groups)}
+            found = (
+                groups[0]
+                if len(groups) == 1
+                else {run: None for run in self.curves if any(run in group for group in groups)}
+            )
             few, many = (found, runs) if runs is None or len(found) < len(runs) else (runs, found)
             runs = found if many is None else {run: None for run in few if run in many}
         kept = self.curves if runs is None else {run: self.curves[run] for run in runs}
         if not kept:
             wanted = ", ".join(f"{key} = {value}" for key, value in values.items())
-            raise BadInput(f"experiment {self.name} has no run with {wanted}; " + "; ".join(f"{key}: {self.axis(key)}" for key in values))
+            raise BadInput(
+                f"experiment {self.name} has no run with {wanted}; "
+                + "; ".join(f"{key}: {self.axis(key)}" for key in values)
+            )
         return Grid(self.name, kept, self.diverging)
 
     def between(self, name: str, low: float, high: float) -> Grid:
         """The part whose ``name`` lies in [low, high]."""
         inside = [value for value in self.axis(name) if _within(value, low, high)]
-        return Grid(self.name, {run: each for run, each in self.curves.items() if _value(run, name) in inside}, self.diverging)
+        return Grid(
+            self.name,
+            {run: each for run, each in self.curves.items() if _value(run, name) in inside},
+            self.diverging,
+        )
 
     def axis(self, name: str) -> list[Any]:
         """The values that a field or option takes, sorted."""
@@ -99,19 +111,27 @@ class Grid:
         """
         found = list(self.where(seed=seed, **values).curves.values())
         if len(found) != 1:
-            raise BadInput(f"experiment {self.name}: {len(found)} runs match seed = {seed}, {values}; name one more axis")
+            raise BadInput(
+                f"experiment {self.name}: {len(found)} runs match seed = {seed}, {values}; name "
+                "one more axis"
+            )
         if found[0].diverged and not self.diverging:
             raise Diverged(
-                f"experiment {self.name}: the run {found[0].run.digest} (seed {seed}, {values}) diverged at step {found[0].step[-1]}"
+                f"experiment {self.name}: the run {found[0].run.digest} (seed {seed}, {values}) "
+                f"diverged at step {found[0].step[-1]}"
             )
         return found[0]
 
     def per_seed(self, measure: Callable[[Curves], float], **values: Any) -> NDArray[np.float64]:
-        """(seeds,) a number from each seed's curves; NaN for a diverged run where the experiment expects those."""
+        """(seeds,) a number from each seed's curves; NaN for a diverged run where the experiment
+        expects those.
+        """
         chosen = [self.one(seed, **values) for seed in self.seeds]
         return np.array([float("nan") if curves.diverged else measure(curves) for curves in chosen])
 
-    def table(self, measure: Callable[[Curves], float], axis: str, values: Iterable[Any] | None = None) -> NDArray[np.float64]:
+    def table(
+        self, measure: Callable[[Curves], float], axis: str, values: Iterable[Any] | None = None
+    ) -> NDArray[np.float64]:
         """(seeds, values of ``axis``) a number from each run's curves."""
         chosen = self.axis(axis) if values is None else list(values)
         return np.stack([self.per_seed(measure, **{axis: value}) for value in chosen], axis=1)

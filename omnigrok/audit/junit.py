@@ -10,12 +10,16 @@ NONE = "none"
 
 
 def properties(outcome: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The properties of one outcome (``Outcome.as_dict``), in the order of ``NAMES``; "none" for what it does not have.
+    """The properties of one outcome (``Outcome.as_dict``), in the order of ``NAMES``; "none" for
+    what it does not have.
 
     The smoke tier has no interval: there it is the range of the seeds' values, in words.
     """
     deciding = [finding for finding in outcome["findings"] if finding["decides"]]
-    shown = next((finding for finding in deciding if finding["verdict"] == outcome["verdict"]), deciding[0] if deciding else None)
+    shown = next(
+        (finding for finding in deciding if finding["verdict"] == outcome["verdict"]),
+        deciding[0] if deciding else None,
+    )
     yield "verdict", outcome["verdict"]
     yield "finding", shown["name"] if shown else NONE
     yield "effect", _number(shown["estimate"]) if shown else NONE

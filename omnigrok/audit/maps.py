@@ -1,4 +1,6 @@
-"""Maps of a reduced loss over weight norm and messiness (Figures 6 and 8), read off an experiment seed by seed."""
+"""Maps of a reduced loss over weight norm and messiness (Figures 6 and 8), read off an experiment
+seed by seed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,9 @@ from omnigrok.errors import Diverged
 from omnigrok.landscape import Landscape, from_runs
 from omnigrok.runs.curves import Curves
 
-# Which logged value is the reduced one (``omnigrok.landscape.reduce``). The code of Figure 6 takes the last step, that of Figure 8
-# the best of each curve by itself; the text's Eq. (5) reads the test loss at the training minimiser.
+# Which logged value is the reduced one (``omnigrok.landscape.reduce``). The code of Figure 6 takes
+# the last step, that of Figure 8 the best of each curve by itself; the text's Eq. (5) reads the
+# test loss at the training minimiser.
 REDUCTION: dict[str, dict[Protocol, str]] = {
     "addition": {"paper": "final", "code": "final", "corrected": "at_minimiser"},
     "mnist_representation": {"paper": "at_minimiser", "code": "best", "corrected": "at_minimiser"},
@@ -31,14 +34,21 @@ def reduced(curves: Curves, column: str, protocol: Protocol) -> float:
     values = curves.whole(column)
     if how == "final":
         return float(values[-1])
-    guide = curves["train_loss"] if how == "at_minimiser" else -values if column.endswith("acc") else values
+    guide = (
+        curves["train_loss"]
+        if how == "at_minimiser"
+        else -values
+        if column.endswith("acc")
+        else values
+    )
     if not np.isfinite(guide).any():
         raise Diverged(f"run {curves.run.digest}: {column} holds no finite value")
     return float(values[np.nanargmin(guide)])
 
 
 def reduced_map(grid: Grid, seed: int, column: str, protocol: Protocol, **where: Any) -> Landscape:
-    """The map of one seed, w being the true weight norm at which its runs start, and which they hold.
+    """The map of one seed, w being the true weight norm at which its runs start, and which they
+    hold.
 
     The published code of Figure 6 holds another norm. The true one then changes while a run learns,
     and can end smaller for a larger alpha.
@@ -52,7 +62,9 @@ def reduced_map(grid: Grid, seed: int, column: str, protocol: Protocol, **where:
     )
 
 
-def best_accuracy(grid: Grid, seed: int, messiness: float, protocol: Protocol, column: str = "test_acc") -> float:
+def best_accuracy(
+    grid: Grid, seed: int, messiness: float, protocol: Protocol, column: str = "test_acc"
+) -> float:
     """The largest reduced test accuracy over w at one messiness."""
     chosen = grid.where(seed=seed, messiness=messiness).curves.values()
     return max(reduced(each, column, protocol) for each in chosen)

@@ -13,7 +13,7 @@ Check = Callable[..., Any]
 def claim(claim_id: str) -> Callable[[Check], Check]:
     """Mark ``test_*(case)`` as the check of one claim.
 
-    The plugin parametrises it over the claim's protocols, each with its control, and looks the claim up in the YAML file that
-    has the test file's name without ``test_``.
+    The plugin parametrises it over the claim's protocols, each with its control, and looks the
+    claim up in the YAML file that has the test file's name without ``test_``.
     """
     return pytest.mark.claim(claim_id)

@@ -1,4 +1,6 @@
-"""The claim, protocol and role of an item, read from its node id: all that is known of an item whose worker died."""
+"""The claim, protocol and role of an item, read from its node id: all that is known of an item
+whose worker died.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ from typing import get_args
 from omnigrok.audit.case import Role
 from omnigrok.audit.schema import PROTOCOLS, Protocol
 
-# Other plugins add to the id that the plugin gives: pytest-repeat "-1-3" inside the brackets, further parameters theirs on either
-# side, and xdist's loadgroup "@group" after them.
+# Other plugins add to the id that the plugin gives: pytest-repeat "-1-3" inside the brackets,
+# further parameters theirs on either side, and xdist's loadgroup "@group" after them.
 _ITEM = re.compile(
     r"(?P<path>[^:]+)::.*\[(?:.*-)?(?P<claim>[a-z0-9]+\.[A-Za-z0-9-]+?)-(?P<protocol>%s)(?P<control>-control)?(?:-.*)?\](?:@.*)?"  # noqa: UP031
     % "|".join(PROTOCOLS)
@@ -37,4 +39,6 @@ def parse(nodeid: str) -> NodeId | None:
     if match is None:
         return None
     protocol: Protocol = next(each for each in get_args(Protocol) if each == match["protocol"])
-    return NodeId(match["path"], match["claim"], protocol, "control" if match["control"] else "claim")
+    return NodeId(
+        match["path"], match["claim"], protocol, "control" if match["control"] else "claim"
+    )

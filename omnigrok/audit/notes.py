@@ -1,4 +1,6 @@
-"""Warnings that the trainer logs (a compiler that does not work) in pytest's summary, from any worker."""
+"""Warnings that the trainer logs (a compiler that does not work) in pytest's summary, from any
+worker.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Record the line as a warning that concerns the whole session."""
-        said = warnings.WarningMessage(UserWarning(record.getMessage()), UserWarning, record.pathname, record.lineno)
+        said = warnings.WarningMessage(
+            UserWarning(record.getMessage()), UserWarning, record.pathname, record.lineno
+        )
         self.config.hook.pytest_warning_recorded.call_historic(
             kwargs={"warning_message": said, "nodeid": "", "when": "runtest", "location": None}
         )

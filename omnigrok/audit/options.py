@@ -37,7 +37,8 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
     """Register the options with pytest.
 
     Args:
-        given: the command line, so that pytest's refusal of a misspelt option can name the one that was meant.
+        given: the command line, so that pytest's refusal of a misspelt option can name the one that
+            was meant.
     """
     group = parser.getgroup("omnigrok", "audit of the Omnigrok paper")
     names: list[str] = []
@@ -56,24 +57,42 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
         "--scale",
         choices=["full", "reduced"],
         default="full",
-        help="of the paper tier: full (default), or the coarser grids and fewer steps that the YAML files state, for a CPU",
+        help=(
+            "of the paper tier: full (default), or the coarser grids and fewer steps that the YAML "
+            "files state, for a CPU"
+        ),
     )
     add(
         "--first-seed",
         type=_seed,
         default=0,
         metavar="N",
-        help="train with the seeds N, N + 1, ... in place of 0, 1, ...: a replication, to be compared with omnigrok compare",
+        help=(
+            "train with the seeds N, N + 1, ... in place of 0, 1, ...: a replication, to be "
+            "compared with omnigrok compare"
+        ),
     )
-    add("--gpu", action="store_true", help="train on CUDA; implies --tier paper unless --tier smoke is given")
+    add(
+        "--gpu",
+        action="store_true",
+        help="train on CUDA; implies --tier paper unless --tier smoke is given",
+    )
     add(
         "--protocol",
         choices=[*PROTOCOLS, "all"],
         default="paper",
         help="settings of the text (default), of the published code, or corrected",
     )
-    add("--replay", action="store_true", help="judge recorded evidence of the paper tier; trains nothing")
-    add("--accept-stale", action="store_true", help="use results of another trainer version, torch or device; they are marked")
+    add(
+        "--replay",
+        action="store_true",
+        help="judge recorded evidence of the paper tier; trains nothing",
+    )
+    add(
+        "--accept-stale",
+        action="store_true",
+        help="use results of another trainer version, torch or device; they are marked",
+    )
     add(
         "--data-root",
         type=Path,
@@ -81,7 +100,13 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
         metavar="DIR",
         help="folder of downloaded data (default: $OMNIGROK_DATA or the user's cache folder)",
     )
-    add("--runs", type=Path, default=None, metavar="PATH", help="the run store (default: .omnigrok/runs.sqlite next to the claims folder)")
+    add(
+        "--runs",
+        type=Path,
+        default=None,
+        metavar="PATH",
+        help="the run store (default: .omnigrok/runs.sqlite next to the claims folder)",
+    )
     add(
         "--budget",
         type=_seconds,
@@ -89,15 +114,36 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
         metavar="SECONDS",
         help="stop training cleanly after so long; the same command goes on later",
     )
-    add("--plan", action="store_true", help="train nothing: print the runs, operations and time that the selected claims need here")
+    add(
+        "--plan",
+        action="store_true",
+        help="train nothing: print the runs, operations and time that the claims need here",
+    )
     add(
         "--universes",
         action="store_true",
-        help="judge each claim once more for every reading that its sentence leaves open (universes: in its YAML); changes no verdict",
+        help=(
+            "judge each claim once more for every reading that its sentence leaves open "
+            "(universes: in its YAML); changes no verdict"
+        ),
     )
-    add("--strict-verdicts", action="store_true", help="INCONCLUSIVE fails instead of being skipped")
-    add("--audit-json", type=Path, default=None, metavar="PATH", help="write all verdicts and findings as JSON, whole or not at all")
-    add("--report", type=Path, default=None, metavar="PATH", help="write one self-contained HTML page with the figures redrawn")
+    add(
+        "--strict-verdicts", action="store_true", help="INCONCLUSIVE fails instead of being skipped"
+    )
+    add(
+        "--audit-json",
+        type=Path,
+        default=None,
+        metavar="PATH",
+        help="write all verdicts and findings as JSON, whole or not at all",
+    )
+    add(
+        "--report",
+        type=Path,
+        default=None,
+        metavar="PATH",
+        help="write one self-contained HTML page with the figures redrawn",
+    )
     for word in (each.partition("=")[0] for each in given):
         found = nearest(word, names) if word.startswith("--") and word not in names else None
         if found is not None:  # shown only where pytest refuses the command line
@@ -113,19 +159,31 @@ def read_options(config: pytest.Config) -> Options:
     gpu, replay = config.getoption("gpu"), config.getoption("replay")
     tier: Tier = config.getoption("tier") or ("paper" if gpu or replay else "smoke")
     if replay and tier != "paper":
-        raise pytest.UsageError("--replay judges recorded evidence of the paper tier; leave --tier out")
+        raise pytest.UsageError(
+            "--replay judges recorded evidence of the paper tier; leave --tier out"
+        )
     if gpu and not torch.cuda.is_available():
-        raise pytest.UsageError(f"--gpu: torch {torch.__version__} sees no CUDA device; leave --gpu out, or install a CUDA build of torch")
+        raise pytest.UsageError(
+            f"--gpu: torch {torch.__version__} sees no CUDA device; leave --gpu out, or install a "
+            "CUDA build of torch"
+        )
     if config.getoption("plan") and (replay or config.getoption("audit_json") is not None):
         raise pytest.UsageError("--plan judges nothing; leave --replay and --audit-json out")
-    if config.getoption("plan") and (hasattr(config, "workerinput") or config.getoption("numprocesses", None)):
+    if config.getoption("plan") and (
+        hasattr(config, "workerinput") or config.getoption("numprocesses", None)
+    ):
         raise pytest.UsageError("--plan measures one process alone; leave -n out, or give -n 0")
     scale: Scale = config.getoption("scale")
     if scale == "reduced" and tier != "paper":
-        raise pytest.UsageError("--scale reduced belongs to --tier paper; the smoke tier has settings of its own")
+        raise pytest.UsageError(
+            "--scale reduced belongs to --tier paper; the smoke tier has settings of its own"
+        )
     first_seed = config.getoption("first_seed")
     if replay and first_seed:
-        raise pytest.UsageError("--first-seed trains other seeds than those recorded; leave out --replay, or --first-seed")
+        raise pytest.UsageError(
+            "--first-seed trains other seeds than those recorded; leave out --replay, or "
+            "--first-seed"
+        )
     return Options(
         tier=tier,
         scale=scale,
@@ -144,17 +202,27 @@ def check_paths(config: pytest.Config) -> None:
     """Refuse what cannot be written before anything is trained.
 
     Raises:
-        pytest.UsageError: a path is a folder, its folder is missing, or either is read-only; or a page cannot be drawn here.
+        pytest.UsageError: a path is a folder, its folder is missing, or either is read-only; or a
+        page cannot be drawn here.
     """
     runs = None if config.getoption("replay") else config.getoption("runs")
     try:
-        for option, path in (("--audit-json", config.getoption("audit_json")), ("--report", config.getoption("report"))):
+        for option, path in (
+            ("--audit-json", config.getoption("audit_json")),
+            ("--report", config.getoption("report")),
+        ):
             if path is not None:
                 check_target(option, path)
         if runs is not None:
             check_target("--runs", runs, make_folder=True)
     except OmnigrokError as error:
         raise pytest.UsageError(str(error)) from None
-    missing = [name for name in ("jinja2", "matplotlib") if config.getoption("report") and find_spec(name) is None]
+    missing = [
+        name
+        for name in ("jinja2", "matplotlib")
+        if config.getoption("report") and find_spec(name) is None
+    ]
     if missing:
-        raise pytest.UsageError(f"--report needs {' and '.join(missing)}: pip install 'omnigrok[report]'")
+        raise pytest.UsageError(
+            f"--report needs {' and '.join(missing)}: pip install 'omnigrok[report]'"
+        )

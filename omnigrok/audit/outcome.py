@@ -1,4 +1,6 @@
-"""How a judgement leaves a check: an Outcome that is recorded, and the exception that pytest sees."""
+"""How a judgement leaves a check: an Outcome that is recorded, and the exception that
+pytest sees.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class ClaimInconclusive(AssertionError):
 
 
 class ControlReproduced(AssertionError):
-    """A control, where the sentence is false, came out REPRODUCED: the claim's check proves nothing."""
+    """A control, where the sentence is false, came out REPRODUCED: the claim's check proves
+    nothing.
+    """
 
 
 class DeviationMoved(AssertionError):
@@ -36,13 +40,15 @@ class Outcome:
         reason: one line for a person.
         findings: all that was computed, deciding ones first.
         scale, reduction: "reduced" and how, where the grid or the steps are not the paper's.
-        cost: runs, steps and seconds that the evidence took, and how many of the runs other claims share.
+        cost: runs, steps and seconds that the evidence took, and how many of the runs other claims
+            share.
         digests: of the claim's YAML entry and of the check's source.
         stale: runs that come from another trainer, torch or device.
         unfinished: NOT RUN only because the ``--budget`` was spent; the same command goes on.
         premise: what the sentence presupposes, in words; "" for most.
         edge: names of a control's findings whose data lie on the edge of the region.
-        cells, moving: runs at constant norm that were read, and those of them that have not settled.
+        cells, moving: runs at constant norm that were read, and those of them that have not
+            settled.
         universes: ``UniversesPart`` as a dict, where they were asked for.
     """
 
@@ -122,9 +128,16 @@ def finding_dict(finding: Finding, tier: str) -> dict[str, Any]:
         "smallest_p": None if smoke else plain(finding.smallest_p),
         "region": None
         if region is None
-        else {"lo": plain(region.lo), "hi": plain(region.hi), "closed": region.closed, "text": str(region)},
+        else {
+            "lo": plain(region.lo),
+            "hi": plain(region.hi),
+            "closed": region.closed,
+            "text": str(region),
+        },
         "values": [plain(value) for value in finding.values],
-        "verdict": verdict.value if region is not None and (finding.decides or finding.premise) else None,
+        "verdict": verdict.value
+        if region is not None and (finding.decides or finding.premise)
+        else None,
         "decides": finding.decides and region is not None,
         "premise": finding.premise,
         "leads": finding.leads,
@@ -141,14 +154,24 @@ def describe(finding: Finding, tier: str) -> str:
         where = f"seeds {shown}"
     else:
         low, high = finding.ci or (math.nan, math.nan)
-        where = f"{finding.estimate:.3g} [{low:.3g}, {high:.3g}]" + (f", p = {finding.p:.2g}" if finding.p is not None else "")
-    criterion = f", criterion {finding.region}" if finding.region is not None and finding.decides else ""
+        where = f"{finding.estimate:.3g} [{low:.3g}, {high:.3g}]" + (
+            f", p = {finding.p:.2g}" if finding.p is not None else ""
+        )
+    criterion = (
+        f", criterion {finding.region}" if finding.region is not None and finding.decides else ""
+    )
     return f"{finding.name}: {where}{criterion}"
 
 
 def deciding_line(findings: Sequence[Finding], tier: str, verdict: Verdict) -> str:
-    """The finding that decided: the leading one where all agree, else the first whose own verdict is the whole's."""
+    """The finding that decided: the leading one where all agree, else the first whose own verdict
+    is the whole's.
+    """
     deciding = [each for each in findings if each.decides and each.region is not None]
-    own = [each for each in deciding if (each.smoke_verdict() if tier == "smoke" else each.verdict()) is verdict]
+    own = [
+        each
+        for each in deciding
+        if (each.smoke_verdict() if tier == "smoke" else each.verdict()) is verdict
+    ]
     shown = next((each for each in own if each.leads), None) or next(iter(own or deciding), None)
     return describe(shown, tier) if shown else ""

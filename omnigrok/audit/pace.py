@@ -14,8 +14,9 @@ STEADY = 1.5
 class Pace:
     """Remembers how far a session had come when.
 
-    The first line of a long audit used to promise 238 hours, the next 12, the tenth four; it took under one. So no time is given
-    before two forecasts of the whole, one from the time up to now and one from half of it, agree within a factor ``STEADY``.
+    The first line of a long audit used to promise 238 hours, the next 12, the tenth four; it took
+    under one. So no time is given before two forecasts of the whole, one from the time up to now
+    and one from half of it, agree within a factor ``STEADY``.
     """
 
     def __init__(self) -> None:
@@ -33,7 +34,15 @@ class Pace:
         if progress.share >= 1.0:
             return 0.0
         before = bisect_right(self._seconds, progress.seconds / 2) - 1
-        if progress.seconds < SHORTEST or before < 0 or not self._shares[before] > 0 or not progress.share > 0:
+        if (
+            progress.seconds < SHORTEST
+            or before < 0
+            or not self._shares[before] > 0
+            or not progress.share > 0
+        ):
             return None
-        whole, earlier = progress.seconds / progress.share, self._seconds[before] / self._shares[before]
+        whole, earlier = (
+            progress.seconds / progress.share,
+            self._seconds[before] / self._shares[before],
+        )
         return whole * (1 - progress.share) if 1 / STEADY <= whole / earlier <= STEADY else None

@@ -1,6 +1,8 @@
-"""The pytest plugin: options, one item a claim and protocol, its control another, verdicts as test outcomes.
+"""The pytest plugin: options, one item a claim and protocol, its control another, verdicts as test
+outcomes.
 
-Load it from a root conftest with ``pytest_plugins = ["omnigrok.audit.plugin"]``, or with ``-p omnigrok.audit.plugin``.
+Load it from a root conftest with ``pytest_plugins = ["omnigrok.audit.plugin"]``, or with
+``-p omnigrok.audit.plugin``.
 """
 
 from __future__ import annotations
@@ -15,8 +17,23 @@ from typing import Any, cast
 import pytest
 
 from omnigrok.audit.case import ROLES, Case, judge_again
-from omnigrok.audit.collected import id_in_two_files, id_with_two_checks, misspelt_keyword, readable_figures
-from omnigrok.audit.controller import AGAIN, HINT, PROPERTY, RAISED, USAGE, Controller, ExitStatus, outcome_of, raised
+from omnigrok.audit.collected import (
+    id_in_two_files,
+    id_with_two_checks,
+    misspelt_keyword,
+    readable_figures,
+)
+from omnigrok.audit.controller import (
+    AGAIN,
+    HINT,
+    PROPERTY,
+    RAISED,
+    USAGE,
+    Controller,
+    ExitStatus,
+    outcome_of,
+    raised,
+)
 from omnigrok.audit.deviation import Deviation, find_deviation
 from omnigrok.audit.forecast import forecast
 from omnigrok.audit.forecast_text import lines
@@ -24,7 +41,13 @@ from omnigrok.audit.gpus import assign_gpu, worker_number
 from omnigrok.audit.junit import NAMES, properties
 from omnigrok.audit.notes import Notes
 from omnigrok.audit.options import add_options, check_paths, read_options
-from omnigrok.audit.outcome import ClaimInconclusive, ClaimRefuted, ControlReproduced, DeviationMoved, Outcome
+from omnigrok.audit.outcome import (
+    ClaimInconclusive,
+    ClaimRefuted,
+    ControlReproduced,
+    DeviationMoved,
+    Outcome,
+)
 from omnigrok.audit.progress import ProgressPrinter
 from omnigrok.audit.schema import item_name, load_figure
 from omnigrok.audit.session import AuditSession, NotRun, Request
@@ -59,7 +82,10 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "claim(id): this test is the check of one claim of the paper; see the YAML file beside it")
+    config.addinivalue_line(
+        "markers",
+        "claim(id): this test is the check of one claim of the paper; see the YAML file beside it",
+    )
     # Not from the environment, which a pytest within a worker of another inherits.
     worker = worker_number(getattr(config, "workerinput", {}).get("workerid", ""))
     if config.getoption("gpu") and worker is not None:
@@ -74,7 +100,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(controller, "omnigrok-controller")
         config.pluginmanager.register(ExitStatus(controller), "omnigrok-exit-status")
         if TrainingCost.wanted(config):
-            config.pluginmanager.register(TrainingCost(config, outcome_of), "omnigrok-training-cost")
+            config.pluginmanager.register(
+                TrainingCost(config, outcome_of), "omnigrok-training-cost"
+            )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -83,7 +111,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     claim_id = mark.args[0]
     if "case" not in metafunc.fixturenames:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: the check of {claim_id} has to take the argument case")
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: the check of {claim_id} has to take the argument case"
+        )
     path = Path(str(metafunc.definition.path))
     figure_file = path.with_name(path.stem.removeprefix("test_") + ".yaml")
     wanted = metafunc.config.getoption("protocol")
@@ -93,18 +123,34 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     except OmnigrokError as error:
         raise pytest.UsageError(str(error)) from None
     tier = read_options(metafunc.config).tier
-    for protocol in claim.protocols if wanted == "all" else [each for each in claim.protocols if each == wanted]:
+    for protocol in (
+        claim.protocols if wanted == "all" else [each for each in claim.protocols if each == wanted]
+    ):
         for role in ROLES:
-            request = Request(figure_file.parent, figure_file.stem, claim_id, protocol, role, metafunc.function)
+            request = Request(
+                figure_file.parent, figure_file.stem, claim_id, protocol, role, metafunc.function
+            )
             marks = []
-            if role == "claim" and find_deviation(figure_file.parent, claim_id, tier, protocol, claim.version):
-                marks.append(pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation"))
-            values.append(pytest.param(request, id=item_name(claim_id, protocol) + ("-control" if role == "control" else ""), marks=marks))
+            if role == "claim" and find_deviation(
+                figure_file.parent, claim_id, tier, protocol, claim.version
+            ):
+                marks.append(
+                    pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation")
+                )
+            values.append(
+                pytest.param(
+                    request,
+                    id=item_name(claim_id, protocol) + ("-control" if role == "control" else ""),
+                    marks=marks,
+                )
+            )
     metafunc.parametrize("case", values, indirect=True)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
     """Look at all claims before any is deselected, and arrange those that are left.
 
     Raises:
@@ -115,7 +161,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if problem and not hasattr(config, "workerinput"):
         raise pytest.UsageError(problem)
     if problem:
-        _tell(config, USAGE, problem)  # the controller ends the session; an error here would be a crash of the worker
+        _tell(
+            config, USAGE, problem
+        )  # the controller ends the session; an error here would be a crash of the worker
         items.clear()
     yield
     _arrange(config, items)
@@ -125,15 +173,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _problem(collected: list[tuple[pytest.Item, Request]]) -> str:
-    checks = ((request.folder, request.claim, re.sub(r"\[.*", "", item.nodeid)) for item, request in collected)
+    checks = (
+        (request.folder, request.claim, re.sub(r"\[.*", "", item.nodeid))
+        for item, request in collected
+    )
     if problem := id_with_two_checks(checks):
         return problem
     folders = dict.fromkeys(request.folder for _, request in collected)
-    return next((f"{folder}: {problem}" for folder in folders if (problem := id_in_two_files(readable_figures(folder)))), "")
+    return next(
+        (
+            f"{folder}: {problem}"
+            for folder in folders
+            if (problem := id_in_two_files(readable_figures(folder)))
+        ),
+        "",
+    )
 
 
 def _tell(config: pytest.Config, key: str, text: str) -> None:
-    """Leave a word for the controller: in this process, or with what a worker sends it at its end."""
+    """Leave a word for the controller: in this process, or with what a worker sends it at
+    its end.
+    """
     controller = config.pluginmanager.get_plugin("omnigrok-controller")
     if controller is not None:
         controller.notes[key] = text
@@ -142,7 +202,9 @@ def _tell(config: pytest.Config, key: str, text: str) -> None:
 
 
 def _arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Drop claims that have no form under the chosen protocol, put what reads all the others last, and plan once for what is left."""
+    """Drop claims that have no form under the chosen protocol, put what reads all the others last,
+    and plan once for what is left.
+    """
     kept, dropped = [], []
     for item in items:
         request = _request_of(item)
@@ -162,11 +224,16 @@ def _arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    """0 for most, 1 for claims about other figures, 2 for timings: the conclusions need everybody's runs, and an audit can be stopped."""
+    """0 for most, 1 for claims about other figures, 2 for timings: the conclusions need everybody's
+    runs, and an audit can be stopped.
+    """
     if "benchmark" in getattr(item, "fixturenames", ()):
         return 2
     request = item.stash.get(_request, None)
-    return int(request is not None and not load_figure(request.folder / f"{request.figure}.yaml").experiments)
+    return int(
+        request is not None
+        and not load_figure(request.folder / f"{request.figure}.yaml").experiments
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -175,7 +242,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     audit = session.config.stash.get(_session, None)
     if not session.config.getoption("plan") or audit is None:
         return None
-    reporter = cast("pytest.TerminalReporter", session.config.pluginmanager.get_plugin("terminalreporter"))
+    reporter = cast(
+        "pytest.TerminalReporter", session.config.pluginmanager.get_plugin("terminalreporter")
+    )
     for line in lines(forecast(audit), audit.options, audit.device):
         reporter.write_line(line)
     return True
@@ -200,9 +269,18 @@ def case(request: pytest.FixtureRequest) -> Case:
     except (NotRun, BudgetSpent) as error:
         claim = load_figure(wanted.folder / f"{wanted.figure}.yaml").claim(wanted.claim)
         request.node.stash[_outcome] = Outcome(
-            claim.id, wanted.figure, wanted.protocol, session.options.tier, wanted.role, Verdict.NOT_RUN, str(error),
-            headline=claim.headline, statement=claim.statement, place=claim.place, unfinished=isinstance(error, BudgetSpent),
-        )  # fmt: skip
+            claim.id,
+            wanted.figure,
+            wanted.protocol,
+            session.options.tier,
+            wanted.role,
+            Verdict.NOT_RUN,
+            str(error),
+            headline=claim.headline,
+            statement=claim.statement,
+            place=claim.place,
+            unfinished=isinstance(error, BudgetSpent),
+        )
         pytest.skip(f"NOT RUN: {error}")
     return prepared
 
@@ -233,19 +311,31 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
             _judge_further(pyfuncitem, case)
     except (pytest.skip.Exception, pytest.xfail.Exception) as error:
         word = "xfail" if isinstance(error, pytest.xfail.Exception) else "skip"
-        raise BadInput(f"the check of {case.claim.id} called pytest.{word} ({error}): a check has to judge, or to raise") from error
+        raise BadInput(
+            f"the check of {case.claim.id} called pytest.{word} ({error}): a check has to judge, "
+            "or to raise"
+        ) from error
     if case.outcome is None:
-        raise AssertionError(f"the check of {case.claim.id} ended without a judgement; call case.judge(findings)")
+        raise AssertionError(
+            f"the check of {case.claim.id} ended without a judgement; call case.judge(findings)"
+        )
     _settled(pyfuncitem, case.outcome)
     _report(pyfuncitem, case.outcome)
     return result
 
 
 def _judge_further(item: pytest.Function, case: Case) -> None:
-    """A second time where runs have not settled, and with ``--universes`` once for each reading of the sentence."""
+    """A second time where runs have not settled, and with ``--universes`` once for each reading of
+    the sentence.
+    """
     check = item.stash[_request].check
     judge_again(check, case)
-    if case.outcome is not None and case.role == "claim" and case.claim.universes and item.config.getoption("universes"):
+    if (
+        case.outcome is not None
+        and case.role == "claim"
+        and case.claim.universes
+        and item.config.getoption("universes")
+    ):
         found = multiverse_of(check, case, case.digests.get("check", ""))
         case.outcome = replace(case.outcome, universes=found.summary().model_dump(mode="json"))
 
@@ -268,7 +358,8 @@ def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:
     known = _deviation(item)
     if known is not None and not known.covers(outcome):
         raise DeviationMoved(
-            f"{outcome.claim}: the recorded deviation ({known.finding} in {known.interval}) no longer covers what was found"
+            f"{outcome.claim}: the recorded deviation ({known.finding} in {known.interval}) no "
+            "longer covers what was found"
         )
 
 
@@ -276,7 +367,9 @@ def _report(item: pytest.Function, outcome: Outcome) -> None:
     strict = item.config.getoption("strict_verdicts")
     if outcome.role == "control":
         if outcome.verdict is Verdict.REPRODUCED:
-            raise ControlReproduced(f"the control of {outcome.claim} came out REPRODUCED: {outcome.reason}")
+            raise ControlReproduced(
+                f"the control of {outcome.claim} came out REPRODUCED: {outcome.reason}"
+            )
         if outcome.verdict is Verdict.INCONCLUSIVE:
             pytest.skip(f"weak control: {outcome.reason}")
     elif outcome.verdict is Verdict.REFUTED:
@@ -288,7 +381,9 @@ def _report(item: pytest.Function, outcome: Outcome) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Attach the outcome to the report, which travels from worker to controller."""
     report = yield
     request = item.stash.get(_request, None)
@@ -296,7 +391,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         return report
     outcome = item.stash.get(_outcome, None)
     error = call.excinfo
-    verdicts = (ClaimRefuted, ClaimInconclusive, ControlReproduced, DeviationMoved, pytest.skip.Exception)
+    verdicts = (
+        ClaimRefuted,
+        ClaimInconclusive,
+        ControlReproduced,
+        DeviationMoved,
+        pytest.skip.Exception,
+    )
     judged = outcome is not None and error is not None and isinstance(error.value, verdicts)
     if error is not None and not judged:
         outcome = _error_outcome(item, request, error.value)
@@ -310,7 +411,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         vars(report).pop("wasxfail", None)
     row = outcome.as_dict()
     for_people = list(properties(row))
-    report.user_properties += [(PROPERTY, json.dumps(row)), (RAISED, type(error.value).__name__ if error is not None else ""), *for_people]
+    report.user_properties += [
+        (PROPERTY, json.dumps(row)),
+        (RAISED, type(error.value).__name__ if error is not None else ""),
+        *for_people,
+    ]
     item.user_properties += for_people  # of the report after the teardown, which JUnit reads
     return report
 
@@ -327,17 +432,33 @@ def _has_to_fail(item: pytest.Item, outcome: Outcome) -> bool:
 def _error_outcome(item: pytest.Item, request: Request, error: BaseException) -> Outcome:
     claim = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim)
     session = item.config.stash[_session]
-    text = f"{type(error).__name__}: {error}" if not isinstance(error, OmnigrokError) else str(error)
+    text = (
+        f"{type(error).__name__}: {error}" if not isinstance(error, OmnigrokError) else str(error)
+    )
     return Outcome(
-        claim.id, request.figure, request.protocol, session.options.tier, request.role, Verdict.ERROR, " ".join(text.split())[:600],
-        headline=claim.headline, statement=claim.statement, place=claim.place,
-    )  # fmt: skip
+        claim.id,
+        request.figure,
+        request.protocol,
+        session.options.tier,
+        request.role,
+        Verdict.ERROR,
+        " ".join(text.split())[:600],
+        headline=claim.headline,
+        statement=claim.statement,
+        place=claim.place,
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(report: pytest.TestReport, config: pytest.Config) -> tuple[str, str, str] | None:
+def pytest_report_teststatus(
+    report: pytest.TestReport, config: pytest.Config
+) -> tuple[str, str, str] | None:
     outcome = outcome_of(report)
-    if outcome is None or report.when == "teardown" or report.outcome not in ("passed", "failed", "skipped"):
+    if (
+        outcome is None
+        or report.when == "teardown"
+        or report.outcome not in ("passed", "failed", "skipped")
+    ):
         return None  # "rerun" has a word of its own
     if any(name == AGAIN for name, _ in report.user_properties):
         return "judged again", "", ""

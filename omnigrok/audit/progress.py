@@ -1,6 +1,8 @@
-"""Progress while training: a live bar on a terminal, a line now and then in pipes and CI, and under xdist the sum over its workers.
+"""Progress while training: a live bar on a terminal, a line now and then in pipes and CI, and under
+xdist the sum over its workers.
 
-A worker's output goes nowhere, so it leaves its numbers in a folder that the controller names and reads.
+A worker's output goes nowhere, so it leaves its numbers in a folder that the controller names and
+reads.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def text_of(progress: Progress, left: float | None) -> str:
     rate = progress.steps_done / max(progress.seconds, 1e-9)
     ahead = "time left not known yet" if left is None else f"about {duration(left)} left"
     return (
-        f"training {progress.label}: {progress.runs_done}/{progress.runs_planned} runs, {rate:,.0f} network-steps/s, "
+        f"training {progress.label}: {progress.runs_done}/{progress.runs_planned} runs, "
+        f"{rate:,.0f} network-steps/s, "
         f"{duration(progress.seconds)}, {ahead}"
     )
 
@@ -78,15 +81,24 @@ class ProgressPrinter:
         self.terminal = sys.stderr.isatty() and not os.environ.get("CI")
         self.bar: Bar | None = None
         worker: dict[str, Any] | None = getattr(config, "workerinput", None)
-        self.side_file = None if worker is None else Path(worker[INPUT]) / f"{worker['workerid']}.json" if INPUT in worker else None
+        self.side_file = (
+            None
+            if worker is None
+            else Path(worker[INPUT]) / f"{worker['workerid']}.json"
+            if INPUT in worker
+            else None
+        )
         self.worker = worker is not None
         self.watch: Watch | None = None
         self.pace = Pace()
-        # At this time nothing captures the standard error. A signal's handler may write to the descriptor at any moment.
+        # At this time nothing captures the standard error. A signal's handler may write to the
+        # descriptor at any moment.
         self.stderr = None if self.worker else os.dup(2)
 
     def say(self, text: str) -> None:
-        """Print one line at once, also in the handler of a signal. Workers say nothing: their controller does."""
+        """Print one line at once, also in the handler of a signal. Workers say nothing: their
+        controller does.
+        """
         if self.stderr is not None:
             os.write(self.stderr, f"\n{text}\n".encode())
 
@@ -96,7 +108,9 @@ class ProgressPrinter:
             self.stderr = None
 
     def update(self, progress: Progress) -> None:
-        """Show the progress, at most once a second on a terminal and every half minute elsewhere."""
+        """Show the progress, at most once a second on a terminal and every half minute
+        elsewhere.
+        """
         now = time.monotonic()
         if now - self.last < (LIVE_SECONDS if self.terminal or self.worker else QUIET_SECONDS):
             return
@@ -115,7 +129,13 @@ class ProgressPrinter:
         if self.bar is None:
             sys.stderr.write("\n")  # below the line of dots, not over it
             console = Console(stderr=True)
-            self.bar = Bar(BarColumn(bar_width=20), TextColumn("{task.description}"), console=console, auto_refresh=False, transient=True)
+            self.bar = Bar(
+                BarColumn(bar_width=20),
+                TextColumn("{task.description}"),
+                console=console,
+                auto_refresh=False,
+                transient=True,
+            )
             self.bar.add_task("")
             self.bar.start()
         text = text_of(progress, self.pace.left(progress))
@@ -159,7 +179,9 @@ class ProgressPrinter:
 
 
 def leave(path: Path, progress: Progress) -> None:
-    """Write a worker's progress, so that a reader finds it whole. Progress is worth no failure: without room for it, it is left out."""
+    """Write a worker's progress, so that a reader finds it whole. Progress is worth no failure:
+    without room for it, it is left out.
+    """
     temporary = path.with_suffix(".new")
     try:
         temporary.write_text(json.dumps(asdict(progress)), encoding="utf-8")
@@ -171,7 +193,8 @@ def leave(path: Path, progress: Progress) -> None:
 class Watch:
     """A thread of the controller that prints what its workers left, while they are at it.
 
-    A live bar would fight with the dots that xdist's controller prints meanwhile, so this prints plain lines on a terminal, too.
+    A live bar would fight with the dots that xdist's controller prints meanwhile, so this prints
+    plain lines on a terminal, too.
 
     Args:
         every: seconds between two lines.
@@ -179,7 +202,9 @@ class Watch:
 
     def __init__(self, every: float) -> None:
         self.every = every
-        self._folder = tempfile.TemporaryDirectory(prefix="omnigrok-progress-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(
+            prefix="omnigrok-progress-", ignore_cleanup_errors=True
+        )
         self.folder = Path(self._folder.name)
         self.said: Progress | None = None
         self.pace = Pace()
@@ -200,7 +225,10 @@ class Watch:
             sys.stderr.flush()
 
     def _read(self) -> list[Progress]:
-        return [Progress(**json.loads(path.read_text(encoding="utf-8"))) for path in sorted(self.folder.glob("*.json"))]
+        return [
+            Progress(**json.loads(path.read_text(encoding="utf-8")))
+            for path in sorted(self.folder.glob("*.json"))
+        ]
 
     def stop(self) -> None:
         """End the thread and remove the folder."""

@@ -1,4 +1,6 @@
-"""What checks of several figures read off the curves: final values, times to a threshold, the norm at a time, decay rates."""
+"""What checks of several figures read off the curves: final values, times to a threshold, the norm
+at a time, decay rates.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,16 @@ HOLD = 0.05
 
 
 def final(column: str) -> Measure:
-    """The last logged value of a column: the reduced function of Eq. (1) for a run at constant norm."""
+    """The last logged value of a column: the reduced function of Eq. (1) for a run at constant
+    norm.
+    """
     return lambda curves: float(curves.whole(column)[-1])
 
 
 def best(column: str) -> Measure:
-    """The smallest logged value (published code of Figures 3, 4, 5 and 8: picked separately for train and test)."""
+    """The smallest logged value (published code of Figures 3, 4, 5 and 8: picked separately for
+    train and test).
+    """
     return lambda curves: float(np.nanmin(curves.whole(column)))
 
 
@@ -43,7 +49,11 @@ def at_minimiser(column: str) -> Measure:
 
 
 # What "the reduced loss" of a run at constant norm may be read as.
-READINGS: dict[str, Callable[[str], Measure]] = {"final": final, "smallest": best, "at the training minimum": at_minimiser}
+READINGS: dict[str, Callable[[str], Measure]] = {
+    "final": final,
+    "smallest": best,
+    "at the training minimum": at_minimiser,
+}
 
 
 def time_of(curves: Curves, column: str, threshold: float = 0.95, hold: float = HOLD) -> Time:
@@ -55,13 +65,21 @@ def time_of(curves: Curves, column: str, threshold: float = 0.95, hold: float = 
     return time_to(curves.step, curves[column], threshold, hold)
 
 
-def times(grid: Grid, column: str, threshold: float = 0.95, hold: float = HOLD, **where: Any) -> list[Time]:
+def times(
+    grid: Grid, column: str, threshold: float = 0.95, hold: float = HOLD, **where: Any
+) -> list[Time]:
     """One time a seed."""
     return [time_of(curves, column, threshold, hold) for curves in grid.each(**where)]
 
 
 def time_table(
-    grid: Grid, column: str, axis: str, values: Sequence[Any], threshold: float = 0.95, hold: float = HOLD, **where: Any
+    grid: Grid,
+    column: str,
+    axis: str,
+    values: Sequence[Any],
+    threshold: float = 0.95,
+    hold: float = HOLD,
+    **where: Any,
 ) -> list[list[Time]]:
     """(seeds, values) times."""
     columns = [times(grid, column, threshold, hold, **{axis: value}, **where) for value in values]
@@ -74,7 +92,10 @@ def delays(late: Sequence[Sequence[Time]], early: Sequence[Sequence[Time]]) -> l
     Where the late one was not reached the delay is known from below. Where the early one was not,
     nothing is known of it.
     """
-    return [[_delay(*pair) for pair in zip(*rows, strict=True)] for rows in zip(late, early, strict=True)]
+    return [
+        [_delay(*pair) for pair in zip(*rows, strict=True)]
+        for rows in zip(late, early, strict=True)
+    ]
 
 
 def _delay(late: Time, early: Time) -> Time:
@@ -98,7 +119,9 @@ def norm_at(curves: Curves, time: Time) -> float:
 
 
 def decay_rate(curves: Curves, start: float, stop_norm: float) -> float:
-    """Least-squares rate of -ln w per step, from step ``start`` until w first falls to ``stop_norm``; NaN with under 3 points."""
+    """Least-squares rate of -ln w per step, from step ``start`` until w first falls to
+    ``stop_norm``; NaN with under 3 points.
+    """
     norm: NDArray[np.float64] = curves["weight_norm"]
     below = np.flatnonzero((norm <= stop_norm) & (curves.step >= start))
     return rate_between(curves, start, float(curves.step[below[0] if below.size else -1]))
@@ -112,10 +135,14 @@ def rate_between(curves: Curves, start: float, end: float) -> float:
     window = (curves.step >= start) & (curves.step <= end)
     if window.sum() < 3:
         return float("nan")
-    return float(-np.polyfit(curves.step[window].astype(float), np.log(curves["weight_norm"][window]), 1)[0])
+    return float(
+        -np.polyfit(curves.step[window].astype(float), np.log(curves["weight_norm"][window]), 1)[0]
+    )
 
 
-def decay_rates_by_window(curves: Curves, start: float, factor: float = 2.0) -> list[tuple[float, float, float]]:
+def decay_rates_by_window(
+    curves: Curves, start: float, factor: float = 2.0
+) -> list[tuple[float, float, float]]:
     """(first step, last step, rate of -ln w per step) of each window from ``start`` on.
 
     A window ends at ``factor`` times its start, the last one with the record. A rate over one long
@@ -128,41 +155,55 @@ def decay_rates_by_window(curves: Curves, start: float, factor: float = 2.0) -> 
     if np.isnan(start):
         return []
     if not start > 0 or not factor > 1:
-        raise ValueError(f"windows need a start above 0 and a factor above 1, not {start} and {factor}")
+        raise ValueError(
+            f"windows need a start above 0 and a factor above 1, not {start} and {factor}"
+        )
     last = float(curves.step[-1])
     edges = [start]
     while edges[-1] < last:
         edges.append(min(edges[-1] * factor, last))
-    rates = [(low, high, rate_between(curves, low, high)) for low, high in itertools.pairwise(edges)]
+    rates = [
+        (low, high, rate_between(curves, low, high)) for low, high in itertools.pairwise(edges)
+    ]
     return [window for window in rates if np.isfinite(window[2])]
 
 
 def generalises(name: str, late: Sequence[Time], region: Region) -> Finding:
     """Share of seeds whose time is reached within the record."""
-    finding = share(f"{name}: share of seeds that get there", [time.reached for time in late], region)
+    finding = share(
+        f"{name}: share of seeds that get there", [time.reached for time in late], region
+    )
     return replace(finding, censored=count_censored(late))
 
 
-def delay(name: str, late: Sequence[Time], early: Sequence[Time], ratio: Region, reached: Region) -> tuple[Finding, Finding]:
+def delay(
+    name: str, late: Sequence[Time], early: Sequence[Time], ratio: Region, reached: Region
+) -> tuple[Finding, Finding]:
     """Delayed generalisation: t_test / t_train lies in ``ratio``, and t_test is reached at all.
 
     Without the second part a run that never generalises would pass for one that generalises late.
     """
-    return time_ratio(f"{name}: t_test / t_train", late, early, ratio), generalises(name, late, reached)
+    return time_ratio(f"{name}: t_test / t_train", late, early, ratio), generalises(
+        name, late, reached
+    )
 
 
 def halves(values: Sequence[Any], missing: Any) -> tuple[list[Any], list[Any]]:
-    """Each seed of the first half against one of the second: a control in which nothing differs but the seeds.
+    """Each seed of the first half against one of the second: a control in which nothing differs but
+    the seeds.
 
-    Both lists are as long as ``values``; where a seed has no partner (every seed of the second half), ``missing`` stands in the
-    second list, so that the smoke rule, which wants every seed, cannot be met by one pair.
+    Both lists are as long as ``values``; where a seed has no partner (every seed of the second
+    half), ``missing`` stands in the second list, so that the smoke rule, which wants every seed,
+    cannot be met by one pair.
     """
     half = len(values) // 2
     return list(values), [*values[half : 2 * half], *[missing] * (len(values) - half)]
 
 
 def highest(column: str) -> Measure:
-    """The largest logged value, e.g. of an accuracy (published code of Figures 3 and 4: picked separately for train and test)."""
+    """The largest logged value, e.g. of an accuracy (published code of Figures 3 and 4: picked
+    separately for train and test).
+    """
     return lambda curves: float(np.nanmax(curves.whole(column)))
 
 
@@ -172,7 +213,8 @@ def nearest(values: Sequence[float], target: float) -> Any:
 
 
 def surface(grid: Grid, measure: Measure, rows: str, columns: str) -> NDArray[np.float64]:
-    """(seeds, values of ``rows``, values of ``columns``) a number from each run's curves, in one pass: for landscapes of many runs.
+    """(seeds, values of ``rows``, values of ``columns``) a number from each run's curves, in one
+    pass: for landscapes of many runs.
 
     Raises:
         BadInput: a cell has no run, or several.
@@ -186,9 +228,15 @@ def surface(grid: Grid, measure: Measure, rows: str, columns: str) -> NDArray[np
         key = run.seed, getattr(run, rows), getattr(run, columns)
         cell = tuple(place[part] for place, part in zip(places, key, strict=True))
         if curves.diverged and not grid.diverging:
-            raise Diverged(f"experiment {grid.name}: the run {run.digest} (seed {run.seed}) diverged at step {curves.step[-1]}")
+            raise Diverged(
+                f"experiment {grid.name}: the run {run.digest} (seed {run.seed}) diverged at step "
+                f"{curves.step[-1]}"
+            )
         table[cell] = np.nan if curves.diverged else measure(curves)
         count[cell] += 1
     if (count != 1).any():
-        raise BadInput(f"experiment {grid.name}: {int((count != 1).sum())} cells of seed, {rows} and {columns} do not hold one run")
+        raise BadInput(
+            f"experiment {grid.name}: {int((count != 1).sum())} cells of seed, {rows} and "
+            f"{columns} do not hold one run"
+        )
     return table

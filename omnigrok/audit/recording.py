@@ -1,4 +1,6 @@
-"""From a run store to evidence files: one file an experiment and protocol, only where every run is there."""
+"""From a run store to evidence files: one file an experiment and protocol, only where every run is
+there.
+"""
 
 from __future__ import annotations
 
@@ -34,26 +36,36 @@ def figures(folder: Path) -> list[Figure]:
 
 
 def readers(every: Iterable[Figure], figure: Figure, experiment: str) -> list[tuple[Figure, Claim]]:
-    """The claims of any figure, each with its figure, that read an experiment of ``figure``, by its name or by ``figure:name``."""
+    """The claims of any figure, each with its figure, that read an experiment of ``figure``, by its
+    name or by ``figure:name``.
+    """
     full = f"{figure.figure}:{experiment}"
     return [
         (each, claim)
         for each in every
         for claim in each.claims
-        if full in claim.experiments or (each.figure == figure.figure and experiment in claim.experiments)
+        if full in claim.experiments
+        or (each.figure == figure.figure and experiment in claim.experiments)
     ]
 
 
 def protocols_of(figure: Figure, experiment: str, every: Iterable[Figure] = ()) -> list[Protocol]:
     """The protocols under which some claim of the figure, or of ``every``, reads the experiment."""
-    used = {protocol for _, claim in readers((figure, *every), figure, experiment) for protocol in claim.protocols}
+    used = {
+        protocol
+        for _, claim in readers((figure, *every), figure, experiment)
+        for protocol in claim.protocols
+    }
     return [protocol for protocol in get_args(Protocol) if protocol in used]
 
 
-def export_experiment(store: Store, folder: Path, figure: Figure, protocol: str | None, target: Path) -> Iterator[tuple[Path, str]]:
+def export_experiment(
+    store: Store, folder: Path, figure: Figure, protocol: str | None, target: Path
+) -> Iterator[tuple[Path, str]]:
     """Write the evidence of a figure's experiments; yields each file with what was done.
 
-    A file that holds the same results already is left alone: it says under which criteria they were recorded.
+    A file that holds the same results already is left alone: it says under which criteria they were
+    recorded.
 
     Raises:
         StoreError, EvidenceError: a record is damaged or a file cannot be written.
@@ -78,12 +90,21 @@ def export_experiment(store: Store, folder: Path, figure: Figure, protocol: str 
             if _is_written(path, results):
                 yield path, f"as it was, {len(runs)} runs"
                 continue
-            criteria = recorded_criteria(folder, {claim.id: owner for owner, claim in readers(every, figure, name)})
-            write(path, results, meta={"experiment": f"{figure.figure}:{name}", "protocol": each, "scale": scale, **criteria})
-            yield (
-                path,
-                f"written, {len(runs)} runs, {sum(part.stat().st_size for part in path.parent.glob(path.stem + '*')) / 1024:.0f} KiB",
+            criteria = recorded_criteria(
+                folder, {claim.id: owner for owner, claim in readers(every, figure, name)}
             )
+            write(
+                path,
+                results,
+                meta={
+                    "experiment": f"{figure.figure}:{name}",
+                    "protocol": each,
+                    "scale": scale,
+                    **criteria,
+                },
+            )
+            size = sum(part.stat().st_size for part in path.parent.glob(path.stem + "*"))
+            yield path, f"written, {len(runs)} runs, {size / 1024:.0f} KiB"
 
 
 def _is_written(path: Path, results: Iterable[tuple[Curves, Environment]]) -> bool:
@@ -94,6 +115,7 @@ def _is_written(path: Path, results: Iterable[tuple[Curves, Environment]]) -> bo
         there = read(path)
     except EvidenceError:
         return False
-    return {digest: (encode(curves), there.environments[digest]) for digest, curves in there.curves.items()} == {
-        curves.run.digest: (encode(curves), env) for curves, env in results
-    }
+    return {
+        digest: (encode(curves), there.environments[digest])
+        for digest, curves in there.curves.items()
+    } == {curves.run.digest: (encode(curves), env) for curves, env in results}

@@ -1,4 +1,6 @@
-"""One verdict where a claim was judged several times: by pytest-rerunfailures, pytest-repeat, or ``--dist each``."""
+"""One verdict where a claim was judged several times: by pytest-rerunfailures, pytest-repeat, or
+``--dist each``.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ Row = dict[str, Any]
 def combined(earlier: Row, later: Row) -> Row:
     """The outcome of two judgements of one claim, or of one control, under one protocol.
 
-    A check is a function of its curves: two verdicts that differ are an ERROR, so that no repetition makes a verdict better. An
-    ERROR stays one; what was judged only once counts.
+    A check is a function of its curves: two verdicts that differ are an ERROR, so that no
+    repetition makes a verdict better. An ERROR stays one; what was judged only once counts.
     """
     verdicts = (earlier["verdict"], later["verdict"])
     if verdicts[0] == verdicts[1] or verdicts[0] == "NOT RUN":
@@ -20,5 +22,8 @@ def combined(earlier: Row, later: Row) -> Row:
         return earlier
     if verdicts[1] == "ERROR":
         return later
-    reason = f"judged twice, {verdicts[0]} and {verdicts[1]}: a check has to come to the same verdict each time"
+    reason = (
+        f"judged twice, {verdicts[0]} and {verdicts[1]}: a check has to come to the same verdict "
+        "each time"
+    )
     return {**later, "verdict": "ERROR", "reason": reason}

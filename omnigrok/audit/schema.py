@@ -1,6 +1,8 @@
-"""The YAML of one figure: experiments (what is trained) and claims (what is judged). Criteria live here and nowhere else.
+"""The YAML of one figure: experiments (what is trained) and claims (what is judged). Criteria live
+here and nowhere else.
 
-A figure file has the keys of ``Figure``; every key that is not declared here is refused with the file, the key and what is accepted.
+A figure file has the keys of ``Figure``; every key that is not declared here is refused with the
+file, the key and what is accepted.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ PROTOCOLS: tuple[Protocol, ...] = ("paper", "code", "corrected")
 
 
 def item_name(claim_id: str, protocol: str) -> str:
-    """What pytest calls a claim under a protocol, and what ``-k`` selects it by, with its control and no claim of a longer id."""
+    """What pytest calls a claim under a protocol, and what ``-k`` selects it by, with its control
+    and no claim of a longer id.
+    """
     return f"{claim_id}-{protocol}"
 
 
@@ -47,7 +51,8 @@ class Changes(Strict):
 
 
 class Reduction(Changes):
-    """What the paper tier takes with ``--scale reduced``: a coarser grid or fewer steps, for a machine without a GPU.
+    """What the paper tier takes with ``--scale reduced``: a coarser grid or fewer steps, for a
+    machine without a GPU.
 
     Args:
         how: the reduction in words; every table and the evidence carry it.
@@ -67,7 +72,9 @@ class Patch(Changes):
 
 
 class Experiment(Patch):
-    """A grid of Runs. Merged in this order: the experiment, the protocol's patch, the tier's patch, each with its reduction."""
+    """A grid of Runs. Merged in this order: the experiment, the protocol's patch, the tier's patch,
+    each with its reduction.
+    """
 
     about: str = ""
     diverging: bool = False
@@ -99,7 +106,10 @@ class Bounds(Strict):
         """The region these bounds describe."""
         if self.inside is not None:
             return Region(*self.inside, closed=True)
-        return Region(float("-inf") if self.above is None else self.above, float("inf") if self.below is None else self.below)
+        return Region(
+            float("-inf") if self.above is None else self.above,
+            float("inf") if self.below is None else self.below,
+        )
 
 
 class Control(Strict):
@@ -108,9 +118,9 @@ class Control(Strict):
     Args:
         why: why the sentence is false there.
         quantity: what differs from the claim's own quantity.
-        edge: regions of the criterion on whose edge the control's data lie (ratio 1, difference 0). There the control is
-            REPRODUCED only at p <= .001, and neutral where its interval holds the edge and is narrower than the claim's
-            distance from it.
+        edge: regions of the criterion on whose edge the control's data lie (ratio 1, difference 0).
+            There the control is REPRODUCED only at p <= .001, and neutral where its interval holds
+            the edge and is narrower than the claim's distance from it.
     """
 
     why: str
@@ -119,7 +129,8 @@ class Control(Strict):
 
 
 class Mechanism(Strict):
-    """A smooth mechanism that would explain the curves as well, where the claim is that one kind of curve fits better.
+    """A smooth mechanism that would explain the curves as well, where the claim is that one kind of
+    curve fits better.
 
     Args:
         name: under which the calibration simulates it.
@@ -137,13 +148,15 @@ class Claim(Strict):
         id: as in the list of claims, e.g. ``fig02.grok``.
         statement: the paper's sentence in our words.
         place: section and figure.
-        version: of the criterion; raised, with a reason in ``history``, whenever the criterion changes.
+        version: of the criterion; raised, with a reason in ``history``, whenever the criterion
+            changes.
         experiments: names of this file's experiments, or ``figure:name`` of another's.
         quantity: what the check reads, e.g. which arm.
         criterion: named regions, and plain numbers such as floors and margins.
-        premise: what the sentence presupposes, in words; its check then gives a finding for it, and the claim is INCONCLUSIVE
-            unless that one is REPRODUCED.
-        universes: readings that the sentence leaves open: names of ``quantity``, each with the levels it may take.
+        premise: what the sentence presupposes, in words; its check then gives a finding for it, and
+            the claim is INCONCLUSIVE unless that one is REPRODUCED.
+        universes: readings that the sentence leaves open: names of ``quantity``, each with the
+            levels it may take.
         null: the generator of data on which the claim is false, used to calibrate the check.
         mechanisms: named nulls; each is simulated and calibrated by itself.
         protocols: where the claim applies.
@@ -180,18 +193,24 @@ class Claim(Strict):
         for name in self.control.edge:
             if not isinstance(self.criterion.get(name), Bounds):
                 raise ValueError(
-                    f"claim {self.id}: control.edge: {name!r} is no region of its criterion; it has {', '.join(self.criterion)}"
+                    f"claim {self.id}: control.edge: {name!r} is no region of its criterion; it "
+                    f"has {', '.join(self.criterion)}"
                 )
         for name in self.universes:
             if name not in self.quantity:
-                raise ValueError(f"claim {self.id}: universes: {name!r} is no key of its quantity; it has {', '.join(self.quantity)}")
+                raise ValueError(
+                    f"claim {self.id}: universes: {name!r} is no key of its quantity; it has "
+                    f"{', '.join(self.quantity)}"
+                )
         return self
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the entry, 16 hex digits: a verdict carries it, so a criterion cannot change unseen.
+        """SHA-256 of the entry, 16 hex digits: a verdict carries it, so a criterion cannot change
+        unseen.
 
-        The universes change no verdict and are left out; so are keys of later versions of the schema that an entry does not use.
+        The universes change no verdict and are left out; so are keys of later versions of the
+        schema that an entry does not use.
         """
         entry = self.model_dump(mode="json", exclude={"universes"})
         for key in ("premise", "mechanisms"):
@@ -204,7 +223,9 @@ class Claim(Strict):
 
     @property
     def criterion_digest(self) -> str:
-        """8 hex digits over criterion, null and mechanisms: what a row of the calibration is about."""
+        """8 hex digits over criterion, null and mechanisms: what a row of the calibration
+        is about.
+        """
         keys = {"criterion", "null"} | ({"mechanisms"} if self.mechanisms else set())
         entry = self.model_dump(mode="json", include=keys)
         return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()[:8]
@@ -235,7 +256,8 @@ class Figure(Strict):
             for name in claim.experiments:
                 if ":" not in name and name not in self.experiments:
                     raise ValueError(
-                        f"claim {claim.id}: unknown experiment {name!r}; accepted: {', '.join(self.experiments)}, or figure:name"
+                        f"claim {claim.id}: unknown experiment {name!r}; accepted: "
+                        f"{', '.join(self.experiments)}, or figure:name"
                     )
         return self
 
@@ -248,12 +270,18 @@ class Figure(Strict):
         for claim in self.claims:
             if claim.id == claim_id:
                 return claim
-        raise BadInput(f"{self.figure}.yaml has no claim {claim_id!r}; it has {', '.join(claim.id for claim in self.claims)}")
+        raise BadInput(
+            f"{self.figure}.yaml has no claim {claim_id!r}; it has "
+            f"{', '.join(claim.id for claim in self.claims)}"
+        )
 
 
 def _describe(path: Path, error: ValidationError) -> str:
-    # A misspelt key also shows as a missing one, and a number that is not finite as no region: name the cause.
-    first = min(error.errors(), key=lambda each: each["type"] not in ("extra_forbidden", "finite_number"))
+    # A misspelt key also shows as a missing one, and a number that is not finite as no region: name
+    # the cause.
+    first = min(
+        error.errors(), key=lambda each: each["type"] not in ("extra_forbidden", "finite_number")
+    )
     where = ".".join(str(part) for part in first["loc"]) or "(top level)"
     model: type[BaseModel] | None = None
     if first["type"] == "extra_forbidden":
@@ -269,7 +297,11 @@ def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
     if not names:
         return Figure
     if names[0] == "claims":
-        inner: dict[str, type[BaseModel]] = {"control": Control, "criterion": Bounds, "mechanisms": Mechanism}
+        inner: dict[str, type[BaseModel]] = {
+            "control": Control,
+            "criterion": Bounds,
+            "mechanisms": Mechanism,
+        }
         return next((model for key, model in inner.items() if key in names), Claim)
     return Patch if "protocols" in names or "tiers" in names else Experiment
 
@@ -279,7 +311,8 @@ def load_figure(path: Path) -> Figure:
     """Read and validate one figure file.
 
     Raises:
-        BadInput: the file is missing, too large, not YAML, or has a key or value that is not accepted.
+        BadInput: the file is missing, too large, not YAML, or has a key or value that is not
+            accepted.
     """
     raw = load_yaml(path)
     if not isinstance(raw, dict):

@@ -1,4 +1,6 @@
-"""One audit session of one process: options, the store, what is planned, and curves for the cases."""
+"""One audit session of one process: options, the store, what is planned, and curves for the
+cases.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ class Options:
     strict: bool = False
 
     def store(self, folders: Iterable[Path]) -> Path:
-        """The run store: the one that was named, or ``.omnigrok/runs.sqlite`` next to the claims folder.
+        """The run store: the one that was named, or ``.omnigrok/runs.sqlite`` next to the claims
+        folder.
 
         Args:
             folders: with claims.
@@ -61,7 +64,10 @@ class Options:
             return self.runs
         found = sorted({folder.resolve() for folder in folders})
         if len(found) != 1:
-            raise BadInput(f"claims of {len(found)} folders ({', '.join(map(str, found))}): name their run store with --runs")
+            raise BadInput(
+                f"claims of {len(found)} folders ({', '.join(map(str, found))}): name their run "
+                "store with --runs"
+            )
         return store_of(found[0])
 
 
@@ -124,8 +130,21 @@ class AuditSession:
 
     @cached_property
     def executor(self) -> Executor:
-        planned = [run for request in self.requests for runs in self._experiments(request, quietly=True).values() for run in runs]
-        return Executor(self.store, self.device, self.options.data_root, planned, self.options.budget, self.report, self.say)
+        planned = [
+            run
+            for request in self.requests
+            for runs in self._experiments(request, quietly=True).values()
+            for run in runs
+        ]
+        return Executor(
+            self.store,
+            self.device,
+            self.options.data_root,
+            planned,
+            self.options.budget,
+            self.report,
+            self.say,
+        )
 
     def close(self) -> None:
         """Close the store, if it was opened."""
@@ -136,9 +155,21 @@ class AuditSession:
         """name to Runs; ``quietly`` leaves bad figure files to the item that needs them."""
         try:
             claim = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim)
-            tier, protocol, first_seed = self.options.tier, request.protocol, self.options.first_seed
+            tier, protocol, first_seed = (
+                self.options.tier,
+                request.protocol,
+                self.options.first_seed,
+            )
             return {
-                name: runs_of(request.folder, request.figure, name, tier, protocol, self._scale(request, name), first_seed)
+                name: runs_of(
+                    request.folder,
+                    request.figure,
+                    name,
+                    tier,
+                    protocol,
+                    self._scale(request, name),
+                    first_seed,
+                )
                 for name in claim.experiments
             }
         except OmnigrokError:
@@ -150,11 +181,20 @@ class AuditSession:
         """The scale asked for or, in a replay, the larger one that evidence holds."""
         if not self.options.replay:
             return self.options.scale
-        full_name, _ = find_experiment(request.folder, load_figure(request.folder / f"{request.figure}.yaml"), name)
-        full, reduced = (
-            runs_of(request.folder, request.figure, name, self.options.tier, request.protocol, scale) for scale in get_args(Scale)
+        full_name, _ = find_experiment(
+            request.folder, load_figure(request.folder / f"{request.figure}.yaml"), name
         )
-        return "reduced" if holds(request.folder, full_name, request.protocol, reduced, full) else "full"
+        full, reduced = (
+            runs_of(
+                request.folder, request.figure, name, self.options.tier, request.protocol, scale
+            )
+            for scale in get_args(Scale)
+        )
+        return (
+            "reduced"
+            if holds(request.folder, full_name, request.protocol, reduced, full)
+            else "full"
+        )
 
     def experiments(self, request: Request) -> dict[str, tuple[Run, ...]]:
         """The Runs that a request needs, by the name that its claim gives each experiment.
@@ -166,10 +206,13 @@ class AuditSession:
 
     def runs(self, request: Request) -> list[Run]:
         """All Runs that a request needs."""
-        return list(dict.fromkeys(run for runs in self._experiments(request).values() for run in runs))
+        return list(
+            dict.fromkeys(run for runs in self._experiments(request).values() for run in runs)
+        )
 
     def case(self, request: Request) -> Case:
-        """The curves of a request, trained, read from the store, or replayed; checked, and laid out for the check.
+        """The curves of a request, trained, read from the store, or replayed; checked, and laid out
+        for the check.
 
         Raises:
             NotRun: replay has no evidence.
@@ -179,14 +222,24 @@ class AuditSession:
         figure = load_figure(request.folder / f"{request.figure}.yaml")
         claim = figure.claim(request.claim)
         experiments = self._experiments(request)
-        found = self._replayed(request, experiments) if self.options.replay else self._trained(experiments)
+        found = (
+            self._replayed(request, experiments)
+            if self.options.replay
+            else self._trained(experiments)
+        )
         check_curves(curves for curves, _ in found.values())
         grids, scales, steps = {}, [], {}
         for name, runs in experiments.items():
             _, experiment = find_experiment(request.folder, figure, name)
             grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
-            scales.append(scale_of(experiment, self.options.tier, request.protocol, self._scale(request, name)))
-            full = runs_of(request.folder, request.figure, name, self.options.tier, request.protocol)
+            scales.append(
+                scale_of(
+                    experiment, self.options.tier, request.protocol, self._scale(request, name)
+                )
+            )
+            full = runs_of(
+                request.folder, request.figure, name, self.options.tier, request.protocol
+            )
             steps.update(paper_steps(runs, full))
         reduced = [how for scale, how in scales if scale == "reduced"]
         return Case(
@@ -198,9 +251,14 @@ class AuditSession:
             grids=grids,
             scale="reduced" if reduced else "full",
             reduction="; ".join(dict.fromkeys(reduced)),
-            paper_steps=steps if self.options.tier == "paper" and request.protocol != "code" else None,
+            paper_steps=steps
+            if self.options.tier == "paper" and request.protocol != "code"
+            else None,
             cost=self._cost(request, found),
-            digests={"criterion": claim.digest, "check": check_digest(Path(inspect.getfile(request.check)), claim.id)},
+            digests={
+                "criterion": claim.digest,
+                "check": check_digest(Path(inspect.getfile(request.check)), claim.id),
+            },
             remark=self._remark(request, claim, experiments) if self.options.replay else "",
             stale=sum(self._is_stale(run, env) for run, (_, env) in found.items()),
         )
@@ -209,14 +267,26 @@ class AuditSession:
         """What was changed after the evidence was recorded, in words."""
         figure = load_figure(request.folder / f"{request.figure}.yaml")
         full_names = [find_experiment(request.folder, figure, name)[0] for name in experiments]
-        found = [changed_since(request.folder, name, request.protocol, request.figure, claim) for name in full_names]
+        found = [
+            changed_since(request.folder, name, request.protocol, request.figure, claim)
+            for name in full_names
+        ]
         what = [word for word in ("criterion", "check") if any(word in each for each in found)]
-        return f"the {' and the '.join(what)} {'have' if len(what) > 1 else 'has'} changed since the evidence was recorded" if what else ""
+        return (
+            (
+                f"the {' and the '.join(what)} {'have' if len(what) > 1 else 'has'} changed since "
+                "the evidence was recorded"
+            )
+            if what
+            else ""
+        )
 
     def _is_stale(self, run: Run, env: Environment) -> bool:
         return env != Environment(identity(run), torch.__version__, describe(self.device))
 
-    def _trained(self, experiments: dict[str, tuple[Run, ...]]) -> dict[Run, tuple[Curves, Environment]]:
+    def _trained(
+        self, experiments: dict[str, tuple[Run, ...]]
+    ) -> dict[Run, tuple[Curves, Environment]]:
         runs = list(dict.fromkeys(run for part in experiments.values() for run in part))
         found: dict[Run, tuple[Curves, Environment]] = {}
         if self.options.accept_stale:
@@ -231,18 +301,24 @@ class AuditSession:
             found[run] = (cast("Curves", self.store.get(run, env)), env)
         return found
 
-    def _replayed(self, request: Request, experiments: dict[str, tuple[Run, ...]]) -> dict[Run, tuple[Curves, Environment]]:
+    def _replayed(
+        self, request: Request, experiments: dict[str, tuple[Run, ...]]
+    ) -> dict[Run, tuple[Curves, Environment]]:
         figure = load_figure(request.folder / f"{request.figure}.yaml")
         found: dict[Run, tuple[Curves, Environment]] = {}
         for name, runs in experiments.items():
             full_name, _ = find_experiment(request.folder, figure, name)
             curves = recorded(request.folder, full_name, request.protocol, runs)
             if curves is None:
-                raise NotRun(f"no recorded evidence of {full_name} under protocol {request.protocol}")
+                raise NotRun(
+                    f"no recorded evidence of {full_name} under protocol {request.protocol}"
+                )
             found.update(curves)
         return found
 
-    def _cost(self, request: Request, found: dict[Run, tuple[Curves, Environment]]) -> dict[str, float]:
+    def _cost(
+        self, request: Request, found: dict[Run, tuple[Curves, Environment]]
+    ) -> dict[str, float]:
         if self._uses is None:
             self._uses = {}
             for each in self.requests:
@@ -252,4 +328,9 @@ class AuditSession:
         shared = sum(len(self._uses.get(run, {request.claim})) > 1 for run in found)
         seconds = sum(curves.seconds for curves, _ in found.values())
         steps = sum(int(curves.step[-1]) for curves, _ in found.values())
-        return {"runs": len(found), "steps": steps, "seconds": round(seconds, 3), "shared_runs": shared}
+        return {
+            "runs": len(found),
+            "steps": steps,
+            "seconds": round(seconds, 3),
+            "shared_runs": shared,
+        }

@@ -1,7 +1,9 @@
-"""Whether what a check reads off runs at constant weight norm has settled, and where it would be if it moved on.
+"""Whether what a check reads off runs at constant weight norm has settled, and where it would be if
+it moved on.
 
-A reduced loss (Eq. 1) is a minimum over the sphere. A run that still moves when it ends has not found it, so a verdict on
-such runs is judged a second time, at the values that they are heading for.
+A reduced loss (Eq. 1) is a minimum over the sphere. A run that still moves when it ends has not
+found it, so a verdict on such runs is judged a second time, at the values that they are heading
+for.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ Array = NDArray[np.float64]
 
 # Medians over the two last halvings of a run that differ by less have settled.
 RELATIVE = 0.05
-# The same as a share of the column's range: 1 for an accuracy, that of the curve over alpha for a loss.
+# The same as a share of the column's range: 1 for an accuracy, that of the curve over alpha for a
+# loss.
 RESOLUTION = 0.01
 # A run must have at least this share of the paper's steps.
 LEAST_STEPS = 0.25
@@ -116,19 +119,25 @@ class Settling:
     def has_settled(self, run: Run, column: str) -> bool:
         """Whether one column of one run has settled."""
         each = self.curves[run]
-        ended_early = each.step[-1] < run.steps  # by its own rule: its accuracies had stayed where they were
+        ended_early = (
+            each.step[-1] < run.steps
+        )  # by its own rule: its accuracies had stayed where they were
         if not ended_early and each.step[-1] < LEAST_STEPS * self.paper_steps.get(run, run.steps):
             return False
         early, late = last_change(each.step, each.columns[column])
         change = abs(late - early)
         if not np.isfinite(change):
             return False
-        return change < RELATIVE * max(abs(late), abs(early)) or change <= RESOLUTION * self._range(run, column)
+        return change < RELATIVE * max(abs(late), abs(early)) or change <= RESOLUTION * self._range(
+            run, column
+        )
 
     def further(self) -> dict[Run, Curves]:
-        """All curves; what was read and has not settled ends at its value plus twice its last change.
+        """All curves; what was read and has not settled ends at its value plus twice its last
+        change.
 
-        The second half of the run is bent linearly towards that value, which is clipped to the column's range.
+        The second half of the run is bent linearly towards that value, which is clipped to the
+        column's range.
         """
         moved = dict(self.curves)
         for run, columns in self.moving().items():
@@ -143,15 +152,23 @@ class Settling:
         end = float(each.step[-1])
         ramp = np.clip((each.step - end / 2) / (end / 2), 0.0, 1.0)
         low, high = self._limits(column)
-        return np.asarray(np.where(ramp > 0, np.clip(values + FURTHER * (late - early) * ramp, low, high), values))
+        return np.asarray(
+            np.where(ramp > 0, np.clip(values + FURTHER * (late - early) * ramp, low, high), values)
+        )
 
     def _limits(self, column: str) -> tuple[float, float]:
-        """0 and 1 for an accuracy; from the smallest value that any run has logged on for everything else."""
+        """0 and 1 for an accuracy; from the smallest value that any run has logged on for
+        everything else.
+        """
         if is_accuracy(column):
             return 0.0, 1.0
         if column not in self._smallest:
-            every = [each.columns[column] for each in self.curves.values() if column in each.columns]
-            self._smallest[column] = min(float(np.nanmin(values)) for values in every if np.isfinite(values).any())
+            every = [
+                each.columns[column] for each in self.curves.values() if column in each.columns
+            ]
+            self._smallest[column] = min(
+                float(np.nanmin(values)) for values in every if np.isfinite(values).any()
+            )
         return self._smallest[column], np.inf
 
     @cached_property
@@ -161,14 +178,16 @@ class Settling:
     def _range(self, run: Run, column: str) -> float:
         """1 for an accuracy. For a loss the range of the curve over alpha that the run belongs to.
 
-        A loss above that of the smallest scale, where a network is close to predicting nothing, counts as that.
-        A curve of one scale has the range that it was logged over.
+        A loss above that of the smallest scale, where a network is close to predicting nothing,
+        counts as that. A curve of one scale has the range that it was logged over.
         """
         if is_accuracy(column):
             return 1.0
         key = (_without_alpha(run), column)
         if key not in self._ranges:
-            members = sorted((each for each in self._arms[key[0]] if each.alpha > 0), key=lambda each: each.alpha)
+            members = sorted(
+                (each for each in self._arms[key[0]] if each.alpha > 0), key=lambda each: each.alpha
+            )
             if len(members) > 1:
                 last = np.array([self.curves[each].columns[column][-1] for each in members])
                 last = last[np.isfinite(last)]
@@ -192,6 +211,14 @@ class Settling:
 
 def _without_alpha(run: Run) -> tuple[object, ...]:
     return (
-        run.task, run.model, run.seed, run.n_train, run.messiness, run.weight_decay, run.loss, run.constraint,
-        run.data, run.network,
-    )  # fmt: skip
+        run.task,
+        run.model,
+        run.seed,
+        run.n_train,
+        run.messiness,
+        run.weight_decay,
+        run.loss,
+        run.constraint,
+        run.data,
+        run.network,
+    )

@@ -1,4 +1,6 @@
-"""What is recorded for a claim, in the evidence and in a run store, and whether it still belongs to this version."""
+"""What is recorded for a claim, in the evidence and in a run store, and whether it still belongs to
+this version.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,8 @@ def _environment(run: Run) -> Environment:
 
 
 def evidence_states(folder: Path, figure: Figure, claim: Claim) -> Iterator[State]:
-    """What the evidence beside the claims holds of each experiment: the full scale where it is there.
+    """What the evidence beside the claims holds of each experiment: the full scale where it is
+    there.
 
     Raises:
         BadInput: an experiment is not valid.
@@ -75,8 +78,21 @@ def evidence_states(folder: Path, figure: Figure, claim: Claim) -> Iterator[Stat
                 by_run = recorded(folder, full_name, protocol, there) or {}
                 current = sum(env == _environment(run) for run, (_, env) in by_run.items())
                 changed = changed_since(folder, full_name, protocol, figure.figure, claim)
-                found.append(State(full_name, protocol, "evidence", scale, len(runs), current, len(there) - current, changed))
-            yield max(found, key=lambda state: (state.current + state.stale) / state.runs)  # the first of equals, the full one
+                found.append(
+                    State(
+                        full_name,
+                        protocol,
+                        "evidence",
+                        scale,
+                        len(runs),
+                        current,
+                        len(there) - current,
+                        changed,
+                    )
+                )
+            yield max(
+                found, key=lambda state: (state.current + state.stale) / state.runs
+            )  # the first of equals, the full one
 
 
 def store_states(folder: Path, figure: Figure, claim: Claim, store: Store) -> Iterator[State]:
@@ -86,18 +102,34 @@ def store_states(folder: Path, figure: Figure, claim: Claim, store: Store) -> It
         BadInput: an experiment is not valid.
         StoreError: the store cannot be read.
     """
-    tiers: tuple[tuple[Tier, Scale], ...] = (("smoke", "full"), ("paper", "full"), ("paper", "reduced"))
+    tiers: tuple[tuple[Tier, Scale], ...] = (
+        ("smoke", "full"),
+        ("paper", "full"),
+        ("paper", "reduced"),
+    )
     for tier, scale in tiers:
         for protocol in claim.protocols:
             for name in claim.experiments:
                 full_name, _ = find_experiment(folder, figure, name)
                 runs = runs_of(folder, figure.figure, name, tier, protocol, scale)
-                if scale == "reduced" and runs == runs_of(folder, figure.figure, name, tier, protocol):
+                if scale == "reduced" and runs == runs_of(
+                    folder, figure.figure, name, tier, protocol
+                ):
                     continue
                 by_environment: dict[Environment, list[Run]] = {}
                 for run in runs:
                     by_environment.setdefault(_environment(run), []).append(run)
-                current = sum(len(store.has_many(part, env)) for env, part in by_environment.items())
+                current = sum(
+                    len(store.has_many(part, env)) for env, part in by_environment.items()
+                )
                 any_place = len(store.has_many(runs, None))
                 if any_place:
-                    yield State(full_name, protocol, f"store, {tier} tier", scale, len(runs), current, any_place - current)
+                    yield State(
+                        full_name,
+                        protocol,
+                        f"store, {tier} tier",
+                        scale,
+                        len(runs),
+                        current,
+                        any_place - current,
+                    )

@@ -1,4 +1,6 @@
-"""What is recorded of every experiment, whether it has settled, and what the missing runs would cost."""
+"""What is recorded of every experiment, whether it has settled, and what the missing runs would
+cost.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,14 @@ class Stock:
 
     Args:
         experiment: ``figure:experiment``.
-        scale: the one that is recorded, or of which most is; "reduced" where the YAML has one and nothing is recorded.
+        scale: the one that is recorded, or of which most is; "reduced" where the YAML has one and
+            nothing is recorded.
         runs, recorded: Runs at that scale, and those of them in the evidence or the store.
-        settled, held: recorded runs at constant norm, and those of them of which losses and accuracies have settled.
+        settled, held: recorded runs at constant norm, and those of them of which losses and
+            accuracies have settled.
         network_steps: of the missing runs, an upper bound where some may stop early.
-        seconds: the same at the speed of recorded runs of the same network; None where there are none.
+        seconds: the same at the speed of recorded runs of the same network; None where there are
+            none.
     """
 
     experiment: str
@@ -65,7 +70,9 @@ def measured_rates(curves: Iterable[Curves]) -> dict[tuple[str, str, str], float
         if each.seconds > 0:
             key = kind(each.run)
             seconds[key] = seconds.get(key, 0.0) + each.seconds
-            operations[key] = operations.get(key, 0.0) + float(each.step[-1]) * step_operations(each.run)
+            operations[key] = operations.get(key, 0.0) + float(each.step[-1]) * step_operations(
+                each.run
+            )
     return {key: seconds[key] / operations[key] for key in seconds if operations[key] > 0}
 
 
@@ -81,7 +88,9 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
         EvidenceError, StoreError: a record is damaged.
     """
     every = figures(folder)
-    known: list[tuple[str, Protocol, Scale, tuple[Run, ...], dict[Run, Curves], dict[Run, int]]] = []
+    known: list[
+        tuple[str, Protocol, Scale, tuple[Run, ...], dict[Run, Curves], dict[Run, int]]
+    ] = []
     for figure in every:
         for name in figure.experiments:
             full_name = f"{figure.figure}:{name}"
@@ -91,8 +100,15 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
                 for scale in get_args(Scale):
                     runs = runs_of(folder, figure.figure, name, "paper", protocol, scale)
                     scales.append((scale, runs, _found(folder, full_name, protocol, runs, store)))
-                # The first of equals is the full scale; with nothing recorded the reduced one is what a CPU would train.
-                scale, runs, found = max(scales, key=lambda entry: (len(entry[2]) / len(entry[1]), not entry[2] and entry[0] == "reduced"))
+                # The first of equals is the full scale; with nothing recorded the reduced one is
+                # what a CPU would train.
+                scale, runs, found = max(
+                    scales,
+                    key=lambda entry: (
+                        len(entry[2]) / len(entry[1]),
+                        not entry[2] and entry[0] == "reduced",
+                    ),
+                )
                 if scale == "reduced" and set(runs) == set(full):
                     scale = "full"
                 known.append((full_name, protocol, scale, runs, found, paper_steps(runs, full)))
@@ -102,10 +118,22 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
             settled, held = _settled(found, steps) if protocol != "code" else (0, 0)
             missing = [run for run in runs if run not in found]
             total = sum(run.steps for run in missing)
-            yield Stock(full_name, protocol, scale, len(runs), len(found), settled, held, total, _seconds(missing, rates))
+            yield Stock(
+                full_name,
+                protocol,
+                scale,
+                len(runs),
+                len(found),
+                settled,
+                held,
+                total,
+                _seconds(missing, rates),
+            )
 
 
-def _found(folder: Path, full_name: str, protocol: Protocol, runs: tuple[Run, ...], store: Store | None) -> dict[Run, Curves]:
+def _found(
+    folder: Path, full_name: str, protocol: Protocol, runs: tuple[Run, ...], store: Store | None
+) -> dict[Run, Curves]:
     there = evidence_of(folder, full_name, protocol, runs)
     by_run = recorded(folder, full_name, protocol, tuple(run for run in runs if run in there)) or {}
     found = {run: curves for run, (curves, _) in by_run.items()}
@@ -119,9 +147,13 @@ def _found(folder: Path, full_name: str, protocol: Protocol, runs: tuple[Run, ..
 
 def _settled(found: Mapping[Run, Curves], steps: Mapping[Run, int]) -> tuple[int, int]:
     settling = Settling(found, steps)
-    held = [run for run, curves in found.items() if run.constraint != "free" and not curves.diverged]
+    held = [
+        run for run, curves in found.items() if run.constraint != "free" and not curves.diverged
+    ]
     columns = {run: [name for name in COLUMNS if name in found[run].columns] for run in held}
-    return sum(all(settling.has_settled(run, name) for name in columns[run]) for run in held), len(held)
+    return sum(all(settling.has_settled(run, name) for name in columns[run]) for run in held), len(
+        held
+    )
 
 
 def _seconds(runs: Iterable[Run], rates: Rates) -> float | None:

@@ -28,7 +28,9 @@ def _number(value: Any) -> str:
 
 
 def effect(row: dict[str, Any]) -> str:
-    """Estimate with interval (paper tier) or the range of the seeds (smoke) of the finding that decided, and why it did not."""
+    """Estimate with interval (paper tier) or the range of the seeds (smoke) of the finding that
+    decided, and why it did not.
+    """
     read = Row.model_validate(row)
     shown = read.deciding()
     if shown is None:
@@ -46,7 +48,9 @@ def _counted(row: dict[str, Any]) -> int:
     return max((int(finding["n"]) for finding in row["findings"]), default=0)
 
 
-def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0, partial: str = "") -> Iterator[str]:
+def lines(
+    rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0, partial: str = ""
+) -> Iterator[str]:
     """The table, a line a claim; with ``verbose`` every finding below its claim.
 
     Args:
@@ -55,7 +59,10 @@ def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0, partial: 
     marks = {"control": "ctl"}
     if tier == "smoke":
         yield SMOKE
-    yield f"{'claim':28} {'protocol':9} {'':1} {'effect (criterion)':40} {'n':>3} {marks['control']:>3} {'cost s':>7}"
+    yield (
+        f"{'claim':28} {'protocol':9} {'':1} {'effect (criterion)':40} {'n':>3} "
+        f"{marks['control']:>3} {'cost s':>7}"
+    )
     for row in rows:
         letter = LETTERS[row["verdict"]]
         control = "=" if row["control"].get("neutral") else LETTERS[row["control"]["verdict"]]
@@ -63,20 +70,30 @@ def lines(rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0, partial: 
         stale = "!" if row.get("stale") else " "
         flags = f"{scale.strip()}{stale.strip()}"
         name = f"{row['id'][: 28 - len(flags)]}{flags}"
-        text = effect(row)[:40] if row["verdict"] not in ("ERROR", "NOT RUN") else row["reason"][:40]
-        yield f"{name:28} {row['protocol']:9} {letter} {text:40} {_counted(row):>3} {control:>3} {row['cost'].get('seconds', 0):>7.1f}"
+        text = (
+            effect(row)[:40] if row["verdict"] not in ("ERROR", "NOT RUN") else row["reason"][:40]
+        )
+        yield (
+            f"{name:28} {row['protocol']:9} {letter} {text:40} {_counted(row):>3} {control:>3} "
+            f"{row['cost'].get('seconds', 0):>7.1f}"
+        )
         if verbose or row["verdict"] == "ERROR":
             yield from _details(row)
     yield ""
     yield from (f"{letter} {text}" for letter, text in EXPLAIN.items())
-    yield "n: seeds   ctl: control, x is right, = on the edge   cost: a run counts in each claim that reads it"
+    yield (
+        "n: seeds   ctl: control, x is right, = on the edge   cost: a run counts in each claim "
+        "that reads it"
+    )
     if any(row.get("scale") == "reduced" for row in rows) and tier == "paper":
         yield "~ reduced scale: grid or steps coarser than the paper's"
     if any(row.get("stale") for row in rows):
         yield "! stale: curves of another trainer, torch or device"
     counts = Counter(row["verdict"] for row in rows)
     if partial:
-        yield from textwrap.wrap(f"PARTIAL AUDIT: {partial}. The same command goes on where it stopped.", WIDTH)
+        yield from textwrap.wrap(
+            f"PARTIAL AUDIT: {partial}. The same command goes on where it stopped.", WIDTH
+        )
     yield f"{tier} tier{', PARTIAL' if partial else ''}: " + ", ".join(
         f"{counts[verdict]} {verdict}" for verdict in LETTERS if counts[verdict]
     )
@@ -88,6 +105,17 @@ def _details(row: dict[str, Any]) -> Iterator[str]:
             yield f"    {row['reason'][start : start + WIDTH - 4]}"
     for finding in row["findings"]:
         region = finding["region"]["text"] if finding["region"] else "shown only"
-        ci = "" if finding["ci"] is None else f" [{_number(finding['ci'][0])}, {_number(finding['ci'][1])}]"
-        p = "" if finding["p"] is None else f" p = {_number(finding['p'])} (smallest {_number(finding['smallest_p'])})"
-        yield f"    {finding['name']}: {_number(finding['estimate'])}{ci}{p} ({region}) {finding['note']}"[:WIDTH]
+        ci = (
+            ""
+            if finding["ci"] is None
+            else f" [{_number(finding['ci'][0])}, {_number(finding['ci'][1])}]"
+        )
+        p = (
+            ""
+            if finding["p"] is None
+            else f" p = {_number(finding['p'])} (smallest {_number(finding['smallest_p'])})"
+        )
+        yield (
+            f"    {finding['name']}: {_number(finding['estimate'])}{ci}{p} ({region}) "
+            f"{finding['note']}"
+        )[:WIDTH]

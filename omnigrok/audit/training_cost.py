@@ -1,8 +1,9 @@
-"""What training each figure has cost, as benchmarks of pytest-benchmark: one round of so many seconds.
+"""What training each figure has cost, as benchmarks of pytest-benchmark: one round of so many
+seconds.
 
-pytest-benchmark times nothing under xdist and then writes no file. The seconds of training are recorded
-with every run, so the process that no worker is adds them up and hands them over; pytest-benchmark
-writes, saves and compares them as its own.
+pytest-benchmark times nothing under xdist and then writes no file. The seconds of training are
+recorded with every run, so the process that no worker is adds them up and hands them over;
+pytest-benchmark writes, saves and compares them as its own.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class Judged:
     protocol: Protocol
 
 
-def runs_by_figure(judged: set[Judged], options: Options) -> dict[tuple[Path, str], dict[Run, Protocol]]:
+def runs_by_figure(
+    judged: set[Judged], options: Options
+) -> dict[tuple[Path, str], dict[Run, Protocol]]:
     """The Runs that claims read, by folder and name of the figure that defines them.
 
     Raises:
@@ -70,13 +73,22 @@ def runs_by_figure(judged: set[Judged], options: Options) -> dict[tuple[Path, st
         figure = load_figure(each.folder / f"{each.figure}.yaml")
         for name in figure.claim(each.claim).experiments:
             owner = find_experiment(each.folder, figure, name)[0].partition(":")[0]
-            runs = runs_of(each.folder, each.figure, name, options.tier, each.protocol, options.scale, options.first_seed)
+            runs = runs_of(
+                each.folder,
+                each.figure,
+                name,
+                options.tier,
+                each.protocol,
+                options.scale,
+                options.first_seed,
+            )
             found.setdefault((each.folder, owner), {}).update(dict.fromkeys(runs, each.protocol))
     return found
 
 
 def cost_of(runs: dict[Run, Protocol], store: Store, device: str) -> FigureCost:
-    """The recorded cost of Runs, of this trainer, torch and device; what is not recorded is left out.
+    """The recorded cost of Runs, of this trainer, torch and device; what is not recorded is left
+    out.
 
     Raises:
         StoreError: a record is damaged.
@@ -84,7 +96,9 @@ def cost_of(runs: dict[Run, Protocol], store: Store, device: str) -> FigureCost:
     cost = FigureCost()
     by_environment: dict[Environment, list[Run]] = {}
     for run in runs:
-        by_environment.setdefault(Environment(identity(run), torch.__version__, device), []).append(run)
+        by_environment.setdefault(Environment(identity(run), torch.__version__, device), []).append(
+            run
+        )
     for env, members in by_environment.items():
         for start in range(0, len(members), FEW):
             for curves in store.get_many(members[start : start + FEW], env).values():
@@ -104,20 +118,27 @@ def check_writable(path: Path) -> None:
     if path.is_dir():
         raise pytest.UsageError(f"--benchmark-json {path}: it is a folder; name a file")
     if not path.parent.is_dir():
-        raise pytest.UsageError(f"--benchmark-json {path}: the folder {path.parent} does not exist; make it first")
+        raise pytest.UsageError(
+            f"--benchmark-json {path}: the folder {path.parent} does not exist; make it first"
+        )
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise pytest.UsageError(f"--benchmark-json {path}: it cannot be written there")
 
 
 class TrainingCost:
-    """Registered in the process that is no xdist worker, where pytest-benchmark is asked for a file.
+    """Registered in the process that is no xdist worker, where pytest-benchmark is asked for a
+    file.
 
     Args:
         config: of this session.
         outcome_of: reads the outcome out of a report.
     """
 
-    def __init__(self, config: pytest.Config, outcome_of: Callable[[pytest.TestReport], dict[str, Any] | None]) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        outcome_of: Callable[[pytest.TestReport], dict[str, Any] | None],
+    ) -> None:
         self.config, self.outcome_of = config, outcome_of
         self.judged: set[Judged] = set()
         self.failure = ""
@@ -126,9 +147,15 @@ class TrainingCost:
 
     @staticmethod
     def wanted(config: pytest.Config) -> bool:
-        """Whether pytest-benchmark is there and is to write something, and something may be trained."""
+        """Whether pytest-benchmark is there and is to write something, and something may be
+        trained.
+        """
         names = ("benchmark_json", "benchmark_save", "benchmark_autosave")
-        return any(config.getoption(name, None) for name in names) and not config.getoption("replay") and not config.getoption("plan")
+        return (
+            any(config.getoption(name, None) for name in names)
+            and not config.getoption("replay")
+            and not config.getoption("plan")
+        )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         outcome = self.outcome_of(report)
@@ -146,7 +173,10 @@ class TrainingCost:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             self.failure = f"pytest-benchmark: the cost of training is not written: {error}"
         if not benchmarks.benchmarks and not self.failure:
-            self.failure = "pytest-benchmark: nothing is written: no claim that was judged has a recorded training"
+            self.failure = (
+                "pytest-benchmark: nothing is written: no claim that was judged has a recorded "
+                "training"
+            )
         yield
 
     def _benchmarks(self, settings: dict[str, Any]) -> Iterator[Any]:
@@ -166,13 +196,25 @@ class TrainingCost:
                     continue
                 where = os.path.relpath(folder, self.config.rootpath)
                 facts = {
-                    "runs": cost.runs, "network_steps": cost.network_steps, "device": device, "tier": options.tier, "scale": options.scale,
-                    "protocols": cost.protocols, "omnigrok": omnigrok.__version__, "torch": torch.__version__,
-                }  # fmt: skip
+                    "runs": cost.runs,
+                    "network_steps": cost.network_steps,
+                    "device": device,
+                    "tier": options.tier,
+                    "scale": options.scale,
+                    "protocols": cost.protocols,
+                    "omnigrok": omnigrok.__version__,
+                    "torch": torch.__version__,
+                }
                 described = SimpleNamespace(
-                    name=f"training[{figure}]", fullname=f"{where}/{figure}.yaml::training", group="training", param=figure,
-                    params={"name": figure}, extra_info=facts, cprofile_stats=None, has_error=False,
-                )  # fmt: skip
+                    name=f"training[{figure}]",
+                    fullname=f"{where}/{figure}.yaml::training",
+                    group="training",
+                    param=figure,
+                    params={"name": figure},
+                    extra_info=facts,
+                    cprofile_stats=None,
+                    has_error=False,
+                )
                 benchmark = Metadata(described, iterations=1, options=settings)  # type: ignore[no-untyped-call]
                 benchmark.stats.update(cost.seconds)  # type: ignore[no-untyped-call]
                 yield benchmark

@@ -1,6 +1,8 @@
-"""The readings that a claim's sentence leaves open, each judged from the same curves: a multiverse, or specification curve.
+"""The readings that a claim's sentence leaves open, each judged from the same curves: a multiverse,
+or specification curve.
 
-References: Steegen et al. 2016 (multiverse analysis), Simonsohn, Simmons and Nelson 2020 (specification curve).
+References: Steegen et al. 2016 (multiverse analysis), Simonsohn, Simmons and Nelson 2020
+(specification curve).
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from omnigrok.files import user_cache
 from omnigrok.stats import Finding
 
 Check = Callable[[Case], object]
-# Beyond this ratio of largest to smallest, estimates that are all above 0 are compared in logarithms.
+# Beyond this ratio of largest to smallest, estimates that are all above 0 are compared in
+# logarithms.
 LOG_FROM = 10.0
 
 
@@ -68,15 +71,22 @@ class Multiverse:
 
     def sorted(self) -> list[Universe]:
         """The specification curve: by estimate, those without one last."""
-        return sorted(self.universes, key=lambda each: math.inf if each.estimate is None else each.estimate)
+        return sorted(
+            self.universes, key=lambda each: math.inf if each.estimate is None else each.estimate
+        )
 
     def shares(self) -> dict[str, float]:
-        """First-order share of the estimates' variance that each axis explains, largest first; {} where nothing varies.
+        """First-order share of the estimates' variance that each axis explains, largest first; {}
+        where nothing varies.
 
-        Var(E[estimate | level]) / Var(estimate), a first-order Sobol index: the shares of an additive estimate add up to 1.
-        Combinations without an estimate are left out.
+        Var(E[estimate | level]) / Var(estimate), a first-order Sobol index: the shares of an
+        additive estimate add up to 1. Combinations without an estimate are left out.
         """
-        known = [each for each in self.universes if each.estimate is not None and math.isfinite(each.estimate)]
+        known = [
+            each
+            for each in self.universes
+            if each.estimate is not None and math.isfinite(each.estimate)
+        ]
         values = np.array([each.estimate for each in known], dtype=float)
         if len(values) < 2:
             return {}
@@ -104,7 +114,13 @@ class Multiverse:
             error=counts["ERROR"],
             shares=shares,
             curve=tuple(
-                (each.estimate, each.low, each.high, each.verdict, ", ".join(f"{axis} {level}" for axis, level in each.choices.items()))
+                (
+                    each.estimate,
+                    each.low,
+                    each.high,
+                    each.verdict,
+                    ", ".join(f"{axis} {level}" for axis, level in each.choices.items()),
+                )
                 for each in self.sorted()
             ),
         )
@@ -149,14 +165,20 @@ def judge_universes(check: Check, case: Case) -> Multiverse:
         if other.outcome is None:
             raise BadInput(f"claim {case.claim.id}: its check gave no verdict")
         shown = leading(other.outcome.findings)
-        low, high = (None, None) if shown is None or shown.ci is None else (_number(end) for end in shown.ci)
+        low, high = (
+            (None, None)
+            if shown is None or shown.ci is None
+            else (_number(end) for end in shown.ci)
+        )
         estimate = None if shown is None else _number(shown.estimate)
         universes.append(Universe(choices, other.outcome.verdict.value, estimate, low, high))
     return Multiverse(case.claim.id, case.protocol, tuple(universes))
 
 
 def leading(findings: Sequence[Finding]) -> Finding | None:
-    """The finding whose estimate stands for a universe: the same in all of them, whatever decided."""
+    """The finding whose estimate stands for a universe: the same in all of them, whatever
+    decided.
+    """
     deciding = [each for each in findings if each.decides and each.region is not None]
     return next((each for each in deciding if each.leads), deciding[0] if deciding else None)
 
@@ -169,12 +191,15 @@ def _number(value: float) -> float | None:
 # What was judged before
 
 
-def multiverse_of(check: Check, case: Case, check_digest: str, cache: Path | None = None) -> Multiverse:
+def multiverse_of(
+    check: Check, case: Case, check_digest: str, cache: Path | None = None
+) -> Multiverse:
     """``judge_universes``, or what it found before on the same curves, criterion, check and source.
 
     Args:
         check_digest: of the check's source.
-        cache: folder of earlier results; the user's cache folder unless given; without either all is judged.
+        cache: folder of earlier results; the user's cache folder unless given; without either all
+            is judged.
 
     A cache that cannot be read or written is not used.
     """
@@ -185,7 +210,9 @@ def multiverse_of(check: Check, case: Case, check_digest: str, cache: Path | Non
     path = folder / f"{_key(case, check_digest)}.json"
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         held = json.loads(path.read_text(encoding="utf-8"))
-        return Multiverse(held["claim"], held["protocol"], tuple(Universe(**each) for each in held["universes"]))
+        return Multiverse(
+            held["claim"], held["protocol"], tuple(Universe(**each) for each in held["universes"])
+        )
     found = judge_universes(check, case)
     with contextlib.suppress(OSError, OmnigrokError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -217,7 +244,11 @@ def curves_digest(grid: Grid) -> str:
 def _source_digest() -> str:
     """Of all that a check may call: the statistics, the readings of curves, and the maps."""
     package = Path(omnigrok.__file__).parent
-    files = [*sorted((package / "stats").glob("*.py")), *sorted((package / "audit").glob("*.py")), *sorted(package.glob("*.py"))]
+    files = [
+        *sorted((package / "stats").glob("*.py")),
+        *sorted((package / "audit").glob("*.py")),
+        *sorted(package.glob("*.py")),
+    ]
     total = hashlib.sha256()
     for path in files:
         total.update(path.read_bytes())

@@ -10,12 +10,15 @@ import yaml
 from omnigrok.errors import BadInput
 
 LARGEST_FILE = 1_000_000
-# What a file holds once every alias is written out: a page of aliases of aliases would otherwise fill the memory.
+# What a file holds once every alias is written out: a page of aliases of aliases would otherwise
+# fill the memory.
 LARGEST_CONTENT = 200_000
 
 
 class _Plain(yaml.SafeLoader):
-    """Safe YAML without bytes and sets, in which a key that stands twice is an error, not a silent override."""
+    """Safe YAML without bytes and sets, in which a key that stands twice is an error, not a silent
+    override.
+    """
 
     yaml_constructors: ClassVar[dict[Any, Any]] = {
         tag: construct
@@ -28,24 +31,30 @@ class _Plain(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                )
             if isinstance(key, str):
                 seen.add(key)
         return super().construct_mapping(node, deep)
 
 
 def load_yaml(path: Path) -> Any:
-    """The content of a YAML file: mappings, lists, strings, numbers, dates; no object of any other kind.
+    """The content of a YAML file: mappings, lists, strings, numbers, dates; no object of any other
+    kind.
 
     Raises:
-        BadInput: the file cannot be read, is larger than ``LARGEST_FILE`` bytes or, with its aliases written out, than
-            ``LARGEST_CONTENT`` values, is not YAML, has a key twice, or refers to itself.
+        BadInput: the file cannot be read, is larger than ``LARGEST_FILE`` bytes or, with its
+            aliases written out, than ``LARGEST_CONTENT`` values, is not YAML, has a key twice, or
+            refers to itself.
     """
     try:
         with path.open("rb") as file:
             content = file.read(LARGEST_FILE + 1)
         if len(content) > LARGEST_FILE:
-            raise BadInput(f"{path}: larger than {LARGEST_FILE} bytes; such a file is a few kilobytes")
+            raise BadInput(
+                f"{path}: larger than {LARGEST_FILE} bytes; such a file is a few kilobytes"
+            )
         text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from error
@@ -55,12 +64,22 @@ def load_yaml(path: Path) -> Any:
         if node is None:
             return None
         if _count(node, {}) > LARGEST_CONTENT:
-            raise BadInput(f"{path}: holds more than {LARGEST_CONTENT} values once its aliases are written out")
+            raise BadInput(
+                f"{path}: holds more than {LARGEST_CONTENT} values once its aliases are written out"
+            )
         return loader.construct_document(node)
     except RecursionError as error:
         raise BadInput(f"{path}: nested too deeply") from error
-    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # A tag that its value does not fit, such as !!timestamp on a word, ends in any of these inside the library.
+    except (
+        yaml.YAMLError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:
+        # A tag that its value does not fit, such as !!timestamp on a word, ends in any of these
+        # inside the library.
         raise BadInput(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
 
 

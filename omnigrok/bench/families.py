@@ -21,7 +21,8 @@ class Family:
     Args:
         name: as it stands in tables.
         run: its setting in the paper; nothing is held, nothing is logged.
-        layers: (rows, fan_in, fan_out) of the matrix products of one network's forward pass, the large ones.
+        layers: (rows, fan_in, fan_out) of the matrix products of one network's forward pass, the
+            large ones.
         sizes: stacks on the CPU, and on CUDA.
         by_hand: replicas of the loop with torch.func.
         graphs: whether the plain loop is PyTorch Geometric's.
@@ -37,9 +38,25 @@ class Family:
     jax: tuple[int, ...] = ()
 
 
-def _run(task: str, model: str, n_train: int, lr: float, data: Mapping[str, object], network: Mapping[str, object], **more: object) -> Run:
+def _run(
+    task: str,
+    model: str,
+    n_train: int,
+    lr: float,
+    data: Mapping[str, object],
+    network: Mapping[str, object],
+    **more: object,
+) -> Run:
     fields = {"seed": 0, "steps": 10**6, "log_every": 10**6, **more}
-    return Run(task=task, model=model, n_train=n_train, lr=lr, data=freeze(data), network=freeze(network), **fields)  # type: ignore[arg-type]
+    return Run(
+        task=task,
+        model=model,
+        n_train=n_train,
+        lr=lr,
+        data=freeze(data),
+        network=freeze(network),
+        **fields,
+    )  # type: ignore[arg-type]
 
 
 ALL = {"cpu": (1, 8, 32, 128), "cuda": (1, 8, 32, 128)}
@@ -48,8 +65,19 @@ IMAGES = {"source": "bundled", "n_test": 10}
 PIXELS = {"widths": (784, 200, 200, 10), "activation": "relu"}
 DIGITS = ((200, 784, 200), (200, 200, 200), (200, 200, 10))
 ATOMS = 29 * 32
-# The paper's transformers are trained in float64; float32 is there for the smoke tier, and to show what it saves.
-MODULAR = _run("modular", "transformer", 3830, 1e-3, {"p": 113}, {}, loss="cross_entropy", betas=(0.9, 0.98), weight_decay=1.0)
+# The paper's transformers are trained in float64; float32 is there for the smoke tier, and to show
+# what it saves.
+MODULAR = _run(
+    "modular",
+    "transformer",
+    3830,
+    1e-3,
+    {"p": 113},
+    {},
+    loss="cross_entropy",
+    betas=(0.9, 0.98),
+    weight_decay=1.0,
+)
 TOKENS = ((3830, 128, 128), (3830, 128, 512), (3830, 512, 128), (3830, 128, 114))
 
 FAMILIES = {
@@ -57,22 +85,52 @@ FAMILIES = {
     for family in (
         Family(
             "teacher-student",
-            _run("teacher_student", "mlp", 100, 3e-4, {"n_test": 10}, {"widths": (5, 100, 100, 5), "activation": "tanh"}),
+            _run(
+                "teacher_student",
+                "mlp",
+                100,
+                3e-4,
+                {"n_test": 10},
+                {"widths": (5, 100, 100, 5), "activation": "tanh"},
+            ),
             ((100, 5, 100), (100, 100, 100), (100, 100, 5)),
             WITH_64,
             by_hand=64,
             jax=(8, 32),
         ),
-        Family("mnist", _run("mnist", "mlp", 1000, 1e-3, IMAGES, PIXELS, batch_size=200), DIGITS, WITH_64, by_hand=64, jax=(8, 32)),
+        Family(
+            "mnist",
+            _run("mnist", "mlp", 1000, 1e-3, IMAGES, PIXELS, batch_size=200),
+            DIGITS,
+            WITH_64,
+            by_hand=64,
+            jax=(8, 32),
+        ),
         Family(
             "messy-mnist",
-            _run("mnist_representation", "messy_mlp", 1000, 1e-3, IMAGES, PIXELS, batch_size=100, messiness=0.5),
+            _run(
+                "mnist_representation",
+                "messy_mlp",
+                1000,
+                1e-3,
+                IMAGES,
+                PIXELS,
+                batch_size=100,
+                messiness=0.5,
+            ),
             tuple((100, fan_in, fan_out) for _, fan_in, fan_out in DIGITS),
             ALL,
         ),
         Family(
             "addition",
-            _run("addition", "decoder", 45, 1e-3, {"representation": "scalar"}, {"hidden": (200, 200), "activation": "relu"}),
+            _run(
+                "addition",
+                "decoder",
+                45,
+                1e-3,
+                {"representation": "scalar"},
+                {"hidden": (200, 200), "activation": "relu"},
+            ),
             ((45, 200, 200), (45, 200, 30)),
             ALL,
             by_hand=128,
@@ -95,7 +153,16 @@ FAMILIES = {
         ),
         Family(
             "lstm",
-            _run("imdb", "lstm", 1000, 1e-3, {"n_test": 10}, {"hidden": 128}, batch_size=50, loss="binary_cross_entropy"),
+            _run(
+                "imdb",
+                "lstm",
+                1000,
+                1e-3,
+                {"n_test": 10},
+                {"hidden": 128},
+                batch_size=50,
+                loss="binary_cross_entropy",
+            ),
             # 50 of the 500 tokens at a time.
             ((50 * 50, 64, 512), (50 * 50, 128, 512)),
             {"cpu": (1, 8, 32), "cuda": (1, 8, 32, 128)},
@@ -137,7 +204,13 @@ class Variant:
 def variant_names(family: Family, device: str) -> list[str]:
     """The names of ``variants``, without building anything."""
     in_jax = [f"jax {size}" for size in family.jax if device == "cpu"]
-    return ["plain", "on device", "torch.func", *in_jax, *(f"stack {size}" for size in family.sizes[device])]
+    return [
+        "plain",
+        "on device",
+        "torch.func",
+        *in_jax,
+        *(f"stack {size}" for size in family.sizes[device]),
+    ]
 
 
 def variants(family: Family, device: torch.device, root: Path) -> list[Variant]:
@@ -150,7 +223,9 @@ def variants(family: Family, device: torch.device, root: Path) -> list[Variant]:
     def plain() -> Advance:
         model, split = loops.build(run, device, root)
         if family.graphs:
-            return loops.plain(run, graphs.build(run).to(device), loops.from_molecules(run, split, device))
+            return loops.plain(
+                run, graphs.build(run).to(device), loops.from_molecules(run, split, device)
+            )
         return loops.plain(run, model, loops.from_loader(run, split, device))
 
     def on_device() -> Advance:
@@ -166,8 +241,16 @@ def variants(family: Family, device: torch.device, root: Path) -> list[Variant]:
         Variant(f"stack {size}", size, lambda size=size: loops.trainer(runs(size), device, root))  # type: ignore[misc]
         for size in family.sizes[device.type]
     ]
-    by_hand = Variant("torch.func", family.by_hand, lambda: loops.by_hand(runs(family.by_hand), device, root))
-    return [Variant("plain", 1, plain), Variant("on device", 1, on_device), by_hand, *in_jax, *stacks]
+    by_hand = Variant(
+        "torch.func", family.by_hand, lambda: loops.by_hand(runs(family.by_hand), device, root)
+    )
+    return [
+        Variant("plain", 1, plain),
+        Variant("on device", 1, on_device),
+        by_hand,
+        *in_jax,
+        *stacks,
+    ]
 
 
 def find_family(name: str) -> Family:

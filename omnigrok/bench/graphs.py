@@ -16,7 +16,9 @@ ABSENT = "needs PyTorch Geometric: pip install omnigrok[test]"
 
 
 def installed() -> bool:
-    """Whether PyTorch Geometric is; one that is and cannot be imported is an error, not an absence."""
+    """Whether PyTorch Geometric is; one that is and cannot be imported is an error, not an
+    absence.
+    """
     return importlib.util.find_spec("torch_geometric") is not None
 
 
@@ -55,7 +57,8 @@ class Molecules(nn.Module):
 
 
 def build(run: Run) -> Molecules:
-    """The counterpart of the model ``nnconv`` without a hidden layer in its head, or of ``graph_conv``.
+    """The counterpart of the model ``nnconv`` without a hidden layer in its head, or of
+    ``graph_conv``.
 
     Raises:
         BadInput: the Run has another model.
@@ -64,11 +67,21 @@ def build(run: Run) -> Molecules:
     gnn = geometric("nn")
     widths = (11, 32, 16)
     if run.model == "graph_conv":
-        return Molecules(gnn.GCNConv(*widths[:2]), gnn.GCNConv(*widths[1:]), widths[-1], edges=False)
+        return Molecules(
+            gnn.GCNConv(*widths[:2]), gnn.GCNConv(*widths[1:]), widths[-1], edges=False
+        )
     if run.model != "nnconv":
-        raise BadInput(f"bench: PyTorch Geometric has no counterpart of the model {run.model!r} here; accepted: nnconv, graph_conv")
+        raise BadInput(
+            f"bench: PyTorch Geometric has no counterpart of the model {run.model!r} here; "
+            "accepted: nnconv, graph_conv"
+        )
     layers = [
-        gnn.NNConv(fan_in, fan_out, nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, fan_in * fan_out)), aggr="add")
+        gnn.NNConv(
+            fan_in,
+            fan_out,
+            nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, fan_in * fan_out)),
+            aggr="add",
+        )
         for fan_in, fan_out in (widths[:2], widths[1:])
     ]
     return Molecules(layers[0], layers[1], widths[-1], edges=True)

@@ -1,4 +1,6 @@
-"""A stack of multi-layer perceptrons in JAX: ``vmap`` of ``grad``, AdamW by hand, a jitted ``scan``."""
+"""A stack of multi-layer perceptrons in JAX: ``vmap`` of ``grad``, AdamW by hand, a jitted
+``scan``.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def stacked(runs: Sequence[Run], root: Path) -> _Trained:
         root: the folder of downloaded data.
 
     Raises:
-        BadInput: the Runs are not perceptrons with tanh or ReLU under ``mse``, or a batch of an epoch is smaller.
+        BadInput: the Runs are not perceptrons with tanh or ReLU under ``mse``, or a batch of an
+            epoch is smaller.
         ImportError: JAX, an extra, is not installed.
     """
     jax, jnp = importlib.import_module("jax"), importlib.import_module("jax.numpy")
@@ -44,15 +47,26 @@ def stacked(runs: Sequence[Run], root: Path) -> _Trained:
     model = built[0][0]
     kinds = {type(layer) for layer in list(model.children())[1::2]}
     ragged = run.n_train % effective_batch(run) != 0
-    if type(model) is not MLP or not kinds <= set(ACTIVATIONS) or run.loss != "mse" or run.precision != "float32" or ragged:
-        raise BadInput("bench: JAX trains perceptrons with tanh or ReLU under mse in float32, with whole batches")
+    if (
+        type(model) is not MLP
+        or not kinds <= set(ACTIVATIONS)
+        or run.loss != "mse"
+        or run.precision != "float32"
+        or ragged
+    ):
+        raise BadInput(
+            "bench: JAX trains perceptrons with tanh or ReLU under mse in float32, with whole "
+            "batches"
+        )
     activation = getattr(jax.nn, ACTIVATIONS[kinds.pop()])
     device = jax.devices("cpu")[0]
 
     def put(parts: Sequence[torch.Tensor]) -> Any:
         return jax.device_put(np.stack([part.detach().numpy() for part in parts]), device)
 
-    weights = [put(group) for group in zip(*(list(each.parameters()) for each, _ in built), strict=True)]
+    weights = [
+        put(group) for group in zip(*(list(each.parameters()) for each, _ in built), strict=True)
+    ]
     sets = [training_set(split) for _, split in built]
     inputs, targets = put([inputs[0] for inputs, _ in sets]), put([targets for _, targets in sets])
 
@@ -110,10 +124,14 @@ class _Trained:
         if not self.run.batch_size:
             return None
         width = effective_batch(self.run)
-        return self.jnp.asarray(np.stack([batch_order(each, self.taken, count, width)[0] for each in self.runs], axis=1))
+        return self.jnp.asarray(
+            np.stack([batch_order(each, self.taken, count, width)[0] for each in self.runs], axis=1)
+        )
 
     def __call__(self, steps: int) -> None:
-        self.state = self.jax.block_until_ready(self.scan(*self.samples, self.state, self._batches(steps), steps))
+        self.state = self.jax.block_until_ready(
+            self.scan(*self.samples, self.state, self._batches(steps), steps)
+        )
         self.taken += steps
 
     def losses(self) -> Any:

@@ -1,6 +1,8 @@
-"""The loops that are compared: plain PyTorch with and without a loader, torch.func by hand, and this package's trainer.
+"""The loops that are compared: plain PyTorch with and without a loader, torch.func by hand, and
+this package's trainer.
 
-Each function builds everything and returns a function that takes so many optimiser steps. No loop holds a norm or evaluates.
+Each function builds everything and returns a function that takes so many optimiser steps. No loop
+holds a norm or evaluates.
 """
 
 from __future__ import annotations
@@ -49,14 +51,17 @@ class TorchLSTM(nn.Module):
 
 
 def build(run: Run, device: torch.device, root: Path) -> tuple[nn.Module, Split]:
-    """A network and its data as the trainer draws them, in the Run's precision, the network with nn.LSTM where ours stands in for it."""
+    """A network and its data as the trainer draws them, in the Run's precision, the network with
+    nn.LSTM where ours stands in for it.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
         split = find_task(run.task).split(run, root)
         model = find_model(run.model).build(run)
     dtype = storage_dtype(run)
     inputs, targets = (
-        tuple(each.to(dtype) if each.is_floating_point() else each for each in part) for part in (split.pool.inputs, [split.pool.targets])
+        tuple(each.to(dtype) if each.is_floating_point() else each for each in part)
+        for part in (split.pool.inputs, [split.pool.targets])
     )
     return (TorchLSTM(model) if isinstance(model, LSTM) else model).to(device, dtype), Split(
         Pool(inputs, *targets), split.train, split.test
@@ -69,12 +74,16 @@ def training_set(split: Split) -> tuple[tuple[Tensor, ...], Tensor]:
 
 
 def from_loader(run: Run, split: Split, device: torch.device) -> Iterator[Batch]:
-    """Shuffled batches of a DataLoader over the samples in memory, moved to the device one by one; full batches moved each step."""
+    """Shuffled batches of a DataLoader over the samples in memory, moved to the device one by one;
+    full batches moved each step.
+    """
     inputs, targets = training_set(split)
     if not run.batch_size:
         while True:
             yield tuple(each.to(device) for each in inputs), targets.to(device)
-    loader = DataLoader(TensorDataset(*inputs, targets), batch_size=effective_batch(run), shuffle=True)
+    loader = DataLoader(
+        TensorDataset(*inputs, targets), batch_size=effective_batch(run), shuffle=True
+    )
     while True:
         for *batch, target in loader:
             yield tuple(each.to(device) for each in batch), target.to(device)
@@ -88,7 +97,9 @@ def from_device(run: Run, split: Split, device: torch.device) -> Iterator[Batch]
         while True:
             yield inputs, targets
     while True:
-        for chosen in torch.split(torch.randperm(len(targets), device=device), effective_batch(run)):
+        for chosen in torch.split(
+            torch.randperm(len(targets), device=device), effective_batch(run)
+        ):
             yield tuple(each[chosen] for each in inputs), targets[chosen]
 
 
@@ -105,8 +116,14 @@ def from_molecules(run: Run, split: Split, device: torch.device) -> Iterator[Bat
         types = bonds[k, :atoms, :atoms].long()
         edges = types.nonzero().T.contiguous()
         kinds = nn.functional.one_hot(types[edges[0], edges[1]] - 1, 4).float()
-        molecules.append(geometric("data").Data(x=nodes[k, :atoms], edge_index=edges, edge_attr=kinds, y=targets[k : k + 1]))
-    loader = geometric("loader").DataLoader(molecules, batch_size=effective_batch(run), shuffle=True)
+        molecules.append(
+            geometric("data").Data(
+                x=nodes[k, :atoms], edge_index=edges, edge_attr=kinds, y=targets[k : k + 1]
+            )
+        )
+    loader = geometric("loader").DataLoader(
+        molecules, batch_size=effective_batch(run), shuffle=True
+    )
     while True:
         for batch in loader:
             moved = batch.to(device)
@@ -115,7 +132,9 @@ def from_molecules(run: Run, split: Split, device: torch.device) -> Iterator[Bat
 
 def plain(run: Run, model: nn.Module, batches: Iterator[Batch]) -> Advance:
     """zero_grad, backward, torch.optim.AdamW."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=run.lr, betas=run.betas, weight_decay=run.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=run.lr, betas=run.betas, weight_decay=run.weight_decay
+    )
     loss_of = LOSSES[run.loss]()
 
     def advance(steps: int) -> None:
@@ -129,23 +148,32 @@ def plain(run: Run, model: nn.Module, batches: Iterator[Batch]) -> Advance:
 
 
 def by_hand(runs: Sequence[Run], device: torch.device, root: Path) -> Advance:
-    """torch.func as its tutorial on ensembles has it: vmap of grad over stacked parameters, torch.optim.AdamW, nothing compiled."""
+    """torch.func as its tutorial on ensembles has it: vmap of grad over stacked parameters,
+    torch.optim.AdamW, nothing compiled.
+    """
     run = runs[0]
     built = [build(each, device, root) for each in runs]
     # nn.LSTM cannot be mapped over; ours can.
     models = [
-        find_model(run.model).build(each).to(device) if run.model == "lstm" else model for each, (model, _) in zip(runs, built, strict=True)
+        find_model(run.model).build(each).to(device) if run.model == "lstm" else model
+        for each, (model, _) in zip(runs, built, strict=True)
     ]
     parameters, buffers = stack_module_state(models)
     template = models[0]
     loss_of = LOSSES[run.loss]()
-    optimizer = torch.optim.AdamW(parameters.values(), lr=run.lr, betas=run.betas, weight_decay=run.weight_decay)
+    optimizer = torch.optim.AdamW(
+        parameters.values(), lr=run.lr, betas=run.betas, weight_decay=run.weight_decay
+    )
     sets = [training_set(split) for _, split in built]
-    inputs = tuple(torch.stack(slot).to(device) for slot in zip(*(inputs for inputs, _ in sets), strict=True))
+    inputs = tuple(
+        torch.stack(slot).to(device) for slot in zip(*(inputs for inputs, _ in sets), strict=True)
+    )
     targets = torch.stack([targets for _, targets in sets]).to(device)
     rows = torch.arange(len(runs), device=device)[:, None]
 
-    def loss(weights: dict[str, Tensor], own: dict[str, Tensor], x: tuple[Tensor, ...], y: Tensor) -> Tensor:
+    def loss(
+        weights: dict[str, Tensor], own: dict[str, Tensor], x: tuple[Tensor, ...], y: Tensor
+    ) -> Tensor:
         return cast("Tensor", loss_of(functional_call(template, (weights, own), x), y))
 
     gradient = vmap(grad(loss))
@@ -154,7 +182,9 @@ def by_hand(runs: Sequence[Run], device: torch.device, root: Path) -> Advance:
         for _ in range(steps):
             x, y = inputs, targets
             if run.batch_size:
-                chosen = torch.rand(len(runs), run.n_train, device=device).argsort(1)[:, : effective_batch(run)]
+                chosen = torch.rand(len(runs), run.n_train, device=device).argsort(1)[
+                    :, : effective_batch(run)
+                ]
                 x, y = tuple(each[rows, chosen] for each in inputs), targets[rows, chosen]
             for name, value in gradient(parameters, buffers, x, y).items():
                 parameters[name].grad = value
@@ -164,7 +194,9 @@ def by_hand(runs: Sequence[Run], device: torch.device, root: Path) -> Advance:
 
 
 def trainer(runs: Sequence[Run], device: torch.device, root: Path) -> Advance:
-    """This package's trainer; whether it compiles is its own choice, or that of OMNIGROK_COMPILE."""
+    """This package's trainer; whether it compiles is its own choice, or that of
+    OMNIGROK_COMPILE.
+    """
     stack = Stack(runs, device, root)
 
     def advance(steps: int) -> None:

@@ -1,6 +1,8 @@
-"""Whether cheap arithmetic gives the same results: each family trained in it and in float64, from the same seeds, compared in pairs.
+"""Whether cheap arithmetic gives the same results: each family trained in it and in float64, from
+the same seeds, compared in pairs.
 
-What is compared, and how near it must be, was fixed before the first comparison was run (``QUANTITIES``).
+What is compared, and how near it must be, was fixed before the first comparison was run
+(``QUANTITIES``).
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ LARGEST_STACK = 36
 
 @dataclass(frozen=True)
 class Sweep:
-    """One family of claims at about the size of the smoke tier: the Runs of a seed, which differ in what a claim varies.
+    """One family of claims at about the size of the smoke tier: the Runs of a seed, which differ in
+    what a claim varies.
 
     Args:
         name: as it stands in the table.
@@ -44,7 +47,10 @@ class Sweep:
 
     def runs(self, seeds: int) -> list[Run]:
         """Seed by seed."""
-        points = [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
+        points = [
+            dict(zip(self.axes, values, strict=True))
+            for values in itertools.product(*self.axes.values())
+        ]
         return [self.run.replace(seed=seed, **point) for seed in range(seeds) for point in points]
 
 
@@ -58,7 +64,19 @@ def _sweep(
     axes: Mapping[str, Sequence[float]],
     **more: Any,
 ) -> Sweep:
-    return Sweep(name, Run(task=task, model=model, seed=0, n_train=n_train, data=freeze(data), network=freeze(network), **more), axes)
+    return Sweep(
+        name,
+        Run(
+            task=task,
+            model=model,
+            seed=0,
+            n_train=n_train,
+            data=freeze(data),
+            network=freeze(network),
+            **more,
+        ),
+        axes,
+    )
 
 
 STUDENT = {"widths": (5, 64, 64, 5), "activation": "tanh"}
@@ -69,7 +87,8 @@ LSTM = {"hidden": 16, "embedding": 16}
 MOLECULES = {"subset": "random", "n_test": 64}
 GRAPH = {"widths": (11, 8, 8)}
 TRANSFORMER = {"d_model": 32, "d_mlp": 128}
-# Claims read the last values at constant norm; times to a threshold, which need more logged steps, they read off free training.
+# Claims read the last values at constant norm; times to a threshold, which need more logged steps,
+# they read off free training.
 HELD: dict[str, Any] = {"constraint": "rescale", "lr": 3e-3, "log_ratio": 0.1}
 SUMS = {"representation": "scalar", "labels": "sum", "base": 6, "target_dim": 6}
 
@@ -77,65 +96,196 @@ SWEEPS = {
     sweep.name: sweep
     for sweep in (
         _sweep(
-            "teacher-student, held", "teacher_student", "mlp", 100, {"n_test": 100}, STUDENT, {"alpha": (0.3, 1.0, 3.0)},
-            steps=800, **HELD,
+            "teacher-student, held",
+            "teacher_student",
+            "mlp",
+            100,
+            {"n_test": 100},
+            STUDENT,
+            {"alpha": (0.3, 1.0, 3.0)},
+            steps=800,
+            **HELD,
         ),
         _sweep(
-            "teacher-student, free", "teacher_student", "mlp", 100, {"n_test": 100}, STUDENT, {"weight_decay": (0.3, 1.0)},
-            alpha=2.0, steps=2500, lr=3e-3,
-        ),
-        _sweep("MNIST, held", "mnist", "mlp", 200, IMAGES, PIXELS, {"alpha": (0.3, 1.0, 3.0)}, steps=300, batch_size=50, **HELD),
-        _sweep(
-            "MNIST, free", "mnist", "mlp", 300, IMAGES, PIXELS, {"alpha": (1.0, 3.0)},
-            steps=400, batch_size=50, weight_decay=0.3, lr=3e-3,
-        ),
-        _sweep(
-            "MNIST cross-entropy, held", "mnist", "mlp", 200, IMAGES, PIXELS, {"alpha": (1.0, 10.0, 100.0)},
-            steps=250, batch_size=50, loss="cross_entropy", **HELD,
-        ),
-        _sweep(
-            "MNIST cross-entropy, free", "mnist", "mlp", 200, IMAGES, PIXELS, {"alpha": (1.0, 100.0)},
-            steps=300, batch_size=50, loss="cross_entropy", weight_decay=0.1, lr=1e-2,
+            "teacher-student, free",
+            "teacher_student",
+            "mlp",
+            100,
+            {"n_test": 100},
+            STUDENT,
+            {"weight_decay": (0.3, 1.0)},
+            alpha=2.0,
+            steps=2500,
+            lr=3e-3,
         ),
         _sweep(
-            "IMDb, held", "imdb", "lstm", 100, REVIEWS, LSTM, {"alpha": (0.3, 1.0, 3.0)},
-            steps=60, batch_size=20, loss="binary_cross_entropy", **{**HELD, "lr": 1e-2},
+            "MNIST, held",
+            "mnist",
+            "mlp",
+            200,
+            IMAGES,
+            PIXELS,
+            {"alpha": (0.3, 1.0, 3.0)},
+            steps=300,
+            batch_size=50,
+            **HELD,
         ),
         _sweep(
-            "IMDb, free", "imdb", "lstm", 100, REVIEWS, LSTM, {"alpha": (1.0, 6.0)},
-            steps=120, batch_size=20, loss="binary_cross_entropy", weight_decay=1.0, lr=1e-2,
+            "MNIST, free",
+            "mnist",
+            "mlp",
+            300,
+            IMAGES,
+            PIXELS,
+            {"alpha": (1.0, 3.0)},
+            steps=400,
+            batch_size=50,
+            weight_decay=0.3,
+            lr=3e-3,
         ),
         _sweep(
-            "QM9, held", "qm9", "nnconv", 32, MOLECULES, {**GRAPH, "edge_hidden": 8}, {"alpha": (0.3, 1.0, 3.0)},
-            steps=200, batch_size=16, **{**HELD, "lr": 1e-2},
+            "MNIST cross-entropy, held",
+            "mnist",
+            "mlp",
+            200,
+            IMAGES,
+            PIXELS,
+            {"alpha": (1.0, 10.0, 100.0)},
+            steps=250,
+            batch_size=50,
+            loss="cross_entropy",
+            **HELD,
         ),
         _sweep(
-            "QM9, free", "qm9", "nnconv", 32, MOLECULES, {**GRAPH, "edge_hidden": 8}, {"alpha": (1.0, 3.0)},
-            steps=400, batch_size=16, lr=1e-2,
+            "MNIST cross-entropy, free",
+            "mnist",
+            "mlp",
+            200,
+            IMAGES,
+            PIXELS,
+            {"alpha": (1.0, 100.0)},
+            steps=300,
+            batch_size=50,
+            loss="cross_entropy",
+            weight_decay=0.1,
+            lr=1e-2,
         ),
         _sweep(
-            "QM9, plain convolutions", "qm9", "graph_conv", 32, MOLECULES, GRAPH, {"alpha": (1.0, 3.0)},
-            steps=400, batch_size=16, lr=1e-2,
+            "IMDb, held",
+            "imdb",
+            "lstm",
+            100,
+            REVIEWS,
+            LSTM,
+            {"alpha": (0.3, 1.0, 3.0)},
+            steps=60,
+            batch_size=20,
+            loss="binary_cross_entropy",
+            **{**HELD, "lr": 1e-2},
         ),
         _sweep(
-            "addition, held", "addition", "decoder", 17, SUMS, {"hidden": (64, 64), "activation": "relu"},
-            {"alpha": (1.5, 4.5), "messiness": (0.0, 1.0)}, steps=600, lr_drops=(300, 450), lr_factor=0.2, **{**HELD, "lr": 1e-2},
+            "IMDb, free",
+            "imdb",
+            "lstm",
+            100,
+            REVIEWS,
+            LSTM,
+            {"alpha": (1.0, 6.0)},
+            steps=120,
+            batch_size=20,
+            loss="binary_cross_entropy",
+            weight_decay=1.0,
+            lr=1e-2,
         ),
         _sweep(
-            "MNIST representation, held", "mnist_representation", "messy_mlp", 300, IMAGES,
-            {**PIXELS, "template": "label"}, {"alpha": (1.0, 3.0), "messiness": (0.0, 1.0)},
-            steps=300, batch_size=50, **HELD,
+            "QM9, held",
+            "qm9",
+            "nnconv",
+            32,
+            MOLECULES,
+            {**GRAPH, "edge_hidden": 8},
+            {"alpha": (0.3, 1.0, 3.0)},
+            steps=200,
+            batch_size=16,
+            **{**HELD, "lr": 1e-2},
         ),
         _sweep(
-            "transformer, held", "modular", "transformer", 265, {"p": 23}, TRANSFORMER, {"alpha": (1.0, 3.0)},
-            steps=250, betas=(0.9, 0.98), loss="cross_entropy", **{**HELD, "lr": 1e-2},
+            "QM9, free",
+            "qm9",
+            "nnconv",
+            32,
+            MOLECULES,
+            {**GRAPH, "edge_hidden": 8},
+            {"alpha": (1.0, 3.0)},
+            steps=400,
+            batch_size=16,
+            lr=1e-2,
         ),
         _sweep(
-            "transformer, free", "modular", "transformer", 265, {"p": 23}, TRANSFORMER, {"weight_decay": (0.3, 1.0)},
-            steps=500, betas=(0.9, 0.98), loss="cross_entropy", lr=1e-2,
+            "QM9, plain convolutions",
+            "qm9",
+            "graph_conv",
+            32,
+            MOLECULES,
+            GRAPH,
+            {"alpha": (1.0, 3.0)},
+            steps=400,
+            batch_size=16,
+            lr=1e-2,
+        ),
+        _sweep(
+            "addition, held",
+            "addition",
+            "decoder",
+            17,
+            SUMS,
+            {"hidden": (64, 64), "activation": "relu"},
+            {"alpha": (1.5, 4.5), "messiness": (0.0, 1.0)},
+            steps=600,
+            lr_drops=(300, 450),
+            lr_factor=0.2,
+            **{**HELD, "lr": 1e-2},
+        ),
+        _sweep(
+            "MNIST representation, held",
+            "mnist_representation",
+            "messy_mlp",
+            300,
+            IMAGES,
+            {**PIXELS, "template": "label"},
+            {"alpha": (1.0, 3.0), "messiness": (0.0, 1.0)},
+            steps=300,
+            batch_size=50,
+            **HELD,
+        ),
+        _sweep(
+            "transformer, held",
+            "modular",
+            "transformer",
+            265,
+            {"p": 23},
+            TRANSFORMER,
+            {"alpha": (1.0, 3.0)},
+            steps=250,
+            betas=(0.9, 0.98),
+            loss="cross_entropy",
+            **{**HELD, "lr": 1e-2},
+        ),
+        _sweep(
+            "transformer, free",
+            "modular",
+            "transformer",
+            265,
+            {"p": 23},
+            TRANSFORMER,
+            {"weight_decay": (0.3, 1.0)},
+            steps=500,
+            betas=(0.9, 0.98),
+            loss="cross_entropy",
+            lr=1e-2,
         ),
     )
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -194,8 +344,8 @@ def _norm(cheap: Curves, exact: Curves) -> float:
     return float(math.log(cheap["weight_norm"][-1] / exact["weight_norm"][-1]))
 
 
-# Claims call 1 % of a loss curve's range its floor, .02 is the least error that one tells apart, and the narrowest region of a ratio of
-# times or norms ends at 10 %.
+# Claims call 1 % of a loss curve's range its floor, .02 is the least error that one tells apart,
+# and the narrowest region of a ratio of times or norms ends at 10 %.
 QUANTITIES = (
     Quantity("train loss / range", 0.01, _loss("train_loss")),
     Quantity("test loss / range", 0.01, _loss("test_loss")),
@@ -214,7 +364,8 @@ class Row:
     Args:
         sweep, arithmetic: what was trained; ``arithmetic`` names precision and loss precision.
         quantity: what was compared.
-        finding: the mean difference over seeds, each the mean of its pairs, with its interval and the margin as region.
+        finding: the mean difference over seeds, each the mean of its pairs, with its interval and
+            the margin as region.
         largest: the largest difference of a pair, in size.
         pairs: compared.
         alone: pairs in which only one of the two reached its threshold, or diverged.
@@ -235,18 +386,26 @@ class Row:
 
     @property
     def verdict(self) -> Verdict:
-        """REPRODUCED: the same. REFUTED: not the same. INCONCLUSIVE: the seeds scatter too much to say, or reach thresholds alone."""
+        """REPRODUCED: the same. REFUTED: not the same. INCONCLUSIVE: the seeds scatter too much to
+        say, or reach thresholds alone.
+        """
         verdict = self.finding.verdict()
         if self.alone > DISAGREE * (self.pairs + self.alone) and verdict is Verdict.REPRODUCED:
             return Verdict.INCONCLUSIVE
         return verdict
 
 
-def compare(sweep: str, arithmetic: str, quantity: Quantity, pairs: Sequence[tuple[Curves, Curves]]) -> Row | None:
-    """A row from pairs of curves of the same Runs, cheap and exact; None where no pair has the quantity."""
+def compare(
+    sweep: str, arithmetic: str, quantity: Quantity, pairs: Sequence[tuple[Curves, Curves]]
+) -> Row | None:
+    """A row from pairs of curves of the same Runs, cheap and exact; None where no pair has the
+    quantity.
+    """
     by_seed: dict[int, list[float]] = {}
     for cheap, exact in pairs:
-        difference = math.inf if cheap.diverged != exact.diverged else quantity.difference(cheap, exact)
+        difference = (
+            math.inf if cheap.diverged != exact.diverged else quantity.difference(cheap, exact)
+        )
         by_seed.setdefault(exact.run.seed, []).append(difference)
     every = np.array(list(itertools.chain.from_iterable(by_seed.values())))
     known = every[np.isfinite(every)]
@@ -254,8 +413,18 @@ def compare(sweep: str, arithmetic: str, quantity: Quantity, pairs: Sequence[tup
     if not known.size and not alone:
         return None
     means = [_mean(values) for values in by_seed.values()]
-    finding = mean_in_region(quantity.name, means, Region(-quantity.margin, quantity.margin), level=LEVEL)
-    return Row(sweep, arithmetic, quantity.name, finding, float(np.abs(known).max(initial=0.0)), known.size, alone)
+    finding = mean_in_region(
+        quantity.name, means, Region(-quantity.margin, quantity.margin), level=LEVEL
+    )
+    return Row(
+        sweep,
+        arithmetic,
+        quantity.name,
+        finding,
+        float(np.abs(known).max(initial=0.0)),
+        known.size,
+        alone,
+    )
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -275,16 +444,30 @@ def arithmetics(run: Run, device: torch.device) -> list[tuple[str, str]]:
 
 def _trained(runs: Sequence[Run], device: torch.device, root: Path | None) -> list[Curves]:
     """In stacks; the Runs of a sweep share a shape."""
-    return [curves for start in range(0, len(runs), LARGEST_STACK) for curves in train(runs[start : start + LARGEST_STACK], device, root)]
+    return [
+        curves
+        for start in range(0, len(runs), LARGEST_STACK)
+        for curves in train(runs[start : start + LARGEST_STACK], device, root)
+    ]
 
 
-def measure(sweep: Sweep, device: torch.device, root: Path | None = None, seeds: int = SEEDS) -> Iterator[Row]:
+def measure(
+    sweep: Sweep, device: torch.device, root: Path | None = None, seeds: int = SEEDS
+) -> Iterator[Row]:
     """Train a sweep in float64 and in each cheap arithmetic, and compare."""
     runs = sweep.runs(seeds)
-    exact = _trained([run.replace(precision="float64", loss_precision="float64") for run in runs], device, root)
+    exact = _trained(
+        [run.replace(precision="float64", loss_precision="float64") for run in runs], device, root
+    )
     for precision, loss in arithmetics(sweep.run, device):
-        cheap = _trained([run.replace(precision=precision, loss_precision=loss) for run in runs], device, root)
-        name = precision if precision == loss or sweep.run.loss == "mse" else f"{precision}, loss {loss}"
+        cheap = _trained(
+            [run.replace(precision=precision, loss_precision=loss) for run in runs], device, root
+        )
+        name = (
+            precision
+            if precision == loss or sweep.run.loss == "mse"
+            else f"{precision}, loss {loss}"
+        )
         for quantity in QUANTITIES:
             if sweep.run.constraint != "free" and not quantity.held:
                 continue

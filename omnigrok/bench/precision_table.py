@@ -12,8 +12,17 @@ from omnigrok.stats import Verdict
 from omnigrok.training.device import describe
 
 HEADINGS = (
-    "family", "arithmetic", "quantity", "mean difference [90 %]", "margin", "largest of a pair", "pairs", "one alone", "seeds", "the same",
-)  # fmt: skip
+    "family",
+    "arithmetic",
+    "quantity",
+    "mean difference [90 %]",
+    "margin",
+    "largest of a pair",
+    "pairs",
+    "one alone",
+    "seeds",
+    "the same",
+)
 WORDS = {Verdict.REPRODUCED: "yes", Verdict.REFUTED: "no", Verdict.INCONCLUSIVE: "cannot be said"}
 
 
@@ -22,9 +31,17 @@ def cells(row: Row) -> tuple[str, ...]:
     low, high = row.finding.ci or (math.nan, math.nan)
     assert row.finding.region is not None
     return (
-        row.sweep, row.arithmetic, row.quantity, f"{row.finding.estimate:.2g} [{low:.2g}, {high:.2g}]", f"{row.finding.region.hi:g}",
-        f"{row.largest:.2g}", str(row.pairs), str(row.alone), str(row.finding.n), WORDS[row.verdict],
-    )  # fmt: skip
+        row.sweep,
+        row.arithmetic,
+        row.quantity,
+        f"{row.finding.estimate:.2g} [{low:.2g}, {high:.2g}]",
+        f"{row.finding.region.hi:g}",
+        f"{row.largest:.2g}",
+        str(row.pairs),
+        str(row.alone),
+        str(row.finding.n),
+        WORDS[row.verdict],
+    )
 
 
 def line(row: Row) -> str:
@@ -33,7 +50,9 @@ def line(row: Row) -> str:
 
 
 def recorded(text: str, device: torch.device) -> dict[str, list[str]]:
-    """Family to its lines in a table of this device and this torch; a table of others holds none."""
+    """Family to its lines in a table of this device and this torch; a table of others holds
+    none.
+    """
     if _made(device) not in text:
         return {}
     found: dict[str, list[str]] = {}
@@ -45,7 +64,10 @@ def recorded(text: str, device: torch.device) -> dict[str, list[str]]:
 
 
 def _made(device: torch.device) -> str:
-    return f"Made by `omnigrok precision --markdown omnigrok/bench/PRECISION.md` on {describe(device)} with torch {torch.__version__}."
+    return (
+        "Made by `omnigrok precision --markdown omnigrok/bench/PRECISION.md` on "
+        f"{describe(device)} with torch {torch.__version__}."
+    )
 
 
 def markdown(table: Iterable[str], device: torch.device) -> Iterator[str]:
@@ -53,11 +75,26 @@ def markdown(table: Iterable[str], device: torch.device) -> Iterator[str]:
     yield "# Cheap arithmetic and float64"
     yield ""
     yield _made(device)
-    yield "Each family is trained at about the size of the smoke tier, in float64 with its loss in float64 and in the cheap arithmetic,"
-    yield "from the same seeds. A seed's value is the mean of its pairs' differences, cheap less exact: of final losses as a share of"
-    yield "the range of the curves, of final accuracies, of the logarithm of the times at which accuracy reaches 95 % for good, and of"
-    yield "that of the final weight norm. The same: the 90 % interval of the mean over seeds lies inside the margin (two one-sided"
-    yield "tests at 5 %), and in at most 5 % of the pairs one of the two alone reaches its threshold or diverges. Margins were fixed"
+    yield (
+        "Each family is trained at about the size of the smoke tier, in float64 with its loss in "
+        "float64 and in the cheap arithmetic,"
+    )
+    yield (
+        "from the same seeds. A seed's value is the mean of its pairs' differences, cheap less "
+        "exact: of final losses as a share of"
+    )
+    yield (
+        "the range of the curves, of final accuracies, of the logarithm of the times at which "
+        "accuracy reaches 95 % for good, and of"
+    )
+    yield (
+        "that of the final weight norm. The same: the 90 % interval of the mean over seeds lies "
+        "inside the margin (two one-sided"
+    )
+    yield (
+        "tests at 5 %), and in at most 5 % of the pairs one of the two alone reaches its threshold "
+        "or diverges. Margins were fixed"
+    )
     yield "before the first comparison."
     yield ""
     yield "| " + " | ".join(HEADINGS) + " |"

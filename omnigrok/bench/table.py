@@ -62,13 +62,20 @@ class Speed:
         return self.replicas * self.steps / median(self.seconds)
 
     def over(self, other: Speed) -> float:
-        """How many times faster than another variant: the median over rounds, each compared with the other's same round."""
-        own, others = ([one.replicas * one.steps / seconds for seconds in one.seconds] for one in (self, other))
+        """How many times faster than another variant: the median over rounds, each compared with
+        the other's same round.
+        """
+        own, others = (
+            [one.replicas * one.steps / seconds for seconds in one.seconds] for one in (self, other)
+        )
         return median(mine / theirs for mine, theirs in zip(own, others, strict=True))
 
 
-# What a file must hold. A benchmark of somebody else is passed over; one of a family has all of a Speed.
-Name = Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f|]*$")]  # a terminal obeys control characters, a table ends at |
+# What a file must hold. A benchmark of somebody else is passed over; one of a family has all of a
+# Speed.
+Name = Annotated[
+    str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f|]*$")
+]  # a terminal obeys control characters, a table ends at |
 Amount = Annotated[float, Field(gt=0, lt=1e30)]
 
 
@@ -110,33 +117,53 @@ class _File(BaseModel):
 
 
 def load(path: Path) -> tuple[list[Speed], dict[str, str]]:
-    """The speeds in a file of pytest-benchmark, and where and when they were measured. It may come from a stranger.
+    """The speeds in a file of pytest-benchmark, and where and when they were measured. It may come
+    from a stranger.
 
     Raises:
-        BadInput: the file is missing or too large, is no such file, holds none of these benchmarks, or times the variants of one
-            family over different numbers of rounds.
+        BadInput: the file is missing or too large, is no such file, holds none of these benchmarks,
+            or times the variants of one family over different numbers of rounds.
     """
     try:
         if path.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"{path}: is larger than {LARGEST_FILE / 1e6:.0f} MB, and no file that omnigrok bench --json writes")
+            raise BadInput(
+                f"{path}: is larger than {LARGEST_FILE / 1e6:.0f} MB, and no file that omnigrok "
+                "bench --json writes"
+            )
         document = _File.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise BadInput(f"{path}: cannot be read: {error.strerror or error}; omnigrok bench --json writes one") from error
+        raise BadInput(
+            f"{path}: cannot be read: {error.strerror or error}; omnigrok bench --json writes one"
+        ) from error
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{path}: is not a file that omnigrok bench --json writes ({place}: {first['msg']})") from error
-    entries = [each.extra_info for each in document.benchmarks if isinstance(each.extra_info, _Entry)]
+        raise BadInput(
+            f"{path}: is not a file that omnigrok bench --json writes ({place}: {first['msg']})"
+        ) from error
+    entries = [
+        each.extra_info for each in document.benchmarks if isinstance(each.extra_info, _Entry)
+    ]
     if not entries:
         raise BadInput(f"{path}: holds no benchmark of a family; omnigrok bench --json writes one")
-    speeds = [Speed(**{name: getattr(entry, name) for name in _Entry.model_fields if name != "where"}) for entry in entries]
+    speeds = [
+        Speed(**{name: getattr(entry, name) for name in _Entry.model_fields if name != "where"})
+        for entry in entries
+    ]
     rounds: dict[tuple[str, str], int] = {}
     for speed in speeds:
-        if rounds.setdefault((speed.device, speed.family), len(speed.seconds)) != len(speed.seconds):
-            raise BadInput(f"{path}: the variants of {speed.family} were timed over different numbers of rounds; measure it again")
+        if rounds.setdefault((speed.device, speed.family), len(speed.seconds)) != len(
+            speed.seconds
+        ):
+            raise BadInput(
+                f"{path}: the variants of {speed.family} were timed over different numbers of "
+                "rounds; measure it again"
+            )
     where = {"processor": document.machine_info.cpu.brand_raw, "date": document.datetime}
     for key in dict.fromkeys(key for entry in entries for key in entry.where):
-        where[key] = " and ".join(dict.fromkeys(str(entry.where[key]) for entry in entries if key in entry.where))
+        where[key] = " and ".join(
+            dict.fromkeys(str(entry.where[key]) for entry in entries if key in entry.where)
+        )
     return speeds, where
 
 
@@ -144,14 +171,18 @@ Measured = tuple[list[Speed], dict[str, str]]
 
 
 def joined(measured: Sequence[Measured]) -> list[Measured]:
-    """Measurements of one place as one, whatever their dates; a family that is in two files is taken from the later."""
+    """Measurements of one place as one, whatever their dates; a family that is in two files is
+    taken from the later.
+    """
     found: dict[tuple[tuple[str, str], ...], Measured] = {}
     for speeds, where in measured:
         place = tuple(sorted((key, value) for key, value in where.items() if key != "date"))
         before, earlier = found.get(place, ([], {**where, "date": ""}))
         new = {(speed.device, speed.family) for speed in speeds}
         kept = [speed for speed in before if (speed.device, speed.family) not in new]
-        dates = dict.fromkeys(date for date in (earlier["date"] if kept else "", where["date"]) if date)
+        dates = dict.fromkeys(
+            date for date in (earlier["date"] if kept else "", where["date"]) if date
+        )
         found[place] = [*kept, *speeds], {**where, "date": " and ".join(dates)}
     return list(found.values())
 
@@ -163,7 +194,10 @@ def _rate(speed: Speed) -> str:
 def cells(speed: Speed, family: Sequence[Speed]) -> list[str]:
     """The numbers of one line, in the order of ``COLUMNS``."""
     by_name = {each.variant: each for each in family}
-    ratios = [f"{speed.over(by_name[name]):.3g}" if name in by_name else "-" for name in ("plain", "on device")]
+    ratios = [
+        f"{speed.over(by_name[name]):.3g}" if name in by_name else "-"
+        for name in ("plain", "on device")
+    ]
     jax = _best(family, "jax ")
     ratios.append(f"{speed.over(jax):.3g}" if jax else "-")
     flops = speed.rate * speed.operations
@@ -210,11 +244,17 @@ def _stacks(speeds: Sequence[Speed]) -> list[Speed]:
 
 def _best(speeds: Sequence[Speed], kind: str) -> Speed | None:
     """The fastest of the variants whose names begin so."""
-    return max((speed for speed in speeds if speed.variant.startswith(kind)), key=lambda speed: speed.rate, default=None)
+    return max(
+        (speed for speed in speeds if speed.variant.startswith(kind)),
+        key=lambda speed: speed.rate,
+        default=None,
+    )
 
 
 def _summary_row(members: Sequence[Speed], sizes: Sequence[int]) -> list[str]:
-    """One family: what the plain loop does, how many times faster the others are, and how near the fastest stack is to the matrix rates."""
+    """One family: what the plain loop does, how many times faster the others are, and how near the
+    fastest stack is to the matrix rates.
+    """
     by_name = {each.variant: each for each in members}
     plain = by_name.get("plain")
 
@@ -234,19 +274,36 @@ def _summary_row(members: Sequence[Speed], sizes: Sequence[int]) -> list[str]:
     if best is None:
         return [*row, "", "", ""]
     flops = best.rate * best.operations
-    return [*row, f"{flops / 1e9:.3g} ({best.replicas})", f"{flops / best.layer_rate:.0%}", f"{flops / best.matrix_rate:.0%}"]
+    return [
+        *row,
+        f"{flops / 1e9:.3g} ({best.replicas})",
+        f"{flops / best.layer_rate:.0%}",
+        f"{flops / best.matrix_rate:.0%}",
+    ]
 
 
 def summary(speeds: Sequence[Speed], where: Mapping[str, str]) -> str:
-    """Markdown for a README: a table for each device, a row a family, with where, when and how often it was measured."""
+    """Markdown for a README: a table for each device, a row a family, with where, when and how
+    often it was measured.
+    """
     lines: list[str] = []
     for device in dict.fromkeys(speed.device for speed in speeds):
         here = [speed for speed in speeds if speed.device == device]
         sizes = sorted({speed.replicas for speed in _stacks(here)})
         rounds = sorted({len(speed.seconds) for speed in here})
-        columns = ["family", "plain, network-steps/s", "on device", "torch.func", *(f"stack {size}" for size in sizes), "JAX"]
+        columns = [
+            "family",
+            "plain, network-steps/s",
+            "on device",
+            "torch.func",
+            *(f"stack {size}" for size in sizes),
+            "JAX",
+        ]
         lines += [
-            f"{device}: {', '.join(f'{key} {value}' for key, value in where.items())}; n = {' to '.join(map(str, rounds))} rounds.",
+            (
+                f"{device}: {', '.join(f'{key} {value}' for key, value in where.items())}; n = "
+                f"{' to '.join(map(str, rounds))} rounds."
+            ),
             "",
             f"| {' | '.join([*columns, 'GFLOP/s', 'of layers', 'of best'])} |",
             "|---|" + "---:|" * (len(columns) + 2),
@@ -261,11 +318,15 @@ def summary(speeds: Sequence[Speed], where: Mapping[str, str]) -> str:
 LEGEND = (
     "ratios: medians over rounds taken in turns; x JAX: the faster of its stacks. "
     "GFLOP/s: matrix products of the training steps, of an LSTM those of words alone; "
-    "of layers: beside batched products of the family's own layers; of best: beside square ones. peak: memory of data, weights and a step; "
+    "of layers: beside batched products of the family's own layers; of best: beside square ones. "
+    "peak: memory of data, weights and a step; "
     "start: seconds to build and compile."
 )
 SUMMARY_LEGEND = (
-    "From `on device` to `JAX`: how many times the network-steps a second of the plain loop, medians over rounds taken in "
-    "turns; in brackets the networks trained at once. `GFLOP/s`: matrix products of the fastest stack's steps, of an LSTM those of words "
-    "alone; `of layers`: beside batched products of the family's own layers; `of best`: beside square ones.\n"
+    "From `on device` to `JAX`: how many times the network-steps a second of the plain loop, "
+    "medians over rounds taken in "
+    "turns; in brackets the networks trained at once. `GFLOP/s`: matrix products of the fastest "
+    "stack's steps, of an LSTM those of words "
+    "alone; `of layers`: beside batched products of the family's own layers; `of best`: beside "
+    "square ones.\n"
 )

@@ -1,4 +1,6 @@
-"""Trials of the detectors that take one number a seed: means, equivalence, shares and rank correlations."""
+"""Trials of the detectors that take one number a seed: means, equivalence, shares and rank
+correlations.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,17 @@ def rate_of_decay(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
 
 def gap(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
     centre = 0.1 if truth == "null" else 0.2
-    return sample_of([mean_in_region("gap", centre + noise.IMDB_ERROR_SD * rng.normal(size=seeds), Region(0.1))])
+    return sample_of(
+        [mean_in_region("gap", centre + noise.IMDB_ERROR_SD * rng.normal(size=seeds), Region(0.1))]
+    )
 
 
 def skewed(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
     """Logs of sums of few exponentials: skewed, as the log times of a threshold are."""
     centre = 0.0 if truth == "null" else math.log(3.0)
-    return sample_of([mean_in_region("factor", np.exp(centre + _skewed(rng, seeds)), Region(1.0), log=True)])
+    return sample_of(
+        [mean_in_region("factor", np.exp(centre + _skewed(rng, seeds)), Region(1.0), log=True)]
+    )
 
 
 def _skewed(rng: np.random.Generator, seeds: int) -> Array:
@@ -46,11 +52,15 @@ def spread_of_norms(rng: np.random.Generator, seeds: int, truth: Truth) -> Sampl
 
 
 def happens(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
-    return sample_of([share("share", rng.random(seeds) < (0.5 if truth == "null" else 0.98), Region(0.5))])
+    return sample_of(
+        [share("share", rng.random(seeds) < (0.5 if truth == "null" else 0.98), Region(0.5))]
+    )
 
 
 def correlations(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
-    z = math.atanh(0.5 if truth == "null" else 0.95) + 1.03 / math.sqrt(CELLS - 3) * rng.normal(size=seeds)
+    z = math.atanh(0.5 if truth == "null" else 0.95) + 1.03 / math.sqrt(CELLS - 3) * rng.normal(
+        size=seeds
+    )
     return sample_of([spearman_in_region("rho", np.tanh(z), Region(0.5))])
 
 
@@ -86,16 +96,69 @@ def between_grid_points(rng: np.random.Generator, seeds: int, truth: Truth) -> S
 
 
 TRIALS = (
-    Trial("mean_in_region", "mean at the region's end, 1.1", "mean 1 (rate of decay)", TEN, rate_of_decay, 1.0),
+    Trial(
+        "mean_in_region",
+        "mean at the region's end, 1.1",
+        "mean 1 (rate of decay)",
+        TEN,
+        rate_of_decay,
+        1.0,
+    ),
     Trial("mean_in_region", "difference exactly .1", "difference .2", 5, gap, 0.2),
-    Trial("mean_in_region", "factor exactly 1, skewed logs", "factor 3, skewed logs", TEN, skewed, 3.0),
-    Trial("mean_in_region", "factor exactly 1, skewed logs (20 seeds: bootstrap)", "factor 3, skewed logs", 20, skewed, 3.0),
-    Trial("equivalent", "norms differ by exactly the margin, 1.1", "one norm", TEN, spread_of_norms, 1.0, level=0.9),
-    Trial("grid_step.mean_between", "distance exactly .15, grid step .06", "distance .05", 6, between_grid_points),
+    Trial(
+        "mean_in_region", "factor exactly 1, skewed logs", "factor 3, skewed logs", TEN, skewed, 3.0
+    ),
+    Trial(
+        "mean_in_region",
+        "factor exactly 1, skewed logs (20 seeds: bootstrap)",
+        "factor 3, skewed logs",
+        20,
+        skewed,
+        3.0,
+    ),
+    Trial(
+        "equivalent",
+        "norms differ by exactly the margin, 1.1",
+        "one norm",
+        TEN,
+        spread_of_norms,
+        1.0,
+        level=0.9,
+    ),
+    Trial(
+        "grid_step.mean_between",
+        "distance exactly .15, grid step .06",
+        "distance .05",
+        6,
+        between_grid_points,
+    ),
     Trial("share", "one half of the seeds", "98 % of the seeds", TEN, happens, 0.98),
     Trial("share", "one half of the seeds (5 seeds)", "98 % of the seeds", 5, happens, 0.98),
-    Trial("spearman_in_region", "correlation exactly .5", "correlation .95", TEN, correlations, 0.95),
-    Trial("association.stratified_correlation", "correlation exactly .5, 3 tasks", "correlation .9, 3 tasks", TEN, over_tasks, _strong),
-    Trial("association.rank_agreement", "no association, 3 tasks", "order all but the same", 3, agreement, unit="tasks"),
-    Trial("association.rank_agreement", "no association, 5 tasks", "order all but the same", 5, agreement, unit="tasks"),
-)  # fmt: skip
+    Trial(
+        "spearman_in_region", "correlation exactly .5", "correlation .95", TEN, correlations, 0.95
+    ),
+    Trial(
+        "association.stratified_correlation",
+        "correlation exactly .5, 3 tasks",
+        "correlation .9, 3 tasks",
+        TEN,
+        over_tasks,
+        _strong,
+    ),
+    Trial(
+        "association.rank_agreement",
+        "no association, 3 tasks",
+        "order all but the same",
+        3,
+        agreement,
+        unit="tasks",
+    ),
+    Trial(
+        "association.rank_agreement",
+        "no association, 5 tasks",
+        "order all but the same",
+        5,
+        agreement,
+        unit="tasks",
+    ),
+)

@@ -1,4 +1,6 @@
-"""False-positive rate, power and coverage of a trial, each with its binomial interval, and the bounds they must keep."""
+"""False-positive rate, power and coverage of a trial, each with its binomial interval, and the
+bounds they must keep.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from scipy import stats
 from omnigrok.calibration.trial import Sample, Trial, Truth
 from omnigrok.stats import Verdict
 
-# Bounds of the audit (STATISTICS.md): the upper end of the 95 % interval of the false-positive rate, power, distance from nominal coverage.
+# Bounds of the audit (STATISTICS.md): the upper end of the 95 % interval of the false-positive
+# rate, power, distance from nominal coverage.
 LARGEST_FALSE_POSITIVE = 0.07
 LEAST_POWER = 0.9
 COVERAGE_SLACK = 0.03
@@ -46,8 +49,10 @@ class Row:
     Args:
         false_positive: rate of REPRODUCED on the null.
         power: rate of REPRODUCED on the effect, at ``trial.seeds``.
-        coverage: rate of intervals that hold the truth on the effect; None where the trial has no truth.
-        needed: fewest seeds of ``LADDER`` with power .9; None where the trial's own do, 0 where none of the ladder does.
+        coverage: rate of intervals that hold the truth on the effect; None where the trial has no
+            truth.
+        needed: fewest seeds of ``LADDER`` with power .9; None where the trial's own do, 0 where
+            none of the ladder does.
     """
 
     trial: Trial
@@ -58,7 +63,9 @@ class Row:
 
     @property
     def problems(self) -> list[str]:
-        """Bounds that do not hold. Too little power is no fault of a detector that then says INCONCLUSIVE: it is shown with ``needed``."""
+        """Bounds that do not hold. Too little power is no fault of a detector that then says
+        INCONCLUSIVE: it is shown with ``needed``.
+        """
         found = []
         if self.false_positive.ci[1] > LARGEST_FALSE_POSITIVE:
             found.append("false positives")
@@ -73,15 +80,24 @@ class Row:
 
 
 def measure(trial: Trial, draws: int) -> Row:
-    """Simulate ``draws`` data sets of the null and as many of the effect; where power is short, look for the seeds that would do."""
+    """Simulate ``draws`` data sets of the null and as many of the effect; where power is short,
+    look for the seeds that would do.
+    """
     nulls = simulate(trial, "null", trial.seeds, draws)
     effects = simulate(trial, "effect", trial.seeds, draws)
     coverage = None
     if trial.truth is not None:
         truth = trial.truth
-        coverage = Rate(sum(each.ci is not None and each.ci[0] <= truth <= each.ci[1] for each in effects), draws)
+        coverage = Rate(
+            sum(each.ci is not None and each.ci[0] <= truth <= each.ci[1] for each in effects),
+            draws,
+        )
     power = reproduced(effects)
-    needed = None if power.value >= LEAST_POWER else seeds_needed(lambda n: reproduced(simulate(trial, "effect", n, max(draws // 5, 40))))
+    needed = (
+        None
+        if power.value >= LEAST_POWER
+        else seeds_needed(lambda n: reproduced(simulate(trial, "effect", n, max(draws // 5, 40))))
+    )
     return Row(trial, reproduced(nulls), power, coverage, needed)
 
 
@@ -98,7 +114,9 @@ def reproduced(samples: Iterable[Sample]) -> Rate:
 
 
 def seeds_needed(power_at: Callable[[int], Rate]) -> int:
-    """The fewest seeds of ``LADDER`` with power .9, by bisection (power rises with n up to the steps of exact tests); 0 if none."""
+    """The fewest seeds of ``LADDER`` with power .9, by bisection (power rises with n up to the
+    steps of exact tests); 0 if none.
+    """
     low, high = 0, len(LADDER)
     while low < high:
         middle = (low + high) // 2

@@ -1,4 +1,6 @@
-"""Simulated curves of a claim's own Runs: the paper tier's grids and seeds, with made-up columns and scatter."""
+"""Simulated curves of a claim's own Runs: the paper tier's grids and seeds, with made-up columns
+and scatter.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Scatter:
 
     Args:
         rng: its source.
-        times: multiplies every standard deviation: how robust is what was found to scatter that was estimated too small?
+        times: multiplies every standard deviation: how robust is what was found to scatter that was
+            estimated too small?
     """
 
     def __init__(self, rng: np.random.Generator, times: float = 1.0) -> None:
@@ -39,7 +42,9 @@ class Scatter:
         self._of: dict[tuple[object, ...], float] = {}
 
     def shared(self, *key: object) -> float:
-        """A normal number of standard deviation ``times`` that all runs with this key share, e.g. of a seed, or of a seed and a size."""
+        """A normal number of standard deviation ``times`` that all runs with this key share, e.g.
+        of a seed, or of a seed and a size.
+        """
         if key not in self._of:
             self._of[key] = self.own()
         return self._of[key]
@@ -72,14 +77,19 @@ class Simulation:
     """Simulated data of one claim.
 
     Args:
-        effect: the columns of each experiment's runs where the claim is true, of the size that the paper reports or that was recorded.
-        null: the same where the claim is false: the truth lies on the criterion's margin, the effect is replaced by its rival, each seed's
-            effect has a random sign, or what should go together is permuted. Where it is empty the null is made from ``effect``:
+        effect: the columns of each experiment's runs where the claim is true, of the size that the
+            paper reports or that was recorded.
+        null: the same where the claim is false: the truth lies on the criterion's margin, the
+            effect is replaced by its rival, each seed's effect has a random sign, or what should go
+            together is permuted. Where it is empty the null is made from ``effect``:
         mechanisms: a null for each mechanism that the YAML names, instead of ``null``.
-        permute: the axis over which each seed's curves are permuted ("permuted grid"); "seed" permutes the seeds within each setting.
-        flip: an axis and two of its values that each seed exchanges or not at random ("sign flips").
+        permute: the axis over which each seed's curves are permuted ("permuted grid"); "seed"
+            permutes the seeds within each setting.
+        flip: an axis and two of its values that each seed exchanges or not at random ("sign
+            flips").
         ends_only: experiments of which the first and the last logged step are enough.
-        reads: which runs the check reads for the claim itself; the others are not made. All where None.
+        reads: which runs the check reads for the claim itself; the others are not made. All where
+            None.
         words: what ``effect`` is, in words.
     """
 
@@ -100,13 +110,17 @@ class Simulation:
 
 
 @lru_cache(maxsize=256)
-def runs_for(folder: Path, figure: str, experiment: str, protocol: Protocol, seeds: int | None) -> tuple[Run, ...]:
+def runs_for(
+    folder: Path, figure: str, experiment: str, protocol: Protocol, seeds: int | None
+) -> tuple[Run, ...]:
     """The paper tier's Runs of an experiment, with another number of seeds where one is given."""
     runs = runs_of(folder, figure, experiment, "paper", protocol)
     if seeds is None:
         return runs
     first = min(run.seed for run in runs)
-    return tuple(run.replace(seed=seed) for seed in range(seeds) for run in runs if run.seed == first)
+    return tuple(
+        run.replace(seed=seed) for seed in range(seeds) for run in runs if run.seed == first
+    )
 
 
 @dataclass(frozen=True)
@@ -136,15 +150,23 @@ class Design:
     def diverging(self, experiment: str) -> bool:
         return find_experiment(self.folder, self.figure, experiment)[1].diverging
 
-    def grids(self, simulation: Simulation, null: str | None, rng: np.random.Generator) -> dict[str, Grid]:
-        """One simulated data set; ``null`` is None for the effect, or a mechanism or form of the YAML."""
+    def grids(
+        self, simulation: Simulation, null: str | None, rng: np.random.Generator
+    ) -> dict[str, Grid]:
+        """One simulated data set; ``null`` is None for the effect, or a mechanism or form of the
+        YAML.
+        """
         scatter = Scatter(rng, self.scatter)
         grids = {}
         makers = simulation.makers(null)
         for name in self.claim.experiments:
             maker = makers[name]
-            runs = (run for run in self.runs(name) if simulation.reads is None or simulation.reads(run))
-            curves = {run: self._curves(run, maker, scatter, name in simulation.ends_only) for run in runs}
+            runs = (
+                run for run in self.runs(name) if simulation.reads is None or simulation.reads(run)
+            )
+            curves = {
+                run: self._curves(run, maker, scatter, name in simulation.ends_only) for run in runs
+            }
             if null == "permuted grid" and simulation.permute == "seed":
                 curves = exchanged(curves, rng)
             elif null == "permuted grid" and simulation.permute:
@@ -158,7 +180,10 @@ class Design:
     def _curves(run: Run, maker: Maker, scatter: Scatter, ends_only: bool) -> Curves:
         step = _ends(run.steps) if ends_only else _calendar(run)
         made = maker(run, step, scatter)
-        columns = {name: values if isinstance(values, np.ndarray) else np.full(step.shape, values) for name, values in made.items()}
+        columns = {
+            name: values if isinstance(values, np.ndarray) else np.full(step.shape, values)
+            for name, values in made.items()
+        }
         return Curves(run, step, columns)
 
 
@@ -172,8 +197,12 @@ def _calendar(run: Run) -> NDArray[np.int64]:
     return np.array(log_steps(run), dtype=np.int64)
 
 
-def permuted(curves: Mapping[Run, Curves], axis: str, rng: np.random.Generator) -> dict[Run, Curves]:
-    """Each seed's curves moved among the values of ``axis``, all curves of one value together: no order is left along it."""
+def permuted(
+    curves: Mapping[Run, Curves], axis: str, rng: np.random.Generator
+) -> dict[Run, Curves]:
+    """Each seed's curves moved among the values of ``axis``, all curves of one value together: no
+    order is left along it.
+    """
     values = sorted({getattr(run, axis) for run in curves})
     place: dict[int, dict[Any, Any]] = {}
     for seed in sorted({run.seed for run in curves}):
@@ -199,23 +228,34 @@ def exchanged(curves: Mapping[Run, Curves], rng: np.random.Generator) -> dict[Ru
     return {run: moved[run] for run in curves}
 
 
-def flipped(curves: Mapping[Run, Curves], axis: str, left: Any, right: Any, rng: np.random.Generator) -> dict[Run, Curves]:
-    """Each seed keeps its two arms or exchanges them, with even odds; a run without a partner stays as it is."""
+def flipped(
+    curves: Mapping[Run, Curves], axis: str, left: Any, right: Any, rng: np.random.Generator
+) -> dict[Run, Curves]:
+    """Each seed keeps its two arms or exchanges them, with even odds; a run without a partner stays
+    as it is.
+    """
     swap = {seed: rng.random() < 0.5 for seed in sorted({run.seed for run in curves})}
     other = {left: right, right: left}
     by_key = {(_without(run, axis), getattr(run, axis)): run for run in curves}
     result = {}
     for run, each in curves.items():
         value = getattr(run, axis)
-        source = by_key.get((_without(run, axis), other[value]), run) if swap[run.seed] and value in other else run
-        result[run] = each if source is run else Curves(run, curves[source].step, curves[source].columns)
+        source = (
+            by_key.get((_without(run, axis), other[value]), run)
+            if swap[run.seed] and value in other
+            else run
+        )
+        result[run] = (
+            each if source is run else Curves(run, curves[source].step, curves[source].columns)
+        )
     return result
 
 
 @lru_cache(maxsize=65536)
 def _without(run: Run, axis: str) -> str:
     """A key of all fields but ``axis``."""
-    # The steps may go with the axis (longer runs at smaller decay): they are no part of the setting.
+    # The steps may go with the axis (longer runs at smaller decay): they are no part of the
+    # setting.
     blank = 1 if axis == "n_train" else 0
     return run.replace(**{axis: blank}, steps=1).digest
 
@@ -225,7 +265,9 @@ def generator(seed: int, *key: object) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32("|".join(map(str, key)).encode())])
 
 
-def design_of(folder: Path, claim_id: str, seeds: int | None = None, scatter: float = 1.0) -> Design:
+def design_of(
+    folder: Path, claim_id: str, seeds: int | None = None, scatter: float = 1.0
+) -> Design:
     """The design of a claim under its first protocol.
 
     Raises:

@@ -14,7 +14,10 @@ from omnigrok.stats.comparison import Array
 TEN = 10
 FRACTIONS = np.array([1277, 1915, 2554, 2873, 3192, 3511, 3830, 4469, 5108, 6385]) / 113**2
 # The sizes and seeds of fig03.critical at reduced scale, where few points make AICc expensive.
-SIZES = np.array([10, 13, 19, 26, 37, 51, 71, 100, 138, 193, 268, 372, 517, 719, 1000, 1389, 1930, 2682], dtype=float)
+SIZES = np.array(
+    [10, 13, 19, 26, 37, 51, 71, 100, 138, 193, 268, 372, 517, 719, 1000, 1389, 1930, 2682],
+    dtype=float,
+)
 EIGHT = 8
 
 
@@ -38,16 +41,24 @@ def onset(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
 
 
 def lowest_errors(rng: np.random.Generator, seeds: int, truth: Truth) -> Array:
-    mean = 0.9 / (1 + (SIZES / 21) ** 0.647) + 0.0051 if truth == "null" else 0.85 * np.maximum(SIZES / 60.0, 1.0) ** -0.5
+    mean = (
+        0.9 / (1 + (SIZES / 21) ** 0.647) + 0.0051
+        if truth == "null"
+        else 0.85 * np.maximum(SIZES / 60.0, 1.0) ** -0.5
+    )
     return np.asarray(mean * np.exp(noise.MNIST_ERROR_SD * rng.normal(size=(seeds, SIZES.size))))
 
 
 def breaks(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
-    return Sample(sample_of([critical_size("errors", SIZES, lowest_errors(rng, seeds, truth))]).verdict)
+    return Sample(
+        sample_of([critical_size("errors", SIZES, lowest_errors(rng, seeds, truth))]).verdict
+    )
 
 
 TRIALS = (
-    Trial("dose_response", "midpoint at the region's end, .3", "midpoint .25", TEN, generalises, 0.25),
+    Trial(
+        "dose_response", "midpoint at the region's end, .3", "midpoint .25", TEN, generalises, 0.25
+    ),
     Trial("bracket", "onset at the region's end, 10", "onset at 60", TEN, onset),
     Trial(
         "critical_size",

@@ -1,4 +1,6 @@
-"""The source that simulates a claim, its constants included, as a digest: a row of the calibration is of that source only."""
+"""The source that simulates a claim, its constants included, as a digest: a row of the calibration
+is of that source only.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ Place = tuple[str, str]
 def simulation_digest(claim_id: str) -> str:
     """8 hex digits over a claim's entry in ``SIMULATIONS`` and all that it reaches in this package.
 
-    Blind to comments, docstrings and layout, and to other claims' simulations. The Runs' grid is not part of it.
+    Blind to comments, docstrings and layout, and to other claims' simulations. The Runs' grid is
+    not part of it.
 
     Raises:
         BadInput: there is no such entry.
@@ -39,7 +42,11 @@ def simulation_digests(folder: Path = HERE) -> dict[str, str]:
     for path in sorted((folder / "claims").glob("*.py")):
         module = f"claims.{path.stem}"
         table = package.module(module).bindings.get("SIMULATIONS")
-        entries = table.value if isinstance(table, ast.Assign) and isinstance(table.value, ast.Dict) else ast.Dict([], [])
+        entries = (
+            table.value
+            if isinstance(table, ast.Assign) and isinstance(table.value, ast.Dict)
+            else ast.Dict([], [])
+        )
         for key, value in zip(entries.keys, entries.values, strict=True):
             if isinstance(key, ast.Constant):
                 found[str(key.value)] = package.digest(value, module)
@@ -48,7 +55,9 @@ def simulation_digests(folder: Path = HERE) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Module:
-    """Statements by the name that they bind, and what is imported from this package: (module, name), no name for a module."""
+    """Statements by the name that they bind, and what is imported from this package: (module,
+    name), no name for a module.
+    """
 
     bindings: dict[str, ast.stmt]
     imports: dict[str, Place]
@@ -68,7 +77,10 @@ class _Package:
             place = waiting.pop()
             reached[place], uses = self._at(place)
             waiting |= {each for each in uses if each not in reached and each != FORM}
-        parts = [normalised(ast.unparse(entry)), *(f"{place}: {text}" for place, text in sorted(reached.items()))]
+        parts = [
+            normalised(ast.unparse(entry)),
+            *(f"{place}: {text}" for place, text in sorted(reached.items())),
+        ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
     def module(self, name: str) -> _Module:
@@ -109,7 +121,9 @@ class _Package:
                 for alias in node.names:
                     inner = f"{home}.{alias.name}".lstrip(".")
                     is_module = self._path(inner).exists()
-                    found[alias.asname or alias.name] = (inner, "") if is_module else (home, alias.name)
+                    found[alias.asname or alias.name] = (
+                        (inner, "") if is_module else (home, alias.name)
+                    )
         return found
 
 
@@ -120,5 +134,10 @@ def _bindings(tree: ast.Module) -> dict[str, ast.stmt]:
             found[statement.name] = statement
         elif isinstance(statement, ast.Assign | ast.AnnAssign):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            found |= {node.id: statement for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+            found |= {
+                node.id: statement
+                for target in targets
+                for node in ast.walk(target)
+                if isinstance(node, ast.Name)
+            }
     return found

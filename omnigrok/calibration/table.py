@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from omnigrok.calibration.rates import COVERAGE_SLACK, LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate, Row
+from omnigrok.calibration.rates import (
+    COVERAGE_SLACK,
+    LARGEST_FALSE_POSITIVE,
+    LEAST_POWER,
+    Rate,
+    Row,
+)
 from omnigrok.calibration.trial import SEED
 from omnigrok.calibration.verdicts import ClaimRow
 
-HEADINGS = ("detector", "null", "n", "draws", "false positives", "effect", "power", "n for .9", "coverage", "holds")
+HEADINGS = (
+    "detector",
+    "null",
+    "n",
+    "draws",
+    "false positives",
+    "effect",
+    "power",
+    "n for .9",
+    "coverage",
+    "holds",
+)
 
 
 def percent(rate: Rate) -> str:
@@ -21,13 +38,31 @@ def cells(row: Row) -> tuple[str, ...]:
     """One row, in the order of ``HEADINGS``."""
     trial = row.trial
     needed = "" if row.needed is None else str(row.needed) if row.needed else "more than 50"
-    covered = "" if row.coverage is None else f"{100 * row.coverage.value:.1f} of {100 * trial.level:.0f} %"
-    verdict = "no: " + ", ".join(row.problems) if row.problems else "conservative" if row.conservative else "yes"
+    covered = (
+        ""
+        if row.coverage is None
+        else f"{100 * row.coverage.value:.1f} of {100 * trial.level:.0f} %"
+    )
+    verdict = (
+        "no: " + ", ".join(row.problems)
+        if row.problems
+        else "conservative"
+        if row.conservative
+        else "yes"
+    )
     unit = "" if trial.unit == "seeds" else f" {trial.unit}"
     return (
-        trial.detector, trial.null, f"{trial.seeds}{unit}", str(row.false_positive.draws), percent(row.false_positive), trial.effect,
-        f"{100 * row.power.value:.1f} %", needed, covered, verdict,
-    )  # fmt: skip
+        trial.detector,
+        trial.null,
+        f"{trial.seeds}{unit}",
+        str(row.false_positive.draws),
+        percent(row.false_positive),
+        trial.effect,
+        f"{100 * row.power.value:.1f} %",
+        needed,
+        covered,
+        verdict,
+    )
 
 
 def markdown(rows: Iterable[Row]) -> Iterator[str]:
@@ -36,10 +71,22 @@ def markdown(rows: Iterable[Row]) -> Iterator[str]:
     yield "# Calibration of the detectors"
     yield ""
     bound = f"{100 * LARGEST_FALSE_POSITIVE:.0f} %"
-    yield f"Made by `omnigrok calibrate --markdown omnigrok/calibration/TABLE.md` (seed {SEED}). A false positive is REPRODUCED on"
-    yield f"the null; the upper end of its 95 % interval must not exceed {bound}. Coverage, of the first interval on the effect, must reach"
-    yield f"the nominal one less {slack} points; *conservative* is more than {slack} points above it. Where power at the paper tier's n is"
-    yield f"under {LEAST_POWER:g} the detector says INCONCLUSIVE too often, and the next column says how many would do."
+    yield (
+        f"Made by `omnigrok calibrate --markdown omnigrok/calibration/TABLE.md` (seed {SEED}). A "
+        "false positive is REPRODUCED on"
+    )
+    yield (
+        f"the null; the upper end of its 95 % interval must not exceed {bound}. Coverage, of the "
+        "first interval on the effect, must reach"
+    )
+    yield (
+        f"the nominal one less {slack} points; *conservative* is more than {slack} points above "
+        "it. Where power at the paper tier's n is"
+    )
+    yield (
+        f"under {LEAST_POWER:g} the detector says INCONCLUSIVE too often, and the next column says "
+        "how many would do."
+    )
     yield ""
     yield "| " + " | ".join(HEADINGS) + " |"
     yield "|" + "---|" * len(HEADINGS)
@@ -47,7 +94,19 @@ def markdown(rows: Iterable[Row]) -> Iterator[str]:
         yield "| " + " | ".join(cells(row)) + " |"
 
 
-CLAIM_HEADINGS = ("claim", "null", "criterion", "simulation", "n", "draws", "false positives", "effect", "power", "n for .9", "holds")
+CLAIM_HEADINGS = (
+    "claim",
+    "null",
+    "criterion",
+    "simulation",
+    "n",
+    "draws",
+    "false positives",
+    "effect",
+    "power",
+    "n for .9",
+    "holds",
+)
 
 
 def claim_cells(row: ClaimRow) -> tuple[str, ...]:
@@ -55,9 +114,18 @@ def claim_cells(row: ClaimRow) -> tuple[str, ...]:
     power = f"{100 * row.power.value:.0f} %"
     needed = "" if row.needed is None else str(row.needed) if row.needed else "not with 50"
     return (
-        row.claim, row.null, row.criterion, row.simulation, str(row.seeds), str(row.false_positive.draws), percent(row.false_positive),
-        row.effect, power, needed, row.standing,
-    )  # fmt: skip
+        row.claim,
+        row.null,
+        row.criterion,
+        row.simulation,
+        str(row.seeds),
+        str(row.false_positive.draws),
+        percent(row.false_positive),
+        row.effect,
+        power,
+        needed,
+        row.standing,
+    )
 
 
 def claim_line(row: ClaimRow) -> str:
@@ -67,7 +135,11 @@ def claim_line(row: ClaimRow) -> str:
 
 def claim_lines(text: str) -> dict[tuple[str, str], str]:
     """The lines of a table of claims, by claim and null."""
-    lines = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith(f"| {CLAIM_HEADINGS[0]} ")]
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.startswith("| ") and not line.startswith(f"| {CLAIM_HEADINGS[0]} ")
+    ]
     cells = [[cell.strip() for cell in line.split("|")] for line in lines]
     return {(claim, null): line for (_, claim, null, *_), line in zip(cells, lines, strict=True)}
 
@@ -76,15 +148,36 @@ def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:
     """The table of claims from its lines, and the claims that have none."""
     yield "# Calibration of the claims' checks"
     yield ""
-    yield f"Made by `omnigrok calibrate --claims --markdown omnigrok/calibration/CLAIMS.md` (seed {SEED}; or `--claim ID`, a row at a"
+    yield (
+        "Made by `omnigrok calibrate --claims --markdown omnigrok/calibration/CLAIMS.md` (seed "
+        f"{SEED}; or `--claim ID`, a row at a"
+    )
     yield "time, with the draws that the row names). Each claim's own check, with the"
-    yield "criterion of its YAML entry, reads simulated curves of its own Runs (paper tier: grids, seeds, steps) under the null it names."
-    yield f"A false positive is REPRODUCED; the upper end of its 95 % interval must be under {100 * LARGEST_FALSE_POSITIVE:.0f} %. Power is"
-    yield "over about a tenth of the draws, for the effect in words; where it is under .9 the next column says how many seeds"
-    yield "would do. The criterion's digest is over criterion and nulls, the simulation's over the source that makes the curves, its"
-    yield "constants included: when either changes the row is measured again. A claim that one kind of curve fits better has a row for each"
+    yield (
+        "criterion of its YAML entry, reads simulated curves of its own Runs (paper tier: grids, "
+        "seeds, steps) under the null it names."
+    )
+    yield (
+        "A false positive is REPRODUCED; the upper end of its 95 % interval must be under "
+        f"{100 * LARGEST_FALSE_POSITIVE:.0f} %. Power is"
+    )
+    yield (
+        "over about a tenth of the draws, for the effect in words; where it is under .9 the next "
+        "column says how many seeds"
+    )
+    yield (
+        "would do. The criterion's digest is over criterion and nulls, the simulation's over the "
+        "source that makes the curves, its"
+    )
+    yield (
+        "constants included: when either changes the row is measured again. A claim that one kind "
+        "of curve fits better has a row for each"
+    )
     yield "smooth mechanism that its YAML names. Holm's correction, which"
-    yield "makes fewer verdicts REPRODUCED, is not applied, and expensive sensitivity rows, which decide nothing, are left out."
+    yield (
+        "makes fewer verdicts REPRODUCED, is not applied, and expensive sensitivity rows, which "
+        "decide nothing, are left out."
+    )
     yield "*Not shown*: the interval holds the bound, more draws would tell."
     yield ""
     yield "| " + " | ".join(CLAIM_HEADINGS) + " |"

@@ -1,4 +1,6 @@
-"""A trial of one detector: simulated data in which a claim is false, others in which it is true, and what the detector says."""
+"""A trial of one detector: simulated data in which a claim is false, others in which it is true,
+and what the detector says.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ Truth = Literal["null", "effect"]
 
 @dataclass(frozen=True)
 class Sample:
-    """What a detector said on one simulated data set: its verdict, and its interval where it has one."""
+    """What a detector said on one simulated data set: its verdict, and its interval where it has
+    one.
+    """
 
     verdict: Verdict
     ci: tuple[float, float] | None = None
@@ -26,7 +30,12 @@ class Sample:
 
 def sample_of(findings: Sequence[Finding]) -> Sample:
     """The conjunction of the deciding findings, with the first one's interval."""
-    return Sample(conjunction(each.verdict() for each in findings if each.decides and each.region is not None), findings[0].ci)
+    return Sample(
+        conjunction(
+            each.verdict() for each in findings if each.decides and each.region is not None
+        ),
+        findings[0].ci,
+    )
 
 
 @dataclass(frozen=True)
@@ -35,11 +44,13 @@ class Trial:
 
     Args:
         detector: a public function of ``omnigrok.stats``, or the module and the function.
-        null: data on which the claim is false, in words; where there is a margin, the truth lies exactly on it.
+        null: data on which the claim is false, in words; where there is a margin, the truth lies
+            exactly on it.
         effect: data on which it is true, of the size that the paper reports or that was recorded.
         seeds: seeds of the paper tier.
         draw: simulates ``seeds`` seeds of either and asks the detector.
-        truth: what the (first) interval should hold under ``effect``; None where there is none to hold.
+        truth: what the (first) interval should hold under ``effect``; None where there is none to
+            hold.
         level: its nominal level.
         unit: what a unit of replication is called.
     """

@@ -1,4 +1,6 @@
-"""How often the check of a claim says REPRODUCED on simulated data of its own null, and of the effect."""
+"""How often the check of a claim says REPRODUCED on simulated data of its own null, and of the
+effect.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,11 @@ from omnigrok.stats import Verdict
 LEAST_DRAWS = 10
 
 
-def ask(design: Design, simulation: Simulation, null: str | None, rng: np.random.Generator) -> Verdict:
-    """The verdict of the claim's own check on one simulated data set, by the paper tier's rules and before Holm's correction.
+def ask(
+    design: Design, simulation: Simulation, null: str | None, rng: np.random.Generator
+) -> Verdict:
+    """The verdict of the claim's own check on one simulated data set, by the paper tier's rules and
+    before Holm's correction.
 
     The null "control arm" is the claim's control on the data of the effect.
     """
@@ -77,8 +82,16 @@ class ClaimRow:
 
     @property
     def standing(self) -> str:
-        """The same in words; with too few draws the interval may hold the bound, and nothing is shown."""
-        return "yes" if self.holds else "no" if self.false_positive.ci[0] > LARGEST_FALSE_POSITIVE else "not shown"
+        """The same in words; with too few draws the interval may hold the bound, and nothing is
+        shown.
+        """
+        return (
+            "yes"
+            if self.holds
+            else "no"
+            if self.false_positive.ci[0] > LARGEST_FALSE_POSITIVE
+            else "not shown"
+        )
 
 
 def simulated(claim_id: str) -> Simulation:
@@ -88,7 +101,10 @@ def simulated(claim_id: str) -> Simulation:
         BadInput: there is none.
     """
     if claim_id not in SIMULATIONS:
-        raise BadInput(f"claim {claim_id} has no simulation{did_you_mean(claim_id, SIMULATIONS)}; accepted: {', '.join(SIMULATIONS)}")
+        raise BadInput(
+            f"claim {claim_id} has no simulation{did_you_mean(claim_id, SIMULATIONS)}; accepted: "
+            f"{', '.join(SIMULATIONS)}"
+        )
     return SIMULATIONS[claim_id]
 
 
@@ -101,7 +117,8 @@ def rate(design: Design, null: str | None, draws: int) -> Rate:
 
 
 def measure_claim(folder: Path, claim_id: str, draws: int) -> list[ClaimRow]:
-    """A row for each of the claim's nulls: false positives on it, and power at the paper tier's seeds.
+    """A row for each of the claim's nulls: false positives on it, and power at the paper tier's
+    seeds.
 
     Power is measured over a tenth of the draws, but 10 at least.
 
@@ -129,8 +146,11 @@ def measure_claim(folder: Path, claim_id: str, draws: int) -> list[ClaimRow]:
     ]
 
 
-def measure_claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int = 1) -> Iterator[ClaimRow]:
-    """``measure_claim`` of each claim in ``jobs`` processes, as they end: each claim has randomness of its own.
+def measure_claims(
+    folder: Path, claim_ids: Sequence[str], draws: int, jobs: int = 1
+) -> Iterator[ClaimRow]:
+    """``measure_claim`` of each claim in ``jobs`` processes, as they end: each claim has randomness
+    of its own.
 
     Raises:
         BadInput: as ``measure_claim``.
@@ -142,14 +162,19 @@ def measure_claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int
     # Not forked: the libraries' threads do not survive it.
     pool = ProcessPoolExecutor(min(jobs, max(len(claim_ids), 1)), mp_context=get_context("spawn"))
     try:
-        for done in as_completed([pool.submit(measure_claim, folder, name, draws) for name in claim_ids]):
+        for done in as_completed(
+            [pool.submit(measure_claim, folder, name, draws) for name in claim_ids]
+        ):
             yield from done.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def power_at(folder: Path, claim_id: str, seeds: Sequence[int], draws: int, scatter: float = 1.0) -> dict[int, Rate]:
-    """Power of a claim's check for numbers of seeds, with ``scatter`` times the simulation's scatter.
+def power_at(
+    folder: Path, claim_id: str, seeds: Sequence[int], draws: int, scatter: float = 1.0
+) -> dict[int, Rate]:
+    """Power of a claim's check for numbers of seeds, with ``scatter`` times the simulation's
+    scatter.
 
     Raises:
         BadInput: as ``measure_claim``.

@@ -1,4 +1,6 @@
-"""The command ``omnigrok``: look at claims, move evidence, fetch data. Audits themselves are run by pytest."""
+"""The command ``omnigrok``: look at claims, move evidence, fetch data. Audits themselves are run by
+pytest.
+"""
 
 from __future__ import annotations
 
@@ -37,5 +39,19 @@ def main() -> None:
     """
 
 
-for command in (list_claims, show, run, report, compare_audits, evidence, data, calibrate, power, bench, precision, status, universes):
+for command in (
+    list_claims,
+    show,
+    run,
+    report,
+    compare_audits,
+    evidence,
+    data,
+    calibrate,
+    power,
+    bench,
+    precision,
+    status,
+    universes,
+):
     main.add_command(command)

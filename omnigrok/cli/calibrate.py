@@ -1,4 +1,6 @@
-"""``omnigrok calibrate`` and ``omnigrok power``: how often detectors and checks err on simulated data, and how many seeds would do."""
+"""``omnigrok calibrate`` and ``omnigrok power``: how often detectors and checks err on simulated
+data, and how many seeds would do.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ from omnigrok.audit.summary import write_whole
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.detectors import trials
 from omnigrok.calibration.rates import LEAST_POWER, measure
-from omnigrok.calibration.table import cells, claim_cells, claim_line, claim_lines, claims_markdown, markdown, percent
+from omnigrok.calibration.table import (
+    cells,
+    claim_cells,
+    claim_line,
+    claim_lines,
+    claims_markdown,
+    markdown,
+    percent,
+)
 from omnigrok.calibration.verdicts import measure_claims, power_at, seeds_for, simulated
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
@@ -23,13 +33,42 @@ DRAWS = 2000
 
 
 @click.command(short_help="Error rates of detectors and checks on simulated data.")
-@click.option("--draws", type=click.IntRange(min=1), default=DRAWS, show_default=True, help="Simulated data sets of each null and effect.")
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=DRAWS,
+    show_default=True,
+    help="Simulated data sets of each null and effect.",
+)
 @click.option("--detector", metavar="NAME", help="Only this detector.")
-@click.option("--claims", "of_claims", is_flag=True, help="The checks of all claims that have a simulation, in place of the detectors.")
-@click.option("--claim", "claim_ids", metavar="ID", multiple=True, help="The check of this claim only; may be given several times.")
-@click.option("-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that measure claims at once.")
+@click.option(
+    "--claims",
+    "of_claims",
+    is_flag=True,
+    help="The checks of all claims that have a simulation, in place of the detectors.",
+)
+@click.option(
+    "--claim",
+    "claim_ids",
+    metavar="ID",
+    multiple=True,
+    help="The check of this claim only; may be given several times.",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that measure claims at once.",
+)
 @click.option("--check", is_flag=True, help="Exit with status 1 if a bound does not hold.")
-@click.option("--markdown", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file too.")
+@click.option(
+    "--markdown",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the table to this file too.",
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -47,10 +86,11 @@ def calibrate(
     target: Path | None,
     folder: Path,
 ) -> None:
-    """Calibrate detectors or claims' checks: false positives, power and coverage on simulated data. The seed is fixed.
+    """Calibrate detectors or claims' checks: false positives, power and coverage on simulated data.
+    The seed is fixed.
 
-    With --markdown each claim's row is put into the table that the file holds as soon as it is measured. Rows do not depend on
-    each other, nor on --jobs.
+    With --markdown each claim's row is put into the table that the file holds as soon as it is
+    measured. Rows do not depend on each other, nor on --jobs.
 
     \b
     Example: omnigrok calibrate --detector u_shape --draws 500
@@ -59,10 +99,16 @@ def calibrate(
     """
     with clear_errors():
         if detector and (of_claims or claim_ids):
-            raise BadInput("--detector and --claim(s) exclude each other: a table is of detectors or of claims")
+            raise BadInput(
+                "--detector and --claim(s) exclude each other: a table is of detectors or of claims"
+            )
         if target is not None:
             check_target("--markdown", target)
-        failing, total = _claims(folder, claim_ids, draws, jobs, target) if of_claims or claim_ids else _detectors(detector, draws, target)
+        failing, total = (
+            _claims(folder, claim_ids, draws, jobs, target)
+            if of_claims or claim_ids
+            else _detectors(detector, draws, target)
+        )
     click.echo(f"{total - failing} of {total} rows hold their bounds")
     if check and failing:
         raise SystemExit(1)
@@ -79,8 +125,12 @@ def _detectors(detector: str | None, draws: int, target: Path | None) -> tuple[i
     return sum(bool(row.problems) for row in rows), len(rows)
 
 
-def _claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int, target: Path | None) -> tuple[int, int]:
-    """How many rows fail, and how many there are; all claims that have a simulation where none is named."""
+def _claims(
+    folder: Path, claim_ids: Sequence[str], draws: int, jobs: int, target: Path | None
+) -> tuple[int, int]:
+    """How many rows fail, and how many there are; all claims that have a simulation where none is
+    named.
+    """
     known = [claim.id for figure in figures(folder) for claim in figure.claims]
     for name in claim_ids:
         simulated(name)
@@ -92,12 +142,16 @@ def _claims(folder: Path, claim_ids: Sequence[str], draws: int, jobs: int, targe
         click.echo(" | ".join(claim_cells(row)))
         lines[row.claim, row.null] = claim_line(row)
         if target is not None:
-            table = claims_markdown(*_in_order(lines, [claim for figure in figures(folder) for claim in figure.claims]))
+            table = claims_markdown(
+                *_in_order(lines, [claim for figure in figures(folder) for claim in figure.claims])
+            )
             write_whole(target, "\n".join(table) + "\n")
     return sum(not row.holds for row in rows), len(rows)
 
 
-def _in_order(lines: Mapping[tuple[str, str], str], entries: Sequence[Claim]) -> tuple[list[str], list[str]]:
+def _in_order(
+    lines: Mapping[tuple[str, str], str], entries: Sequence[Claim]
+) -> tuple[list[str], list[str]]:
     """The lines in the order of the YAML, and the claims that lack one of theirs."""
     pairs = [(claim.id, null) for claim in entries for null in claim.nulls]
     gaps = dict.fromkeys(name for name, null in pairs if (name, null) not in lines)
@@ -106,12 +160,30 @@ def _in_order(lines: Mapping[tuple[str, str], str], entries: Sequence[Claim]) ->
 
 @click.command(short_help="The seeds that a claim needs.")
 @click.argument("claim_id", metavar="CLAIM")
-@click.option("--seeds", multiple=True, type=click.IntRange(min=2), help="A number of seeds; may be given several times.")
-@click.option("--draws", type=click.IntRange(min=1), default=200, show_default=True, help="Simulated data sets for each number.")
-@click.option("--scatter", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Multiplies the scatter.")
+@click.option(
+    "--seeds",
+    multiple=True,
+    type=click.IntRange(min=2),
+    help="A number of seeds; may be given several times.",
+)
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Simulated data sets for each number.",
+)
+@click.option(
+    "--scatter",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Multiplies the scatter.",
+)
 @claims_option
 def power(claim_id: str, seeds: tuple[int, ...], draws: int, scatter: float, folder: Path) -> None:
-    """Power of a claim's check at the effect that the paper reports or that was recorded, and the seeds needed for .9.
+    """Power of a claim's check at the effect that the paper reports or that was recorded, and the
+    seeds needed for .9.
 
     \b
     Example: omnigrok power fig02.inverse --seeds 5 --seeds 10
@@ -122,4 +194,8 @@ def power(claim_id: str, seeds: tuple[int, ...], draws: int, scatter: float, fol
         for n, rate in power_at(folder, claim_id, seeds, draws, scatter).items():
             click.echo(f"{n:4d} seeds: REPRODUCED in {percent(rate)} of {draws} draws")
         needed = seeds_for(folder, claim_id, draws, scatter)
-    click.echo(f"power {LEAST_POWER:g}: {needed} seeds" if needed else f"power {LEAST_POWER:g}: not with 50 seeds")
+    click.echo(
+        f"power {LEAST_POWER:g}: {needed} seeds"
+        if needed
+        else f"power {LEAST_POWER:g}: not with 50 seeds"
+    )

@@ -17,7 +17,9 @@ from omnigrok.runs.store import Store
 
 
 @click.command("list")
-@click.option("--long", "sentences", is_flag=True, help="With the sentence that each claim stands for.")
+@click.option(
+    "--long", "sentences", is_flag=True, help="With the sentence that each claim stands for."
+)
 @claims_option
 def list_claims(sentences: bool, folder: Path) -> None:
     """List every claim with its place in the paper.
@@ -56,16 +58,23 @@ def show(claim_id: str, store: Path | None, folder: Path) -> None:
         figure, claim = find_claim(folder, claim_id)
         _explain(folder, figure, claim)
         _state(folder, figure, claim, store or store_of(folder))
-    click.echo(f"\nrun it: pytest {folder}/test_{figure.figure}.py -k {item_name(claim.id, claim.protocols[0])}")
+    click.echo(
+        f"\nrun it: pytest {folder}/test_{figure.figure}.py -k "
+        f"{item_name(claim.id, claim.protocols[0])}"
+    )
     click.echo(f"    or: omnigrok run {claim.id}")
 
 
 def _explain(folder: Path, figure: Figure, claim: Claim) -> None:
-    click.echo(f"{claim.id}  (version {claim.version}, {claim.place})\n\n{_wrapped(claim.statement)}\n")
+    click.echo(
+        f"{claim.id}  (version {claim.version}, {claim.place})\n\n{_wrapped(claim.statement)}\n"
+    )
     for name, bounds in claim.criterion.items():
         click.echo(f"criterion {name}: {bounds if isinstance(bounds, float) else bounds.region()}")
     click.echo(_wrapped(f"control: {claim.control.why}"))
-    click.echo(f"experiments: {', '.join(claim.experiments)}   protocols: {', '.join(claim.protocols)}")
+    click.echo(
+        f"experiments: {', '.join(claim.experiments)}   protocols: {', '.join(claim.protocols)}"
+    )
     for text in (claim.choices, figure.choices):
         if text:
             click.echo(_wrapped(f"choices: {text}"))
@@ -73,7 +82,12 @@ def _explain(folder: Path, figure: Figure, claim: Claim) -> None:
         click.echo(_wrapped(f"history: {line}"))
     for entry in load_deviations(folder):
         if entry.claim == claim.id:
-            click.echo(_wrapped(f"recorded deviation ({entry.tier} tier, {entry.protocol}, version {entry.version}): {entry.why}"))
+            click.echo(
+                _wrapped(
+                    f"recorded deviation ({entry.tier} tier, {entry.protocol}, version "
+                    f"{entry.version}): {entry.why}"
+                )
+            )
 
 
 def _state(folder: Path, figure: Figure, claim: Claim, store: Path) -> None:

@@ -30,27 +30,42 @@ def _protocols(text: str | None) -> tuple[Protocol, Protocol] | None:
     names = text.split(",")
     if len(names) != 2 or any(name not in PROTOCOLS for name in names):
         meant = "".join(did_you_mean(name, PROTOCOLS) for name in names if name not in PROTOCOLS)
-        raise BadInput(f"--protocols {text!r}{meant}: give two of {', '.join(PROTOCOLS)}, e.g. paper,code")
+        raise BadInput(
+            f"--protocols {text!r}{meant}: give two of {', '.join(PROTOCOLS)}, e.g. paper,code"
+        )
     return cast("tuple[Protocol, Protocol]", tuple(names))
 
 
 @click.command("compare", short_help="What changed between two audits; its exit status is for CI.")
 @click.argument("left", metavar="A.json", type=click.Path(path_type=Path))
 @click.argument("right", metavar="B.json", type=click.Path(path_type=Path))
-@click.option("--protocols", default=None, metavar="P,Q", help="Compare A under protocol P with B under Q (A and B may be one file).")
+@click.option(
+    "--protocols",
+    default=None,
+    metavar="P,Q",
+    help="Compare A under protocol P with B under Q (A and B may be one file).",
+)
 @click.option("--common", is_flag=True, help="Leave out claims that only one of the audits has.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @click.pass_context
-def compare_audits(context: click.Context, left: Path, right: Path, protocols: str | None, common: bool, as_json: bool) -> None:
+def compare_audits(
+    context: click.Context,
+    left: Path,
+    right: Path,
+    protocols: str | None,
+    common: bool,
+    as_json: bool,
+) -> None:
     """Say which verdicts and effects changed between two audits.
 
     \b
     Example: omnigrok compare torch-2.12.json torch-2.13.json
     Example: omnigrok compare audit.json audit.json --protocols paper,code --common
 
-    An effect has moved where Welch's t test on the numbers of its seeds, after Holm's correction over all effects, has p <= .05.
-    The exit status is 0 where nothing changed, 1 where a verdict changed or an effect moved (also where a claim, or a finding that
-    decides, is in one audit only), and 2 for input that cannot be compared.
+    An effect has moved where Welch's t test on the numbers of its seeds, after Holm's correction
+    over all effects, has p <= .05. The exit status is 0 where nothing changed, 1 where a verdict
+    changed or an effect moved (also where a claim, or a finding that decides, is in one audit
+    only), and 2 for input that cannot be compared.
     """
     with clear_errors(NotComparable):
         pair = _protocols(protocols)
@@ -84,22 +99,36 @@ def _lines(found: Sequence[Difference], one: Audit, other: Audit) -> Iterator[st
             yield f"{name} is a partial audit: {audit.partial}"
     for name in sorted(set(one.versions) | set(other.versions)):
         if one.versions.get(name) != other.versions.get(name):
-            yield f"{name}: {one.versions.get(name, 'unknown')} -> {other.versions.get(name, 'unknown')}"
+            yield (
+                f"{name}: {one.versions.get(name, 'unknown')} -> "
+                f"{other.versions.get(name, 'unknown')}"
+            )
     if one.device != other.device:
         yield f"device: {one.device} -> {other.device}"
     for each in found:
         if not each.changed:
             continue
         where = each.protocols[0] if len(set(each.protocols)) == 1 else " -> ".join(each.protocols)
-        yield f"{each.id} ({where}): {_verdict(each.left)}" + (f" -> {_verdict(each.right)}" if each.verdict_changed else "")
+        yield f"{each.id} ({where}): {_verdict(each.left)}" + (
+            f" -> {_verdict(each.right)}" if each.verdict_changed else ""
+        )
         for effect in each.effects if each.verdict_changed else each.moved:
-            yield f"    {effect.name}: {effect_text(effect.left)} -> {effect_text(effect.right)}, {_test(effect)}"
+            yield (
+                f"    {effect.name}: {effect_text(effect.left)} -> {effect_text(effect.right)}, "
+                f"{_test(effect)}"
+            )
         for side, findings in zip("AB", each.alone, strict=True):
             for finding in findings:
                 yield f"    {finding.name}: {effect_text(finding)}, in {side} only"
-    verdicts, effects = sum(each.verdict_changed for each in found), sum(len(each.moved) for each in found)
+    verdicts, effects = (
+        sum(each.verdict_changed for each in found),
+        sum(len(each.moved) for each in found),
+    )
     tested = sum(effect.p is not None for each in found for effect in each.effects)
-    yield f"{len(found)} claims compared: {verdicts} verdicts changed, {effects} effects moved ({tested} tested, Holm, level {LEVEL:g})"
+    yield (
+        f"{len(found)} claims compared: {verdicts} verdicts changed, {effects} effects moved "
+        f"({tested} tested, Holm, level {LEVEL:g})"
+    )
 
 
 def _verdict(row: Row | None) -> str:
@@ -108,8 +137,14 @@ def _verdict(row: Row | None) -> str:
 
 def _test(effect: Effect) -> str:
     if effect.holm_p is None:
-        return {True: "moved (intervals apart)", False: "not moved (intervals overlap)", None: "not tested"}[effect.apart]
-    return f"{'moved' if effect.moved else 'not moved'} (p = {effect.p:.2g}, Holm {effect.holm_p:.2g})"
+        return {
+            True: "moved (intervals apart)",
+            False: "not moved (intervals overlap)",
+            None: "not tested",
+        }[effect.apart]
+    return (
+        f"{'moved' if effect.moved else 'not moved'} (p = {effect.p:.2g}, Holm {effect.holm_p:.2g})"
+    )
 
 
 def _json(each: Difference) -> dict[str, Any]:

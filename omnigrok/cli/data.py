@@ -29,7 +29,11 @@ def status(root: Path | None) -> None:
     folder = root or default_root()
     for file, state in mnist.status(folder).items():
         click.echo(f"mnist    {file}: {state}")
-    found = [name for name in (imdb_files.FOLDER, *imdb_files.ARCHIVES, imdb_files.TOKENS) if (folder / name).exists()]
+    found = [
+        name
+        for name in (imdb_files.FOLDER, *imdb_files.ARCHIVES, imdb_files.TOKENS)
+        if (folder / name).exists()
+    ]
     click.echo(f"imdb     {', '.join(found) or ' or '.join(imdb_files.ARCHIVES) + ': missing'}")
     click.echo("qm9      bundled with the package")
     click.echo(f"folder   {folder}")
@@ -52,14 +56,21 @@ def fetch(name: str, root: Path | None) -> None:
 @click.argument("name", type=click.Choice(verification.DATA_SETS), required=False)
 @root_option
 def verify(name: str | None, root: Path | None) -> None:
-    """Read every data file and check its size, checksum and count; exit status 1 where one is damaged.
+    """Read every data file and check its size, checksum and count; exit status 1 where one is
+    damaged.
 
     Example: omnigrok data verify mnist
     """
     damaged = 0
     for checked in verification.verify(root or default_root(), name):
         damaged += not checked.sound
-        mark = "DAMAGED: " if not checked.sound else "" if checked.found == verification.MISSING else "sound, "
+        mark = (
+            "DAMAGED: "
+            if not checked.sound
+            else ""
+            if checked.found == verification.MISSING
+            else "sound, "
+        )
         click.echo(f"{checked.data_set:8} {checked.file}: {mark}{checked.found}")
     with clear_errors():
         if damaged:

@@ -32,7 +32,12 @@ def evidence() -> None:
 
 @evidence.command(short_help="Write the complete experiments of a store as files.")
 @click.option("--figure", default=None, help="Only this figure, e.g. fig02_teacher_student.")
-@click.option("--protocol", type=click.Choice(["paper", "code", "corrected"]), default=None, help="Only this protocol.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["paper", "code", "corrected"]),
+    default=None,
+    help="Only this protocol.",
+)
 @click.option(
     "--to",
     "target",
@@ -42,7 +47,9 @@ def evidence() -> None:
 )
 @store_option
 @claims_option
-def export(figure: str | None, protocol: str | None, target: Path | None, store: Path | None, folder: Path) -> None:
+def export(
+    figure: str | None, protocol: str | None, target: Path | None, store: Path | None, folder: Path
+) -> None:
     """Write every complete paper-tier experiment of a store as evidence files.
 
     Example: omnigrok evidence export --figure fig02_teacher_student
@@ -50,11 +57,16 @@ def export(figure: str | None, protocol: str | None, target: Path | None, store:
     with clear_errors(), Store(store or store_of(folder), readonly=True) as opened:
         known = [each.figure for each in figures(folder)]
         if figure is not None and figure not in known:
-            raise BadInput(f"unknown figure {figure!r}{did_you_mean(figure, known)}; accepted: {', '.join(known)}")
+            raise BadInput(
+                f"unknown figure {figure!r}{did_you_mean(figure, known)}; accepted: "
+                f"{', '.join(known)}"
+            )
         written = 0
         for each in figures(folder):
             if figure in (None, each.figure):
-                for path, note in export_experiment(opened, folder, each, protocol, target or folder / FOLDER):
+                for path, note in export_experiment(
+                    opened, folder, each, protocol, target or folder / FOLDER
+                ):
                     click.echo(f"{path}: {note}")
                     written += note.startswith("written")
         click.echo(f"{written} experiments written")
@@ -83,16 +95,39 @@ def check(files: tuple[Path, ...]) -> None:
     with clear_errors():
         for path in files:
             found = read(path)
-            places = sorted({f"torch {env.torch} on {env.device}" for env in found.environments.values()})
-            click.echo(f"{path}: {len(found.curves)} runs, sound; {', '.join(places)}; {found.meta.get('date', '')}")
+            places = sorted(
+                {f"torch {env.torch} on {env.device}" for env in found.environments.values()}
+            )
+            click.echo(
+                f"{path}: {len(found.curves)} runs, sound; {', '.join(places)}; "
+                f"{found.meta.get('date', '')}"
+            )
 
 
 def _sample_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         root_option,
-        click.option("--seed", type=int, default=None, help="Draws the runs; by default a new one, which is printed."),
-        click.option("--steps", type=click.IntRange(min=1), default=2000, show_default=True, help="First steps to train again."),
-        click.option("--runs", "count", type=click.IntRange(min=1), default=3, show_default=True, help="Runs of each file."),
+        click.option(
+            "--seed",
+            type=int,
+            default=None,
+            help="Draws the runs; by default a new one, which is printed.",
+        ),
+        click.option(
+            "--steps",
+            type=click.IntRange(min=1),
+            default=2000,
+            show_default=True,
+            help="First steps to train again.",
+        ),
+        click.option(
+            "--runs",
+            "count",
+            type=click.IntRange(min=1),
+            default=3,
+            show_default=True,
+            help="Runs of each file.",
+        ),
     ):
         command = option(command)
     return command
@@ -101,11 +136,15 @@ def _sample_options(command: Callable[..., None]) -> Callable[..., None]:
 @evidence.command(short_help="Train first steps of recorded runs again, and compare.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @_sample_options
-def verify(files: tuple[Path, ...], count: int, steps: int, seed: int | None, root: Path | None) -> None:
-    """Train the first steps of some recorded runs again, with the trainer of today, and compare every column.
+def verify(
+    files: tuple[Path, ...], count: int, steps: int, seed: int | None, root: Path | None
+) -> None:
+    """Train the first steps of some recorded runs again, with the trainer of today, and compare
+    every column.
 
-    Nobody knows beforehand which runs are drawn. A loss or a norm may differ by .001 of its value (1e-6 in float64), an accuracy by .01
-    or one sample; where rounding moves today's trainer away from float64, by ten times as far. Exit status 1 where a run differs.
+    Nobody knows beforehand which runs are drawn. A loss or a norm may differ by .001 of its value
+    (1e-6 in float64), an accuracy by .01 or one sample; where rounding moves today's trainer away
+    from float64, by ten times as far. Exit status 1 where a run differs.
 
     Example: omnigrok evidence verify claims/evidence/*.ogev
     """
@@ -118,11 +157,15 @@ def verify(files: tuple[Path, ...], count: int, steps: int, seed: int | None, ro
 @evidence.command(short_help="Verify evidence, and take it over for today's versions.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @_sample_options
-def adopt(files: tuple[Path, ...], count: int, steps: int, seed: int | None, root: Path | None) -> None:
-    """Verify recorded runs as "verify" does; a file whose runs agree is marked as trained by the versions of today.
+def adopt(
+    files: tuple[Path, ...], count: int, steps: int, seed: int | None, root: Path | None
+) -> None:
+    """Verify recorded runs as "verify" does; a file whose runs agree is marked as trained by the
+    versions of today.
 
-    The file keeps who recorded it and what was compared. One that differs is left as it is, and the exit status is 1. What the code of
-    version 1 itself has recorded, before records named versions, needs no training.
+    The file keeps who recorded it and what was compared. One that differs is left as it is, and the
+    exit status is 1. What the code of version 1 itself has recorded, before records named versions,
+    needs no training.
 
     Example: omnigrok evidence adopt claims/evidence/*.ogev
     """
@@ -154,23 +197,48 @@ def _seed(given: int | None) -> int:
     return secrets.randbelow(2**32) if given is None else given
 
 
-def _verified(files: Sequence[Path], count: int, steps: int, seed: int, root: Path | None) -> Iterator[tuple[Path, list[Comparison]]]:
-    """Runs of each file trained again, those of one shape together whatever their file; a line for each Run and for each column."""
+def _verified(
+    files: Sequence[Path], count: int, steps: int, seed: int, root: Path | None
+) -> Iterator[tuple[Path, list[Comparison]]]:
+    """Runs of each file trained again, those of one shape together whatever their file; a line for
+    each Run and for each column.
+    """
     click.echo(f"{count} runs a file, drawn by --seed {seed}; {steps} steps")
     drawn: dict[Path, list[Curves]] = {}
     for path in files:
         curves = read(path).curves
-        drawn[path] = [curves[run.digest] for run in sample([each.run for each in curves.values()], count, seed)]
-    found = iter(retrain([each for part in drawn.values() for each in part], steps, torch.device("cpu"), root or default_root()))
+        drawn[path] = [
+            curves[run.digest]
+            for run in sample([each.run for each in curves.values()], count, seed)
+        ]
+    found = iter(
+        retrain(
+            [each for part in drawn.values() for each in part],
+            steps,
+            torch.device("cpu"),
+            root or default_root(),
+        )
+    )
     for path, part in drawn.items():
         comparisons = [next(found) for _ in part]
         for each in comparisons:
-            name = f"seed {each.run.seed}, alpha {each.run.alpha:g}, weight decay {each.run.weight_decay:g}"
-            worst = f"{each.worst.name} at step {each.worst.step} differs by {each.worst.share:.2g} of what is accepted"
+            name = (
+                f"seed {each.run.seed}, alpha {each.run.alpha:g}, weight decay "
+                f"{each.run.weight_decay:g}"
+            )
+            worst = (
+                f"{each.worst.name} at step {each.worst.step} differs by {each.worst.share:.2g} of "
+                "what is accepted"
+            )
             word = "agrees" if each.agrees else "DIFFERS"
-            click.echo(f"{path.name}: {name}: {word}, {each.points} points, {len(each.columns)} columns; {worst}")
+            click.echo(
+                f"{path.name}: {name}: {word}, {each.points} points, {len(each.columns)} columns; "
+                f"{worst}"
+            )
         for column, row in summary(comparisons).items():
-            drifts = "" if row["drifts"] is None else f"; drift is accepted from step {row['drifts']}"
+            drifts = (
+                "" if row["drifts"] is None else f"; drift is accepted from step {row['drifts']}"
+            )
             click.echo(f"    {column:20} largest difference {row['difference']:.1e}{drifts}")
         yield path, comparisons
 
@@ -186,4 +254,6 @@ def salvage_store(damaged: Path, target: Path) -> None:
     with clear_errors():
         done = salvage(damaged, target)
         lost = "an unknown number" if done.damaged is None else str(done.damaged)
-        click.echo(f"{done.copied} results copied to {target}; {lost} damaged. Go on with --runs {target}")
+        click.echo(
+            f"{done.copied} results copied to {target}; {lost} damaged. Go on with --runs {target}"
+        )

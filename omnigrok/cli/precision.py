@@ -1,4 +1,6 @@
-"""``omnigrok precision``: whether float32 and TF32 give the results of float64, family by family."""
+"""``omnigrok precision``: whether float32 and TF32 give the results of float64, family by
+family.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,38 @@ from omnigrok.training.device import choose_device
 
 
 @click.command()
-@click.option("--family", "families", multiple=True, type=click.Choice(list(SWEEPS)), help="Only this family; may be repeated.")
-@click.option("--seeds", type=click.IntRange(min=2), default=SEEDS, show_default=True, help="Seeds of each family.")
+@click.option(
+    "--family",
+    "families",
+    multiple=True,
+    type=click.Choice(list(SWEEPS)),
+    help="Only this family; may be repeated.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=2),
+    default=SEEDS,
+    show_default=True,
+    help="Seeds of each family.",
+)
 @click.option("--gpu", is_flag=True, help="On CUDA, with TF32 as well.")
-@click.option("--markdown", "target", type=click.Path(path_type=Path, dir_okay=False), help="Write the table to this file too.")
+@click.option(
+    "--markdown",
+    "target",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the table to this file too.",
+)
 @root_option
-def precision(families: tuple[str, ...], seeds: int, gpu: bool, target: Path | None, root: Path | None) -> None:
+def precision(
+    families: tuple[str, ...], seeds: int, gpu: bool, target: Path | None, root: Path | None
+) -> None:
     """Whether cheap arithmetic gives the same results.
 
-    Train small networks of each family in cheap arithmetic and in float64, and test whether their results are equivalent.
+    Train small networks of each family in cheap arithmetic and in float64, and test whether their
+    results are equivalent.
 
-    With --family and --markdown the families' rows are put into the table that the file holds, if it was made here.
+    With --family and --markdown the families' rows are put into the table that the file holds, if
+    it was made here.
 
     Example: omnigrok precision --family "addition, held" --seeds 5
     """
@@ -34,7 +57,11 @@ def precision(families: tuple[str, ...], seeds: int, gpu: bool, target: Path | N
         if target is not None:
             check_target("--markdown", target)
         device = choose_device(gpu)
-        lines = recorded(target.read_text(encoding="utf-8"), device) if families and target and target.exists() else {}
+        lines = (
+            recorded(target.read_text(encoding="utf-8"), device)
+            if families and target and target.exists()
+            else {}
+        )
         for name in families or SWEEPS:
             lines[name] = []
             for row in measure(SWEEPS[name], device, root, seeds):
@@ -42,6 +69,14 @@ def precision(families: tuple[str, ...], seeds: int, gpu: bool, target: Path | N
                 lines[name].append(line(row))
                 click.echo(" | ".join(cells(row)))
             if target is not None:
-                write_whole(target, "\n".join(markdown((each for known in SWEEPS for each in lines.get(known, ())), device)) + "\n")
+                write_whole(
+                    target,
+                    "\n".join(
+                        markdown(
+                            (each for known in SWEEPS for each in lines.get(known, ())), device
+                        )
+                    )
+                    + "\n",
+                )
     same = sum(row.same for row in rows)
     click.echo(f"{same} of {len(rows)} rows: the same")

@@ -19,16 +19,37 @@ from omnigrok.report.replaying import replay
 
 @click.command(short_help="The verdicts of an audit as a page, Markdown or JSON.")
 @click.argument("audit", type=click.Path(path_type=Path), required=False)
-@click.option("--replay", "replayed", is_flag=True, help="In place of AUDIT: judge the recorded evidence now (no training, no network).")
 @click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), default=None, help="Write one self-contained page with all figures."
+    "--replay",
+    "replayed",
+    is_flag=True,
+    help="In place of AUDIT: judge the recorded evidence now (no training, no network).",
 )
-@click.option("--markdown", "as_markdown", is_flag=True, help="Print the verdict table as Markdown (the default).")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Write one self-contained page with all figures.",
+)
+@click.option(
+    "--markdown",
+    "as_markdown",
+    is_flag=True,
+    help="Print the verdict table as Markdown (the default).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON.")
 @click.option(
-    "--into", type=click.Path(path_type=Path), default=None, help="Put table, findings and retraining between the markers of this file."
+    "--into",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Put table, findings and retraining between the markers of this file.",
 )
-@click.option("--check", "only_check", is_flag=True, help="With --into: change nothing, fail where they are not current.")
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="With --into: change nothing, fail where they are not current.",
+)
 @store_option
 @claims_option
 def report(
@@ -49,7 +70,8 @@ def report(
     Example: omnigrok report --replay --html report.html
     Example: omnigrok report audit.json --into README.md --check
 
-    The figures of the page are drawn from the run store (--runs), those of a replay from the recorded evidence.
+    The figures of the page are drawn from the run store (--runs), those of a replay from the
+    recorded evidence.
     """
     with clear_errors():
         if (audit is None) == (not replayed):
@@ -77,7 +99,9 @@ def report(
 
 
 def _insert_parts(path: Path, audit: Audit, folder: Path, only_check: bool) -> None:
-    """The verdict table and, where the file has their markers, what was found and what was retrained."""
+    """The verdict table and, where the file has their markers, what was found and what was
+    retrained.
+    """
     parts = [Part(markdown.PART, markdown.table(audit, folder), markdown.without_versions)]
     if has_part(path, "findings"):
         parts.append(Part("findings", findings.findings_text(folder, audit)))

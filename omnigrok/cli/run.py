@@ -12,12 +12,17 @@ from omnigrok.audit.schema import item_name
 from omnigrok.cli.shared import claims_option, clear_errors, find_claim
 
 
-@click.command(short_help="Run pytest for one claim and its control.", context_settings={"ignore_unknown_options": True})
+@click.command(
+    short_help="Run pytest for one claim and its control.",
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("claim_id")
 @click.argument("pytest_options", nargs=-1, type=click.UNPROCESSED)
 @claims_option
 @click.pass_context
-def run(context: click.Context, claim_id: str, pytest_options: tuple[str, ...], folder: Path) -> None:
+def run(
+    context: click.Context, claim_id: str, pytest_options: tuple[str, ...], folder: Path
+) -> None:
     """Run pytest for one claim and its control; further options go to pytest.
 
     \b
@@ -30,5 +35,13 @@ def run(context: click.Context, claim_id: str, pytest_options: tuple[str, ...], 
         figure, claim = find_claim(folder, claim_id)
     # With the protocol, so that fig06.time is not also fig06.time-eta.
     names = " or ".join(item_name(claim_id, protocol) for protocol in claim.protocols)
-    command = [sys.executable, "-m", "pytest", str(folder / f"test_{figure.figure}.py"), "-k", names, *pytest_options]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(folder / f"test_{figure.figure}.py"),
+        "-k",
+        names,
+        *pytest_options,
+    ]
     context.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 (pytest with the user's own options)

@@ -1,4 +1,6 @@
-"""What several commands share: the options for the claims folder and the store, and errors as one line."""
+"""What several commands share: the options for the claims folder and the store, and errors as one
+line.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from omnigrok.spelling import did_you_mean
 
 @contextmanager
 def clear_errors(kind: type[click.ClickException] = click.ClickException) -> Iterator[None]:
-    """Every error of the package ends in one clear message and the exit status of ``kind`` (1 unless given)."""
+    """Every error of the package ends in one clear message and the exit status of ``kind`` (1
+    unless given).
+    """
     try:
         yield
     except OmnigrokError as error:
@@ -31,20 +35,30 @@ def find_claim(folder: Path, claim_id: str) -> tuple[Figure, Claim]:
     """
     known = {claim.id: (figure, claim) for figure in figures(folder) for claim in figure.claims}
     if claim_id not in known:
-        raise BadInput(f"unknown claim {claim_id!r}{did_you_mean(claim_id, known)}; omnigrok list names them")
+        raise BadInput(
+            f"unknown claim {claim_id!r}{did_you_mean(claim_id, known)}; omnigrok list names them"
+        )
     return known[claim_id]
 
 
 def _folder(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
     if not value.is_dir():
-        raise click.BadParameter(f"there is no folder {value} here; run this from the root of a clone, or name its claims folder")
+        raise click.BadParameter(
+            f"there is no folder {value} here; run this from the root of a clone, or name its "
+            "claims folder"
+        )
     return value
 
 
 claims_option = click.option(
-    "--claims", "folder", type=click.Path(path_type=Path), default=Path("claims"), show_default=True, callback=_folder,
+    "--claims",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("claims"),
+    show_default=True,
+    callback=_folder,
     help="Folder with the figure files.",
-)  # fmt: skip
+)
 store_option = click.option(
     "--runs",
     "store",
@@ -53,5 +67,9 @@ store_option = click.option(
     help="The run store; default: .omnigrok/runs.sqlite next to the claims folder.",
 )
 root_option = click.option(
-    "--data-root", "root", type=click.Path(path_type=Path), default=None, help="Default: $OMNIGROK_DATA or the user's cache folder."
+    "--data-root",
+    "root",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Default: $OMNIGROK_DATA or the user's cache folder.",
 )

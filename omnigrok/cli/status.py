@@ -14,15 +14,18 @@ from omnigrok.runs.store import Store
 
 @click.command(short_help="What is recorded of every experiment, and what is missing.")
 @click.argument("part", default="")
-@click.option("--missing", "only_missing", is_flag=True, help="Only experiments of which runs are missing.")
+@click.option(
+    "--missing", "only_missing", is_flag=True, help="Only experiments of which runs are missing."
+)
 @store_option
 @claims_option
 def status(part: str, only_missing: bool, store: Path | None, folder: Path) -> None:
-    """Show every experiment: recorded runs and their scale, how many have settled, what is missing and what it costs.
+    """Show every experiment: recorded runs and their scale, how many have settled, what is missing
+    and what it costs.
 
-    PART selects experiments by a part of figure:experiment. Counted are the recorded evidence and, where there is one, the
-    run store. Times are at the speed of recorded runs of the same network, on the machines that trained them;
-    pytest claims/ --tier paper --plan measures this one.
+    PART selects experiments by a part of figure:experiment. Counted are the recorded evidence and,
+    where there is one, the run store. Times are at the speed of recorded runs of the same network,
+    on the machines that trained them; pytest claims/ --tier paper --plan measures this one.
 
     \b
     Example: omnigrok status
@@ -41,16 +44,31 @@ def status(part: str, only_missing: bool, store: Path | None, folder: Path) -> N
 
 def lines(found: list[Stock]) -> list[str]:
     """The table, at most 100 columns wide."""
-    shown = [f"{'experiment':44} {'protocol':9} {'scale':7} {'recorded':>11} {'settled':>9} {'missing steps':>13} {'time':>8}"]
+    shown = [
+        (
+            f"{'experiment':44} {'protocol':9} {'scale':7} {'recorded':>11} {'settled':>9} "
+            f"{'missing steps':>13} {'time':>8}"
+        )
+    ]
     for each in found:
         settled = f"{each.settled}/{each.held}" if each.held else "-"
         missing = f"{each.network_steps:.1e}" if each.network_steps else "-"
-        time = "-" if not each.network_steps else "unknown" if each.seconds is None else hours(each.seconds)
+        time = (
+            "-"
+            if not each.network_steps
+            else "unknown"
+            if each.seconds is None
+            else hours(each.seconds)
+        )
         have = f"{each.recorded}/{each.runs}"
-        shown.append(f"{each.experiment:44} {each.protocol:9} {each.scale:7} {have:>11} {settled:>9} {missing:>13} {time:>8}")
+        shown.append(
+            f"{each.experiment:44} {each.protocol:9} {each.scale:7} {have:>11} {settled:>9} "
+            f"{missing:>13} {time:>8}"
+        )
     known = sum(each.seconds or 0.0 for each in found)
     shown.append(
-        f"{sum(each.complete for each in found)} of {len(found)} experiments complete; the others take {hours(known)}"
+        f"{sum(each.complete for each in found)} of {len(found)} experiments complete; the others "
+        f"take {hours(known)}"
         f" on one core, {sum(each.seconds is None for each in found)} of unknown speed left out"
     )
     return shown

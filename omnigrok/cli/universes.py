@@ -20,14 +20,21 @@ MARKS = {"REPRODUCED": "+", "REFUTED": "x", "INCONCLUSIVE": "?", "ERROR": "E"}
 
 @click.command(short_help="Judge one claim under every reading that its sentence leaves open.")
 @click.argument("claim_id")
-@click.option("--protocol", type=click.Choice(PROTOCOLS), default="paper", show_default=True, help="Settings of the runs.")
+@click.option(
+    "--protocol",
+    type=click.Choice(PROTOCOLS),
+    default="paper",
+    show_default=True,
+    help="Settings of the runs.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print every combination as JSON.")
 @claims_option
 def universes(claim_id: str, protocol: Protocol, as_json: bool, folder: Path) -> None:
-    """Judge one claim, from recorded curves, under every combination of the readings that its sentence leaves open.
+    """Judge one claim, from recorded curves, under every combination of the readings that its
+    sentence leaves open.
 
-    Prints the share of combinations with each verdict, which reading matters most, and the specification curve: the
-    estimates in order, with the readings behind each. Changes no verdict.
+    Prints the share of combinations with each verdict, which reading matters most, and the
+    specification curve: the estimates in order, with the readings behind each. Changes no verdict.
 
     Example: omnigrok universes fig02.inverse
     """
@@ -43,9 +50,14 @@ def universes(claim_id: str, protocol: Protocol, as_json: bool, folder: Path) ->
 def _judged(folder: Path, claim_id: str, protocol: Protocol) -> Multiverse:
     figure, claim = find_claim(folder, claim_id)
     if not claim.universes:
-        raise BadInput(f"claim {claim_id}: {figure.figure}.yaml lists no universes for it; its sentence has one reading")
+        raise BadInput(
+            f"claim {claim_id}: {figure.figure}.yaml lists no universes for it; its sentence has "
+            "one reading"
+        )
     if protocol not in claim.protocols:
-        raise BadInput(f"claim {claim_id} has no form under {protocol}; it has {', '.join(claim.protocols)}")
+        raise BadInput(
+            f"claim {claim_id} has no form under {protocol}; it has {', '.join(claim.protocols)}"
+        )
     check = check_of(folder, figure.figure, claim_id)
     request = Request(folder, figure.figure, claim_id, protocol, "claim", check)
     case = AuditSession(Options(tier="paper", replay=True), [request]).case(request)
@@ -58,10 +70,20 @@ def _lines(found: Multiverse) -> list[str]:
     lines = [f"{found.claim} ({found.protocol}): {total} combinations: {words}"]
     shares = found.shares()
     if shares:
-        lines.append("share of the estimates' variance: " + ", ".join(f"{axis} {share:.0%}" for axis, share in shares.items()))
+        lines.append(
+            "share of the estimates' variance: "
+            + ", ".join(f"{axis} {share:.0%}" for axis, share in shares.items())
+        )
     lines.append("")
     for each in found.sorted():
-        effect = f"{number(each.estimate)} [{number(each.low)}, {number(each.high)}]" if each.estimate is not None else "no value"
+        effect = (
+            f"{number(each.estimate)} [{number(each.low)}, {number(each.high)}]"
+            if each.estimate is not None
+            else "no value"
+        )
         choices = ", ".join(f"{axis} {level}" for axis, level in each.choices.items())
-        lines.append(f"{MARKS[each.verdict]} {effect:28} {choices}{'; ' + each.reason if each.reason else ''}")
+        lines.append(
+            f"{MARKS[each.verdict]} {effect:28} "
+            f"{choices}{'; ' + each.reason if each.reason else ''}"
+        )
     return lines

@@ -1,12 +1,15 @@
 """Data sets: one module each, found by name.
 
-A module here has a ``VERSION`` (``omnigrok.training.version`` says what for) and two functions, and may have a third:
+A module here has a ``VERSION`` (``omnigrok.training.version`` says what for) and two functions, and
+may have a third:
 
 ``split(run, root) -> Split``
-    The samples of one Run. Called under a forked random state; whatever it leaves in torch's generator is where the model's
-    initialization draws next, so the authors' order of draws can be kept. ``root`` is the folder of downloaded data.
+    The samples of one Run. Called under a forked random state; whatever it leaves in torch's
+    generator is where the model's initialization draws next, so the authors' order of draws can be
+    kept. ``root`` is the folder of downloaded data.
 ``accuracy(run, outputs, targets) -> dict[str, Tensor]``
-    Per-sample scores in [0, 1], logged as ``train_<name>`` and ``test_<name>``; the main one is called ``acc``.
+    Per-sample scores in [0, 1], logged as ``train_<name>`` and ``test_<name>``; the main one is
+    called ``acc``.
 ``files(run) -> list[str]`` (optional)
     Files below ``root`` that the Run needs, for messages and ``omnigrok data``.
 """
@@ -45,7 +48,8 @@ class Task(Protocol):
 
 
 def find_task(name: str) -> Task:
-    """The data module of that name: ``omnigrok.data.<name>``, or a dotted path of somebody else's module.
+    """The data module of that name: ``omnigrok.data.<name>``, or a dotted path of somebody else's
+    module.
 
     Raises:
         BadInput: there is no such module.
@@ -57,16 +61,23 @@ def find_task(name: str) -> Task:
         if error.name is None or not path.startswith(error.name):
             raise
         here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if _is_task(file))
-        raise BadInput(f"unknown task {name!r}; accepted: {', '.join(here)}, or the dotted path of a module") from None
+        raise BadInput(
+            f"unknown task {name!r}; accepted: {', '.join(here)}, or the dotted path of a module"
+        ) from None
     if not hasattr(module, "split") or not hasattr(module, "accuracy"):
-        raise BadInput(f"task {name!r}: module {path} must define split(run, root) and accuracy(run, outputs, targets)")
+        raise BadInput(
+            f"task {name!r}: module {path} must define split(run, root) and accuracy(run, outputs, "
+            "targets)"
+        )
     return cast("Task", module)
 
 
 def default_root() -> Path:
-    """Where downloaded data lies unless ``--data-root`` says otherwise: $OMNIGROK_DATA, else the user's cache folder.
+    """Where downloaded data lies unless ``--data-root`` says otherwise: $OMNIGROK_DATA, else the
+    user's cache folder.
 
-    A user without a home folder has no cache folder, and most audits need no download: ``.omnigrok/data`` in the working folder.
+    A user without a home folder has no cache folder, and most audits need no download:
+    ``.omnigrok/data`` in the working folder.
     """
     if named := os.environ.get("OMNIGROK_DATA"):
         return Path(named)

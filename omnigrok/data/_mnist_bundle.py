@@ -1,4 +1,6 @@
-"""The subset of MNIST that comes with the package: ``bundled/mnist.xz``, real images for machines without the full set."""
+"""The subset of MNIST that comes with the package: ``bundled/mnist.xz``, real images for machines
+without the full set.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +24,23 @@ N_TRAIN = 5_000
 def select(full: Images) -> Images:
     """The bundled images among the full set: the first 5,000 for training, every fifth for testing.
 
-    The first half of the official test images and the second half come from different writers, so the test images are taken from all
-    of it: every tenth from the first on, then every tenth from the sixth on. The first 1,000 of them alone are spread just as evenly.
+    The first half of the official test images and the second half come from different writers, so
+    the test images are taken from all of it: every tenth from the first on, then every tenth from
+    the sixth on. The first 1,000 of them alone are spread just as evenly.
     """
     test = np.r_[0 : len(full.test_labels) : 10, 5 : len(full.test_labels) : 10]
-    return Images(full.train_pixels[:N_TRAIN], full.train_labels[:N_TRAIN], full.test_pixels[test], full.test_labels[test])
+    return Images(
+        full.train_pixels[:N_TRAIN],
+        full.train_labels[:N_TRAIN],
+        full.test_pixels[test],
+        full.test_labels[test],
+    )
 
 
 def pack(images: Images) -> bytes:
-    """The file's bytes: xz of magic, two little-endian uint32 counts (train, test), labels, pixels, training before test."""
+    """The file's bytes: xz of magic, two little-endian uint32 counts (train, test), labels, pixels,
+    training before test.
+    """
     counts = np.array([len(images.train_labels), len(images.test_labels)], dtype="<u4")
     parts = (images.train_labels, images.test_labels, images.train_pixels, images.test_pixels)
     raw = MAGIC + counts.tobytes() + b"".join(part.tobytes() for part in parts)
@@ -58,8 +68,14 @@ def read(path: Path = PATH) -> Images:
     try:
         packed = path.read_bytes()
     except FileNotFoundError:
-        raise DataMissing(f"MNIST: the bundled {path.name} is not in {path.parent}; install the package with its data files") from None
+        raise DataMissing(
+            f"MNIST: the bundled {path.name} is not in {path.parent}; install the package with its "
+            "data files"
+        ) from None
     digest = hashlib.sha256(packed).hexdigest()
     if digest != SHA256:
-        raise DataCorrupt(f"MNIST: {path} ({len(packed)} bytes) is truncated or altered: expected sha256 {SHA256}, found {digest}")
+        raise DataCorrupt(
+            f"MNIST: {path} ({len(packed)} bytes) is truncated or altered: expected sha256 "
+            f"{SHA256}, found {digest}"
+        )
     return unpack(packed)

@@ -20,7 +20,8 @@ def fetch(root: Path) -> None:
     """Download the four files into ``root``/MNIST/raw, unless they are there, and verify them.
 
     Raises:
-        DataMissing: torchvision is not installed or cannot be imported, or nothing could be downloaded.
+        DataMissing: torchvision is not installed or cannot be imported, or nothing could be
+            downloaded.
         DataCorrupt: a file is damaged, be it a new one or one that was there.
     """
     if "missing" in idx.status(root).values():
@@ -29,7 +30,9 @@ def fetch(root: Path) -> None:
             datasets.MNIST(str(root), download=True)
         except (OSError, RuntimeError) as error:
             # torchvision puts one line a mirror into its message.
-            raise DataMissing(f"MNIST: the download failed ({' '.join(str(error).split())}); {_by_hand(root)}") from error
+            raise DataMissing(
+                f"MNIST: the download failed ({' '.join(str(error).split())}); {_by_hand(root)}"
+            ) from error
     idx.read(idx.find(root))
 
 
@@ -44,15 +47,20 @@ def _torchvision_datasets(root: Path) -> Any:
         except RuntimeError as error:
             if "torchvision::nms" not in str(error):
                 raise
-        # A torchvision built for another torch (CUDA's beside the CPU's) cannot load its operators and then fails to describe them.
-        # Its data sets need none of them, so declared names are enough.
+        # A torchvision built for another torch (CUDA's beside the CPU's) cannot load its operators
+        # and then fails to describe them. Its data sets need none of them, so declared names are
+        # enough.
         _declare_operators()
         return import_module("torchvision.datasets")
     except ImportError as error:
-        raise DataMissing(f"MNIST: fetching needs torchvision ({error}): `pip install torchvision`, {_by_hand(root)}") from error
+        raise DataMissing(
+            f"MNIST: fetching needs torchvision ({error}): `pip install torchvision`, "
+            f"{_by_hand(root)}"
+        ) from error
     except RuntimeError as error:
         raise DataMissing(
-            f"MNIST: the installed torchvision does not fit this torch ({error}); install one that does, {_by_hand(root)}"
+            f"MNIST: the installed torchvision does not fit this torch ({error}); install one that "
+            f"does, {_by_hand(root)}"
         ) from error
 
 

@@ -1,4 +1,6 @@
-"""The four IDX files of MNIST below a data root: found, verified and read (plain or .gz, in torchvision's layout)."""
+"""The four IDX files of MNIST below a data root: found, verified and read (plain or .gz, in
+torchvision's layout).
+"""
 
 from __future__ import annotations
 
@@ -62,8 +64,10 @@ def find(root: Path) -> tuple[Stamp, ...]:
     missing = [name for name, stamp in found.items() if stamp is None]
     if missing:
         raise DataMissing(
-            f"MNIST: {', '.join(missing)} not found in {folder}; it must hold {', '.join(FILES)} (plain or .gz). "
-            "Fetch them with `omnigrok data fetch mnist`, name another folder with --data-root, or use the option source: bundled"
+            f"MNIST: {', '.join(missing)} not found in {folder}; it must hold {', '.join(FILES)} "
+            "(plain or .gz). "
+            "Fetch them with `omnigrok data fetch mnist`, name another folder with --data-root, or "
+            "use the option source: bundled"
         )
     return tuple(stamp for stamp in found.values() if stamp is not None)
 
@@ -77,10 +81,12 @@ def _stamp(folder: Path, name: str) -> Stamp | None:
 
 
 def content(stamp: Stamp, known: Known) -> bytes:
-    """The decompressed bytes of a file, of the size and md5 that they must have; the size of a plain file is compared before it is read.
+    """The decompressed bytes of a file, of the size and md5 that they must have; the size of a
+    plain file is compared before it is read.
 
     Raises:
-        DataCorrupt: it is truncated, too long, altered, cannot be read, or is not a gzip file although its name says so.
+        DataCorrupt: it is truncated, too long, altered, cannot be read, or is not a gzip file
+            although its name says so.
     """
     zipped = stamp.path.suffix == ".gz"
     if not zipped:
@@ -95,7 +101,9 @@ def content(stamp: Stamp, known: Known) -> bytes:
         _compare_size(stamp, known, len(data))
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     if md5 != known.md5:
-        raise DataCorrupt(f"MNIST: {stamp.path} is altered: expected md5 {known.md5}, found {md5}; {_REMEDY}")
+        raise DataCorrupt(
+            f"MNIST: {stamp.path} is altered: expected md5 {known.md5}, found {md5}; {_REMEDY}"
+        )
     return data
 
 
@@ -105,19 +113,26 @@ _REMEDY = "delete it and run `omnigrok data fetch mnist`"
 def _compare_size(stamp: Stamp, known: Known, size: int) -> None:
     if size != known.size:
         unit = "decompressed bytes" if stamp.path.suffix == ".gz" else "bytes"
-        raise DataCorrupt(f"MNIST: {stamp.path} is damaged: expected {known.size} {unit}, found {size}; {_REMEDY}")
+        raise DataCorrupt(
+            f"MNIST: {stamp.path} is damaged: expected {known.size} {unit}, found {size}; {_REMEDY}"
+        )
 
 
 def _unzip(stamp: Stamp, data: bytes, limit: int) -> bytes:
-    # gzip.decompress would raise on a truncated file without saying how much of it could be read, and has no limit.
+    # gzip.decompress would raise on a truncated file without saying how much of it could be read,
+    # and has no limit.
     try:
         return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, limit)
     except zlib.error as error:
-        raise DataCorrupt(f"MNIST: {stamp.path} cannot be decompressed ({error}); {_REMEDY}") from None
+        raise DataCorrupt(
+            f"MNIST: {stamp.path} cannot be decompressed ({error}); {_REMEDY}"
+        ) from None
 
 
 def parse(data: bytes) -> NDArray[np.uint8]:
-    """An IDX file of unsigned bytes as an array: two zeros, type 8, the number of axes, their big-endian lengths, the values."""
+    """An IDX file of unsigned bytes as an array: two zeros, type 8, the number of axes, their
+    big-endian lengths, the values.
+    """
     axes = data[3]
     shape = np.frombuffer(data, dtype=">i4", count=axes, offset=4)
     return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
@@ -129,13 +144,22 @@ def read(stamps: tuple[Stamp, ...]) -> Images:
     Raises:
         DataCorrupt: see ``content``.
     """
-    arrays = [parse(content(stamp, known)) for stamp, known in zip(stamps, FILES.values(), strict=True)]
+    arrays = [
+        parse(content(stamp, known)) for stamp, known in zip(stamps, FILES.values(), strict=True)
+    ]
     train_pixels, train_labels, test_pixels, test_labels = arrays
-    return Images(train_pixels.reshape(len(train_pixels), -1), train_labels, test_pixels.reshape(len(test_pixels), -1), test_labels)
+    return Images(
+        train_pixels.reshape(len(train_pixels), -1),
+        train_labels,
+        test_pixels.reshape(len(test_pixels), -1),
+        test_labels,
+    )
 
 
 def status(root: Path) -> dict[str, str]:
-    """Each of the four files: "ok", "missing", or what is wrong with it; reads and verifies them all."""
+    """Each of the four files: "ok", "missing", or what is wrong with it; reads and verifies them
+    all.
+    """
     report = {}
     for name, known in FILES.items():
         stamp = _stamp(root / FOLDER, name)

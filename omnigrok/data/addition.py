@@ -1,19 +1,22 @@
-"""Toy addition (Section 5.1, Figure 6, Appendix D): a decoder maps E_i + E_j to the random vector that stands for i + j.
+"""Toy addition (Section 5.1, Figure 6, Appendix D): a decoder maps E_i + E_j to the random vector
+that stands for i + j.
 
-============== =================== ============================ ==========================================================
-option         ``paper``           ``code``                     other values
-============== =================== ============================ ==========================================================
-representation ``scalar``          ``planar``
-labels         ``sum``             ``modular``
-unseen         ``false`` (choice)  ``true``                     ``true`` under ``paper`` is a sensitivity row
-standardise    ``none``            ``none``                     ``linear``, ``input``: sensitivity rows
-base           10                  10                           p of the paper; p (p + 1) / 2 unordered pairs
-target_dim     30                  30
-============== =================== ============================ ==========================================================
+============== =================== ============================
+========================================================== option         ``paper``
+``code``                     other values ============== ===================
+============================ ==========================================================
+representation ``scalar``          ``planar`` labels         ``sum``             ``modular``
+unseen         ``false`` (choice)  ``true``                     ``true`` under ``paper`` is a
+sensitivity row standardise    ``none``            ``none``                     ``linear``,
+``input``: sensitivity rows base           10                  10                           p of the
+paper; p (p + 1) / 2 unordered pairs target_dim     30                  30
+============== =================== ============================
+==========================================================
 
-``scalar``: E_k = k in R_linear, N(0, 1) in R_random. ``planar``: the first coordinate runs from -1 to 1, the second is 0.3 U(-1, 1), in
-R_linear; U(-1, 1)^2 in R_random. ``unseen``: whether an output may be missing from the training split. ``standardise = linear`` gives
-R_linear mean 0 and variance 1 before Eq. 4 mixes it, ``input`` the sums E_i + E_j after it.
+``scalar``: E_k = k in R_linear, N(0, 1) in R_random. ``planar``: the first coordinate runs from -1
+to 1, the second is 0.3 U(-1, 1), in R_linear; U(-1, 1)^2 in R_random. ``unseen``: whether an output
+may be missing from the training split. ``standardise = linear`` gives R_linear mean 0 and variance
+1 before Eq. 4 mixes it, ``input`` the sums E_i + E_j after it.
 """
 
 from __future__ import annotations
@@ -48,7 +51,8 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "standardise": ("none", "linear", "input"),
 }
 
-# Per-sample mean squared errors. Two targets are sqrt(2 d) apart in d dimensions, so an error within half of that is below 1/2.
+# Per-sample mean squared errors. Two targets are sqrt(2 d) apart in d dimensions, so an error
+# within half of that is below 1/2.
 HALFWAY = 0.5
 CLOSE = 0.05
 
@@ -66,19 +70,29 @@ class Options:
 
     @classmethod
     def of(cls, run: Run) -> Options:
-        """Raises BadInput where an option, ``n_train``, ``messiness`` or the network's ends do not fit."""
+        """Raises BadInput where an option, ``n_train``, ``messiness`` or the network's ends do not
+        fit.
+        """
         given: dict[str, Any] = dict(run.data)
         unknown = sorted(set(given) - set(cls.__dataclass_fields__))
         if unknown:
-            raise BadInput(f"addition: unknown data option {unknown[0]!r}; accepted: {', '.join(cls.__dataclass_fields__)}")
+            raise BadInput(
+                f"addition: unknown data option {unknown[0]!r}; accepted: "
+                f"{', '.join(cls.__dataclass_fields__)}"
+            )
         for name, accepted in CHOICES.items():
             value = given.setdefault(name, accepted[0])
             if value not in accepted or type(value) is not type(accepted[0]):
-                raise BadInput(f"addition: {name} = {value!r} is not accepted; one of {', '.join(map(str, accepted))}")
+                raise BadInput(
+                    f"addition: {name} = {value!r} is not accepted; one of "
+                    f"{', '.join(map(str, accepted))}"
+                )
         for name, default, least in (("base", 10, 2), ("target_dim", 30, 1)):
             value = given.setdefault(name, default)
             if type(value) is not int or value < least:
-                raise BadInput(f"addition: {name} = {value!r} is not accepted; a whole number from {least}")
+                raise BadInput(
+                    f"addition: {name} = {value!r} is not accepted; a whole number from {least}"
+                )
         options = cls(**given)
         options._fits(run)
         return options
@@ -87,14 +101,23 @@ class Options:
         pairs = self.base * (self.base + 1) // 2
         least = 1 if self.unseen else self.outputs
         if not least <= run.n_train <= pairs:
-            why = "" if self.unseen else f" ({self.outputs} outputs, each of which must occur: unseen = false)"
-            raise BadInput(f"addition: n_train = {run.n_train} is not accepted; {least} to {pairs} pairs{why}")
+            why = (
+                ""
+                if self.unseen
+                else f" ({self.outputs} outputs, each of which must occur: unseen = false)"
+            )
+            raise BadInput(
+                f"addition: n_train = {run.n_train} is not accepted; {least} to {pairs} pairs{why}"
+            )
         if not 0 <= run.messiness <= 1:
-            raise BadInput(f"addition: messiness = {run.messiness} is not accepted; 0 (linear) to 1 (random)")
+            raise BadInput(
+                f"addition: messiness = {run.messiness} is not accepted; 0 (linear) to 1 (random)"
+            )
         widths = run.option("widths")
         if widths and (widths[0], widths[-1]) != (self.dimension, self.target_dim):
             raise BadInput(
-                f"addition: widths = {list(widths)} do not fit; representation = {self.representation} needs {self.dimension} inputs, "
+                f"addition: widths = {list(widths)} do not fit; representation = "
+                f"{self.representation} needs {self.dimension} inputs, "
                 f"target_dim = {self.target_dim} as many outputs"
             )
 
@@ -112,10 +135,11 @@ class Options:
 def split(run: Run, root: Path) -> Split:
     """All unordered pairs i <= j: inputs (pairs, dimension), targets (pairs, target_dim), float32.
 
-    Seed s takes 58 + s, of numpy for targets and split, of torch for everything else, so that seed 0 is the authors' own. Their order of
-    draws is kept under every option: an encoder that nobody uses, the decoder, R_linear's noise, R_random. The generator is
-    handed on as it stood before the decoder, so that ``build`` draws the same one for every messiness. With all pairs in
-    the training set the test set is empty.
+    Seed s takes 58 + s, of numpy for targets and split, of torch for everything else, so that seed
+    0 is the authors' own. Their order of draws is kept under every option: an encoder that nobody
+    uses, the decoder, R_linear's noise, R_random. The generator is handed on as it stood before the
+    decoder, so that ``build`` draws the same one for every messiness. With all pairs in the
+    training set the test set is empty.
 
     Raises:
         BadInput: an option, ``n_train``, ``messiness`` or the network's ends do not fit.
@@ -145,20 +169,27 @@ def split(run: Run, root: Path) -> Split:
 
 
 def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
-    """Whether an output is nearer to its target than halfway to a typical other one; (..., target_dim) to (...).
+    """Whether an output is nearer to its target than halfway to a typical other one; (...,
+    target_dim) to (...).
 
-    ``acc`` stands for the authors' nearest-target accuracy without the table of targets, which differs from replica to replica: independent
-    N(0, I) targets differ by a mean square of 2, so a mean squared error under 1/2 is nearer to its own. An output that is
-    nearest to the right target but shrunk towards 0 counts as wrong. In a pilot (``code``, 35 pairs, 12 cells) the two agreed on
-    95 % of training and 93 % of test pairs, ``acc`` being .04 lower in the mean. Chance is 0 for an output that hedges and 1 / outputs
-    for one that bets. ``acc_close`` asks for a mean squared error under .05, the loss at the paper's boundary of regions I and II.
+    ``acc`` stands for the authors' nearest-target accuracy without the table of targets, which
+    differs from replica to replica: independent N(0, I) targets differ by a mean square of 2, so a
+    mean squared error under 1/2 is nearer to its own. An output that is nearest to the right target
+    but shrunk towards 0 counts as wrong. In a pilot (``code``, 35 pairs, 12 cells) the two agreed
+    on 95 % of training and 93 % of test pairs, ``acc`` being .04 lower in the mean. Chance is 0 for
+    an output that hedges and 1 / outputs for one that bets. ``acc_close`` asks for a mean squared
+    error under .05, the loss at the paper's boundary of regions I and II.
     """
     mse = (outputs - targets).square().mean(-1)
     return {"acc": (mse < HALFWAY).to(outputs.dtype), "acc_close": (mse < CLOSE).to(outputs.dtype)}
 
 
-def _training_pairs(draw: np.random.RandomState, label: NDArray[np.int64], n_train: int, unseen: bool) -> NDArray[np.int64]:
-    """Indices of the training pairs; unless ``unseen``, a random pair of each output comes first, then the rest at random."""
+def _training_pairs(
+    draw: np.random.RandomState, label: NDArray[np.int64], n_train: int, unseen: bool
+) -> NDArray[np.int64]:
+    """Indices of the training pairs; unless ``unseen``, a random pair of each output comes first,
+    then the rest at random.
+    """
     if unseen:
         return draw.choice(len(label), n_train, replace=False)
     order = draw.permutation(len(label))

@@ -1,24 +1,30 @@
 """IMDb reviews, positive or negative (Section 4, Figure 4; Maas et al. 2011).
 
-Options of ``Run.data``; the first value is the default and the protocol ``paper``, the one marked (code) is the published code:
+Options of ``Run.data``; the first value is the default and the protocol ``paper``, the one marked
+(code) is the published code:
 
-=============== ============================== ==========================================================================
-``source``      "full", "bundled"              50,000 reviews below the data root, or 4,000 that come with the package
-``sampling``    "random", "first" (code)       "random": a quarter of all reviews is held back for testing and ``n_train``
-                                               are drawn from the others. "first": the first rows, as many as make
-                                               ``n_train`` three quarters of them, and the last quarter is for testing
+=============== ==============================
+========================================================================== ``source``      "full",
+"bundled"              50,000 reviews below the data root, or 4,000 that come with the package
+``sampling``    "random", "first" (code)       "random": a quarter of all reviews is held back for
+testing and ``n_train``
+                                               are drawn from the others. "first": the first rows,
+                                               as many as make ``n_train`` three quarters of them,
+                                               and the last quarter is for testing
 ``stop_words``  "keep", "drop" (code)          whether 179 stop words are left out
 ``digits``      "keep", "drop" (code)          whether digits are cut out of words
-``vocabulary``  1000                           most frequent words of the training reviews; others are left out
-``length``      500                            tokens; longer reviews keep the first, shorter ones are padded with 0 on the left
-``n_test``      0                              if positive, at most so many test reviews
-``shuffle_labels`` False                       permute the training labels (a control)
-=============== ============================== ==========================================================================
+``vocabulary``  1000                           most frequent words of the training reviews; others
+are left out ``length``      500                            tokens; longer reviews keep the first,
+shorter ones are padded with 0 on the left ``n_test``      0                              if
+positive, at most so many test reviews ``shuffle_labels`` False                       permute the
+training labels (a control) =============== ==============================
+==========================================================================
 
-The paper says neither where a review is padded nor whose words are counted; both are as in the code, which counts those of its training
-reviews. The authors' axis N counts test reviews too: their N = 1,000 is ``n_train`` 750 here. The order of rows in their csv is not known:
-the rows here are a fixed shuffle of the sorted file names, the same for every seed. All splits are stratified by label, as in
-scikit-learn's ``train_test_split``, and drawn by numpy's generator of the seed.
+The paper says neither where a review is padded nor whose words are counted; both are as in the
+code, which counts those of its training reviews. The authors' axis N counts test reviews too: their
+N = 1,000 is ``n_train`` 750 here. The order of rows in their csv is not known: the rows here are a
+fixed shuffle of the sorted file names, the same for every seed. All splits are stratified by label,
+as in scikit-learn's ``train_test_split``, and drawn by numpy's generator of the seed.
 """
 
 from __future__ import annotations
@@ -42,14 +48,21 @@ VERSION = 1
 
 __all__ = ["accuracy", "fetch", "files", "split"]
 
-CHOICES = {"source": ("full", "bundled"), "sampling": ("random", "first"), "stop_words": ("keep", "drop"), "digits": ("keep", "drop")}
+CHOICES = {
+    "source": ("full", "bundled"),
+    "sampling": ("random", "first"),
+    "stop_words": ("keep", "drop"),
+    "digits": ("keep", "drop"),
+}
 NUMBERS = {"vocabulary": (1000, 1, 32_767), "length": (500, 1, 100_000), "n_test": (0, 0, 50_000)}
 ORDER_SEED = 2022
 LEAST_FIRST = 6
 
 
 def stratified(labels: Ints, seed: int) -> tuple[Ints, Ints]:
-    """Three quarters and a quarter of the rows, each with the labels' shares, in random order (train_test_split's procedure)."""
+    """Three quarters and a quarter of the rows, each with the labels' shares, in random order
+    (train_test_split's procedure).
+    """
     rng = np.random.RandomState(seed)
     counts = np.bincount(labels, minlength=2)
     n_test = -(-len(labels) // 4)
@@ -78,7 +91,9 @@ def stratified(labels: Ints, seed: int) -> tuple[Ints, Ints]:
 
 
 @functools.lru_cache(maxsize=16)
-def _split(root: Path, seed: int, n_train: int, options: tuple[tuple[str, str | int], ...]) -> Split:
+def _split(
+    root: Path, seed: int, n_train: int, options: tuple[tuple[str, str | int], ...]
+) -> Split:
     """The split itself; arms that differ in other settings than these share it, and its memory."""
     chosen = dict(options)
     corpus = bundled() if chosen["source"] == "bundled" else full(root)
@@ -88,7 +103,8 @@ def _split(root: Path, seed: int, n_train: int, options: tuple[tuple[str, str | 
     least, most = LEAST_FIRST if first else 1, len(rows) - -(-len(rows) // 4)
     if not least <= n_train <= most:
         raise BadInput(
-            f"imdb: n_train = {n_train} is not possible; with source {chosen['source']} and sampling {chosen['sampling']} "
+            f"imdb: n_train = {n_train} is not possible; with source {chosen['source']} and "
+            f"sampling {chosen['sampling']} "
             f"it is {least} to {most}"
         )
     if first:
@@ -99,21 +115,28 @@ def _split(root: Path, seed: int, n_train: int, options: tuple[tuple[str, str | 
     if chosen["n_test"]:
         test = test[: int(chosen["n_test"])]
     both = rows[np.concatenate([train, test])]
-    drop = {"drop_stop_words": chosen["stop_words"] == "drop", "drop_digits": chosen["digits"] == "drop"}
+    drop = {
+        "drop_stop_words": chosen["stop_words"] == "drop",
+        "drop_digits": chosen["digits"] == "drop",
+    }
     _, rank = most_frequent(corpus, rows[train], int(chosen["vocabulary"]), **drop)
     tokens = torch.from_numpy(encode(corpus, both, rank, int(chosen["length"])))
     targets = corpus.labels[both].astype(np.float32)
     if chosen["shuffle_labels"]:
         targets[: len(train)] = np.random.RandomState([seed, 1]).permutation(targets[: len(train)])
     indices = torch.arange(len(both))
-    return Split(Pool((tokens,), torch.from_numpy(targets)), indices[: len(train)], indices[len(train) :])
+    return Split(
+        Pool((tokens,), torch.from_numpy(targets)), indices[: len(train)], indices[len(train) :]
+    )
 
 
 def split(run: Run, root: Path) -> Split:
-    """Tokens (n, length) int16 with 0 for padding, and targets (n,) float32, 1 for a positive review.
+    """Tokens (n, length) int16 with 0 for padding, and targets (n,) float32, 1 for a positive
+    review.
 
-    Afterwards torch's generator is seeded with the run's seed and has made the two draws with which the authors' data loader shows its
-    first batch, so that the network's initialization at seed 0 is theirs.
+    Afterwards torch's generator is seeded with the run's seed and has made the two draws with which
+    the authors' data loader shows its first batch, so that the network's initialization at seed 0
+    is theirs.
 
     Raises:
         BadInput: an option is not accepted, or there are not ``n_train`` reviews.
@@ -123,11 +146,15 @@ def split(run: Run, root: Path) -> Split:
     for name, accepted in CHOICES.items():
         options[name] = run.option(name, accepted[0])
         if options[name] not in accepted:
-            raise BadInput(f"imdb: {name} = {options[name]!r} is not accepted; one of {', '.join(accepted)}")
+            raise BadInput(
+                f"imdb: {name} = {options[name]!r} is not accepted; one of {', '.join(accepted)}"
+            )
     for name, (default, low, high) in NUMBERS.items():
         value = run.option(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise BadInput(f"imdb: {name} = {value!r} is not accepted; a whole number from {low} to {high}")
+            raise BadInput(
+                f"imdb: {name} = {value!r} is not accepted; a whole number from {low} to {high}"
+            )
         options[name] = value
     options["shuffle_labels"] = shuffled = run.option("shuffle_labels", False)
     if not isinstance(shuffled, bool):
@@ -143,10 +170,14 @@ def split(run: Run, root: Path) -> Split:
 
 
 def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
-    """``acc``: whether the logit's sign is the label's; a logit of 0 says negative, as rounding a probability of .5 does."""
+    """``acc``: whether the logit's sign is the label's; a logit of 0 says negative, as rounding a
+    probability of .5 does.
+    """
     return {"acc": ((outputs.reshape(targets.shape) > 0) == (targets > 0.5)).to(outputs.dtype)}
 
 
 def files(run: Run) -> list[str]:
-    """The archive that ``fetch`` brings; the folder or the other archive of ``imdb_files.read_reviews`` does as well."""
+    """The archive that ``fetch`` brings; the folder or the other archive of
+    ``imdb_files.read_reviews`` does as well.
+    """
     return [] if run.option("source") == "bundled" else [ARCHIVES[1]]

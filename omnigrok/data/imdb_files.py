@@ -1,4 +1,6 @@
-"""The IMDb reviews of Maas et al. (2011) as files: folder or archive in, token file out, and the official download."""
+"""The IMDb reviews of Maas et al. (2011) as files: folder or archive in, token file out, and the
+official download.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ from typing import IO, cast
 
 import numpy as np
 
-from omnigrok.data.imdb_text import Corpus, from_bytes, most_frequent, to_bytes, tokenise, write_whole
+from omnigrok.data.imdb_text import (
+    Corpus,
+    from_bytes,
+    most_frequent,
+    to_bytes,
+    tokenise,
+    write_whole,
+)
 from omnigrok.errors import DataCorrupt, DataMissing
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
@@ -34,7 +43,8 @@ TOKENS = "imdb_tokens.npz"
 REVIEW = re.compile(r"aclImdb/(?:train|test)/(pos|neg)/\d+_\d+\.txt")
 
 REVIEWS = 50_000
-# Of the sorted names and contents of all reviews, so that folder, archive and any repacking are held to the same.
+# Of the sorted names and contents of all reviews, so that folder, archive and any repacking are
+# held to the same.
 SHA256 = "2f7a3d1aad2cf5ce9dd4699e85e7bb337637c618d2315e0585921ae932728c56"
 # The longest review has 13,704 bytes; the official archive unpacks to well under 1 GiB.
 REVIEW_BYTES = 2**16
@@ -47,7 +57,9 @@ BUNDLED_SHA256 = "757cfb45b7c77973ec508608dda01c7c8df1885e35cec94c567405d984ac6a
 
 
 class _Limited:
-    """An unpacked stream that ends in DataCorrupt after ``ARCHIVE_BYTES``, whatever the headers in it say."""
+    """An unpacked stream that ends in DataCorrupt after ``ARCHIVE_BYTES``, whatever the headers in
+    it say.
+    """
 
     def __init__(self, stream: lzma.LZMAFile | gzip.GzipFile, path: Path) -> None:
         self.stream, self.path, self.left = stream, path, ARCHIVE_BYTES
@@ -56,12 +68,16 @@ class _Limited:
         data = self.stream.read(size)
         self.left -= len(data)
         if self.left < 0:
-            raise DataCorrupt(f"{self.path}: unpacks to more than {ARCHIVE_BYTES:,} bytes; this is not the IMDb data set")
+            raise DataCorrupt(
+                f"{self.path}: unpacks to more than {ARCHIVE_BYTES:,} bytes; this is not the IMDb "
+                "data set"
+            )
         return data
 
 
 def archive_reviews(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of the reviews in an archive, read in memory: nothing is unpacked to disk, other members are passed over.
+    """Name and bytes of the reviews in an archive, read in memory: nothing is unpacked to disk,
+    other members are passed over.
 
     Raises:
         DataCorrupt: the archive is damaged or larger than the data set.
@@ -69,21 +85,41 @@ def archive_reviews(path: Path) -> Iterator[tuple[str, bytes]]:
     found = 0
     opened = lzma.open if path.suffix == ".xz" else gzip.open
     try:
-        with opened(path, "rb") as packed, tarfile.open(fileobj=cast("IO[bytes]", _Limited(packed, path)), mode="r|") as archive:
+        with (
+            opened(path, "rb") as packed,
+            tarfile.open(fileobj=cast("IO[bytes]", _Limited(packed, path)), mode="r|") as archive,
+        ):
             for member in archive:
                 if not member.isreg() or not REVIEW.fullmatch(member.name):
                     continue
                 found += 1
                 if found > REVIEWS:
-                    raise DataCorrupt(f"{path}: holds more than {REVIEWS:,} reviews; this is not the IMDb data set")
+                    raise DataCorrupt(
+                        f"{path}: holds more than {REVIEWS:,} reviews; this is not the IMDb data "
+                        "set"
+                    )
                 if member.size > REVIEW_BYTES:
-                    raise DataCorrupt(f"{path}: {member.name} has {member.size:,} bytes; no review is that long")
+                    raise DataCorrupt(
+                        f"{path}: {member.name} has {member.size:,} bytes; no review is that long"
+                    )
                 file = archive.extractfile(member)
                 if file is not None:
                     yield member.name, file.read()
-    except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, ArithmeticError, LookupError) as error:
+    except (
+        tarfile.TarError,
+        lzma.LZMAError,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+    ) as error:
         # tarfile checks little of a header: a damaged one may end in any of these.
-        raise DataCorrupt(f"{path}: damaged archive ({error}); delete it and fetch it again: omnigrok data fetch imdb") from error
+        raise DataCorrupt(
+            f"{path}: damaged archive ({error}); delete it and fetch it again: omnigrok data fetch "
+            "imdb"
+        ) from error
 
 
 def folder_reviews(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -97,12 +133,15 @@ def folder_reviews(folder: Path) -> Iterator[tuple[str, bytes]]:
             except OSError as error:
                 raise DataCorrupt(f"{path}: cannot be read ({error})") from error
             if len(data) > REVIEW_BYTES:
-                raise DataCorrupt(f"{path}: has more than {REVIEW_BYTES:,} bytes; no review is that long")
+                raise DataCorrupt(
+                    f"{path}: has more than {REVIEW_BYTES:,} bytes; no review is that long"
+                )
             yield name, data
 
 
 def read_reviews(root: Path) -> Corpus:
-    """The corpus from ``root/aclImdb``, ``root/aclImdb.tar.xz`` or ``root/aclImdb_v1.tar.gz``, reviews in the order of their names.
+    """The corpus from ``root/aclImdb``, ``root/aclImdb.tar.xz`` or ``root/aclImdb_v1.tar.gz``,
+    reviews in the order of their names.
 
     Raises:
         DataMissing: none of the three is there.
@@ -111,7 +150,8 @@ def read_reviews(root: Path) -> Corpus:
     found = next((root / name for name in (FOLDER, *ARCHIVES) if (root / name).exists()), None)
     if found is None:
         raise DataMissing(
-            f"IMDb: neither {FOLDER}/ nor {' nor '.join(ARCHIVES)} is in {root}; run 'omnigrok data fetch imdb', or name their folder "
+            f"IMDb: neither {FOLDER}/ nor {' nor '.join(ARCHIVES)} is in {root}; run 'omnigrok "
+            "data fetch imdb', or name their folder "
             "with --data-root, or set the data option source: bundled for a small subset"
         )
     return tokenise((data.decode(), int("/pos/" in name)) for name, data in whole_reviews(found))
@@ -130,7 +170,8 @@ def whole_reviews(found: Path) -> list[tuple[str, bytes]]:
         digest.update(data)
     if len(reviews) != REVIEWS or digest.hexdigest() != SHA256:
         raise DataCorrupt(
-            f"{found}: not the {REVIEWS:,} labelled reviews of the data set, whole and unaltered ({len(reviews):,} found); "
+            f"{found}: not the {REVIEWS:,} labelled reviews of the data set, whole and unaltered "
+            f"({len(reviews):,} found); "
             "delete it and fetch it again: omnigrok data fetch imdb"
         )
     return reviews
@@ -153,7 +194,9 @@ def read_tokens(path: Path) -> Corpus:
         return from_bytes(data, str(path))
     except DataCorrupt:
         raise
-    except Exception as error:  # of a damaged zip member, numpy and zipfile let anything through, from zlib's errors to MemoryError
+    # of a damaged zip member, numpy and zipfile let anything through, from zlib's errors to
+    # MemoryError
+    except Exception as error:
         raise DataCorrupt(f"{path}: not a whole IMDb token file ({error}); {remedy}") from error
 
 
@@ -161,13 +204,16 @@ def read_all_tokens(path: Path) -> Corpus:
     """``read_tokens`` of all the reviews; raises DataCorrupt also where there are fewer."""
     corpus = read_tokens(path)
     if len(corpus) != REVIEWS:
-        raise DataCorrupt(f"{path}: has {len(corpus):,} reviews, not {REVIEWS:,}; delete it to have it made again")
+        raise DataCorrupt(
+            f"{path}: has {len(corpus):,} reviews, not {REVIEWS:,}; delete it to have it made again"
+        )
     return corpus
 
 
 @functools.lru_cache(maxsize=2)
 def full(root: Path) -> Corpus:
-    """All reviews: from ``root/imdb_tokens.npz``, which is written at the first call where the folder can be written to (about 15 s).
+    """All reviews: from ``root/imdb_tokens.npz``, which is written at the first call where the
+    folder can be written to (about 15 s).
 
     Raises:
         DataMissing, DataCorrupt: as ``read_reviews``; DataCorrupt also for a damaged token file.
@@ -176,26 +222,32 @@ def full(root: Path) -> Corpus:
     if path.exists():
         return read_all_tokens(path)
     corpus = read_reviews(root)
-    with contextlib.suppress(OSError):  # A read-only data folder costs the tokenising again in the next process, nothing else.
+    with contextlib.suppress(
+        OSError
+    ):  # A read-only data folder costs the tokenising again in the next process, nothing else.
         write_whole(path, to_bytes(corpus))
     return corpus
 
 
 @functools.lru_cache(maxsize=1)
 def bundled() -> Corpus:
-    """4,000 of the reviews, 2,000 of each label, with the 2,000 words most frequent in them (``bundled/imdb.md``).
+    """4,000 of the reviews, 2,000 of each label, with the 2,000 words most frequent in them
+    (``bundled/imdb.md``).
 
     Raises:
         DataCorrupt: the file is not the one that this version of the package came with.
     """
     data = (resources.files("omnigrok.data") / "bundled" / BUNDLED).read_bytes()
     if hashlib.sha256(data).hexdigest() != BUNDLED_SHA256:
-        raise DataCorrupt(f"bundled/{BUNDLED}: its checksum is not the one in the code; reinstall the package")
+        raise DataCorrupt(
+            f"bundled/{BUNDLED}: its checksum is not the one in the code; reinstall the package"
+        )
     return from_bytes(lzma.decompress(data), f"bundled/{BUNDLED}")
 
 
 def fetch(root: Path) -> Path:
-    """Downloads the official archive (80 MiB) to ``root/aclImdb_v1.tar.gz``, with progress on standard error; called only when asked for.
+    """Downloads the official archive (80 MiB) to ``root/aclImdb_v1.tar.gz``, with progress on
+    standard error; called only when asked for.
 
     Raises:
         DataMissing: the host cannot be reached.
@@ -213,27 +265,50 @@ def fetch(root: Path) -> Path:
                 size += len(block)
                 digest.update(block)
                 file.write(block)
-                print(f"\rIMDb: {size / 2**20:.0f} of {URL_BYTES / 2**20:.0f} MiB", end="", file=sys.stderr, flush=True)
+                print(
+                    f"\rIMDb: {size / 2**20:.0f} of {URL_BYTES / 2**20:.0f} MiB",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
         print(file=sys.stderr)
         if size != URL_BYTES or digest.hexdigest() != URL_MD5:
-            raise DataCorrupt(f"{URL}: {size:,} bytes with md5 {digest.hexdigest()}, not {URL_BYTES:,} with {URL_MD5}; try again")
+            raise DataCorrupt(
+                f"{URL}: {size:,} bytes with md5 {digest.hexdigest()}, not {URL_BYTES:,} with "
+                f"{URL_MD5}; try again"
+            )
         part.replace(path)
     except OSError as error:
-        raise DataMissing(f"IMDb: {URL} cannot be fetched ({error}); put the archive into {root} by hand") from error
+        raise DataMissing(
+            f"IMDb: {URL} cannot be fetched ({error}); put the archive into {root} by hand"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
     return path
 
 
 def make_bundle(corpus: Corpus, per_label: int, words: int) -> bytes:
-    """The bundled file again from the full corpus: reviews drawn at random by a fixed seed, with their most frequent words."""
+    """The bundled file again from the full corpus: reviews drawn at random by a fixed seed, with
+    their most frequent words.
+    """
     rng = np.random.RandomState(0)
-    rows = np.sort(np.concatenate([rng.choice(np.flatnonzero(corpus.labels == k), per_label, replace=False) for k in (0, 1)]))
+    rows = np.sort(
+        np.concatenate(
+            [
+                rng.choice(np.flatnonzero(corpus.labels == k), per_label, replace=False)
+                for k in (0, 1)
+            ]
+        )
+    )
     vocabulary, rank = most_frequent(corpus, rows, words, drop_stop_words=False, drop_digits=False)
     tokens, owner = corpus.reviews(rows)
     kept = rank[tokens] > 0
     ends = np.cumsum(np.bincount(owner[kept], minlength=len(rows)))
-    subset = Corpus(tuple(vocabulary), (rank[tokens[kept]] - 1).astype(np.uint32), ends, corpus.labels[rows])
+    subset = Corpus(
+        tuple(vocabulary), (rank[tokens[kept]] - 1).astype(np.uint32), ends, corpus.labels[rows]
+    )
     # Literals of two bytes, tuned: lc, lp and pb make the file 2 % smaller than the preset.
-    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 1, "pb": 1}]
+    filters = [
+        {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 3, "lp": 1, "pb": 1}
+    ]
     return lzma.compress(to_bytes(subset, compress=False), filters=filters)

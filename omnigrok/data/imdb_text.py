@@ -1,4 +1,6 @@
-"""Reviews as numbers: a corpus of word ids, the vocabulary of a training set, and padded token arrays (Section 4 and Appendix A)."""
+"""Reviews as numbers: a corpus of word ids, the vocabulary of a training set, and padded token
+arrays (Section 4 and Appendix A).
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,21 @@ FORMAT = 1
 NOT_WORD = re.compile(r"[^\w\s]")
 DIGIT = re.compile(r"\d")
 
-# NLTK's 179 English stop words, the list in the authors' code. Words lose their apostrophes before they are compared with it, in the code
-# and so here: "dont" is not in the list and stays.
+# NLTK's 179 English stop words, the list in the authors' code. Words lose their apostrophes before
+# they are compared with it, in the code and so here: "dont" is not in the list and stays.
 STOP_WORDS = frozenset(
-    """a about above after again against ain all am an and any are aren aren't as at be because been before being below between both but by
-    can couldn couldn't d did didn didn't do does doesn doesn't doing don don't down during each few for from further had hadn hadn't has
-    hasn hasn't have haven haven't having he her here hers herself him himself his how i if in into is isn isn't it it's its itself just ll
-    m ma me mightn mightn't more most mustn mustn't my myself needn needn't no nor not now o of off on once only or other our ours ourselves
-    out over own re s same shan shan't she she's should should've shouldn shouldn't so some such t than that that'll the their theirs them
-    themselves then there these they this those through to too under until up ve very was wasn wasn't we were weren weren't what when where
-    which while who whom why will with won won't wouldn wouldn't y you you'd you'll you're you've your yours yourself yourselves""".split()  # noqa: SIM905
+    """
+    a about above after again against ain all am an and any are aren aren't as at be because been
+    before being below between both but by can couldn couldn't d did didn didn't do does doesn
+    doesn't doing don don't down during each few for from further had hadn hadn't has hasn hasn't
+    have haven haven't having he her here hers herself him himself his how i if in into is isn isn't
+    it it's its itself just ll m ma me mightn mightn't more most mustn mustn't my myself needn
+    needn't no nor not now o of off on once only or other our ours ourselves out over own re s same
+    shan shan't she she's should should've shouldn shouldn't so some such t than that that'll the
+    their theirs them themselves then there these they this those through to too under until up ve
+    very was wasn wasn't we were weren weren't what when where which while who whom why will with
+    won won't wouldn wouldn't y you you'd you'll you're you've your yours yourself yourselves
+    """.split()  # noqa: SIM905
 )
 
 
@@ -55,7 +62,9 @@ class Corpus:
         return len(self.ends)
 
     def reviews(self, rows: Ints) -> tuple[NDArray[np.uint32], Ints]:
-        """The word ids of some reviews, one after the other, and the position in ``rows`` that each belongs to."""
+        """The word ids of some reviews, one after the other, and the position in ``rows`` that each
+        belongs to.
+        """
         starts = np.concatenate([[0], self.ends[:-1]])[rows]
         lengths = self.ends[rows] - starts
         owner = np.repeat(np.arange(len(rows)), lengths)
@@ -64,27 +73,35 @@ class Corpus:
 
 
 def tokenise(reviews: Iterable[tuple[str, int]]) -> Corpus:
-    """(text, label) pairs to a corpus: lower-case, split at white space, characters that belong to no word removed.
+    """(text, label) pairs to a corpus: lower-case, split at white space, characters that belong to
+    no word removed.
 
-    What is left of the HTML line breaks ("br") is a word, as in the authors' code. Ids are by first appearance.
+    What is left of the HTML line breaks ("br") is a word, as in the authors' code. Ids are by first
+    appearance.
     """
     ids: dict[str, int] = {}
     tokens: list[NDArray[np.uint32]] = []
     labels = []
     for text, label in reviews:
         words = NOT_WORD.sub("", text.lower()).split()
-        tokens.append(np.fromiter((ids.setdefault(word, len(ids)) for word in words), np.uint32, len(words)))
+        tokens.append(
+            np.fromiter((ids.setdefault(word, len(ids)) for word in words), np.uint32, len(words))
+        )
         labels.append(label)
     ends = np.cumsum([len(review) for review in tokens], dtype=np.int64)
     flat = np.concatenate(tokens) if tokens else np.empty(0, np.uint32)
     return Corpus(tuple(ids), flat, ends, np.array(labels, np.uint8))
 
 
-def most_frequent(corpus: Corpus, rows: Ints, size: int, *, drop_stop_words: bool, drop_digits: bool) -> tuple[list[str], Ints]:
-    """The vocabulary of some reviews: their ``size`` most frequent words, ties in order of appearance (fewer if they have fewer).
+def most_frequent(
+    corpus: Corpus, rows: Ints, size: int, *, drop_stop_words: bool, drop_digits: bool
+) -> tuple[list[str], Ints]:
+    """The vocabulary of some reviews: their ``size`` most frequent words, ties in order of
+    appearance (fewer if they have fewer).
 
     Returns:
-        The words by rank, and for every id of the corpus its token: 1 for the most frequent word and so on, 0 for none.
+        The words by rank, and for every id of the corpus its token: 1 for the most frequent word
+        and so on, 0 for none.
     """
     alias: Ints = np.arange(len(corpus.words))
     words = list(corpus.words)
@@ -111,7 +128,9 @@ def most_frequent(corpus: Corpus, rows: Ints, size: int, *, drop_stop_words: boo
 
 
 def encode(corpus: Corpus, rows: Ints, rank: Ints, length: int) -> NDArray[np.int16]:
-    """Some reviews as (len(rows), length) tokens: unknown words left out, the first ``length`` kept, padded with 0 on the left."""
+    """Some reviews as (len(rows), length) tokens: unknown words left out, the first ``length``
+    kept, padded with 0 on the left.
+    """
     words, owner = corpus.reviews(rows)
     tokens = rank[words]
     kept = tokens > 0
@@ -131,7 +150,14 @@ def to_bytes(corpus: Corpus, *, compress: bool = True) -> bytes:
     save = np.savez_compressed if compress else np.savez
     tokens = corpus.tokens if len(corpus.words) > 2**16 else corpus.tokens.astype(np.uint16)
     words = np.frombuffer("\n".join(corpus.words).encode(), np.uint8)
-    save(buffer, format=np.array(FORMAT), words=words, tokens=tokens, ends=corpus.ends.astype(np.int32), labels=corpus.labels)
+    save(
+        buffer,
+        format=np.array(FORMAT),
+        words=words,
+        tokens=tokens,
+        ends=corpus.ends.astype(np.int32),
+        labels=corpus.labels,
+    )
     return buffer.getvalue()
 
 
@@ -145,18 +171,34 @@ def from_bytes(data: bytes, name: str) -> Corpus:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             version = int(file["format"])
             words = tuple(file["words"].tobytes().decode().split("\n"))
-            tokens, ends, labels = file["tokens"].astype(np.uint32), file["ends"].astype(np.int64), file["labels"].astype(np.uint8)
+            tokens, ends, labels = (
+                file["tokens"].astype(np.uint32),
+                file["ends"].astype(np.int64),
+                file["labels"].astype(np.uint8),
+            )
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataCorrupt(f"{name}: not a whole IMDb token file ({error}); delete it to have it made again") from error
-    whole = version == FORMAT and len(ends) == len(labels) > 0 and ends[-1] == len(tokens) and bool((np.diff(ends, prepend=0) >= 0).all())
+        raise DataCorrupt(
+            f"{name}: not a whole IMDb token file ({error}); delete it to have it made again"
+        ) from error
+    whole = (
+        version == FORMAT
+        and len(ends) == len(labels) > 0
+        and ends[-1] == len(tokens)
+        and bool((np.diff(ends, prepend=0) >= 0).all())
+    )
     if not whole or int(tokens.max(initial=0)) >= len(words):
-        raise DataCorrupt(f"{name}: not an IMDb token file of version {FORMAT}, or its parts do not fit; delete it to have it made again")
+        raise DataCorrupt(
+            f"{name}: not an IMDb token file of version {FORMAT}, or its parts do not fit; delete "
+            "it to have it made again"
+        )
     return Corpus(words, tokens, ends, labels)
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """The file as a whole or not at all, whoever else writes it at the same time."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
         try:
             file.write(data)
             file.flush()

@@ -1,16 +1,21 @@
-"""MNIST (Section 4, Figures 3, 10, 11 and 12): pixels in [0, 1], flattened, neither centred nor normalised.
+"""MNIST (Section 4, Figures 3, 10, 11 and 12): pixels in [0, 1], flattened, neither centred nor
+normalised.
 
 Options of ``run.data``:
 
-============== ============= =============================================================================================
-option         values        meaning
-============== ============= =============================================================================================
-source         full, bundled 60,000 + 10,000 images below the data root, or 5,000 + 2,000 of them that come with the package
-subset         random, first which ``n_train`` training images: drawn by the seed (``paper``), or the first ones (``code``)
-n_test         whole number  only so many test images, the first ones; by default all (both protocols). Of the full set the first
-                             5,000 are harder than the rest; the bundled ones are in an order that spreads them evenly
+============== =============
+============================================================================================= option
+values        meaning ============== =============
+============================================================================================= source
+full, bundled 60,000 + 10,000 images below the data root, or 5,000 + 2,000 of them that come with
+the package subset         random, first which ``n_train`` training images: drawn by the seed
+(``paper``), or the first ones (``code``) n_test         whole number  only so many test images, the
+first ones; by default all (both protocols). Of the full set the first
+                             5,000 are harder than the rest; the bundled ones are in an order that
+                             spreads them evenly
 shuffle_labels true, false   permute the labels of the training images, a control; by default false
-============== ============= =============================================================================================
+============== =============
+=============================================================================================
 """
 
 from __future__ import annotations
@@ -42,17 +47,20 @@ SOURCES = ("full", "bundled")
 SUBSETS = ("random", "first")
 OPTIONS = ("source", "subset", "n_test", "shuffle_labels")
 
-# Subsets and shuffled labels have generators of their own: torch's global one is left to weights and batches.
+# Subsets and shuffled labels have generators of their own: torch's global one is left to weights
+# and batches.
 SUBSET_STREAM, LABEL_STREAM = 1, 2
 
 
 def split(run: Run, root: Path) -> Split:
     """The pool of all images, training before test, and the indices of this Run.
 
-    Inputs are (n, 784) float32; targets are one-hot (n, 10) float32 under ``mse`` and (n,) int64 classes under ``cross_entropy``. Runs
-    with the same source share one tensor of inputs. Random subsets are nested: a seed's smaller one is the start of its larger one.
-    Torch's generator is left at ``manual_seed(run.seed)``, so the weights depend on nothing else: seed 0 is the authors' own in
-    Figure 3d. Their landscapes (Figures 3a to 3c, 8) set none, and torch then starts differently every time.
+    Inputs are (n, 784) float32; targets are one-hot (n, 10) float32 under ``mse`` and (n,) int64
+    classes under ``cross_entropy``. Runs with the same source share one tensor of inputs. Random
+    subsets are nested: a seed's smaller one is the start of its larger one. Torch's generator is
+    left at ``manual_seed(run.seed)``, so the weights depend on nothing else: seed 0 is the authors'
+    own in Figure 3d. Their landscapes (Figures 3a to 3c, 8) set none, and torch then starts
+    differently every time.
 
     Raises:
         BadInput: an option or the loss is not accepted, or there are fewer images than asked for.
@@ -60,11 +68,15 @@ def split(run: Run, root: Path) -> Split:
         DataCorrupt: a file is truncated or altered.
     """
     options = _options(run)
-    pool, n_train, n_test = _pool(_mnist_idx.find(root) if options["source"] == "full" else (), run.loss)
+    pool, n_train, n_test = _pool(
+        _mnist_idx.find(root) if options["source"] == "full" else (), run.loss
+    )
     train = _train(run, options, n_train)
     wanted = n_test if options["n_test"] is None else options["n_test"]
     if wanted > n_test:
-        raise BadInput(f"mnist: n_test = {wanted}, but the {options['source']} source has {n_test} test images")
+        raise BadInput(
+            f"mnist: n_test = {wanted}, but the {options['source']} source has {n_test} test images"
+        )
     if options["shuffle_labels"]:
         targets = pool.targets.clone()
         targets[train] = targets[train[_permutation(LABEL_STREAM, run.seed, len(train))]]
@@ -74,18 +86,29 @@ def split(run: Run, root: Path) -> Split:
 
 
 def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
-    """Whether the largest output is that of the true class: ``acc``, shape (..., n), from outputs (..., n, 10)."""
+    """Whether the largest output is that of the true class: ``acc``, shape (..., n), from outputs
+    (..., n, 10).
+    """
     classes = targets.argmax(-1) if run.loss == "mse" else targets
     return {"acc": (outputs.argmax(-1) == classes).to(outputs.dtype)}
 
 
 def files(run: Run) -> list[str]:
     """Files below the data root that the Run needs: none if it uses the bundled images."""
-    return [f"{_mnist_idx.FOLDER}/{name}" for name in _mnist_idx.FILES] if run.option("source", "full") == "full" else []
+    return (
+        [f"{_mnist_idx.FOLDER}/{name}" for name in _mnist_idx.FILES]
+        if run.option("source", "full") == "full"
+        else []
+    )
 
 
 def _options(run: Run) -> dict[str, Any]:
-    options: dict[str, Any] = {"source": "full", "subset": "random", "n_test": None, "shuffle_labels": False}
+    options: dict[str, Any] = {
+        "source": "full",
+        "subset": "random",
+        "n_test": None,
+        "shuffle_labels": False,
+    }
     options.update(run.data)
 
     def need(ok: bool, key: str, accepted: str) -> None:
@@ -97,17 +120,27 @@ def _options(run: Run) -> dict[str, Any]:
             raise BadInput(f"mnist: unknown option {key!r}; accepted: {', '.join(OPTIONS)}")
     need(options["source"] in SOURCES, "source", f"one of {', '.join(SOURCES)}")
     need(options["subset"] in SUBSETS, "subset", f"one of {', '.join(SUBSETS)}")
-    need(options["n_test"] is None or (type(options["n_test"]) is int and options["n_test"] >= 1), "n_test", "1 or more, or null for all")
+    need(
+        options["n_test"] is None or (type(options["n_test"]) is int and options["n_test"] >= 1),
+        "n_test",
+        "1 or more, or null for all",
+    )
     need(isinstance(options["shuffle_labels"], bool), "shuffle_labels", "true or false")
     if run.loss not in ("mse", "cross_entropy"):
-        raise BadInput(f"mnist: loss = {run.loss!r} is not accepted; mse (one-hot targets) or cross_entropy (class targets)")
+        raise BadInput(
+            f"mnist: loss = {run.loss!r} is not accepted; mse (one-hot targets) or cross_entropy "
+            "(class targets)"
+        )
     return options
 
 
 def _train(run: Run, options: Mapping[str, Any], available: int) -> Tensor:
     if run.n_train > available:
         more = "; source: full has more" if options["source"] == "bundled" else ""
-        raise BadInput(f"mnist: n_train = {run.n_train}, but the {options['source']} source has {available} training images{more}")
+        raise BadInput(
+            f"mnist: n_train = {run.n_train}, but the {options['source']} source has {available} "
+            f"training images{more}"
+        )
     if options["subset"] == "first":
         return torch.arange(run.n_train)
     return _permutation(SUBSET_STREAM, run.seed, available)[: run.n_train].clone()
@@ -119,10 +152,18 @@ def _permutation(stream: int, seed: int, n: int) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _tensors(stamps: tuple[Stamp, ...]) -> tuple[Tensor, Tensor, int, int]:
-    """Pixels (n, 784) float32, classes (n,) int64, and how many are for training and for testing; no stamps: the bundled images."""
+    """Pixels (n, 784) float32, classes (n,) int64, and how many are for training and for testing;
+    no stamps: the bundled images.
+    """
     images = _mnist_idx.read(stamps) if stamps else _mnist_bundle.read()
-    pixels = torch.from_numpy(np.concatenate([images.train_pixels, images.test_pixels])).to(torch.float32).div_(255)
-    classes = torch.from_numpy(np.concatenate([images.train_labels, images.test_labels])).to(torch.int64)
+    pixels = (
+        torch.from_numpy(np.concatenate([images.train_pixels, images.test_pixels]))
+        .to(torch.float32)
+        .div_(255)
+    )
+    classes = torch.from_numpy(np.concatenate([images.train_labels, images.test_labels])).to(
+        torch.int64
+    )
     return pixels, classes, len(images.train_labels), len(images.test_labels)
 
 

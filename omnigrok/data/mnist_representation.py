@@ -1,7 +1,9 @@
-"""MNIST with a representation that shows the label (Section 5.2, Figure 8): the samples of ``mnist``, each image with its true class.
+"""MNIST with a representation that shows the label (Section 5.2, Figure 8): the samples of
+``mnist``, each image with its true class.
 
-The options are those of ``omnigrok.data.mnist`` except ``shuffle_labels``; what the class does to the image is the model's business
-(``omnigrok.models.messy_mlp``). Test images come with their true class too, as in the text and in the published code.
+The options are those of ``omnigrok.data.mnist`` except ``shuffle_labels``; what the class does to
+the image is the model's business (``omnigrok.models.messy_mlp``). Test images come with their true
+class too, as in the text and in the published code.
 """
 
 from __future__ import annotations
@@ -25,12 +27,16 @@ def split(run: Run, root: Path) -> Split:
     """As ``mnist.split``, with inputs (n, 784) float32 pixels in [0, 1] and (n,) int64 classes.
 
     Raises:
-        BadInput: as ``mnist.split``, or ``shuffle_labels`` is set: a template of the true class would undo it.
+        BadInput: as ``mnist.split``, or ``shuffle_labels`` is set: a template of the true class
+            would undo it.
         DataMissing: as ``mnist.split``.
         DataCorrupt: as ``mnist.split``.
     """
     if run.option("shuffle_labels"):
-        raise BadInput("mnist_representation: shuffle_labels is not accepted here; the inputs show the true labels")
+        raise BadInput(
+            "mnist_representation: shuffle_labels is not accepted here; the inputs show the true "
+            "labels"
+        )
     images = mnist.split(run, root)
     return Split(_with_classes(images.pool), images.train, images.test)
 

@@ -1,4 +1,6 @@
-"""Modular addition (Section 5.1, Figure 7; Appendices B and C, Figures 9 and 10a): every ordered pair, "x y =" -> (x + y) mod p."""
+"""Modular addition (Section 5.1, Figure 7; Appendices B and C, Figures 9 and 10a): every ordered
+pair, "x y =" -> (x + y) mod p.
+"""
 
 from __future__ import annotations
 
@@ -35,20 +37,24 @@ def modulus(run: Run) -> int:
 
 @functools.lru_cache(maxsize=8)
 def pairs(p: int) -> Pool:
-    """All p * p ordered pairs, y running fastest: inputs (p * p, 3) int64 tokens [x, y, p], targets (p * p,) int64."""
+    """All p * p ordered pairs, y running fastest: inputs (p * p, 3) int64 tokens [x, y, p], targets
+    (p * p,) int64.
+    """
     x = torch.arange(p).repeat_interleave(p)
     y = torch.arange(p).repeat(p)
     return Pool((torch.stack([x, y, torch.full_like(x, p)], dim=1),), (x + y) % p)
 
 
 def split(run: Run, root: Path) -> Split:
-    """A random ``run.n_train`` of the pairs to train on, all others to test on; the model draws next in the same stream.
+    """A random ``run.n_train`` of the pairs to train on, all others to test on; the model draws
+    next in the same stream.
 
-    Seed s takes torch seed 42 + s, so that seed 0 is the authors' own; p = 113 with their fraction .3 is ``n_train`` 3830. Nothing here
-    differs between the protocols ``paper`` and ``code``.
+    Seed s takes torch seed 42 + s, so that seed 0 is the authors' own; p = 113 with their fraction
+    .3 is ``n_train`` 3830. Nothing here differs between the protocols ``paper`` and ``code``.
 
-    Options: ``p`` (default 113); ``shuffle_labels`` (default false) permutes the labels of the training samples among themselves, as a
-    control, and leaves the split and the draws that follow as they are without it.
+    Options: ``p`` (default 113); ``shuffle_labels`` (default false) permutes the labels of the
+    training samples among themselves, as a control, and leaves the split and the draws that follow
+    as they are without it.
 
     Raises:
         BadInput: an option is not accepted, or ``n_train`` leaves no pair to test on.
@@ -59,7 +65,8 @@ def split(run: Run, root: Path) -> Split:
         raise BadInput(f"data: shuffle_labels = {shuffle!r} is not accepted; true or false")
     if run.n_train >= p * p:
         raise BadInput(
-            f"Run: n_train = {run.n_train} is not accepted; p = {p} has {p * p} pairs, of which at least one must be left to test on"
+            f"Run: n_train = {run.n_train} is not accepted; p = {p} has {p * p} pairs, of which at "
+            "least one must be left to test on"
         )
     pool = pairs(p)
     torch.manual_seed(AUTHORS_SEED + run.seed)
@@ -74,5 +81,7 @@ def split(run: Run, root: Path) -> Split:
 
 
 def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
-    """Whether the largest of the (..., p + 1) outputs is the right one; the equals sign counts as an answer, as in the published code."""
+    """Whether the largest of the (..., p + 1) outputs is the right one; the equals sign counts as
+    an answer, as in the published code.
+    """
     return {"acc": (outputs.argmax(-1) == targets).to(outputs.dtype)}

@@ -1,12 +1,15 @@
-"""Molecules as graphs of fixed shape: SMILES to node features and bond types with RDKit, hydrogens included (Figure 5).
+"""Molecules as graphs of fixed shape: SMILES to node features and bond types with RDKit, hydrogens
+included (Figure 5).
 
-Node features, as torch_geometric.datasets.QM9 defines them, are 11 numbers an atom: one-hot of H, C, N, O, F; atomic number; aromatic;
-sp; sp2; sp3; number of bonded hydrogens. The edge features of that data set are the one-hot of single, double, triple, aromatic; here an
-edge is one small number instead, its bond type, and a model makes of it what it needs.
+Node features, as torch_geometric.datasets.QM9 defines them, are 11 numbers an atom: one-hot of H,
+C, N, O, F; atomic number; aromatic; sp; sp2; sp3; number of bonded hydrogens. The edge features of
+that data set are the one-hot of single, double, triple, aromatic; here an edge is one small number
+instead, its bond type, and a model makes of it what it needs.
 
-PyTorch Geometric reads the molecules without sanitizing them, so what it really hands out are Kekule structures: its aromatic, sp, sp2
-and sp3 columns and its aromatic bonds are zero for every molecule (its issues 2163, 8370 and 10560). ``perceived=False`` gives the
-same; ``perceived=True`` gives the columns the values that their names promise.
+PyTorch Geometric reads the molecules without sanitizing them, so what it really hands out are
+Kekule structures: its aromatic, sp, sp2 and sp3 columns and its aromatic bonds are zero for every
+molecule (its issues 2163, 8370 and 10560). ``perceived=False`` gives the same; ``perceived=True``
+gives the columns the values that their names promise.
 """
 
 from __future__ import annotations
@@ -29,16 +32,20 @@ Graph = tuple[NDArray[np.float32], NDArray[np.uint8]]
 
 
 def graph(smiles: str, perceived: bool = False) -> Graph:
-    """Node features (a, 11) and the symmetric matrix of bond types (a, a) of one molecule with a atoms.
+    """Node features (a, 11) and the symmetric matrix of bond types (a, a) of one molecule with a
+    atoms.
 
     Raises:
-        DataCorrupt: RDKit cannot read the SMILES, or it has an element or a bond that QM9 does not have.
+        DataCorrupt: RDKit cannot read the SMILES, or it has an element or a bond that QM9 does not
+            have.
         DataMissing: RDKit is not installed.
     """
     try:
         from rdkit import Chem  # noqa: PLC0415 (optional, and slow to load)
     except ImportError:
-        raise DataMissing("molecules need RDKit, which is not installed; run: pip install 'omnigrok[molecules]'") from None
+        raise DataMissing(
+            "molecules need RDKit, which is not installed; run: pip install 'omnigrok[molecules]'"
+        ) from None
     molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
         raise DataCorrupt(f"RDKit cannot read the SMILES {smiles!r}")
@@ -52,7 +59,10 @@ def graph(smiles: str, perceived: bool = False) -> Graph:
     for bond in molecule.GetBonds():
         kind = bond.GetBondType().name
         if kind not in BOND_TYPES:
-            raise DataCorrupt(f"the molecule {smiles!r} has a bond of type {kind}, which is none of {', '.join(BOND_TYPES)}")
+            raise DataCorrupt(
+                f"the molecule {smiles!r} has a bond of type {kind}, which is none of "
+                f"{', '.join(BOND_TYPES)}"
+            )
         start, end = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
         bonds[start, end] = bonds[end, start] = 1 + BOND_TYPES.index(kind)
     nodes = np.zeros((len(numbers), NODE_FEATURES), np.float32)
@@ -70,7 +80,8 @@ def pad(graphs: Sequence[Graph], atoms: int) -> tuple[Tensor, Tensor, Tensor]:
     """Graphs of at most ``atoms`` atoms as tensors of one shape, absent atoms zero.
 
     Returns:
-        Node features (n, atoms, 11) float32, bond types (n, atoms, atoms) uint8, and a mask (n, atoms) float32, 1 where an atom is.
+        Node features (n, atoms, 11) float32, bond types (n, atoms, atoms) uint8, and a mask (n,
+        atoms) float32, 1 where an atom is.
     """
     nodes = np.zeros((len(graphs), atoms, NODE_FEATURES), np.float32)
     bonds = np.zeros((len(graphs), atoms, atoms), np.uint8)

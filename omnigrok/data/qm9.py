@@ -1,18 +1,22 @@
-"""QM9 (Section 4, Figure 5; Appendix A): isotropic polarizability of small molecules, in Bohr^3, from their graphs.
+"""QM9 (Section 4, Figure 5; Appendix A): isotropic polarizability of small molecules, in Bohr^3,
+from their graphs.
 
-The bundled table has every one of the 130,831 molecules; graphs are made from it when they are needed, so nothing is downloaded.
+The bundled table has every one of the 130,831 molecules; graphs are made from it when they are
+needed, so nothing is downloaded.
 
-=========  ==============================  ==============================================================
-option     ``code``                        ``paper``
-=========  ==============================  ==============================================================
-subset     "first": the N smallest         "random": drawn by seed from all molecules
-n_test     omitted: as many as n_train     omitted (the text: "50/50"); more gives a less noisy test loss
-features   "pyg"                           "pyg" (the text is silent)
-=========  ==============================  ==============================================================
+=========  ==============================
+============================================================== option     ``code``
+``paper`` =========  ==============================
+============================================================== subset     "first": the N smallest
+"random": drawn by seed from all molecules n_test     omitted: as many as n_train     omitted (the
+text: "50/50"); more gives a less noisy test loss features   "pyg"                           "pyg"
+(the text is silent) =========  ==============================
+==============================================================
 
-The published code counts training and test molecules together: its N is 2 ``n_train``. The text's N is ``n_train``.
-Two things differ from the authors' inputs and cannot be had without their file of 3-D structures: which of two equal Kekule structures an
-aromatic ring gets, and the bonds of the molecules whose structure file disagrees with the SMILES (PyTorch Geometric's issue 10560).
+The published code counts training and test molecules together: its N is 2 ``n_train``. The text's N
+is ``n_train``. Two things differ from the authors' inputs and cannot be had without their file of
+3-D structures: which of two equal Kekule structures an aromatic ring gets, and the bonds of the
+molecules whose structure file disagrees with the SMILES (PyTorch Geometric's issue 10560).
 """
 
 from __future__ import annotations
@@ -42,7 +46,8 @@ LIBRARIES = ("rdkit",)
 TABLE = "bundled/qm9.csv.xz"
 TABLE_SHA256 = "a9de5d57f899259fdfb92c6b20e3796f78628b7706a50f88f83deda44e24dff5"
 MOLECULES = 130_831
-# Atoms of the largest molecule: what random subsets are padded to, so that those of all seeds have one shape.
+# Atoms of the largest molecule: what random subsets are padded to, so that those of all seeds have
+# one shape.
 MOST_ATOMS = 29
 # Variance of the polarizability over the whole table, in Bohr^6.
 VARIANCE = 66.811
@@ -53,7 +58,8 @@ AUTHORS_BATCH = 32
 
 @functools.cache
 def table() -> tuple[tuple[str, ...], Tensor]:
-    """SMILES and polarizabilities (130831,) float64, in Bohr^3, in the order of the GDB-9 index, which is PyTorch Geometric's.
+    """SMILES and polarizabilities (130831,) float64, in Bohr^3, in the order of the GDB-9 index,
+    which is PyTorch Geometric's.
 
     Raises:
         DataMissing: the bundled table is not there.
@@ -63,11 +69,19 @@ def table() -> tuple[tuple[str, ...], Tensor]:
     try:
         packed = source.read_bytes()
     except FileNotFoundError:
-        raise DataMissing(f"qm9: omnigrok/data/{TABLE} is part of the package and is not there; install omnigrok again") from None
+        raise DataMissing(
+            f"qm9: omnigrok/data/{TABLE} is part of the package and is not there; install omnigrok "
+            "again"
+        ) from None
     if hashlib.sha256(packed).hexdigest() != TABLE_SHA256:
-        raise DataCorrupt(f"qm9: omnigrok/data/{TABLE} is truncated or altered (its SHA-256 is wrong); install omnigrok again")
+        raise DataCorrupt(
+            f"qm9: omnigrok/data/{TABLE} is truncated or altered (its SHA-256 is wrong); install "
+            "omnigrok again"
+        )
     rows = list(csv.reader(lzma.decompress(packed).decode().splitlines()))[1:]
-    return tuple(row[1] for row in rows), torch.tensor([float(row[2]) for row in rows], dtype=torch.float64)
+    return tuple(row[1] for row in rows), torch.tensor(
+        [float(row[2]) for row in rows], dtype=torch.float64
+    )
 
 
 @functools.cache
@@ -84,7 +98,8 @@ def pool_of(rows: tuple[int, ...], features: str, atoms: int = 0) -> Pool:
         atoms: A, to which every molecule is padded; 0 takes the largest of these molecules.
 
     Returns:
-        Inputs: node features (n, A, 11) float32, bond types (n, A, A) uint8 and mask (n, A) float32; targets (n, 1) float32, in Bohr^3.
+        Inputs: node features (n, A, 11) float32, bond types (n, A, A) uint8 and mask (n, A)
+            float32; targets (n, 1) float32, in Bohr^3.
     """
     graphs = [_graph(row, features == "perceived") for row in rows]
     inputs = pad(graphs, atoms or max(len(nodes) for nodes, _ in graphs))
@@ -108,24 +123,33 @@ def options(run: Run) -> tuple[str, str, int, bool]:
     if subset not in SUBSETS:
         raise BadInput(f"data: subset = {subset!r} is not accepted; one of {', '.join(SUBSETS)}")
     if features not in FEATURES:
-        raise BadInput(f"data: features = {features!r} is not accepted; one of {', '.join(FEATURES)}")
+        raise BadInput(
+            f"data: features = {features!r} is not accepted; one of {', '.join(FEATURES)}"
+        )
     if isinstance(n_test, bool) or not isinstance(n_test, int) or n_test < 1:
-        raise BadInput(f"data: n_test = {n_test!r} is not accepted; give a whole number of 1 or more")
+        raise BadInput(
+            f"data: n_test = {n_test!r} is not accepted; give a whole number of 1 or more"
+        )
     if not isinstance(shuffle, bool):
         raise BadInput(f"data: shuffle_labels = {shuffle!r} is not accepted; true or false")
     if run.n_train + n_test > MOLECULES:
-        raise BadInput(f"Run: n_train = {run.n_train} is not accepted; with {n_test} test molecules it is more than QM9's {MOLECULES}")
+        raise BadInput(
+            f"Run: n_train = {run.n_train} is not accepted; with {n_test} test molecules it is "
+            f"more than QM9's {MOLECULES}"
+        )
     return subset, features, n_test, shuffle
 
 
 def split(run: Run, root: Path) -> Split:
-    """Draws molecules and their split; the model draws next in the same stream, which for seed 0 and "first" is the authors' own.
+    """Draws molecules and their split; the model draws next in the same stream, which for seed 0
+    and "first" is the authors' own.
 
     Options of ``run.data`` (values under each protocol: the module's docstring):
-        subset: "first" splits the first n_train + n_test molecules of the table at random; "random" (default) draws from all of it.
-        n_test: test molecules, default ``n_train``.
+        subset: "first" splits the first n_train + n_test molecules of the table at random; "random"
+        (default) draws from all of it. n_test: test molecules, default ``n_train``.
         features: "pyg" (default) or "perceived" (``omnigrok.data.molecule``).
-        shuffle_labels: true permutes the training targets among themselves, as a control; split, weights and test targets are as
+        shuffle_labels: true permutes the training targets among themselves, as a control; split,
+        weights and test targets are as
             without it.
 
     Raises:
@@ -152,30 +176,39 @@ def split(run: Run, root: Path) -> Split:
 
 
 def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
-    """Scores of (n, 1) outputs and targets; the paper has none, and the claims about Figure 5 are about the loss.
+    """Scores of (n, 1) outputs and targets; the paper has none, and the claims about Figure 5 are
+    about the loss.
 
-    ``acc`` is the share of molecules whose squared error is under 1 % of the variance of all QM9 polarizabilities (an error under
-    0.82 Bohr^3). ``target`` and ``target_square`` are the targets (Bohr^3) and their squares, not scores: their means give the variance
-    of the targets, against which the time to fit is defined, from the curves alone.
+    ``acc`` is the share of molecules whose squared error is under 1 % of the variance of all QM9
+    polarizabilities (an error under 0.82 Bohr^3). ``target`` and ``target_square`` are the targets
+    (Bohr^3) and their squares, not scores: their means give the variance of the targets, against
+    which the time to fit is defined, from the curves alone.
     """
     error = (outputs - targets).squeeze(-1)
     target = targets.squeeze(-1).to(outputs.dtype)
-    return {"acc": (error.square() < 0.01 * VARIANCE).to(outputs.dtype), "target": target, "target_square": target.square()}
+    return {
+        "acc": (error.square() < 0.01 * VARIANCE).to(outputs.dtype),
+        "target": target,
+        "target_square": target.square(),
+    }
 
 
 def published_factor(n: int) -> float:
     """What the published Figure 5a-c shows, over the mean squared error of n molecules.
 
-    The published code adds up the mean squared errors of the batches of 32 and divides by the number of molecules, not of batches: 1/n up
-    to n = 32, tending to 1/32. Its batches are random, so for an incomplete last batch this holds on average.
+    The published code adds up the mean squared errors of the batches of 32 and divides by the
+    number of molecules, not of batches: 1/n up to n = 32, tending to 1/32. Its batches are random,
+    so for an incomplete last batch this holds on average.
     """
     return math.ceil(n / AUTHORS_BATCH) / n
 
 
 def published_step_factor(n: int, train: bool) -> float:
-    """The same for Figure 5d, which shows single batches, each divided by its own size, averaged over 20 steps.
+    """The same for Figure 5d, which shows single batches, each divided by its own size, averaged
+    over 20 steps.
 
-    In training all batches of an epoch take turns; the test batch is always the first one of a fresh shuffle.
+    In training all batches of an epoch take turns; the test batch is always the first one of a
+    fresh shuffle.
     """
     full, rest = divmod(n, AUTHORS_BATCH)
     if not train:

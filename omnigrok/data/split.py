@@ -1,4 +1,6 @@
-"""What a data set hands to the trainer: a pool of samples, and which of them one Run trains and tests on."""
+"""What a data set hands to the trainer: a pool of samples, and which of them one Run trains and
+tests on.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ class Split:
     Args:
         pool: where they come from.
         train: (n_train,) int64 indices into the pool.
-        test: (n_test,) int64 indices into the pool, disjoint from ``train``; may be empty where the paper has no test set.
+        test: (n_test,) int64 indices into the pool, disjoint from ``train``; may be empty where the
+            paper has no test set.
     """
 
     pool: Pool

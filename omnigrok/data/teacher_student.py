@@ -1,4 +1,6 @@
-"""Teacher-student regression (Section 3, Figure 2): Gaussian inputs labelled by a network of the student's architecture."""
+"""Teacher-student regression (Section 3, Figure 2): Gaussian inputs labelled by a network of the
+student's architecture.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,17 @@ from omnigrok.runs.run import Run
 # 1: data from torch seed 2 s, student from 2 s + 1; scores acc, acc_code, acc_euclid.
 VERSION = 1
 
-# PROTOCOL.md: the text's theta is .01 without a norm, the code's .001 on the per-sample mean squared error.
+# PROTOCOL.md: the text's theta is .01 without a norm, the code's .001 on the per-sample mean
+# squared error.
 THRESHOLDS = {"acc": 0.01, "acc_code": 0.001}
 
 
 def split(run: Run, root: Path) -> Split:
-    """Teacher, training inputs, test inputs, drawn in this order; then the generator is set for the student.
+    """Teacher, training inputs, test inputs, drawn in this order; then the generator is set for the
+    student.
 
-    Seed s takes torch seed 2 s for the data and 2 s + 1 for the student, so that seed 0 is the authors' own (0 and 1).
-    The option ``n_test`` (default 100) sets the number of test samples.
+    Seed s takes torch seed 2 s for the data and 2 s + 1 for the student, so that seed 0 is the
+    authors' own (0 and 1). The option ``n_test`` (default 100) sets the number of test samples.
     """
     torch.manual_seed(2 * run.seed)
     teacher = find_model(run.model).build(run.replace(precision="float32"))
@@ -35,11 +39,15 @@ def split(run: Run, root: Path) -> Split:
         # The authors label the two sets in two calls; a joint call differs in the last bit.
         targets = torch.cat([teacher(train), teacher(test)])
     torch.manual_seed(2 * run.seed + 1)
-    return Split(Pool((inputs,), targets), torch.arange(run.n_train), torch.arange(run.n_train, len(inputs)))
+    return Split(
+        Pool((inputs,), targets), torch.arange(run.n_train), torch.arange(run.n_train, len(inputs))
+    )
 
 
 def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
-    """Share of samples with error under theta (Section 3), by per-sample mean squared error, and by the Euclidean norm."""
+    """Share of samples with error under theta (Section 3), by per-sample mean squared error, and by
+    the Euclidean norm.
+    """
     squares = (outputs - targets).square()
     mse = squares.mean(-1)
     scores = {name: (mse < theta).to(outputs.dtype) for name, theta in THRESHOLDS.items()}

@@ -43,11 +43,16 @@ def _mnist(root: Path) -> Iterator[Checked]:
 
 def _bundled_images() -> str:
     images = _mnist_bundle.read()
-    return f"{len(images.train_labels):,} + {len(images.test_labels):,} images, sha256 {_mnist_bundle.SHA256[:16]}..."
+    return (
+        f"{len(images.train_labels):,} + {len(images.test_labels):,} images, sha256 "
+        f"{_mnist_bundle.SHA256[:16]}..."
+    )
 
 
 def _imdb(root: Path) -> Iterator[Checked]:
-    yield _checked("imdb", f"bundled/{imdb_files.BUNDLED}", lambda: f"{len(imdb_files.bundled()):,} reviews")
+    yield _checked(
+        "imdb", f"bundled/{imdb_files.BUNDLED}", lambda: f"{len(imdb_files.bundled()):,} reviews"
+    )
     places = [name for name in (imdb_files.FOLDER, *imdb_files.ARCHIVES) if (root / name).exists()]
     if not places:
         yield Checked("imdb", " or ".join(imdb_files.ARCHIVES), MISSING)
@@ -55,7 +60,11 @@ def _imdb(root: Path) -> Iterator[Checked]:
         yield _checked("imdb", name, partial(_reviews, root / name))
     tokens = root / imdb_files.TOKENS
     if tokens.exists():
-        yield _checked("imdb", imdb_files.TOKENS, lambda: f"{len(imdb_files.read_all_tokens(tokens)):,} reviews")
+        yield _checked(
+            "imdb",
+            imdb_files.TOKENS,
+            lambda: f"{len(imdb_files.read_all_tokens(tokens)):,} reviews",
+        )
 
 
 def _reviews(path: Path) -> str:
@@ -69,14 +78,24 @@ def _qm9(root: Path) -> Iterator[Checked]:
 def _molecules() -> str:
     packed = resources.files("omnigrok.data").joinpath(qm9.TABLE).read_bytes()
     if hashlib.sha256(packed).hexdigest() != qm9.TABLE_SHA256:
-        raise DataCorrupt(f"qm9: omnigrok/data/{qm9.TABLE} is truncated or altered (its SHA-256 is wrong); install omnigrok again")
+        raise DataCorrupt(
+            f"qm9: omnigrok/data/{qm9.TABLE} is truncated or altered (its SHA-256 is wrong); "
+            "install omnigrok again"
+        )
     rows = lzma.decompress(packed).count(b"\n") - 1
     if rows != qm9.MOLECULES:
-        raise DataCorrupt(f"qm9: omnigrok/data/{qm9.TABLE} has {rows:,} molecules, not {qm9.MOLECULES:,}; install omnigrok again")
+        raise DataCorrupt(
+            f"qm9: omnigrok/data/{qm9.TABLE} has {rows:,} molecules, not {qm9.MOLECULES:,}; "
+            "install omnigrok again"
+        )
     return f"{rows:,} molecules, sha256 {qm9.TABLE_SHA256[:16]}..."
 
 
-_CHECKS: dict[str, Callable[[Path], Iterator[Checked]]] = {"mnist": _mnist, "imdb": _imdb, "qm9": _qm9}
+_CHECKS: dict[str, Callable[[Path], Iterator[Checked]]] = {
+    "mnist": _mnist,
+    "imdb": _imdb,
+    "qm9": _qm9,
+}
 DATA_SETS = tuple(_CHECKS)
 
 
@@ -94,5 +113,9 @@ def verify(root: Path, name: str | None = None) -> Iterator[Checked]:
 def _checked(data_set: str, file: str, check: Callable[[], str]) -> Checked:
     try:
         return Checked(data_set, file, check())
-    except (DataCorrupt, DataMissing, OSError) as error:  # a bundled file that is not there was not installed: that is damage
+    except (
+        DataCorrupt,
+        DataMissing,
+        OSError,
+    ) as error:  # a bundled file that is not there was not installed: that is damage
         return Checked(data_set, file, str(error), sound=False)

@@ -1,8 +1,10 @@
-"""Graph convolutions after Kipf and Welling for QM9: one reading of the text's network for Figure 5 (Appendix A).
+"""Graph convolutions after Kipf and Welling for QM9: one reading of the text's network for Figure 5
+(Appendix A).
 
-The text has "2 convolutional layers with ReLU activation, followed by a linear layer" and does not say which convolution, how wide, or how
-atoms become a molecule. Choices made here: the convolution that the name GCN stands for; the widths of the published code; the sum over
-atoms before the linear layer, as in the published code; bond types unused unless the option says otherwise.
+The text has "2 convolutional layers with ReLU activation, followed by a linear layer" and does not
+say which convolution, how wide, or how atoms become a molecule. Choices made here: the convolution
+that the name GCN stands for; the widths of the published code; the sum over atoms before the linear
+layer, as in the published code; bond types unused unless the option says otherwise.
 """
 
 from __future__ import annotations
@@ -25,8 +27,11 @@ EDGE_WEIGHTS = {"none": (0.0, 1.0, 1.0, 1.0, 1.0), "order": (0.0, 1.0, 2.0, 3.0,
 
 
 def propagation(bonds: Tensor, edge_weight: str, dtype: torch.dtype) -> Tensor:
-    """Bond types (..., A, A) to D^-1/2 (A + I) D^-1/2 (..., A, A), with A the bonds' weights and D the row sums of A + I."""
-    # A sum of comparisons, not a look-up in a table: vmap and torch.compile make one fused kernel of it.
+    """Bond types (..., A, A) to D^-1/2 (A + I) D^-1/2 (..., A, A), with A the bonds' weights and D
+    the row sums of A + I.
+    """
+    # A sum of comparisons, not a look-up in a table: vmap and torch.compile make one fused kernel
+    # of it.
     weights = torch.zeros_like(bonds, dtype=dtype)
     for kind, weight in enumerate(EDGE_WEIGHTS[edge_weight]):
         if weight:
@@ -37,7 +42,8 @@ def propagation(bonds: Tensor, edge_weight: str, dtype: torch.dtype) -> Tensor:
 
 
 class GraphConv(nn.Module):
-    """P X W + bias, with P from ``propagation``; weights Glorot-uniform and bias zero, as PyTorch Geometric's GCNConv draws them.
+    """P X W + bias, with P from ``propagation``; weights Glorot-uniform and bias zero, as PyTorch
+    Geometric's GCNConv draws them.
 
     Args:
         fan_in: features of an atom before.
@@ -72,7 +78,9 @@ class GraphConvNet(nn.Module):
         self.linear = nn.Linear(widths[-1], 1)
 
     def forward(self, nodes: Tensor, bonds: Tensor, mask: Tensor) -> Tensor:
-        """Node features (..., A, widths[0]), bond types (..., A, A) and mask (..., A) to (..., 1)."""
+        """Node features (..., A, widths[0]), bond types (..., A, A) and mask (..., A) to
+        (..., 1).
+        """
         spread = propagation(bonds, self.edge_weight, nodes.dtype)
         x = nodes
         for convolution in self.convolutions:
@@ -82,14 +90,24 @@ class GraphConvNet(nn.Module):
 
 
 def build(run: Run) -> GraphConvNet:
-    """Options: ``widths`` (default 11, 32, 16); ``edge_weight``: "none" (default; a bond is a bond) or "order" (1, 2, 3, aromatic 1.5).
+    """Options: ``widths`` (default 11, 32, 16); ``edge_weight``: "none" (default; a bond is a bond)
+    or "order" (1, 2, 3, aromatic 1.5).
 
     Raises:
         BadInput: an option is not accepted.
     """
     widths, edge_weight = run.option("widths", (11, 32, 16)), run.option("edge_weight", "none")
-    if not isinstance(widths, tuple) or len(widths) < 2 or not all(isinstance(width, int) and width > 0 for width in widths):
-        raise BadInput(f"network: widths = {widths!r} is not accepted; two or more positive whole numbers")
+    if (
+        not isinstance(widths, tuple)
+        or len(widths) < 2
+        or not all(isinstance(width, int) and width > 0 for width in widths)
+    ):
+        raise BadInput(
+            f"network: widths = {widths!r} is not accepted; two or more positive whole numbers"
+        )
     if edge_weight not in EDGE_WEIGHTS:
-        raise BadInput(f"network: edge_weight = {edge_weight!r} is not accepted; one of {', '.join(EDGE_WEIGHTS)}")
+        raise BadInput(
+            f"network: edge_weight = {edge_weight!r} is not accepted; one of "
+            f"{', '.join(EDGE_WEIGHTS)}"
+        )
     return GraphConvNet(widths, edge_weight)

@@ -1,4 +1,6 @@
-"""The LSTM as one differentiable function that vmap stacks: it hands all replicas to the engine that suits their device."""
+"""The LSTM as one differentiable function that vmap stacks: it hands all replicas to the engine
+that suits their device.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,17 @@ from omnigrok.models import lstm_packed, lstm_stacked
 SLAB = 512
 
 
-def run_lstm(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def run_lstm(
+    tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
     """An LSTM over one network's reviews, differentiable with respect to the parameters.
 
     Args:
         tokens: (B, T) ids, padded with 0 on the left.
-        start: (2, layers, B, H) outputs and cells to start from, through which no gradient flows; None for zero.
-        parameters: embedding (V, E), then weight_ih, weight_hh, bias_ih and bias_hh of each layer, as in torch.nn.LSTM.
+        start: (2, layers, B, H) outputs and cells to start from, through which no gradient flows;
+            None for zero.
+        parameters: embedding (V, E), then weight_ih, weight_hh, bias_ih and bias_hh of each layer,
+            as in torch.nn.LSTM.
 
     Returns:
         The top layer's last output (B, H), and the last state (2, layers, B, H) without gradient.
@@ -32,27 +38,36 @@ def run_lstm(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor])
 
 
 def engine(tensor: Tensor) -> ModuleType:
-    """oneDNN replica by replica for float32 on the CPU, the stacked recurrence for everything else."""
+    """oneDNN replica by replica for float32 on the CPU, the stacked recurrence for
+    everything else.
+    """
     return lstm_packed if lstm_packed.available(tensor) else lstm_stacked
 
 
 def merge(size: int, tensor: Tensor | None, dim: int | None) -> Tensor | None:
-    """The axis that vmap maps over, merged into the replica axis; what all replicas share is repeated."""
+    """The axis that vmap maps over, merged into the replica axis; what all replicas share is
+    repeated.
+    """
     if tensor is None:
         return None
-    tensor = tensor.unsqueeze(0).expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+    tensor = (
+        tensor.unsqueeze(0).expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+    )
     return tensor.flatten(0, 1)
 
 
 class StackedLSTM(torch.autograd.Function):
-    """``run_lstm`` with a leading replica axis on every tensor; the results are followed by the engine's notes for ``backward``.
+    """``run_lstm`` with a leading replica axis on every tensor; the results are followed by the
+    engine's notes for ``backward``.
 
-    The notes belong to all replicas at once, so under vmap they are an output without a mapped axis. With ``keep`` False there are none,
-    and no gradient.
+    The notes belong to all replicas at once, so under vmap they are an output without a mapped
+    axis. With ``keep`` False there are none, and no gradient.
     """
 
     @staticmethod
-    def forward(keep: bool, tokens: Tensor, start: Tensor | None, *parameters: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        keep: bool, tokens: Tensor, start: Tensor | None, *parameters: Tensor
+    ) -> tuple[Tensor, ...]:
         forward = engine(parameters[0]).forward
         if keep or tokens.shape[1] <= SLAB:
             last, end, notes = forward(tokens, start, parameters, keep)
@@ -60,8 +75,17 @@ class StackedLSTM(torch.autograd.Function):
         slabs = []
         for first in range(0, tokens.shape[1], SLAB):
             part = slice(first, first + SLAB)
-            slabs.append(forward(tokens[:, part], None if start is None else start[..., part, :], parameters, False))
-        return torch.cat([last for last, *_ in slabs], 1), torch.cat([end for _, end, _ in slabs], -2)
+            slabs.append(
+                forward(
+                    tokens[:, part],
+                    None if start is None else start[..., part, :],
+                    parameters,
+                    False,
+                )
+            )
+        return torch.cat([last for last, *_ in slabs], 1), torch.cat(
+            [end for _, end, _ in slabs], -2
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -83,18 +107,29 @@ class StackedLSTM(torch.autograd.Function):
     def vmap(
         info: Any, in_dims: tuple[int | None, ...], keep: bool, *tensors: Tensor | None
     ) -> tuple[tuple[Tensor, ...], tuple[int | None, ...]]:
-        merged = [merge(info.batch_size, tensor, dim) for tensor, dim in zip(tensors, in_dims[1:], strict=True)]
+        merged = [
+            merge(info.batch_size, tensor, dim)
+            for tensor, dim in zip(tensors, in_dims[1:], strict=True)
+        ]
         last, end, *notes = StackedLSTM.apply(keep, *merged)  # type: ignore[no-untyped-call]
         results = [each.unflatten(0, (info.batch_size, -1)) for each in (last, end)]
         return (*results, *notes), (0, 0, *[None] * len(notes))
 
 
 class StackedLSTMBackward(torch.autograd.Function):
-    """Gradients of the parameters; a function of its own, so that vmap hands all replicas to the engine here too."""
+    """Gradients of the parameters; a function of its own, so that vmap hands all replicas to the
+    engine here too.
+    """
 
     @staticmethod
-    def forward(carried: bool, n_parameters: int, grad: Tensor, tokens: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
-        return tuple(engine(grad).backward(grad, tokens, carried, tensors[:n_parameters], tensors[n_parameters:]))
+    def forward(
+        carried: bool, n_parameters: int, grad: Tensor, tokens: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        return tuple(
+            engine(grad).backward(
+                grad, tokens, carried, tensors[:n_parameters], tensors[n_parameters:]
+            )
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -106,9 +141,16 @@ class StackedLSTMBackward(torch.autograd.Function):
 
     @staticmethod
     def vmap(
-        info: Any, in_dims: tuple[int | None, ...], carried: bool, n_parameters: int, *tensors: Tensor
+        info: Any,
+        in_dims: tuple[int | None, ...],
+        carried: bool,
+        n_parameters: int,
+        *tensors: Tensor,
     ) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         stacked = 2 + n_parameters
-        merged = [merge(info.batch_size, tensor, dim) for tensor, dim in zip(tensors[:stacked], in_dims[2 : stacked + 2], strict=True)]
+        merged = [
+            merge(info.batch_size, tensor, dim)
+            for tensor, dim in zip(tensors[:stacked], in_dims[2 : stacked + 2], strict=True)
+        ]
         grads = StackedLSTMBackward.apply(carried, n_parameters, *merged, *tensors[stacked:])  # type: ignore[no-untyped-call]
         return tuple(grad.unflatten(0, (info.batch_size, -1)) for grad in grads), (0,) * len(grads)

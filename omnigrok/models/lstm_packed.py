@@ -1,9 +1,12 @@
-"""LSTM on the CPU in float32: torch's fused oneDNN layer, replica by replica, without the steps on padding.
+"""LSTM on the CPU in float32: torch's fused oneDNN layer, replica by replica, without the steps on
+padding.
 
-Reviews are padded on the left and start from a zero state, so until its first word every review goes through the same states. One extra
-row, the chain, goes through them once; time is cut into chunks, and a review joins at the chunk of its first word with the chain's state.
-That is exact, and at length 500 saves about three fifths of the steps (more without stop words). A state carried over from another batch
-leaves nothing to share: then all reviews go through all steps. Shapes as in ``lstm_stacked``.
+Reviews are padded on the left and start from a zero state, so until its first word every review
+goes through the same states. One extra row, the chain, goes through them once; time is cut into
+chunks, and a review joins at the chunk of its first word with the chain's state. That is exact, and
+at length 500 saves about three fifths of the steps (more without stop words). A state carried over
+from another batch leaves nothing to share: then all reviews go through all steps. Shapes as in
+``lstm_stacked``.
 """
 
 from __future__ import annotations
@@ -27,20 +30,28 @@ Result = TypeVar("Result")
 
 def available(tensor: Tensor) -> bool:
     """Whether torch's fused layer takes such tensors here."""
-    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    return (
+        tensor.device.type == "cpu"
+        and tensor.dtype == torch.float32
+        and bool(torch.backends.mkldnn.is_available())
+    )  # type: ignore[no-untyped-call]
 
 
 def side_by_side(function: Callable[[int], Result], replicas: int) -> list[Result]:
-    """The function of each replica's number, one thread a replica, as many at a time as torch has threads.
+    """The function of each replica's number, one thread a replica, as many at a time as torch has
+    threads.
 
-    Threads inside the fused layer would meet at a barrier in every step, and on busy cores wait there most of the time.
+    Threads inside the fused layer would meet at a barrier in every step, and on busy cores wait
+    there most of the time.
     """
     threads = torch.get_num_threads()
     if min(threads, replicas) == 1:
         return [function(r) for r in range(replicas)]
     try:
         # The setting counts for the thread that makes it, and as torch's own for threads to come.
-        with ThreadPoolExecutor(min(threads, replicas), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(
+            min(threads, replicas), initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
             return list(pool.map(function, range(replicas)))
     finally:
         torch.set_num_threads(threads)
@@ -59,13 +70,21 @@ def plan(tokens: Tensor, carried: bool) -> tuple[Tensor, list[int]]:
 
 
 def join(state: Tensor, before: int, now: int, batch: int) -> Tensor:
-    """State (1, rows, H) of the next chunk: the rows that had joined, the chain's for those that join, and the chain while it is needed."""
-    return torch.cat([state[:, :before], state[:, before:].expand(-1, now - before + (now < batch), -1)], 1)
+    """State (1, rows, H) of the next chunk: the rows that had joined, the chain's for those that
+    join, and the chain while it is needed.
+    """
+    return torch.cat(
+        [state[:, :before], state[:, before:].expand(-1, now - before + (now < batch), -1)], 1
+    )
 
 
 def leave(d_state: Tensor, before: int, had_chain: bool) -> Tensor:
     """The gradient of ``join``."""
-    return torch.cat([d_state[:, :before], d_state[:, before:].sum(1, keepdim=True)], 1) if had_chain else d_state
+    return (
+        torch.cat([d_state[:, :before], d_state[:, before:].sum(1, keepdim=True)], 1)
+        if had_chain
+        else d_state
+    )
 
 
 def rows_of(tokens: Tensor, order: Tensor, now: int, start: int) -> Tensor:
@@ -74,12 +93,19 @@ def rows_of(tokens: Tensor, order: Tensor, now: int, start: int) -> Tensor:
     return torch.nn.functional.pad(ids, (0, int(now < len(tokens))))
 
 
-def forward(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, Tensor, list[Tensor]]:
+def forward(
+    tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], keep: bool
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     """As ``lstm_stacked.forward``."""
     ends, kept = [], []
 
     def one(r: int) -> tuple[Tensor, list[Tensor]]:
-        return forward_one(tokens[r], None if start is None else start[r].detach(), [each[r].detach() for each in parameters], keep)
+        return forward_one(
+            tokens[r],
+            None if start is None else start[r].detach(),
+            [each[r].detach() for each in parameters],
+            keep,
+        )
 
     for end, parts in side_by_side(one, len(tokens)):
         ends.append(end)
@@ -88,8 +114,12 @@ def forward(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], 
     return stack[:, 0, -1].clone(), stack, kept
 
 
-def forward_one(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], keep: bool) -> tuple[Tensor, list[Tensor]]:
-    """One replica: (B, T) tokens to the last state (2, layers, B, H), and for each chunk and layer what the fused backward wants."""
+def forward_one(
+    tokens: Tensor, start: Tensor | None, parameters: Sequence[Tensor], keep: bool
+) -> tuple[Tensor, list[Tensor]]:
+    """One replica: (B, T) tokens to the last state (2, layers, B, H), and for each chunk and layer
+    what the fused backward wants.
+    """
     embedding, *weights = parameters
     layers = [weights[k : k + PER_LAYER] for k in range(0, len(weights), PER_LAYER)]
     batch = len(tokens)
@@ -104,7 +134,9 @@ def forward_one(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tenso
         for k, layer in enumerate(layers):
             hidden = layer[1].shape[-1]
             h, c = (join(part, before, now, batch).contiguous() for part in state[k])
-            with torch.set_grad_enabled(keep):  # the fused layer hands out its workspace in this mode only
+            with torch.set_grad_enabled(
+                keep
+            ):  # the fused layer hands out its workspace in this mode only
                 out, h_out, c_out, space = torch.ops.aten.mkldnn_rnn_layer(
                     x, *layer, h, c, False, [], LSTM_MODE, hidden, 1, True, False, False, keep
                 )
@@ -119,28 +151,45 @@ def forward_one(tokens: Tensor, start: Tensor | None, parameters: Sequence[Tenso
     return end, kept
 
 
-def backward(grad: Tensor, tokens: Tensor, carried: bool, parameters: Sequence[Tensor], kept: Sequence[Tensor]) -> list[Tensor]:
+def backward(
+    grad: Tensor,
+    tokens: Tensor,
+    carried: bool,
+    parameters: Sequence[Tensor],
+    kept: Sequence[Tensor],
+) -> list[Tensor]:
     """As ``lstm_stacked.backward``."""
     each = len(kept) // len(tokens)
     grads = [torch.zeros_like(parameter) for parameter in parameters]
 
-    @torch.no_grad()  # in each thread: parameters that require a gradient would have this one recorded
+    # in each thread: parameters that require a gradient would have this one recorded
+    @torch.no_grad()
     def one(r: int) -> None:
         notes = kept[r * each : (r + 1) * each]
-        backward_one(grad[r], tokens[r], carried, [p[r] for p in parameters], notes, [g[r] for g in grads])
+        backward_one(
+            grad[r], tokens[r], carried, [p[r] for p in parameters], notes, [g[r] for g in grads]
+        )
 
     side_by_side(one, len(tokens))
     return grads
 
 
 def backward_one(
-    grad: Tensor, tokens: Tensor, carried: bool, parameters: Sequence[Tensor], kept: Sequence[Tensor], grads: Sequence[Tensor]
+    grad: Tensor,
+    tokens: Tensor,
+    carried: bool,
+    parameters: Sequence[Tensor],
+    kept: Sequence[Tensor],
+    grads: Sequence[Tensor],
 ) -> None:
     """One replica; adds to ``grads``."""
     n_layers = len(parameters) // PER_LAYER
     batch = len(tokens)
     order, counts = plan(tokens, carried)
-    d_h, d_c = ([grad.new_zeros(1, batch, parameters[2 + PER_LAYER * k].shape[-1]) for k in range(n_layers)] for _ in range(2))
+    d_h, d_c = (
+        [grad.new_zeros(1, batch, parameters[2 + PER_LAYER * k].shape[-1]) for k in range(n_layers)]
+        for _ in range(2)
+    )
     d_h[-1] = grad[order].unsqueeze(0).contiguous()
     for chunk in reversed(range(len(counts))):
         before = counts[chunk - 1] if chunk else 0
@@ -152,7 +201,26 @@ def backward_one(
             layer = parameters[first : first + PER_LAYER]
             hidden = layer[1].shape[-1]
             d_out, *d_layer, d_hk, d_ck = torch.ops.aten.mkldnn_rnn_layer_backward(
-                x, *layer, h, c, out, h_out, c_out, d_out, d_h[k], d_c[k], False, LSTM_MODE, hidden, 1, True, True, False, [], False, space
+                x,
+                *layer,
+                h,
+                c,
+                out,
+                h_out,
+                c_out,
+                d_out,
+                d_h[k],
+                d_c[k],
+                False,
+                LSTM_MODE,
+                hidden,
+                1,
+                True,
+                True,
+                False,
+                [],
+                False,
+                space,
             )
             for total, part in zip(grads[first : first + PER_LAYER], d_layer, strict=True):
                 total.add_(part)

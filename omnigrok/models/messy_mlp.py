@@ -16,11 +16,13 @@ TEMPLATES = ("label", "linspace")
 
 
 class MessyMLP(nn.Module):
-    """MLP(m image + (1 - m) template), where every element of the template has the value of the class.
+    """MLP(m image + (1 - m) template), where every element of the template has the value of the
+    class.
 
     Args:
         network: the MLP, from pixels to classes.
-        messiness: m in [0, 1]; 1 is the raw image, 0 the template alone. A buffer: each replica of a stack has its own.
+        messiness: m in [0, 1]; 1 is the raw image, 0 the template alone. A buffer: each replica of
+            a stack has its own.
         template: (classes,) value of each class's template; a buffer too.
     """
 
@@ -43,20 +45,29 @@ class MessyMLP(nn.Module):
 def build(run: Run) -> MessyMLP:
     """The initial weights are those that the model ``mlp`` draws in the same random state.
 
-    Options: those of ``mlp``, and ``template``: "label" (the text: "an image of a 2 is represented by a matrix with all elements
-    being 2"; ``paper``, the default) or "linspace" (ten values from -0.5 to 0.5; ``code``). m is ``run.messiness``.
+    Options: those of ``mlp``, and ``template``: "label" (the text: "an image of a 2 is represented
+    by a matrix with all elements being 2"; ``paper``, the default) or "linspace" (ten values from
+    -0.5 to 0.5; ``code``). m is ``run.messiness``.
 
     Raises:
         BadInput: an option is missing or not accepted, or m is outside [0, 1].
     """
     name = run.option("template", "label")
     if name not in TEMPLATES:
-        raise BadInput(f"network: template = {name!r} is not accepted; one of {', '.join(TEMPLATES)}")
+        raise BadInput(
+            f"network: template = {name!r} is not accepted; one of {', '.join(TEMPLATES)}"
+        )
     if not 0 <= run.messiness <= 1:
-        raise BadInput(f"Run: messiness = {run.messiness!r} is not accepted by messy_mlp; in [0, 1]")
+        raise BadInput(
+            f"Run: messiness = {run.messiness!r} is not accepted by messy_mlp; in [0, 1]"
+        )
     network = mlp.build(run)
     classes = int(run.option("widths")[-1])
     # Both in the run's own precision: 0.98 in float32 is not 0.98 in float64.
     dtype = torch.float64 if run.precision == "float64" else torch.float32
-    values = torch.arange(classes, dtype=dtype) if name == "label" else torch.linspace(-0.5, 0.5, classes, dtype=dtype)
+    values = (
+        torch.arange(classes, dtype=dtype)
+        if name == "label"
+        else torch.linspace(-0.5, 0.5, classes, dtype=dtype)
+    )
     return MessyMLP(network, torch.tensor(run.messiness, dtype=dtype), values)

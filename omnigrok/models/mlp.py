@@ -13,7 +13,11 @@ from omnigrok.runs.run import Run
 # 1: torch's default initialization, layer by layer.
 VERSION = 1
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "leaky_relu_0.2": partial(nn.LeakyReLU, 0.2)}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "tanh": nn.Tanh,
+    "relu": nn.ReLU,
+    "leaky_relu_0.2": partial(nn.LeakyReLU, 0.2),
+}
 
 
 class MLP(nn.Sequential):
@@ -26,7 +30,10 @@ class MLP(nn.Sequential):
 
     def __init__(self, widths: Sequence[int], activation: str) -> None:
         if activation not in ACTIVATIONS:
-            raise BadInput(f"network: activation = {activation!r} is not accepted; one of {', '.join(ACTIVATIONS)}")
+            raise BadInput(
+                f"network: activation = {activation!r} is not accepted; one of "
+                f"{', '.join(ACTIVATIONS)}"
+            )
         layers: list[nn.Module] = []
         for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):  # noqa: RUF007
             layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]
@@ -46,6 +53,10 @@ def build(run: Run) -> MLP:
         BadInput: an option is missing or not accepted.
     """
     widths, activation = run.option("widths"), run.option("activation")
-    if not isinstance(widths, tuple) or len(widths) < 2 or not all(type(width) is int and width > 0 for width in widths):
+    if (
+        not isinstance(widths, tuple)
+        or len(widths) < 2
+        or not all(type(width) is int and width > 0 for width in widths)
+    ):
         raise BadInput("network: the mlp needs widths, a list of at least two layer sizes")
     return MLP(widths, activation)

@@ -1,8 +1,11 @@
-"""The published code's graph network for QM9 (Figure 5): edge-conditioned convolutions, a sum over atoms, and a head.
+"""The published code's graph network for QM9 (Figure 5): edge-conditioned convolutions, a sum over
+atoms, and a head.
 
-An edge-conditioned convolution (Gilmer et al. 2017) adds to each atom the message x_j W(e) of each neighbour j, where a small network makes
-the matrix W from the features e of the edge. Here e is the one-hot of four bond types, so W takes four values: they are computed once a
-network, and the messages of all atoms are one product with the adjacency of each bond type. The result is that of a loop over edges.
+An edge-conditioned convolution (Gilmer et al. 2017) adds to each atom the message x_j W(e) of each
+neighbour j, where a small network makes the matrix W from the features e of the edge. Here e is the
+one-hot of four bond types, so W takes four values: they are computed once a network, and the
+messages of all atoms are one product with the adjacency of each bond type. The result is that of a
+loop over edges.
 """
 
 from __future__ import annotations
@@ -23,14 +26,20 @@ BOND_TYPES = 4
 
 
 def adjacency(bonds: Tensor, dtype: torch.dtype) -> Tensor:
-    """Bond types (..., A, A), 0 where there is no bond, as (..., A, 4, A): whether atoms i and j have a bond of type b at [i, b, j]."""
+    """Bond types (..., A, A), 0 where there is no bond, as (..., A, 4, A): whether atoms i and j
+    have a bond of type b at [i, b, j].
+    """
     types = torch.arange(1, BOND_TYPES + 1, dtype=bonds.dtype, device=bonds.device)
     return (bonds.unsqueeze(-2) == types.unsqueeze(-1)).to(dtype)
 
 
 def edge_network(fan_in: int, fan_out: int, hidden: int) -> nn.Sequential:
-    """The network that makes a (fan_in, fan_out) matrix, flat, from the one-hot of the bond type."""
-    return nn.Sequential(nn.Linear(BOND_TYPES, hidden), nn.ReLU(), nn.Linear(hidden, fan_in * fan_out))
+    """The network that makes a (fan_in, fan_out) matrix, flat, from the one-hot of the bond
+    type.
+    """
+    return nn.Sequential(
+        nn.Linear(BOND_TYPES, hidden), nn.ReLU(), nn.Linear(hidden, fan_in * fan_out)
+    )
 
 
 class NNConv(nn.Module):
@@ -48,8 +57,8 @@ class NNConv(nn.Module):
         self.edge = edge
         self.root = nn.Linear(fan_in, fan_out, bias=False)
         self.bias = nn.Parameter(torch.zeros(fan_out))
-        # PyTorch Geometric draws the edge network and the root weight a second time when the layer is complete: the authors' weights
-        # are these second draws, so seed 0 needs both.
+        # PyTorch Geometric draws the edge network and the root weight a second time when the layer
+        # is complete: the authors' weights are these second draws, so seed 0 needs both.
         for layer in edge:
             if isinstance(layer, nn.Linear):
                 layer.reset_parameters()
@@ -60,14 +69,16 @@ class NNConv(nn.Module):
         """Atoms (..., A, fan_in) and adjacency (..., A, 4, A) to (..., A, fan_out)."""
         one_hot = torch.eye(BOND_TYPES, dtype=x.dtype, device=x.device)
         weights = self.edge(one_hot).reshape(BOND_TYPES * self.fan_in, self.fan_out)
-        # Row (i, b) of the product is the sum of x over the neighbours that atom i has by bond type b.
+        # Row (i, b) of the product is the sum of x over the neighbours that atom i has by bond type
+        # b.
         summed = (neighbours.flatten(-3, -2) @ x).reshape(*x.shape[:-1], BOND_TYPES * self.fan_in)
         out: Tensor = self.root(x) + summed @ weights + self.bias
         return out
 
 
 class NNConvNet(nn.Module):
-    """Two edge-conditioned convolutions with ReLU, the sum over atoms, and a head with or without a hidden layer.
+    """Two edge-conditioned convolutions with ReLU, the sum over atoms, and a head with or without a
+    hidden layer.
 
     Args:
         widths: features of an atom: given, after the first, and after the second convolution.
@@ -82,12 +93,16 @@ class NNConvNet(nn.Module):
         self.conv_1 = NNConv(given, first, edges[0])
         self.conv_2 = NNConv(first, second, edges[1])
         if head_hidden:
-            self.head = nn.Sequential(nn.Linear(second, head_hidden), nn.ReLU(), nn.Linear(head_hidden, 1))
+            self.head = nn.Sequential(
+                nn.Linear(second, head_hidden), nn.ReLU(), nn.Linear(head_hidden, 1)
+            )
         else:
             self.head = nn.Sequential(nn.Linear(second, 1))
 
     def forward(self, nodes: Tensor, bonds: Tensor, mask: Tensor) -> Tensor:
-        """Node features (..., A, widths[0]), bond types (..., A, A) and mask (..., A) to (..., 1)."""
+        """Node features (..., A, widths[0]), bond types (..., A, A) and mask (..., A) to
+        (..., 1).
+        """
         neighbours = adjacency(bonds, nodes.dtype)
         x = self.conv_1(nodes, neighbours).relu()
         x = self.conv_2(x, neighbours).relu()
@@ -96,20 +111,32 @@ class NNConvNet(nn.Module):
 
 
 def build(run: Run) -> NNConvNet:
-    """Options: ``widths`` (default 11, 32, 16), ``edge_hidden`` (default 32), ``head_hidden`` (default 32).
+    """Options: ``widths`` (default 11, 32, 16), ``edge_hidden`` (default 32), ``head_hidden``
+    (default 32).
 
-    The defaults are the published code's 30,321 parameters. The text has "2 convolutional layers with ReLU activation, followed by a
-    linear layer" (Appendix A), which is ``head_hidden`` 0, or ``omnigrok.models.graph_conv``.
+    The defaults are the published code's 30,321 parameters. The text has "2 convolutional layers
+    with ReLU activation, followed by a linear layer" (Appendix A), which is ``head_hidden`` 0, or
+    ``omnigrok.models.graph_conv``.
 
     Raises:
         BadInput: an option is not accepted.
     """
     widths = run.option("widths", (11, 32, 16))
-    if not isinstance(widths, tuple) or len(widths) != 3 or not all(isinstance(width, int) and width > 0 for width in widths):
-        raise BadInput(f"network: widths = {widths!r} is not accepted; three positive whole numbers")
+    if (
+        not isinstance(widths, tuple)
+        or len(widths) != 3
+        or not all(isinstance(width, int) and width > 0 for width in widths)
+    ):
+        raise BadInput(
+            f"network: widths = {widths!r} is not accepted; three positive whole numbers"
+        )
     edge_hidden, head_hidden = run.option("edge_hidden", 32), run.option("head_hidden", 32)
     if not isinstance(edge_hidden, int) or edge_hidden < 1:
-        raise BadInput(f"network: edge_hidden = {edge_hidden!r} is not accepted; a positive whole number")
+        raise BadInput(
+            f"network: edge_hidden = {edge_hidden!r} is not accepted; a positive whole number"
+        )
     if not isinstance(head_hidden, int) or head_hidden < 0:
-        raise BadInput(f"network: head_hidden = {head_hidden!r} is not accepted; 0 or a positive whole number")
+        raise BadInput(
+            f"network: head_hidden = {head_hidden!r} is not accepted; 0 or a positive whole number"
+        )
     return NNConvNet(widths, edge_hidden, head_hidden)

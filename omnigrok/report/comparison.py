@@ -1,9 +1,11 @@
 """What changed between two audits: verdicts, and effects that really moved.
 
-An effect is compared by the numbers of its seeds: Welch's t test (on logarithms where all numbers are positive, since ratios and times
-multiply), or an exact permutation test where one side has no spread. Two audits of the same seeds on other hardware are paired, and
-differ by rounding that has the same sign in every seed: a paired test would call that a change, so the unpaired one is taken, which then
-errs on the side of "not moved". Holm's correction runs over all effects that are compared.
+An effect is compared by the numbers of its seeds: Welch's t test (on logarithms where all numbers
+are positive, since ratios and times multiply), or an exact permutation test where one side has no
+spread. Two audits of the same seeds on other hardware are paired, and differ by rounding that has
+the same sign in every seed: a paired test would call that a change, so the unpaired one is taken,
+which then errs on the side of "not moved". Holm's correction runs over all effects that are
+compared.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ class Difference:
     """One claim in both audits, or in one of them (then the other row is None).
 
     Args:
-        alone: deciding findings that the first, and the second, audit has without a counterpart in the other.
+        alone: deciding findings that the first, and the second, audit has without a counterpart in
+            the other.
     """
 
     id: str
@@ -79,24 +82,39 @@ class Difference:
         return self.verdict_changed or bool(self.moved) or any(self.alone)
 
 
-def compare(left: Audit, right: Audit, protocols: tuple[Protocol, Protocol] | None = None, common: bool = False) -> tuple[Difference, ...]:
+def compare(
+    left: Audit,
+    right: Audit,
+    protocols: tuple[Protocol, Protocol] | None = None,
+    common: bool = False,
+) -> tuple[Difference, ...]:
     """Every claim of either audit, in the order of its id.
 
     Args:
-        protocols: compare the first audit under the one with the second under the other; None compares each protocol with itself.
+        protocols: compare the first audit under the one with the second under the other; None
+            compares each protocol with itself.
         common: leave out claims that only one of the audits has.
 
     Raises:
-        BadInput: the tiers differ, so that verdicts follow different rules, or there is nothing to compare.
+        BadInput: the tiers differ, so that verdicts follow different rules, or there is nothing to
+            compare.
     """
     if left.tier != right.tier:
-        raise BadInput(f"the audits are of different tiers ({left.tier} and {right.tier}), whose verdicts follow different rules")
+        raise BadInput(
+            f"the audits are of different tiers ({left.tier} and {right.tier}), whose verdicts "
+            "follow different rules"
+        )
     one, other = (_rows(audit, side, protocols) for side, audit in enumerate((left, right)))
     keys = sorted(one.keys() & other.keys() if common else one.keys() | other.keys())
     if not keys:
         raise BadInput("the audits have no claim to compare under these protocols")
     found = [_difference(key, one.get(key), other.get(key), protocols) for key in keys]
-    tested = {(place, effect.name): effect.p for place, each in enumerate(found) for effect in each.effects if effect.p is not None}
+    tested = {
+        (place, effect.name): effect.p
+        for place, each in enumerate(found)
+        for effect in each.effects
+        if effect.p is not None
+    }
     adjusted = holm({str(key): p for key, p in tested.items()}) if tested else {}
     return tuple(_adjusted(each, place, adjusted) for place, each in enumerate(found))
 
@@ -107,11 +125,20 @@ def _rows(audit: Audit, side: int, protocols: tuple[Protocol, Protocol] | None) 
     return {(row.id, ""): row for row in audit.claims if row.protocol == protocols[side]}
 
 
-def _difference(key: Key, left: Row | None, right: Row | None, protocols: tuple[Protocol, Protocol] | None) -> Difference:
-    one, other = ({_general(finding.name): finding for finding in row.findings if finding.decides} if row else {} for row in (left, right))
+def _difference(
+    key: Key, left: Row | None, right: Row | None, protocols: tuple[Protocol, Protocol] | None
+) -> Difference:
+    one, other = (
+        {_general(finding.name): finding for finding in row.findings if finding.decides}
+        if row
+        else {}
+        for row in (left, right)
+    )
     effects = tuple(
         Effect(
-            finding.name if _plain(finding.name) == _plain(match.name) else f"{finding.name}; {match.name}",
+            finding.name
+            if _plain(finding.name) == _plain(match.name)
+            else f"{finding.name}; {match.name}",
             finding,
             match,
             same_mean_p(_numbers(finding), _numbers(match)),
@@ -121,7 +148,10 @@ def _difference(key: Key, left: Row | None, right: Row | None, protocols: tuple[
     )
     alone: tuple[tuple[FindingPart, ...], tuple[FindingPart, ...]] = ((), ())
     if one and other:
-        first, second = (tuple(mine[name] for name in mine if name not in theirs) for mine, theirs in ((one, other), (other, one)))
+        first, second = (
+            tuple(mine[name] for name in mine if name not in theirs)
+            for mine, theirs in ((one, other), (other, one))
+        )
         alone = first, second
     return Difference(key[0], protocols or (key[1], key[1]), left, right, effects, alone)
 
@@ -138,14 +168,24 @@ def _general(name: str) -> str:
 
 def _adjusted(each: Difference, place: int, adjusted: dict[str, float]) -> Difference:
     effects = tuple(
-        Effect(effect.name, effect.left, effect.right, effect.p, effect.apart, adjusted.get(str((place, effect.name))))
+        Effect(
+            effect.name,
+            effect.left,
+            effect.right,
+            effect.p,
+            effect.apart,
+            adjusted.get(str((place, effect.name))),
+        )
         for effect in each.effects
     )
     return replace(each, effects=effects)
 
 
 def _numbers(finding: FindingPart) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.array([value for value in finding.values if value is not None and math.isfinite(value)], dtype=float)
+    return np.array(
+        [value for value in finding.values if value is not None and math.isfinite(value)],
+        dtype=float,
+    )
 
 
 def _apart(left: FindingPart, right: FindingPart) -> bool | None:
@@ -156,11 +196,15 @@ def _apart(left: FindingPart, right: FindingPart) -> bool | None:
     return high < other_low or other_high < low
 
 
-def same_mean_p(left: Sequence[float] | np.ndarray[Any, Any], right: Sequence[float] | np.ndarray[Any, Any]) -> float | None:
-    """Two-sided p that both samples have one mean (of the logarithms where all are positive); None with under two numbers on a side.
+def same_mean_p(
+    left: Sequence[float] | np.ndarray[Any, Any], right: Sequence[float] | np.ndarray[Any, Any]
+) -> float | None:
+    """Two-sided p that both samples have one mean (of the logarithms where all are positive); None
+    with under two numbers on a side.
 
-    Where a side has no spread Welch's variance says nothing about a seed that was not drawn: then the permutation test of the difference
-    of means, exact up to 9999 splits, sampled with a fixed seed beyond.
+    Where a side has no spread Welch's variance says nothing about a seed that was not drawn: then
+    the permutation test of the difference of means, exact up to 9999 splits, sampled with a fixed
+    seed beyond.
     """
     one, other = np.asarray(left, dtype=float), np.asarray(right, dtype=float)
     if one.size < 2 or other.size < 2:
@@ -173,6 +217,10 @@ def same_mean_p(left: Sequence[float] | np.ndarray[Any, Any], right: Sequence[fl
     if np.ptp(one) > tiny and np.ptp(other) > tiny:
         return float(stats.ttest_ind(one, other, equal_var=False).pvalue)
     done = stats.permutation_test(
-        (one, other), lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis), vectorized=True, n_resamples=RESAMPLES, rng=0
+        (one, other),
+        lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
+        vectorized=True,
+        n_resamples=RESAMPLES,
+        rng=0,
     )
     return float(done.pvalue)

@@ -1,8 +1,11 @@
-"""What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` beside the figures' YAML.
+"""What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` beside
+the figures' YAML.
 
-The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval of the one finding whose name has the
-words (or is them, or has all of several parts, with | between them; without words the one that decided), with three digits or ``digits``.
-``stands(claim, protocol, verdict)`` prints nothing, and fails where the verdict is another one than the sentence was written for.
+The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval
+of the one finding whose name has the words (or is them, or has all of several parts, with | between
+them; without words the one that decided), with three digits or ``digits``.
+``stands(claim, protocol, verdict)`` prints nothing, and fails where the verdict is another one than
+the sentence was written for.
 """
 
 from __future__ import annotations
@@ -30,7 +33,9 @@ class Told:
     def _row(self, claim: str, protocol: str) -> Row:
         row = next((row for key, row in self.rows.items() if key == (claim, protocol)), None)
         if row is None:
-            raise BadInput(f"{TEMPLATE}: the audit has no claim {claim!r} under protocol {protocol!r}")
+            raise BadInput(
+                f"{TEMPLATE}: the audit has no claim {claim!r} under protocol {protocol!r}"
+            )
         return row
 
     def _finding(self, claim: str, protocol: str, words: str) -> FindingPart:
@@ -38,14 +43,25 @@ class Told:
         if not words:
             finding = row.deciding()
             if finding is None:
-                raise BadInput(f"{TEMPLATE}: {claim} under {protocol} is {row.verdict} and has no finding")
+                raise BadInput(
+                    f"{TEMPLATE}: {claim} under {protocol} is {row.verdict} and has no finding"
+                )
             return finding
-        found = [finding for finding in row.findings if all(part in finding.name for part in words.split("|"))]
+        found = [
+            finding
+            for finding in row.findings
+            if all(part in finding.name for part in words.split("|"))
+        ]
         # A name in full means that finding, whatever longer names hold it.
         found = [finding for finding in found if finding.name == words] or found
         if len(found) != 1:
-            names = "; ".join(finding.name for finding in row.findings) or f"none, it is {row.verdict}"
-            raise BadInput(f"{TEMPLATE}: {claim} under {protocol} has {len(found)} findings named {words!r}; it has: {names}")
+            names = (
+                "; ".join(finding.name for finding in row.findings) or f"none, it is {row.verdict}"
+            )
+            raise BadInput(
+                f"{TEMPLATE}: {claim} under {protocol} has {len(found)} findings named {words!r}; "
+                f"it has: {names}"
+            )
         return found[0]
 
     def effect(self, claim: str, protocol: str, words: str = "", digits: int = 3) -> str:
@@ -57,7 +73,8 @@ class Told:
         row = self._row(claim, protocol)
         if row.verdict != verdict:
             raise BadInput(
-                f"{TEMPLATE}: a sentence was written for {claim} under {protocol} being {verdict}; it is {row.verdict}: write it anew"
+                f"{TEMPLATE}: a sentence was written for {claim} under {protocol} being {verdict}; "
+                f"it is {row.verdict}: write it anew"
             )
         return ""
 
@@ -66,15 +83,22 @@ def findings_text(folder: Path, audit: Audit) -> str:
     """The sentences of ``folder / "findings.md.j2"``, their numbers filled in.
 
     Raises:
-        BadInput: the template cannot be read or is not valid, a claim or finding that it names is not there, or a verdict is another.
+        BadInput: the template cannot be read or is not valid, a claim or finding that it names is
+            not there, or a verdict is another.
     """
     from jinja2 import Environment, StrictUndefined, TemplateError  # noqa: PLC0415 (needs the extra omnigrok[report])
 
     path = folder / TEMPLATE
     told = Told(audit)
     # Plain Markdown: what goes into a page is escaped there.
-    environment = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)  # noqa: S701
+    environment = Environment(
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701
+        keep_trailing_newline=True,
+    )
     try:
-        return environment.from_string(read_text(path)).render(effect=told.effect, stands=told.stands)
+        return environment.from_string(read_text(path)).render(
+            effect=told.effect, stands=told.stands
+        )
     except TemplateError as error:
         raise BadInput(f"{path}: {error}") from error

@@ -18,10 +18,12 @@ PART = "verdicts"
 
 
 def table(audit: Audit, folder: Path | None = None) -> str:
-    """One row a claim, the protocols side by side; then the claims without evidence under any protocol.
+    """One row a claim, the protocols side by side; then the claims without evidence under any
+    protocol.
 
     Args:
-        folder: of the figures' YAML, from which experiments and costs are read; without it they are left out.
+        folder: of the figures' YAML, from which experiments and costs are read; without it they are
+            left out.
 
     Raises:
         BadInput: a figure file of the folder is not valid.
@@ -29,24 +31,46 @@ def table(audit: Audit, folder: Path | None = None) -> str:
     by_claim: dict[str, dict[str, Row]] = {}
     for row in audit.claims:
         by_claim.setdefault(row.id, {})[row.protocol] = row
-    shown = {name: rows for name, rows in by_claim.items() if any(row.verdict != "NOT RUN" for row in rows.values())}
+    shown = {
+        name: rows
+        for name, rows in by_claim.items()
+        if any(row.verdict != "NOT RUN" for row in rows.values())
+    }
     sources = experiments_of(folder) if folder else {}
     lines = [
-        "| claim | paper | code | corrected | effect under the first protocol with evidence | n | robust | replicated | experiments |",
+        (
+            "| claim | paper | code | corrected | effect under the first protocol with evidence | "
+            "n | robust | replicated | experiments |"
+        ),
         "|---|---|---|---|---|---|---|---|---|",
     ]
     if audit.tier == "smoke":
-        lines = ["**Smoke tier: small networks, few steps, 3 seeds, verdicts by rule; no evidence for the paper.**", "", *lines]
+        lines = [
+            (
+                "**Smoke tier: small networks, few steps, 3 seeds, verdicts by rule; no evidence "
+                "for the paper.**"
+            ),
+            "",
+            *lines,
+        ]
     if audit.partial:
         lines = [f"**Partial audit: {plain(audit.partial)}.**", "", *lines]
     for name, rows in shown.items():
-        first = next(rows[protocol] for protocol in PROTOCOLS if protocol in rows and rows[protocol].verdict != "NOT RUN")
+        first = next(
+            rows[protocol]
+            for protocol in PROTOCOLS
+            if protocol in rows and rows[protocol].verdict != "NOT RUN"
+        )
         cells = [_cell(rows.get(protocol)) for protocol in PROTOCOLS]
         n = max((finding.n for finding in first.findings), default=0)
         numbers = f"{n} | {robust(first)} | {again(first)} | {', '.join(sources.get(name, ()))}"
         lines.append(f"| {name} | {' | '.join(cells)} | {plain(_effect(first))} | {numbers} |")
     absent = [name for name in by_claim if name not in shown]
-    undecided = [name for name, rows in shown.items() if any(row.verdict == "INCONCLUSIVE" for row in rows.values())]
+    undecided = [
+        name
+        for name, rows in shown.items()
+        if any(row.verdict == "INCONCLUSIVE" for row in rows.values())
+    ]
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
     lines += ["", f"{audit.tier} tier, {plain(audit.device)}; judged with {plain(versions)}."]
     if audit.tier == "paper" and undecided:
@@ -54,22 +78,36 @@ def table(audit: Audit, folder: Path | None = None) -> str:
     if absent and folder is None:
         lines.append(f"NOT RUN ({len(absent)}): {', '.join(absent)}.")
     elif absent and folder:
-        lines += ["", f"Claims without evidence: {len(absent)}. What they need at full scale, without what is recorded:", ""]
+        lines += [
+            "",
+            (
+                f"Claims without evidence: {len(absent)}. What they need at full scale, without "
+                "what is recorded:"
+            ),
+            "",
+        ]
         lines += unrun_table(folder, absent)
     return "\n".join(lines) + "\n"
 
 
 def power_of(claims: Sequence[str]) -> list[str]:
-    """How often the checks of some claims say REPRODUCED where the effect is what the paper reports, from the table of calibration."""
+    """How often the checks of some claims say REPRODUCED where the effect is what the paper
+    reports, from the table of calibration.
+    """
     from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines  # noqa: PLC0415 (takes a second, and torch)
 
-    table = claim_lines(files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8"))
+    table = claim_lines(
+        files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8")
+    )
     # Every null of a claim has the same power.
     lines = {name: line for (name, _), line in table.items()}
     column = CLAIM_HEADINGS.index("power") + 1
     known = [f"{name} {lines[name].split('|')[column].strip()}" for name in claims if name in lines]
     rest = [name for name in claims if name not in lines]
-    text = "Power of those that are INCONCLUSIVE, on simulated curves of the full scale with the effect that the paper reports "
+    text = (
+        "Power of those that are INCONCLUSIVE, on simulated curves of the full scale with the "
+        "effect that the paper reports "
+    )
     text += f"(`omnigrok/calibration/CLAIMS.md`): {', '.join(known) or 'none known'}."
     return [text + (f" Not simulated: {', '.join(rest)}." if rest else "")]
 
@@ -79,8 +117,13 @@ def experiments_of(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for figure in figures(folder):
         for claim in figure.claims:
-            names = [find_experiment(folder, figure, name)[0].split(":") for name in claim.experiments]
-            found[claim.id] = [short if home == figure.figure else f"{home.split('_')[0]}:{short}" for home, short in names]
+            names = [
+                find_experiment(folder, figure, name)[0].split(":") for name in claim.experiments
+            ]
+            found[claim.id] = [
+                short if home == figure.figure else f"{home.split('_')[0]}:{short}"
+                for home, short in names
+            ]
     return found
 
 
@@ -100,7 +143,11 @@ def robust(row: Row) -> str:
 
 def again(row: Row) -> str:
     """The verdict of a second training from other seeds."""
-    return "" if row.replicated is None else f"{row.replicated.verdict}{', flipped' * row.replicated.flipped}"
+    return (
+        ""
+        if row.replicated is None
+        else f"{row.replicated.verdict}{', flipped' * row.replicated.flipped}"
+    )
 
 
 def plain(text: str) -> str:

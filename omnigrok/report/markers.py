@@ -1,4 +1,6 @@
-"""Generated parts of a text file, each between two markers: ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``."""
+"""Generated parts of a text file, each between two markers: ``<!-- NAME: begin -->`` and
+``<!-- NAME: end -->``.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +71,9 @@ def _between(path: Path, content: str, name: str) -> str:
     return text
 
 
-def insert(path: Path, name: str, text: str, check: bool = False, same: Callable[[str], str] = str) -> None:
+def insert(
+    path: Path, name: str, text: str, check: bool = False, same: Callable[[str], str] = str
+) -> None:
     """``insert_all`` of one part."""
     insert_all(path, [Part(name, text, same)], check)
 
@@ -81,13 +85,16 @@ def insert_all(path: Path, parts: Iterable[Part], check: bool = False) -> None:
         check: change nothing; raise where a part is not current.
 
     Raises:
-        BadInput: the file cannot be read or written, markers are missing, or with ``check`` a part differs.
+        BadInput: the file cannot be read or written, markers are missing, or with ``check`` a part
+            differs.
     """
     before = after = read_text(path)
     for part in parts:
         old = _between(path, after, part.name)
         if check and part.same(part.text) != part.same(old):
-            raise BadInput(f"{path}: the part {part.name!r} is not current; run the command without --check")
+            raise BadInput(
+                f"{path}: the part {part.name!r} is not current; run the command without --check"
+            )
         head, begin, rest = after.partition(f"{markers(part.name)[0]}\n")
         after = f"{head}{begin}{part.text}{rest[len(old) :]}"
     if not check and after != before:

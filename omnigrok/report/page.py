@@ -26,7 +26,11 @@ def _environment() -> Environment:
     except ImportError as error:
         raise BadInput('the HTML report needs jinja2: pip install "omnigrok[report]"') from error
     return Environment(
-        loader=PackageLoader("omnigrok.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("omnigrok.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -41,12 +45,20 @@ def render(audit: Audit, folder: Path, drawn: list[Drawn], seconds: dict[str, fl
     environment.filters["number"] = view.number
     environment.filters["duration"] = view.duration
     return environment.get_template("page.html.j2").render(
-        page=page, marks=view.MARKS, controls=view.CONTROLS, verdicts=view.VERDICTS, folder=folder, view=view
+        page=page,
+        marks=view.MARKS,
+        controls=view.CONTROLS,
+        verdicts=view.VERDICTS,
+        folder=folder,
+        view=view,
     )
 
 
-def draw_all(audit: Audit, folder: Path, store: Path | None) -> tuple[list[Drawn], dict[str, float]]:
-    """Redraw every panel under every protocol of the audit; the second part is seconds of training by run.
+def draw_all(
+    audit: Audit, folder: Path, store: Path | None
+) -> tuple[list[Drawn], dict[str, float]]:
+    """Redraw every panel under every protocol of the audit; the second part is seconds of training
+    by run.
 
     Args:
         store: of the runs; None, or an audit that was replayed, reads the recorded evidence.
@@ -56,8 +68,12 @@ def draw_all(audit: Audit, folder: Path, store: Path | None) -> tuple[list[Drawn
         try:
             opened = Store(store, readonly=True)
         except StoreError as error:
-            # A store that cannot be read leaves the figures out, each with this reason; the verdicts are in the audit.
-            return [Drawn(panel, protocol, missing=str(error)) for panel, protocol in _wanted(audit, folder)], {}
+            # A store that cannot be read leaves the figures out, each with this reason; the
+            # verdicts are in the audit.
+            return [
+                Drawn(panel, protocol, missing=str(error))
+                for panel, protocol in _wanted(audit, folder)
+            ], {}
     try:
         source = Recorded(
             folder,
@@ -68,14 +84,18 @@ def draw_all(audit: Audit, folder: Path, store: Path | None) -> tuple[list[Drawn
             audit.first_seed,
             frozenset((row.figure, row.protocol) for row in audit.claims if row.scale == "reduced"),
         )
-        return [draw(panel, protocol, source) for panel, protocol in _wanted(audit, folder)], source.seconds
+        return [
+            draw(panel, protocol, source) for panel, protocol in _wanted(audit, folder)
+        ], source.seconds
     finally:
         if opened is not None:
             opened.close()
 
 
 def _wanted(audit: Audit, folder: Path) -> list[tuple[Panel, Protocol]]:
-    """The panels of the figures that were judged, under the protocols in which a claim reads their curves."""
+    """The panels of the figures that were judged, under the protocols in which a claim reads their
+    curves.
+    """
     judged = {(row.figure, row.protocol) for row in audit.claims}
     known = {figure.figure: figure for figure in figures(folder)}
     return [
@@ -91,7 +111,8 @@ def write_page(path: Path, audit: Audit, folder: Path, store: Path | None) -> No
     """Write the page whole or not at all.
 
     Raises:
-        BadInput: jinja2 or matplotlib is missing, the claims folder is not valid, or the path cannot be written.
+        BadInput: jinja2 or matplotlib is missing, the claims folder is not valid, or the path
+            cannot be written.
     """
     _environment()
     require_matplotlib()

@@ -45,8 +45,10 @@ class Recorded:
         tier: of the audit.
         store: an open run store; None reads the evidence beside the claims.
         first_seed: of the audit's runs.
-        reduced: (figure, protocol) that were judged at the reduced scale, which is then looked for before the full one.
-        torch, device: where the audit ran; results of another place are drawn only where there are no others, and counted as stale.
+        reduced: (figure, protocol) that were judged at the reduced scale, which is then looked for
+            before the full one.
+        torch, device: where the audit ran; results of another place are drawn only where there are
+            no others, and counted as stale.
     """
 
     folder: Path
@@ -71,27 +73,42 @@ class Recorded:
         short = ""
         # Both scales can be there: what was judged goes first.
         for scale in sorted(get_args(Scale), reverse=(figure_name, protocol) in self.reduced):
-            runs = runs_of(self.folder, figure_name, name, self.tier, protocol, scale, self.first_seed)
-            found, stale = self._from_store(runs) if self.store is not None else self._from_evidence(experiment, protocol, runs)
+            runs = runs_of(
+                self.folder, figure_name, name, self.tier, protocol, scale, self.first_seed
+            )
+            found, stale = (
+                self._from_store(runs)
+                if self.store is not None
+                else self._from_evidence(experiment, protocol, runs)
+            )
             if len(found) == len(runs):
                 self.seconds.update({run.digest: curves.seconds for run, curves in found.items()})
                 _, reduction = scale_of(settings, self.tier, protocol, scale)
                 return Loaded(Grid(experiment, found, settings.diverging), reduction, stale)
-            short = short or f"{len(found)} of {len(runs)} runs of {experiment} are recorded under protocol {protocol}"
+            short = short or (
+                f"{len(found)} of {len(runs)} runs of {experiment} are recorded under protocol "
+                f"{protocol}"
+            )
         raise NotRecorded(short)
 
-    def _from_evidence(self, experiment: str, protocol: str, runs: tuple[Run, ...]) -> tuple[dict[Run, Curves], int]:
+    def _from_evidence(
+        self, experiment: str, protocol: str, runs: tuple[Run, ...]
+    ) -> tuple[dict[Run, Curves], int]:
         if self.tier != "paper":
             return {}, 0
         there = evidence_of(self.folder, experiment, protocol, runs)
-        found = recorded(self.folder, experiment, protocol, tuple(run for run in runs if run in there))
+        found = recorded(
+            self.folder, experiment, protocol, tuple(run for run in runs if run in there)
+        )
         return {run: curves for run, (curves, _) in (found or {}).items()}, 0
 
     def _from_store(self, runs: tuple[Run, ...]) -> tuple[dict[Run, Curves], int]:
         assert self.store is not None
         by_environment: dict[Environment, list[Run]] = {}
         for run in runs:
-            by_environment.setdefault(Environment(identity(run), self.torch, self.device), []).append(run)
+            by_environment.setdefault(
+                Environment(identity(run), self.torch, self.device), []
+            ).append(run)
         found: dict[Run, Curves] = {}
         for env, part in by_environment.items():
             current = self.store.get_many(part, env)

@@ -1,4 +1,6 @@
-"""A replay audit in a process of its own: every verdict again from the recorded evidence, no training, no network."""
+"""A replay audit in a process of its own: every verdict again from the recorded evidence, no
+training, no network.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ SAID = 2000  # characters of pytest's output that are shown where it wrote no au
 def replay(folder: Path) -> dict[str, Any]:
     """The audit document of ``pytest FOLDER --replay --protocol all --universes``.
 
-    A refuted claim makes pytest's exit status 1, and is a result; other statuses mean that not all was judged.
+    A refuted claim makes pytest's exit status 1, and is a result; other statuses mean that not all
+    was judged.
 
     Raises:
         BadInput: pytest ended without an audit; the message has the end of what it said.
@@ -25,11 +28,27 @@ def replay(folder: Path) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="omnigrok-replay-") as temporary:
         target = Path(temporary) / "audit.json"
         command = [
-            sys.executable, "-m", "pytest", str(folder), "-p", "omnigrok.audit.plugin", "-p", "no:cacheprovider",
-            "--replay", "--protocol", "all", "--universes", "-q", "--audit-json", str(target),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "pytest",
+            str(folder),
+            "-p",
+            "omnigrok.audit.plugin",
+            "-p",
+            "no:cacheprovider",
+            "--replay",
+            "--protocol",
+            "all",
+            "--universes",
+            "-q",
+            "--audit-json",
+            str(target),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (its own command)
         if done.returncode not in (0, 1) or not target.is_file():
             said = (done.stdout + done.stderr).strip()[-SAID:]
-            raise BadInput(f"{folder}: the replay ended with status {done.returncode} and no audit; pytest said:\n{said}")
+            raise BadInput(
+                f"{folder}: the replay ended with status {done.returncode} and no audit; pytest "
+                f"said:\n{said}"
+            )
         return read_document(target)

@@ -1,7 +1,8 @@
-"""Claims trained once more from other seeds, next to what is recorded: ``retrained.json`` next to the figures' YAML.
+"""Claims trained once more from other seeds, next to what is recorded: ``retrained.json`` next to
+the figures' YAML.
 
-It is the audit of ``pytest claims/ --first-seed N --audit-json``. Two results of a different set of seeds agree where the verdict is the
-same and the intervals of what decides overlap.
+It is the audit of ``pytest claims/ --first-seed N --audit-json``. Two results of a different set of
+seeds agree where the verdict is the same and the intervals of what decides overlap.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ HEADINGS = ("claim", "verdict", "again", "what decides", "recorded", "again", "i
 
 
 def retrained_table(folder: Path, recorded: Audit) -> str:
-    """One row for each deciding finding of each claim in ``folder / "retrained.json"``, in Markdown; p is for equal means.
+    """One row for each deciding finding of each claim in ``folder / "retrained.json"``, in
+    Markdown; p is for equal means.
 
     Raises:
-        BadInput: the file cannot be read, is of the recorded seeds, or names no claim that is recorded.
+        BadInput: the file cannot be read, is of the recorded seeds, or names no claim that is
+            recorded.
     """
     path = folder / FILE
     again = load_audit(path)
@@ -35,11 +38,20 @@ def retrained_table(folder: Path, recorded: Audit) -> str:
     gone = sorted(claim for claim, _ in asked - known.keys())
     asked &= known.keys()
     if not asked:
-        raise BadInput(f"{path}: none of its claims has recorded evidence to compare with: {', '.join(gone)}")
+        raise BadInput(
+            f"{path}: none of its claims has recorded evidence to compare with: {', '.join(gone)}"
+        )
     seeds = max(finding.n for key in asked for finding in known[key].findings)
     if again.first_seed < seeds:
-        raise BadInput(f"{path}: its first seed is {again.first_seed}, and the evidence has seeds up to {seeds - 1}; use other ones")
-    pairs = [each for each in compare(recorded, again, common=True) if (each.id, each.protocols[0]) in asked]
+        raise BadInput(
+            f"{path}: its first seed is {again.first_seed}, and the evidence has seeds up to "
+            f"{seeds - 1}; use other ones"
+        )
+    pairs = [
+        each
+        for each in compare(recorded, again, common=True)
+        if (each.id, each.protocols[0]) in asked
+    ]
     lines = list(_lines(pairs, again.first_seed))
     if gone:
         lines += ["", f"Trained again, too, but without recorded evidence now: {', '.join(gone)}."]
@@ -47,9 +59,11 @@ def retrained_table(folder: Path, recorded: Audit) -> str:
 
 
 def replicated(folder: Path, recorded: Audit) -> dict[tuple[str, str], ReplicatedPart]:
-    """What training again said, by claim and protocol; {} where ``folder`` has no ``retrained.json``.
+    """What training again said, by claim and protocol; {} where ``folder`` has no
+    ``retrained.json``.
 
-    Claims that were judged by another criterion then are left out: a verdict that changed with it says nothing of the seeds.
+    Claims that were judged by another criterion then are left out: a verdict that changed with it
+    says nothing of the seeds.
 
     Raises:
         BadInput: the file cannot be read.
@@ -62,7 +76,12 @@ def replicated(folder: Path, recorded: Audit) -> dict[tuple[str, str], Replicate
     found: dict[tuple[str, str], ReplicatedPart] = {}
     for each in compare(recorded, again, common=True):
         key = each.id, each.protocols[0]
-        if key not in asked or each.left is None or each.right is None or each.left.verdict == "NOT RUN":
+        if (
+            key not in asked
+            or each.left is None
+            or each.right is None
+            or each.left.verdict == "NOT RUN"
+        ):
             continue
         if each.left.digests.get("criterion") == each.right.digests.get("criterion"):
             known = [effect.holm_p for effect in each.effects if effect.holm_p is not None]
@@ -85,14 +104,23 @@ def _lines(pairs: list[Difference], first_seed: int) -> Iterator[str]:
             yield "| " + " | ".join([*first, *cells]) + " |"
             first = ["", "", ""]
     effects = [effect for each in pairs for effect in each.effects]
-    same, apart = sum(not each.verdict_changed for each in pairs), sum(effect.apart is not False for effect in effects)
+    same, apart = (
+        sum(not each.verdict_changed for each in pairs),
+        sum(effect.apart is not False for effect in effects),
+    )
     alone = sum(len(findings) for each in pairs for findings in each.alone)
     smallest = min((effect.holm_p for effect in effects if effect.holm_p is not None), default=None)
     yield ""
-    holm = "" if smallest is None else f" (smallest p after Holm's correction over all of them: {smallest:.2g})"
+    holm = (
+        ""
+        if smallest is None
+        else f" (smallest p after Holm's correction over all of them: {smallest:.2g})"
+    )
     yield (
-        f"{len(pairs)} claims from seed {first_seed} on: {same} with the same verdict; of {len(effects)} intervals"
-        f" {len(effects) - apart} overlap those of the recorded seeds{holm}; {alone} deciding findings are on one side only."
+        f"{len(pairs)} claims from seed {first_seed} on: {same} with the same verdict; of "
+        f"{len(effects)} intervals"
+        f" {len(effects) - apart} overlap those of the recorded seeds{holm}; {alone} deciding "
+        "findings are on one side only."
     )
 
 

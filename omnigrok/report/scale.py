@@ -1,4 +1,6 @@
-"""An effect with its interval on a scale that shows the criterion's region: positions in per cent, for a small drawing."""
+"""An effect with its interval on a scale that shows the criterion's region: positions in per cent,
+for a small drawing.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from dataclasses import dataclass
 from omnigrok.audit.document import FindingPart
 
 MARGIN = 0.08
-# Beyond this ratio of the largest to the smallest number a linear scale would squeeze all but one into a corner.
+# Beyond this ratio of the largest to the smallest number a linear scale would squeeze all but one
+# into a corner.
 LOG_FROM = 30.0
 
 
@@ -73,7 +76,11 @@ def effect_scale(finding: FindingPart) -> EffectScale | None:
     interval = None
     if finding.ci is not None and None not in finding.ci:
         interval = place(float(finding.ci[0] or 0)), place(float(finding.ci[1] or 0))
-    estimate = finding.estimate if finding.estimate is not None and math.isfinite(finding.estimate) else None
+    estimate = (
+        finding.estimate
+        if finding.estimate is not None and math.isfinite(finding.estimate)
+        else None
+    )
     return EffectScale(
         region=(place(lo), place(hi)),
         interval=interval,

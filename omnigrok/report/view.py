@@ -17,7 +17,13 @@ from omnigrok.report.scale import EffectScale, effect_scale
 
 VERDICTS = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
 # What a control's verdict means: where the sentence is false its check must refute it.
-CONTROLS = {"REFUTED": "holds", "INCONCLUSIVE": "weak", "REPRODUCED": "broken", "ERROR": "error", "NOT RUN": "not run"}
+CONTROLS = {
+    "REFUTED": "holds",
+    "INCONCLUSIVE": "weak",
+    "REPRODUCED": "broken",
+    "ERROR": "error",
+    "NOT RUN": "not run",
+}
 MARKS = {"REPRODUCED": "✓", "REFUTED": "✗", "INCONCLUSIVE": "?", "ERROR": "!", "NOT RUN": "–"}
 
 
@@ -31,12 +37,18 @@ def effect_text(finding: FindingPart | None, digits: int = 3) -> str:
     if finding is None:
         return ""
     if finding.ci is not None and all(bound is None for bound in finding.ci):
-        return "no value" if finding.estimate is None else f"{number(finding.estimate, digits)}, no interval"
+        return (
+            "no value"
+            if finding.estimate is None
+            else f"{number(finding.estimate, digits)}, no interval"
+        )
     if finding.ci is not None:
         estimate, low, high = (number(value, digits) for value in (finding.estimate, *finding.ci))
         return f"{estimate} [{low}, {high}]"
     values = [value for value in finding.values if value is not None]
-    ends = list(dict.fromkeys(f"{end(values):.3g}" for end in (min, max))) if values else ["no value"]
+    ends = (
+        list(dict.fromkeys(f"{end(values):.3g}" for end in (min, max))) if values else ["no value"]
+    )
     return " to ".join(ends)
 
 
@@ -62,12 +74,19 @@ class ProtocolView:
     @property
     def n(self) -> int:
         """Seeds behind the deciding findings."""
-        return max((finding.finding.n for finding in self.findings if finding.finding.decides), default=0)
+        return max(
+            (finding.finding.n for finding in self.findings if finding.finding.decides), default=0
+        )
 
     @property
     def censored(self) -> int:
-        """Times that were not reached, of the deciding finding with most of them; sensitivity rows have their own."""
-        return max((finding.finding.censored for finding in self.findings if finding.finding.decides), default=0)
+        """Times that were not reached, of the deciding finding with most of them; sensitivity rows
+        have their own.
+        """
+        return max(
+            (finding.finding.censored for finding in self.findings if finding.finding.decides),
+            default=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -91,7 +110,9 @@ class Card:
     @property
     def first(self) -> ProtocolView:
         """The first protocol with a verdict, else the first."""
-        return next((view for view in self.protocols if view.row.verdict != "NOT RUN"), self.protocols[0])
+        return next(
+            (view for view in self.protocols if view.row.verdict != "NOT RUN"), self.protocols[0]
+        )
 
     @property
     def judged(self) -> bool:
@@ -103,7 +124,10 @@ class Card:
         """The regions and numbers of the criterion, in words."""
         if self.entry is None:
             return {}
-        return {name: f"{bound:g}" if isinstance(bound, float) else str(bound.region()) for name, bound in self.entry.criterion.items()}
+        return {
+            name: f"{bound:g}" if isinstance(bound, float) else str(bound.region())
+            for name, bound in self.entry.criterion.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -143,38 +167,69 @@ class Page:
         """The result in one sentence, under the first protocol of the audit."""
         protocol, count = next(iter(self.counts.items()), ("paper", {}))
         judged = [f"{count[word]} {word}" for word in VERDICTS[:4] if count.get(word)]
-        rest = f" There is no evidence on the other {count['NOT RUN']}." if count.get("NOT RUN") else ""
-        whose = {"paper": "as the paper's text describes them", "code": "as the published code has them"}.get(protocol, f"as {protocol}")
-        return f"{sum(count.values())} claims, settings {whose}: {', '.join(judged) or 'none judged'}.{rest}"
+        rest = (
+            f" There is no evidence on the other {count['NOT RUN']}."
+            if count.get("NOT RUN")
+            else ""
+        )
+        whose = {
+            "paper": "as the paper's text describes them",
+            "code": "as the published code has them",
+        }.get(protocol, f"as {protocol}")
+        return (
+            f"{sum(count.values())} claims, settings {whose}: "
+            f"{', '.join(judged) or 'none judged'}.{rest}"
+        )
 
     @property
     def protocols(self) -> list[str]:
         """Those that the audit has, in their usual order."""
-        return [protocol for protocol in PROTOCOLS if any(row.protocol == protocol for row in self.audit.claims)]
+        return [
+            protocol
+            for protocol in PROTOCOLS
+            if any(row.protocol == protocol for row in self.audit.claims)
+        ]
 
 
 def rerun_command(folder: Path, figure: str, row: Row, replay: bool) -> str:
     """The command that judges just this claim again."""
     # What has no evidence is trained, not replayed again.
-    tier = " --replay" if replay and row.verdict != "NOT RUN" else " --tier paper" if row.tier == "paper" else ""
+    tier = (
+        " --replay"
+        if replay and row.verdict != "NOT RUN"
+        else " --tier paper"
+        if row.tier == "paper"
+        else ""
+    )
     protocol = "" if row.protocol == "paper" else f" --protocol {row.protocol}"
-    return f"pytest {folder.name}/test_{figure}.py -k {item_name(row.id, row.protocol)}{tier}{protocol}"
+    return (
+        f"pytest {folder.name}/test_{figure}.py -k "
+        f"{item_name(row.id, row.protocol)}{tier}{protocol}"
+    )
 
 
 def record_command(folder: Path, figure: str, tier: Tier, protocol: str) -> str:
     """The command that trains what a figure is drawn from."""
-    more = (" --tier paper" if tier == "paper" else "") + ("" if protocol == "paper" else f" --protocol {protocol}")
+    more = (" --tier paper" if tier == "paper" else "") + (
+        "" if protocol == "paper" else f" --protocol {protocol}"
+    )
     return f"pytest {folder.name}/test_{figure}.py{more}"
 
 
-def build(audit: Audit, folder: Path, drawn: Sequence[Drawn] = (), seconds: Mapping[str, float] | None = None) -> Page:
+def build(
+    audit: Audit,
+    folder: Path,
+    drawn: Sequence[Drawn] = (),
+    seconds: Mapping[str, float] | None = None,
+) -> Page:
     """Arrange an audit for the page.
 
     Args:
         audit: the verdicts.
         folder: the claims folder, for statements, criteria, choices and deviations.
         drawn: the redrawn figures.
-        seconds: training seconds of each run behind them, by digest; a run that several claims share counts once.
+        seconds: training seconds of each run behind them, by digest; a run that several claims
+            share counts once.
 
     Raises:
         BadInput: a figure file or the list of deviations is not valid.
@@ -219,8 +274,23 @@ def build(audit: Audit, folder: Path, drawn: Sequence[Drawn] = (), seconds: Mapp
         if each.svg:
             by_panel[each.panel.name] = (*by_panel.get(each.panel.name, ()), each)
     total = sum((seconds or {}).values())
-    recorded = f"{len(seconds)} training runs, {duration(total)} of training (runs that claims share count once)" if seconds else ""
-    return Page(audit, tuple(sections), counts, tuple((name, by_id.get(name)) for name in HEADLINE), recorded, replay, by_panel)
+    recorded = (
+        (
+            f"{len(seconds)} training runs, {duration(total)} of training (runs that claims share "
+            "count once)"
+        )
+        if seconds
+        else ""
+    )
+    return Page(
+        audit,
+        tuple(sections),
+        counts,
+        tuple((name, by_id.get(name)) for name in HEADLINE),
+        recorded,
+        replay,
+        by_panel,
+    )
 
 
 def duration(seconds: float) -> str:
@@ -231,14 +301,38 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} seconds"
 
 
-def _card(name: str, rows: Sequence[Row], folder: Path, home: str, figure: Figure | None, entry: Claim | None, replay: bool) -> Card:
+def _card(
+    name: str,
+    rows: Sequence[Row],
+    folder: Path,
+    home: str,
+    figure: Figure | None,
+    entry: Claim | None,
+    replay: bool,
+) -> Card:
     views = []
     for row in sorted(rows, key=lambda each: PROTOCOLS.index(each.protocol)):
-        found = tuple(FindingView(finding, effect_text(finding), effect_scale(finding)) for finding in row.findings)
+        found = tuple(
+            FindingView(finding, effect_text(finding), effect_scale(finding))
+            for finding in row.findings
+        )
         main = row.deciding()
-        deviation = find_deviation(folder, name, row.tier, row.protocol, entry.version) if entry else None
+        deviation = (
+            find_deviation(folder, name, row.tier, row.protocol, entry.version) if entry else None
+        )
         shown = next((view for view in found if view.finding is main), None)
-        views.append(ProtocolView(row, shown, found, deviation, rerun_command(folder, home, row, replay)))
+        views.append(
+            ProtocolView(row, shown, found, deviation, rerun_command(folder, home, row, replay))
+        )
     place = rows[0].place or (entry.place if entry else "")
     statement = rows[0].statement or (entry.statement if entry else "")
-    return Card(name, statement, place, any(row.headline for row in rows), tuple(views), entry, figure, tuple(named_panels(place)))
+    return Card(
+        name,
+        statement,
+        place,
+        any(row.headline for row in rows),
+        tuple(views),
+        entry,
+        figure,
+        tuple(named_panels(place)),
+    )

@@ -1,4 +1,6 @@
-"""The state of an unfinished Run as bytes, and back: a state that does not fit its Run is none, and the Run starts over."""
+"""The state of an unfinished Run as bytes, and back: a state that does not fit its Run is none, and
+the Run starts over.
+"""
 
 from __future__ import annotations
 
@@ -35,8 +37,9 @@ def unpack(run: Run, step: int, blob: bytes) -> State | None:
         blob: the bytes.
 
     Returns:
-        None where the bytes are damaged, or the state cannot be one of this Run at this step: a store may come from anywhere, and a
-        training that starts over costs less than one that goes on from something else.
+        None where the bytes are damaged, or the state cannot be one of this Run at this step: a
+        store may come from anywhere, and a training that starts over costs less than one that goes
+        on from something else.
     """
     try:
         state = State.from_arrays(step, decode_state(blob)[0])
@@ -46,17 +49,27 @@ def unpack(run: Run, step: int, blob: bytes) -> State | None:
 
 
 def _fits(run: Run, state: State) -> bool:
-    if not 0 < state.step < run.steps or not (math.isfinite(state.held) and 0 <= state.seconds < math.inf):
+    if not 0 < state.step < run.steps or not (
+        math.isfinite(state.held) and 0 <= state.seconds < math.inf
+    ):
         return False
     if state.logged != [step for step in log_steps(run) if step <= state.step]:
         return False
-    if not state.columns or any(len(values) != len(state.logged) for values in state.columns.values()):
+    if not state.columns or any(
+        len(values) != len(state.logged) for values in state.columns.values()
+    ):
         return False
-    if any(name not in state.columns for name, _ in run.stop_at) or end_of(run, state.logged, state.columns) is not None:
+    if (
+        any(name not in state.columns for name, _ in run.stop_at)
+        or end_of(run, state.logged, state.columns) is not None
+    ):
         return False
     parameters, carried = _sizes(run.replace(seed=0, alpha=1.0, weight_decay=0.0, lr=1.0))
     moments = (state.weights, state.first, state.second)
-    if any(vector.shape != (parameters,) or not np.issubdtype(vector.dtype, np.floating) for vector in moments):
+    if any(
+        vector.shape != (parameters,) or not np.issubdtype(vector.dtype, np.floating)
+        for vector in moments
+    ):
         return False
     return {name: values.shape for name, values in state.carried.items()} == carried
 

@@ -19,9 +19,10 @@ class Curves:
 
     Args:
         run: the Run that was trained.
-        step: (T,) int64, the number of optimiser steps taken at each logged point, rising from 0. The last is ``run.steps``, or the
-            step at which the run diverged or stopped early.
-        columns: name to (T,) float64: ``train_loss``, ``test_loss``, ``train_acc``, ``test_acc``, ``weight_norm`` and what the task adds.
+        step: (T,) int64, the number of optimiser steps taken at each logged point, rising from 0.
+            The last is ``run.steps``, or the step at which the run diverged or stopped early.
+        columns: name to (T,) float64: ``train_loss``, ``test_loss``, ``train_acc``, ``test_acc``,
+            ``weight_norm`` and what the task adds.
         diverged: the run ended in NaN or infinity before its last step.
         seconds: wall-clock seconds of its share of the stack.
         provenance: torch version, device, precision, the trainer's identity, date, stack size.
@@ -37,7 +38,9 @@ class Curves:
     def __post_init__(self) -> None:
         for name, values in self.columns.items():
             if values.shape != self.step.shape:
-                raise ValueError(f"column {name!r} has shape {values.shape}, the step axis {self.step.shape}")
+                raise ValueError(
+                    f"column {name!r} has shape {values.shape}, the step axis {self.step.shape}"
+                )
 
     @property
     def stopped(self) -> bool:
@@ -52,12 +55,17 @@ class Curves:
         """
         if self.stopped:
             raise BadInput(
-                f"the run {self.run.digest} stopped at step {self.step[-1]} of {self.run.steps} (stop_at: {dict(self.run.stop_at)}): "
-                f"its final or extreme {column} is not known; let the experiment go on to its last step"
+                f"the run {self.run.digest} stopped at step {self.step[-1]} of {self.run.steps} "
+                f"(stop_at: {dict(self.run.stop_at)}): "
+                f"its final or extreme {column} is not known; let the experiment go on to its last "
+                "step"
             )
         return self[column]
 
     def __getitem__(self, column: str) -> NDArray[np.float64]:
         if column not in self.columns:
-            raise KeyError(f"{self.run.task} logs no column {column!r}; it logs {', '.join(sorted(self.columns))}")
+            raise KeyError(
+                f"{self.run.task} logs no column {column!r}; it logs "
+                f"{', '.join(sorted(self.columns))}"
+            )
         return self.columns[column]

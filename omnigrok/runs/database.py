@@ -1,4 +1,6 @@
-"""The file under a run store: one SQLite database, opened, checked and shared between threads and forks; its errors in plain words."""
+"""The file under a run store: one SQLite database, opened, checked and shared between threads and
+forks; its errors in plain words.
+"""
 
 from __future__ import annotations
 
@@ -22,28 +24,64 @@ BUSY_SECONDS = 60.0
 PAGE_SIZE = 4096
 LARGEST_VALUE = STATE_LIMIT + 2 * HEADER_LIMIT  # bytes: a checkpoint with its header
 SCHEMA_SQL = """
-CREATE TABLE results(id INTEGER PRIMARY KEY, digest TEXT NOT NULL, env TEXT NOT NULL, fingerprint TEXT NOT NULL, torch TEXT NOT NULL,
-  device TEXT NOT NULL, seconds REAL NOT NULL, sha256 BLOB NOT NULL, record BLOB NOT NULL, UNIQUE(digest, env));
-CREATE TABLE checkpoints(digest TEXT NOT NULL, env TEXT NOT NULL, step INTEGER NOT NULL, sha256 BLOB NOT NULL, state BLOB NOT NULL,
-  PRIMARY KEY(digest, env));
-CREATE TABLE leases(digest TEXT NOT NULL, env TEXT NOT NULL, token INTEGER NOT NULL UNIQUE, owner TEXT NOT NULL, ttl REAL NOT NULL,
-  expires_at REAL NOT NULL, PRIMARY KEY(digest, env));
+CREATE TABLE results(id INTEGER PRIMARY KEY, digest TEXT NOT NULL, env TEXT NOT NULL,
+  fingerprint TEXT NOT NULL, torch TEXT NOT NULL, device TEXT NOT NULL, seconds REAL NOT NULL,
+  sha256 BLOB NOT NULL, record BLOB NOT NULL, UNIQUE(digest, env));
+CREATE TABLE checkpoints(digest TEXT NOT NULL, env TEXT NOT NULL, step INTEGER NOT NULL,
+  sha256 BLOB NOT NULL, state BLOB NOT NULL, PRIMARY KEY(digest, env));
+CREATE TABLE leases(digest TEXT NOT NULL, env TEXT NOT NULL, token INTEGER NOT NULL UNIQUE,
+  owner TEXT NOT NULL, ttl REAL NOT NULL, expires_at REAL NOT NULL, PRIMARY KEY(digest, env));
 CREATE TABLE last_token(token INTEGER NOT NULL);
 INSERT INTO last_token VALUES (0)
 """
 # WAL needs memory shared by all who have the file open, which these cannot give to two machines.
-_NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "gpfs", "beegfs", "fuse.sshfs", "fuse.glusterfs")
+_NETWORK = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "9p",
+    "afs",
+    "ceph",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "fuse.sshfs",
+    "fuse.glusterfs",
+)
 _ADVICE = {
-    sqlite3.SQLITE_FULL: "the disk is full: free some space, or name another store with --runs; all that was recorded before is kept",
-    sqlite3.SQLITE_READONLY: "it cannot be written: allow writing to the file and its folder, or name another store with --runs",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened: check that its folder exists and can be written, or name another store with --runs",
-    sqlite3.SQLITE_PERM: "it cannot be opened: check its permissions, or name another store with --runs",
-    sqlite3.SQLITE_BUSY: f"another process kept it locked for {BUSY_SECONDS:.0f} s: try again, or name another store with --runs",
+    sqlite3.SQLITE_FULL: (
+        "the disk is full: free some space, or name another store with --runs; all that was "
+        "recorded before is kept"
+    ),
+    sqlite3.SQLITE_READONLY: (
+        "it cannot be written: allow writing to the file and its folder, or name another store "
+        "with --runs"
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        "it cannot be opened: check that its folder exists and can be written, or name another "
+        "store with --runs"
+    ),
+    sqlite3.SQLITE_PERM: (
+        "it cannot be opened: check its permissions, or name another store with --runs"
+    ),
+    sqlite3.SQLITE_BUSY: (
+        f"another process kept it locked for {BUSY_SECONDS:.0f} s: try again, or name another "
+        "store with --runs"
+    ),
     sqlite3.SQLITE_LOCKED: "another statement keeps it locked: try again",
-    sqlite3.SQLITE_IOERR: "reading or writing the disk failed: check the disk, or name another store with --runs",
-    sqlite3.SQLITE_TOOBIG: f"a record or checkpoint is larger than a store keeps ({LARGEST_VALUE} bytes)",
+    sqlite3.SQLITE_IOERR: (
+        "reading or writing the disk failed: check the disk, or name another store with --runs"
+    ),
+    sqlite3.SQLITE_TOOBIG: (
+        f"a record or checkpoint is larger than a store keeps ({LARGEST_VALUE} bytes)"
+    ),
 }
-DAMAGED = "it is damaged, or no omnigrok store: save what is readable with `omnigrok evidence salvage`, or name another with --runs"
+DAMAGED = (
+    "it is damaged, or no omnigrok store: save what is readable with `omnigrok evidence salvage`, "
+    "or name another with --runs"
+)
 _open_stores: weakref.WeakSet[Database] = weakref.WeakSet()
 _forking: list[Database] = []
 _inherited: list[sqlite3.Connection | None] = []
@@ -52,14 +90,16 @@ _inherited: list[sqlite3.Connection | None] = []
 class Database:
     """The SQLite file of a store, with its tables.
 
-    One object serves all threads of a process, and opens its own connection after a fork. Close it, or use it in a ``with``.
+    One object serves all threads of a process, and opens its own connection after a fork. Close it,
+    or use it in a ``with``.
 
     Args:
         path: the file; it and its folder are made where missing.
         readonly: write nothing; the file must be there.
 
     Raises:
-        StoreError: the file cannot be opened, is damaged, is something else, or was written by a newer omnigrok.
+        StoreError: the file cannot be opened, is damaged, is something else, or was written by a
+            newer omnigrok.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, readonly: bool = False) -> None:
@@ -73,7 +113,12 @@ class Database:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -85,7 +130,9 @@ class Database:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for statements that only read; the errors of SQLite come out as StoreError."""
+        """The connection, for statements that only read; the errors of SQLite come out as
+        StoreError.
+        """
         with self._lock, _as_store_errors(self.path):
             if self._db is None:
                 self._db = _connect(self.path, self.readonly)
@@ -112,7 +159,9 @@ def _as_store_errors(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         raise StoreError(f"store {path}: {_ADVICE.get(code, DAMAGED)} ({error})") from error
-    except UnicodeDecodeError as error:  # SQLite's own message, or a text of the file, with damaged bytes in it
+    except (
+        UnicodeDecodeError
+    ) as error:  # SQLite's own message, or a text of the file, with damaged bytes in it
         raise StoreError(f"store {path}: {DAMAGED}") from error
     except OSError as error:
         advice = _ADVICE[sqlite3.SQLITE_CANTOPEN]
@@ -130,25 +179,39 @@ def _connect(path: Path, readonly: bool) -> sqlite3.Connection:
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         address = path.absolute().as_uri()
-    db = sqlite3.connect(address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        address, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
     try:
         db.execute(f"PRAGMA page_size = {PAGE_SIZE}")  # of a new file
         db.execute("PRAGMA synchronous = FULL")  # a power cut loses nothing that was committed
         db.execute("PRAGMA cell_size_check = ON")
-        db.execute("PRAGMA trusted_schema = OFF")  # a file from elsewhere may name functions in its schema
+        db.execute(
+            "PRAGMA trusted_schema = OFF"
+        )  # a file from elsewhere may name functions in its schema
         db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
         if not _is_store(db, path, empty=not readonly):
             _set_journal(db, path)
             db.execute("BEGIN IMMEDIATE")  # of workers that start together, one makes the tables
             if not _is_store(db, path, empty=True):
-                for statement in (*SCHEMA_SQL.split(";"), f"PRAGMA user_version = {SCHEMA}", f"PRAGMA application_id = {APPLICATION_ID}"):
+                for statement in (
+                    *SCHEMA_SQL.split(";"),
+                    f"PRAGMA user_version = {SCHEMA}",
+                    f"PRAGMA application_id = {APPLICATION_ID}",
+                ):
                     db.execute(statement)
             db.execute("COMMIT")
         elif not readonly:
             _set_journal(db, path)
-        # Triggers and views would run within the statements of a store, and only a foreign file has them.
-        if db.execute("SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone() != (0,):
-            raise StoreError(f"store {path}: it holds triggers or views, and is no omnigrok store; name another store with --runs")
+        # Triggers and views would run within the statements of a store, and only a foreign file has
+        # them.
+        if db.execute(
+            "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+        ).fetchone() != (0,):
+            raise StoreError(
+                f"store {path}: it holds triggers or views, and is no omnigrok store; name another "
+                "store with --runs"
+            )
         for table in ("results", "checkpoints", "leases"):
             db.execute(f"SELECT rowid FROM {table} LIMIT 1").fetchone()
         if db.execute("SELECT count(*) FROM last_token").fetchone() != (1,):
@@ -163,19 +226,26 @@ def _is_store(db: sqlite3.Connection, path: Path, *, empty: bool) -> bool:
     """Whether the tables are there; a new, empty file is accepted where ``empty``."""
     inside = db.in_transaction
     if not inside:
-        db.execute("BEGIN")  # the three numbers from one moment: another worker may be making the tables
+        db.execute(
+            "BEGIN"
+        )  # the three numbers from one moment: another worker may be making the tables
     queries = ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
     schema, application, tables = (int(db.execute(query).fetchone()[0]) for query in queries)
     if not inside:
         db.execute("COMMIT")
     if application == APPLICATION_ID and schema > SCHEMA:
         newer = f"(schema {schema}, this one reads {SCHEMA})"
-        raise StoreError(f"store {path} was written by a newer omnigrok {newer}: upgrade, or name another store with --runs")
+        raise StoreError(
+            f"store {path} was written by a newer omnigrok {newer}: upgrade, or name another store "
+            "with --runs"
+        )
     if application == APPLICATION_ID and schema == SCHEMA:
         return True
     if empty and not application and not schema and not tables:
         return False
-    raise StoreError(f"store {path}: it is a SQLite file, but no omnigrok store; name another store with --runs")
+    raise StoreError(
+        f"store {path}: it is a SQLite file, but no omnigrok store; name another store with --runs"
+    )
 
 
 def _set_journal(db: sqlite3.Connection, path: Path) -> None:
@@ -186,10 +256,14 @@ def _set_journal(db: sqlite3.Connection, path: Path) -> None:
         try:
             if db.execute("PRAGMA journal_mode").fetchone()[0] == wanted:
                 break
-            if db.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0] == wanted or wanted == "delete":
+            if (
+                db.execute(f"PRAGMA journal_mode = {wanted}").fetchone()[0] == wanted
+                or wanted == "delete"
+            ):
                 break
             wanted = "delete"
-        except sqlite3.OperationalError as error:  # changing the mode does not wait for other workers' locks as other statements do
+        # changing the mode does not wait for other workers' locks as other statements do
+        except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
@@ -197,7 +271,9 @@ def _set_journal(db: sqlite3.Connection, path: Path) -> None:
 
 
 def file_system(path: Path) -> str:
-    """Type of the file system that holds the path ("ext4", "nfs4", ...); "" where the system does not say."""
+    """Type of the file system that holds the path ("ext4", "nfs4", ...); "" where the system does
+    not say.
+    """
     try:
         lines = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -205,14 +281,17 @@ def file_system(path: Path) -> str:
     best, kind = "", ""
     where = str(path.parent.resolve()) + "/"
     for fields in (line.split() for line in lines):
-        mount = fields[1].encode().decode("unicode_escape").rstrip("/") + "/"  # a space is written \040
+        mount = (
+            fields[1].encode().decode("unicode_escape").rstrip("/") + "/"
+        )  # a space is written \040
         if where.startswith(mount) and len(mount) >= len(best):
             best, kind = mount, fields[2]
     return kind
 
 
 def _before_fork() -> None:
-    # A child that inherits an open file would believe that it holds the parent's locks: close, and let both open again.
+    # A child that inherits an open file would believe that it holds the parent's locks: close, and
+    # let both open again.
     for store in list(_open_stores):
         store._lock.acquire()
         _forking.append(store)
@@ -227,9 +306,13 @@ def _after_fork() -> None:
 
 def _after_fork_in_child() -> None:
     for store in _forking:
-        _inherited.append(store._db)  # the parent's open transaction: closing it here would disturb the parent
+        _inherited.append(
+            store._db
+        )  # the parent's open transaction: closing it here would disturb the parent
         store._db = None
     _after_fork()
 
 
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)

@@ -60,7 +60,8 @@ def export(
     env: Environment | None = None,
     meta: Mapping[str, Any] | None = None,
 ) -> list[Path]:
-    """Write the results of these Runs to an evidence file, or several where one would pass ``FILE_LIMIT``; raises as ``write``.
+    """Write the results of these Runs to an evidence file, or several where one would pass
+    ``FILE_LIMIT``; raises as ``write``.
 
     Args:
         store: where the results are.
@@ -77,7 +78,11 @@ def export(
         StoreError: a record is damaged.
     """
     if runs is None:
-        newest = {run.digest: (curves, where) for run, where, curves in store.records() if env is None or where == env}
+        newest = {
+            run.digest: (curves, where)
+            for run, where, curves in store.records()
+            if env is None or where == env
+        }
         return write(path, newest.values(), meta=meta)
     wanted = list({run.digest: run for run in runs}.values())
     found: list[tuple[Curves, Environment]] = []
@@ -92,32 +97,49 @@ def export(
         else:
             missing.append(run.digest)
     if missing:
-        lacking = f"{len(missing)} of {len(wanted)} runs have no result{f' in environment {env.key}' if env else ''}"
+        lacking = (
+            f"{len(missing)} of {len(wanted)} runs have no "
+            f"result{f' in environment {env.key}' if env else ''}"
+        )
         _fail(Path(path), f"not written: {lacking}, the first {missing[0]}: train them first")
     return write(path, found, meta=meta)
 
 
 def write(
-    path: str | os.PathLike[str], results: Iterable[tuple[Curves, Environment]], *, meta: Mapping[str, Any] | None = None
+    path: str | os.PathLike[str],
+    results: Iterable[tuple[Curves, Environment]],
+    *,
+    meta: Mapping[str, Any] | None = None,
 ) -> list[Path]:
     """Write results to an evidence file, whole or not at all.
 
-    Further parts are named by content, so an older version stays whole until the first file is replaced.
+    Further parts are named by content, so an older version stays whole until the first file is
+    replaced.
 
     Returns:
         The files, the one to ``read`` first.
 
     Raises:
-        EvidenceError: the path does not end in .ogev or cannot be written, a Run is there twice, or there is too much for ``RAW_LIMIT``.
+        EvidenceError: the path does not end in .ogev or cannot be written, a Run is there twice, or
+            there is too much for ``RAW_LIMIT``.
     """
     target = Path(path)
     if target.suffix != SUFFIX:
         _fail(target, f"not written: the name must end in {SUFFIX}")
-    records = sorted(((curves.run.digest, env, encode(curves, compress=False)) for curves, env in results), key=lambda record: record[0])
+    records = sorted(
+        ((curves.run.digest, env, encode(curves, compress=False)) for curves, env in results),
+        key=lambda record: record[0],
+    )
     if len({digest for digest, _, _ in records}) < len(records):
         _fail(target, "not written: a Run is there twice, and can have one result only")
     if sum(len(record) for _, _, record in records) > RAW_LIMIT:
-        _fail(target, f"not written: more than {RAW_LIMIT} bytes before compression; split the Runs over several evidence files")
+        _fail(
+            target,
+            (
+                f"not written: more than {RAW_LIMIT} bytes before compression; split the Runs over "
+                "several evidence files"
+            ),
+        )
     older = _part_names(target)
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     common = {"format": FORMAT, "schema": SCHEMA, "date": date, "meta": dict(meta or {})}
@@ -130,7 +152,10 @@ def write(
         content = _file({**common, "part_of": target.name}, group, body)
         name = f"{target.stem}.part{place}-{hashlib.sha256(content).hexdigest()[:12]}{SUFFIX}"
         parts.append((target.with_name(name), content))
-    listed = [{"file": part.name, "sha256": hashlib.sha256(content).hexdigest()} for part, content in parts]
+    listed = [
+        {"file": part.name, "sha256": hashlib.sha256(content).hexdigest()}
+        for part, content in parts
+    ]
     first = _file({**common, "parts": listed, "total": len(records)}, *groups[0])
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +172,8 @@ def read(path: str | os.PathLike[str]) -> EvidenceFile:
     """Read an evidence file and its further parts, and verify every checksum.
 
     Raises:
-        EvidenceError: a file is missing, damaged, too large, a part only, or of a newer omnigrok; the message names it.
+        EvidenceError: a file is missing, damaged, too large, a part only, or of a newer omnigrok;
+            the message names it.
     """
     target = Path(path)
     first = _read_part(target, _content(target), RAW_LIMIT)
@@ -159,9 +185,14 @@ def read(path: str | os.PathLike[str]) -> EvidenceFile:
         content = _content(part)
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
             _fail(part, f"it is not the part that {target.name} was written with")
-        records += _read_part(part, content, RAW_LIMIT - sum(len(record) for _, record in records)).records
+        records += _read_part(
+            part, content, RAW_LIMIT - sum(len(record) for _, record in records)
+        ).records
     if len(records) != first.header["total"]:
-        _fail(target, f"it holds {len(records)} results, not {first.header['total']} as its header says")
+        _fail(
+            target,
+            f"it holds {len(records)} results, not {first.header['total']} as its header says",
+        )
     curves: dict[str, Curves] = {}
     environments: dict[str, Environment] = {}
     for env, record in records:
@@ -173,25 +204,35 @@ def read(path: str | os.PathLike[str]) -> EvidenceFile:
         environments[one.run.digest] = env
     if len(curves) < len(records):
         _fail(target, "a Run is there twice")
-    return EvidenceFile(target, curves, environments, {**first.header["meta"], "date": first.header["date"]})
+    return EvidenceFile(
+        target, curves, environments, {**first.header["meta"], "date": first.header["date"]}
+    )
 
 
 def import_into(store: Store, path: str | os.PathLike[str]) -> int:
-    """Record the results of an evidence file in a store, under the environments they were trained in; how many are new.
+    """Record the results of an evidence file in a store, under the environments they were trained
+    in; how many are new.
 
     Raises:
         EvidenceError: the file is damaged.
         StoreError: the store cannot be written; it is as before.
     """
     evidence = read(path)
-    return len(store.adopt((curves, evidence.environments[digest]) for digest, curves in evidence.curves.items()))
+    return len(
+        store.adopt(
+            (curves, evidence.environments[digest]) for digest, curves in evidence.curves.items()
+        )
+    )
 
 
 # Writing
 
 
-def _split(records: list[tuple[str, Environment, bytes]]) -> Iterator[tuple[list[tuple[str, Environment, bytes]], bytes]]:
-    # Uncompressed records of one grid repeat their headers and step axes, which xz finds across records.
+def _split(
+    records: list[tuple[str, Environment, bytes]],
+) -> Iterator[tuple[list[tuple[str, Environment, bytes]], bytes]]:
+    # Uncompressed records of one grid repeat their headers and step axes, which xz finds across
+    # records.
     body = lzma.compress(b"".join(record for _, _, record in records), check=lzma.CHECK_CRC64)
     if len(body) + 250 * len(records) + (64 << 10) <= FILE_LIMIT:
         yield records, body
@@ -203,16 +244,32 @@ def _split(records: list[tuple[str, Environment, bytes]]) -> Iterator[tuple[list
         raise OverflowError
 
 
-def _file(header: dict[str, Any], records: list[tuple[str, Environment, bytes]], body: bytes) -> bytes:
+def _file(
+    header: dict[str, Any], records: list[tuple[str, Environment, bytes]], body: bytes
+) -> bytes:
     environments = {env.key: [env.identity, env.torch, env.device] for _, env, _ in records}
-    listed = [[digest, env.key, len(record), hashlib.sha256(record).hexdigest()] for digest, env, record in records]
+    listed = [
+        [digest, env.key, len(record), hashlib.sha256(record).hexdigest()]
+        for digest, env, record in records
+    ]
     raw = sum(len(record) for _, _, record in records)
-    return _signed({**header, "count": len(records), "environments": environments, "records": listed, "raw": raw}, body)
+    return _signed(
+        {
+            **header,
+            "count": len(records),
+            "environments": environments,
+            "records": listed,
+            "raw": raw,
+        },
+        body,
+    )
 
 
 def _signed(header: dict[str, Any], body: bytes) -> bytes:
     """Header line and body; the header starts with the SHA-256 of all that follows that sum."""
-    rest = dump_json({**header, "checksum": ""}).removeprefix(_START) + b"\n" + body  # of the sorted keys, "checksum" is the first
+    rest = (
+        dump_json({**header, "checksum": ""}).removeprefix(_START) + b"\n" + body
+    )  # of the sorted keys, "checksum" is the first
     return _START + hashlib.sha256(rest).hexdigest().encode() + rest
 
 
@@ -237,7 +294,10 @@ def _replace(path: Path, content: bytes) -> None:
 def _part_names(target: Path) -> list[str]:
     """Further parts of the version that is about to be replaced."""
     with contextlib.suppress(EvidenceError):
-        return [entry["file"] for entry in _read_part(target, _content(target), RAW_LIMIT).header.get("parts", [])]
+        return [
+            entry["file"]
+            for entry in _read_part(target, _content(target), RAW_LIMIT).header.get("parts", [])
+        ]
     return []
 
 
@@ -273,10 +333,15 @@ def _read_part(path: Path, content: bytes, limit: int) -> _Part:
         if header["format"] != FORMAT or not isinstance(header["schema"], int):
             raise EvidenceError(f"its format is {header['format']!r}, not {FORMAT!r}")
         if header["schema"] > SCHEMA:
-            raise EvidenceError(f"it was written by a newer omnigrok (schema {header['schema']}, this one reads {SCHEMA}): upgrade")
+            raise EvidenceError(
+                f"it was written by a newer omnigrok (schema {header['schema']}, this one reads "
+                f"{SCHEMA}): upgrade"
+            )
         _check_header(header)
         if not 0 <= header["raw"] <= limit:
-            raise EvidenceError(f"it would decompress to {header['raw']} bytes; at most {limit} are accepted")
+            raise EvidenceError(
+                f"it would decompress to {header['raw']} bytes; at most {limit} are accepted"
+            )
         raw = _decompress(body, header["raw"])
         records = list(_records(header, raw))
     except EvidenceError as error:
@@ -287,7 +352,14 @@ def _read_part(path: Path, content: bytes, limit: int) -> _Part:
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
-    kinds = {"records": list, "environments": dict, "raw": int, "count": int, "meta": dict, "date": str}
+    kinds = {
+        "records": list,
+        "environments": dict,
+        "raw": int,
+        "count": int,
+        "meta": dict,
+        "date": str,
+    }
     kinds |= {"part_of": str} if "part_of" in header else {"parts": list, "total": int}
     for key, kind in kinds.items():
         if not isinstance(header[key], kind):
@@ -295,7 +367,12 @@ def _check_header(header: Mapping[str, Any]) -> None:
     _check_text(header["date"])
     for entry in header.get("parts", []):
         name, checksum = entry["file"], entry["sha256"]
-        if not isinstance(name, str) or name != Path(name).name or not name.endswith(SUFFIX) or not isinstance(checksum, str):
+        if (
+            not isinstance(name, str)
+            or name != Path(name).name
+            or not name.endswith(SUFFIX)
+            or not isinstance(checksum, str)
+        ):
             raise EvidenceError("its list of parts is damaged")
 
 

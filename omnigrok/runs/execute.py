@@ -34,7 +34,10 @@ LEASE_SECONDS = 180.0
 PATIENCE = 4.0
 HEARTBEAT = 5.0
 CHECKPOINT_EVERY = 60.0
-STOPPING = "stopping once the data is loaded or the chunk has ended, and saved; interrupt again to end at once, without saving"
+STOPPING = (
+    "stopping once the data is loaded or the chunk has ended, and saved; interrupt again to end at "
+    "once, without saving"
+)
 
 
 class BudgetSpent(OmnigrokError):
@@ -42,7 +45,8 @@ class BudgetSpent(OmnigrokError):
 
 
 def make_plan(runs: Iterable[Run], device: str, memory: float | None = None) -> list[StackPlan]:
-    """The stacks that a set of Runs needs, the longest first (``omnigrok.runs.plan.plan``), the same in every worker of a machine.
+    """The stacks that a set of Runs needs, the longest first (``omnigrok.runs.plan.plan``), the
+    same in every worker of a machine.
 
     Args:
         runs: any Runs; repeated ones count once.
@@ -56,15 +60,20 @@ def make_plan(runs: Iterable[Run], device: str, memory: float | None = None) -> 
         forms[key] = max(forms.get(key, run), run, key=effective_batch)
     costs = {key: step_operations(form) for key, form in forms.items()}
     sizes = {key: replica_bytes(form) for key, form in forms.items()}
-    return plan(runs, costs, device, sizes, memory_share(torch.device(device)) if memory is None else memory)
+    return plan(
+        runs, costs, device, sizes, memory_share(torch.device(device)) if memory is None else memory
+    )
 
 
 def can_be_built(run: Run) -> bool:
-    """Whether the task and the model of a Run exist and accept its options, as far as that shows without data."""
+    """Whether the task and the model of a Run exist and accept its options, as far as that shows
+    without data.
+    """
     try:
         find_task(run.task)
         step_operations(run)
-    except Exception:  # somebody else's module may raise anything; ``ensure`` raises it again for the claim that asks
+    # somebody else's module may raise anything; ``ensure`` raises it again for the claim that asks
+    except Exception:
         return False
     return True
 
@@ -95,7 +104,8 @@ class Executor:
         self.store, self.device, self.root = store, device, root
         self.leases = Leases(store)
         self.owner = new_owner()
-        # A setting that is not accepted is the error of the claim that asks for it, not of all the others.
+        # A setting that is not accepted is the error of the claim that asks for it, not of all the
+        # others.
         self.stacks = make_plan((run for run in runs if can_be_built(run)), device.type)
         self.planned = {run for stack in self.stacks for run in stack.runs}
         self.deadline = time.monotonic() + budget
@@ -125,12 +135,15 @@ class Executor:
         ]
 
     def ensure(self, runs: Sequence[Run]) -> None:
-        """Train until every one of ``runs`` is recorded; while others train them, train what else is planned.
+        """Train until every one of ``runs`` is recorded; while others train them, train what else
+        is planned.
 
         Raises:
             BudgetSpent: the time is over.
-            KeyboardInterrupt: after SIGINT, once the chunk has ended and the checkpoint is written; after a second one, at once.
-            OmnigrokError: the data is missing, a setting is not accepted, or the store cannot be written.
+            KeyboardInterrupt: after SIGINT, once the chunk has ended and the checkpoint is written;
+                after a second one, at once.
+            OmnigrokError: the data is missing, a setting is not accepted, or the store cannot be
+                written.
         """
         unplanned = [run for run in runs if run not in self.planned]
         if unplanned:
@@ -144,11 +157,15 @@ class Executor:
                         raise self.refused[run]
                 wanted = set(missing)
                 mine = [stack for stack in self.stacks if wanted.intersection(stack.runs)]
-                others = [stack for stack in self.stacks if stack not in mine and stack not in self.failed]
+                others = [
+                    stack for stack in self.stacks if stack not in mine and stack not in self.failed
+                ]
                 try:
                     if any(self._train(stack) for stack in mine):
                         continue
-                except StaleToken:  # this process slept, or its clock jumped, and another has taken the work over: wait for it, and help
+                # this process slept, or its clock jumped, and another has taken the work over: wait
+                # for it, and help
+                except StaleToken:
                     continue
                 if not self._help(others):
                     self._check_time()
@@ -164,7 +181,9 @@ class Executor:
             self.tally.plan(new, self.missing([run for stack in new for run in stack.runs]))
 
     def _help(self, stacks: Sequence[StackPlan]) -> bool:
-        """Train one of the stacks that nobody here waits for; its errors belong to the claims that need it."""
+        """Train one of the stacks that nobody here waits for; its errors belong to the claims that
+        need it.
+        """
         for stack in stacks:
             try:
                 if self._train(stack):
@@ -182,7 +201,9 @@ class Executor:
         missing = [run for run in self.missing(stack.runs) if run not in self.refused]
         if not missing:
             return False
-        if self.tally.steps_done:  # a session trains something, however small its budget, and begins nothing more after it
+        if (
+            self.tally.steps_done
+        ):  # a session trains something, however small its budget, and begins nothing more after it
             self._check_time()
         env = self.environment(missing[0])
         tokens = self.leases.acquire(missing, env, self.owner, LEASE_SECONDS)
@@ -196,7 +217,9 @@ class Executor:
             self.leases.release(tokens)
         return True
 
-    def _resumable(self, runs: Sequence[Run], env: Environment) -> Iterator[tuple[list[Run], dict[Run, State]]]:
+    def _resumable(
+        self, runs: Sequence[Run], env: Environment
+    ) -> Iterator[tuple[list[Run], dict[Run, State]]]:
         """Runs with their checkpoints, grouped by the step they stand at."""
         by_step: dict[int, list[tuple[Run, State | None]]] = {}
         for run in runs:
@@ -204,15 +227,24 @@ class Executor:
             state = checkpoint.unpack(run, *found) if found else None
             by_step.setdefault(state.step if state else 0, []).append((run, state))
         for members in by_step.values():
-            yield [run for run, _ in members], {run: state for run, state in members if state is not None}
+            yield (
+                [run for run, _ in members],
+                {run: state for run, state in members if state is not None},
+            )
 
-    def _train_part(self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]) -> None:
+    def _train_part(
+        self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]
+    ) -> None:
         if not self._train_whole(runs, states, env, tokens):
             torch.cuda.empty_cache()
             self._train_halves(runs, env, tokens)
 
-    def _train_whole(self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]) -> bool:
-        """Train Runs as one stack; False where that cannot be, but can of its halves. On return nothing holds the stack."""
+    def _train_whole(
+        self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]
+    ) -> bool:
+        """Train Runs as one stack; False where that cannot be, but can of its halves. On return
+        nothing holds the stack.
+        """
         try:
             self._loop(Stack(runs, self.device, self.root, states), env, tokens)
         except RuntimeError as error:
@@ -221,11 +253,13 @@ class Executor:
             if len(runs) > 1:
                 return False
             self.refused[runs[0]] = OutOfMemory(
-                f"{runs[0].task}, {runs[0].model}: one network alone does not fit into the memory of {env.device} ({error}); end what else "
+                f"{runs[0].task}, {runs[0].model}: one network alone does not fit into the memory "
+                f"of {env.device} ({error}); end what else "
                 "uses it, name a smaller batch_size or eval_samples, or leave --gpu out"
             )
         except (BadInput, DataCheckFailed) as error:
-            # One Run that the data or the network refuses is the error of the claim that asks for it, not of all in its stack.
+            # One Run that the data or the network refuses is the error of the claim that asks for
+            # it, not of all in its stack.
             if len(runs) > 1:
                 return False
             self.refused[runs[0]] = error.with_traceback(None)
@@ -251,17 +285,28 @@ class Executor:
         while stack.histories:
             active, began = list(stack.histories), time.monotonic()
             done = stack.advance(HEARTBEAT)
-            # A chunk of long steps may last longer than a lease, and the next one about as long as this one.
+            # A chunk of long steps may last longer than a lease, and the next one about as long as
+            # this one.
             lease = max(LEASE_SECONDS, PATIENCE * (time.monotonic() - began))
-            self.tally.advance(active, stack.step, {curves.run: int(curves.step[-1]) for curves in done})
+            self.tally.advance(
+                active, stack.step, {curves.run: int(curves.step[-1]) for curves in done}
+            )
             if done:
-                self._record([replace(curves, provenance=provenance) for curves in done], env, tokens)
+                self._record(
+                    [replace(curves, provenance=provenance) for curves in done], env, tokens
+                )
             held = self.leases.renew(tokens, lease)  # those of the parts that wait, too
             if any(run.digest not in held for run in stack.histories):
-                raise StaleToken(f"store {self.store.path}: another process has taken over runs of this stack; nothing of it was written")
+                raise StaleToken(
+                    f"store {self.store.path}: another process has taken over runs of this stack; "
+                    "nothing of it was written"
+                )
             over = self._stop or time.monotonic() > self.deadline
             if stack.histories and (over or time.monotonic() - saved > CHECKPOINT_EVERY):
-                states = [(run, state.step, checkpoint.pack(state)) for run, state in stack.states().items()]
+                states = [
+                    (run, state.step, checkpoint.pack(state))
+                    for run, state in stack.states().items()
+                ]
                 self.store.checkpoint_many(states, env, tokens)
                 saved = time.monotonic()
             self._tell(stack)
@@ -275,27 +320,41 @@ class Executor:
 
     def _tell(self, stack: Stack) -> None:
         if self.report is not None:
-            losses = [history.columns["train_loss"][-1] for history in stack.histories.values() if history.logged]
+            losses = [
+                history.columns["train_loss"][-1]
+                for history in stack.histories.values()
+                if history.logged
+            ]
             now = f", training losses {min(losses):.3g} to {max(losses):.3g}" if losses else ""
             label = f"{stack.form.task}, {stack.size} networks, step {stack.step}{now}"
             self.report(self.tally.progress(time.monotonic() - self.started, label))
 
     def _check_time(self) -> None:
         if self._stop:
-            raise KeyboardInterrupt(f"interrupted; what was trained is saved in {self.store.path}: run the same command to go on")
+            raise KeyboardInterrupt(
+                f"interrupted; what was trained is saved in {self.store.path}: run the same "
+                "command to go on"
+            )
         if time.monotonic() > self.deadline:
-            raise BudgetSpent(f"the --budget is spent; what was trained is saved in {self.store.path}: run the same command to go on")
+            raise BudgetSpent(
+                f"the --budget is spent; what was trained is saved in {self.store.path}: run the "
+                "same command to go on"
+            )
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM end the chunk instead of tearing it; a second one ends the process.
+        """Let SIGINT and SIGTERM end the chunk instead of tearing it; a second one ends the
+        process.
 
-        Loading data, compiling, or a chunk of long steps may take minutes, and nothing looks at ``_stop`` meanwhile.
+        Loading data, compiling, or a chunk of long steps may take minutes, and nothing looks at
+        ``_stop`` meanwhile.
         """
 
         def stop(number: int, frame: FrameType | None) -> None:
             if self._stop:
-                raise KeyboardInterrupt(f"interrupted twice; what was saved before is in {self.store.path}")
+                raise KeyboardInterrupt(
+                    f"interrupted twice; what was saved before is in {self.store.path}"
+                )
             self._stop = True
             if self.say is not None:
                 self.say(STOPPING)

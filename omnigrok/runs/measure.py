@@ -1,4 +1,6 @@
-"""What this machine does: the rate of its batched matrix products, and the seconds that a step of a stack takes here."""
+"""What this machine does: the rate of its batched matrix products, and the seconds that a step of a
+stack takes here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ def wait(device: torch.device) -> None:
 
 
 def best_seconds(work: Callable[[], object], device: torch.device, seconds: float) -> float:
-    """The shortest of the repetitions that fit into ``seconds``, at least two: others' load only ever adds."""
+    """The shortest of the repetitions that fit into ``seconds``, at least two: others' load only
+    ever adds.
+    """
     best, end = float("inf"), time.perf_counter() + seconds
     rounds = 0
     while rounds < 2 or time.perf_counter() < end:
@@ -46,13 +50,22 @@ def best_seconds(work: Callable[[], object], device: torch.device, seconds: floa
 
 
 def matrix_rate(device: torch.device, precision: str = "float32", seconds: float = 0.3) -> float:
-    """Floating-point operations a second of batched matrix products, in the arithmetic of a Run's ``precision``."""
+    """Floating-point operations a second of batched matrix products, in the arithmetic of a Run's
+    ``precision``.
+    """
     dtype = torch.float64 if precision == "float64" else torch.float32
     shape = (MATRICES[device.type], ORDER, ORDER)
     own = torch.Generator(device).manual_seed(0)
-    left, right, out = (torch.rand(shape, dtype=dtype, device=device, generator=own) for _ in range(3))
+    left, right, out = (
+        torch.rand(shape, dtype=dtype, device=device, generator=own) for _ in range(3)
+    )
     with arithmetic(precision, device):
-        return 2.0 * shape[0] * ORDER**3 / best_seconds(lambda: torch.bmm(left, right, out=out), device, seconds)
+        return (
+            2.0
+            * shape[0]
+            * ORDER**3
+            / best_seconds(lambda: torch.bmm(left, right, out=out), device, seconds)
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,8 @@ class StackTime:
         step: seconds of a step of all replicas.
         evaluation: seconds of an evaluation of all replicas.
         test_samples: what each replica is tested on.
-        compiled: whether the steps were those of training: the native ones, or compiled where the trainer would compile.
+        compiled: whether the steps were those of training: the native ones, or compiled where the
+            trainer would compile.
     """
 
     replicas: int
@@ -76,14 +90,22 @@ class StackTime:
     compiled: bool = True
 
 
-def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: float = 1.0, compiled: bool = True) -> StackTime:
+def time_stack(
+    runs: Sequence[Run],
+    device: torch.device,
+    root: Path,
+    seconds: float = 1.0,
+    compiled: bool = True,
+) -> StackTime:
     """Build a stack, take a few steps of it and throw it away.
 
     Args:
-        runs: of one ``shape_key``; their number counts, as what a step costs a replica depends on it.
+        runs: of one ``shape_key``; their number counts, as what a step costs a replica depends on
+            it.
         root: the folder of downloaded data.
         seconds: for the steps, after building and compiling.
-        compiled: False spares the seconds of compiling; torch's steps are then slower than in training, up to about twice.
+        compiled: False spares the seconds of compiling; torch's steps are then slower than in
+            training, up to about twice.
 
     Raises:
         OmnigrokError: data is missing, or an option is not accepted.
@@ -99,7 +121,8 @@ def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: f
         stack.take_steps(warm_up)
         wait(device)
         start = time.perf_counter() - begun
-        # As many as training takes at once, if there is time: what is laid out ahead for all of them is no part of each.
+        # As many as training takes at once, if there is time: what is laid out ahead for all of
+        # them is no part of each.
         once = best_seconds(lambda: stack.take_steps(1), device, 0.0)
         count = max(1, min(MOST_STEPS, int(seconds / 4 / once)))
         step = best_seconds(lambda: stack.take_steps(count), device, seconds) / count
@@ -113,7 +136,9 @@ def time_stack(runs: Sequence[Run], device: torch.device, root: Path, seconds: f
 
 
 def evaluated(run: Run, test: int) -> int:
-    """Samples of one evaluation: the training set and ``test`` others, or the random samples that the Run asks for."""
+    """Samples of one evaluation: the training set and ``test`` others, or the random samples that
+    the Run asks for.
+    """
     if run.eval_samples:
         return min(run.eval_samples, run.n_train) + min(run.eval_samples, test)
     return run.n_train + test

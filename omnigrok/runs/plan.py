@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from omnigrok.runs.run import Run
 from omnigrok.training.shape import shape_key
 
-# A step of a stack should be neither so short that calling it dominates nor so long that a checkpoint waits: a tenth of a second on a GPU.
-# On a CPU a network costs the same in a stack of 8 as in one of 32 once it is large; smaller stacks carry fewer finished runs along, and
-# divide groups of different size into stacks of the same one, for which a step is compiled once.
+# A step of a stack should be neither so short that calling it dominates nor so long that a
+# checkpoint waits: a tenth of a second on a GPU. On a CPU a network costs the same in a stack of 8
+# as in one of 32 once it is large; smaller stacks carry fewer finished runs along, and divide
+# groups of different size into stacks of the same one, for which a step is compiled once.
 OPERATIONS_PER_STEP = {"cpu": 1.2e9, "cuda": 4e12}
 LARGEST = {"cpu": 128, "cuda": 1024}
 # Fewer would waste what a stack gains, even where a step then takes seconds.
@@ -34,7 +35,8 @@ class StackPlan:
 
 
 def largest_stack(operations: float, replica_bytes: float, memory: float, device: str) -> int:
-    """How many replicas make one stack: by the length of a step, and never more than the memory holds.
+    """How many replicas make one stack: by the length of a step, and never more than the memory
+    holds.
 
     Args:
         operations: of one step of one replica.
@@ -42,7 +44,9 @@ def largest_stack(operations: float, replica_bytes: float, memory: float, device
         memory: bytes there are.
         device: "cpu" or "cuda".
     """
-    by_time = min(LARGEST[device], max(SMALLEST, OPERATIONS_PER_STEP[device] // max(operations, 1.0)))
+    by_time = min(
+        LARGEST[device], max(SMALLEST, OPERATIONS_PER_STEP[device] // max(operations, 1.0))
+    )
     return int(max(1, min(by_time, memory // max(replica_bytes, 1.0))))
 
 
@@ -63,7 +67,8 @@ def plan(
         memory: bytes that a stack may take.
 
     Returns:
-        Stacks of nearly equal size in each group, so that one compiled shape serves them all. The order depends on the Runs alone.
+        Stacks of nearly equal size in each group, so that one compiled shape serves them all. The
+        order depends on the Runs alone.
     """
     groups: dict[Run, list[Run]] = {}
     for run in dict.fromkeys(runs):

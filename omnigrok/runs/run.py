@@ -1,4 +1,6 @@
-"""A Run is one training run of one network: everything that changes its numbers, and nothing else."""
+"""A Run is one training run of one network: everything that changes its numbers, and
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -21,12 +23,15 @@ Options = tuple[tuple[str, Value], ...]
 LOSSES = ("mse", "cross_entropy", "binary_cross_entropy")
 CONSTRAINTS = ("free", "rescale", "rescale_double", "published", "tangent")
 LARGEST = sys.float_info.max
-# Generators take 64 bits, and tasks multiply the seed by small numbers; steps and sizes are far below.
+# Generators take 64 bits, and tasks multiply the seed by small numbers; steps and sizes are far
+# below.
 LARGEST_WHOLE = 2**48
-# A Run of a stranger's file must not ask for more logged steps than memory holds; the paper's longest log has 1,001.
+# A Run of a stranger's file must not ask for more logged steps than memory holds; the paper's
+# longest log has 1,001.
 MOST_LOGGED = 1_000_000
 PRECISIONS = ("float32", "float64", "tf32")
-# Fields that are younger than the oldest records: left out at their default, so that those are still found by their digests.
+# Fields that are younger than the oldest records: left out at their default, so that those are
+# still found by their digests.
 LATER = ("stop_at",)
 
 
@@ -41,7 +46,9 @@ def freeze(options: Mapping[str, Any]) -> Options:
         value = tuple(given) if isinstance(given, list | tuple) else given
         parts: tuple[Any, ...] = value if isinstance(value, tuple) else (value,)
         if not all(isinstance(part, str | int | float | bool) or part is None for part in parts):
-            raise BadInput(f"option {key!r} must be a scalar or a flat list of scalars, not {value!r}")
+            raise BadInput(
+                f"option {key!r} must be a scalar or a flat list of scalars, not {value!r}"
+            )
         if any(isinstance(part, float) and not abs(part) <= LARGEST for part in parts):
             raise BadInput(f"option {key!r} must be finite, not {value!r}")
         frozen.append((str(key), value))
@@ -51,7 +58,12 @@ def freeze(options: Mapping[str, Any]) -> Options:
 def _is_level(name: Any, level: Any) -> bool:
     """Whether a pair of ``stop_at`` is an accuracy and a level of it."""
     number = isinstance(level, int | float) and not isinstance(level, bool)
-    return isinstance(name, str) and name.startswith(("train_acc", "test_acc")) and number and 0 < level <= 1
+    return (
+        isinstance(name, str)
+        and name.startswith(("train_acc", "test_acc"))
+        and number
+        and 0 < level <= 1
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,7 +73,8 @@ class Run:
     Args:
         task: name of a data set in ``omnigrok.data``.
         model: name of an architecture in ``omnigrok.models``.
-        seed: sets data, split or subset, initial weights and batch order; seed 0 is the authors' own.
+        seed: sets data, split or subset, initial weights and batch order; seed 0 is the authors'
+            own.
         n_train: training samples.
         steps: optimiser steps.
         lr: learning rate of AdamW.
@@ -69,18 +82,22 @@ class Run:
         weight_decay: decoupled weight decay gamma; each step multiplies w by 1 - lr gamma.
         batch_size: samples a step; 0 is full batch.
         loss: one of ``LOSSES``; the mean over batch and outputs.
-        constraint: how the weight norm is held (``omnigrok.training.sphere``); "free" does not hold it.
+        constraint: how the weight norm is held (``omnigrok.training.sphere``); "free" does not hold
+            it.
         messiness: m of Eq. 4 (addition) or of Section 5.2 (MNIST).
         precision: arithmetic of weights and activations.
         loss_precision: arithmetic of the loss, from the network's outputs on.
         log_ratio: largest relative distance of two logged steps.
         log_every: if positive, log every so many steps instead.
-        eval_samples: if positive, train and test metrics come from a fresh random sample of this size.
+        eval_samples: if positive, train and test metrics come from a fresh random sample of this
+            size.
         lr_drops: steps at which lr is multiplied by ``lr_factor``.
         clip: if positive, gradients are clipped to this norm.
-        stop_at: accuracy columns with a level in (0, 1] each, e.g. ``{"test_acc": 0.95}``; the run ends once all of them have stayed
-            there for a fifth of the elapsed steps (``omnigrok.training.stopping``), at ``steps`` otherwise. Times to thresholds up to
-            the level are those of the whole run; a final value or a later norm is not known. Empty: never.
+        stop_at: accuracy columns with a level in (0, 1] each, e.g. ``{"test_acc": 0.95}``; the run
+            ends once all of them have stayed there for a fifth of the elapsed steps
+            (``omnigrok.training.stopping``), at ``steps`` otherwise. Times to thresholds up to the
+            level are those of the whole run; a final value or a later norm is not known. Empty:
+            never.
         data: options of the data set, sorted pairs (``freeze``).
         network: options of the architecture, sorted pairs.
 
@@ -116,17 +133,25 @@ class Run:
     def __post_init__(self) -> None:
         def need(ok: bool, key: str, accepted: str) -> None:
             if not ok:
-                raise BadInput(f"Run: {key} = {repr(getattr(self, key))[:200]} is not accepted; {accepted}")
+                raise BadInput(
+                    f"Run: {key} = {repr(getattr(self, key))[:200]} is not accepted; {accepted}"
+                )
 
         for name in ("task", "model"):
             need(isinstance(getattr(self, name), str), name, "give a name")
         for name in ("seed", "n_train", "steps", "batch_size", "log_every", "eval_samples"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value <= LARGEST_WHOLE
+            whole = (
+                isinstance(value, int) and not isinstance(value, bool) and value <= LARGEST_WHOLE
+            )
             need(whole, name, f"give a whole number up to {LARGEST_WHOLE}")
         for name in ("lr", "alpha", "weight_decay", "messiness", "log_ratio", "clip", "lr_factor"):
             value = getattr(self, name)
-            need(isinstance(value, int | float) and abs(value) <= LARGEST, name, "give a finite number")
+            need(
+                isinstance(value, int | float) and abs(value) <= LARGEST,
+                name,
+                "give a finite number",
+            )
             object.__setattr__(self, name, float(value))
         need(self.seed >= 0, "seed", "0 or more")
         need(self.n_train >= 1, "n_train", "1 or more")
@@ -140,16 +165,34 @@ class Run:
         need(self.precision in PRECISIONS, "precision", f"one of {', '.join(PRECISIONS)}")
         need(self.loss_precision in ("float32", "float64"), "loss_precision", "float32 or float64")
         need(0 < self.log_ratio <= 1, "log_ratio", "in (0, 1]")
-        need(self.log_every >= 0 and self.eval_samples >= 0, "log_every", "log_every and eval_samples are 0 or more")
-        need(self._logged() <= MOST_LOGGED, "log_every" if self.log_every else "log_ratio", f"log at most {MOST_LOGGED} of the steps")
+        need(
+            self.log_every >= 0 and self.eval_samples >= 0,
+            "log_every",
+            "log_every and eval_samples are 0 or more",
+        )
+        need(
+            self._logged() <= MOST_LOGGED,
+            "log_every" if self.log_every else "log_ratio",
+            f"log at most {MOST_LOGGED} of the steps",
+        )
         object.__setattr__(self, "betas", tuple(float(beta) for beta in self.betas))
-        need(len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas), "betas", "two numbers in [0, 1)")
+        need(
+            len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas),
+            "betas",
+            "two numbers in [0, 1)",
+        )
         object.__setattr__(self, "lr_drops", tuple(int(step) for step in self.lr_drops))
         for name in ("data", "network"):
             object.__setattr__(self, name, freeze(dict(getattr(self, name))))
         levels = dict(self.stop_at)
-        need(all(_is_level(*pair) for pair in levels.items()), "stop_at", "give train_acc, test_acc or the like a level in (0, 1] each")
-        object.__setattr__(self, "stop_at", tuple(sorted((name, float(level)) for name, level in levels.items())))
+        need(
+            all(_is_level(*pair) for pair in levels.items()),
+            "stop_at",
+            "give train_acc, test_acc or the like a level in (0, 1] each",
+        )
+        object.__setattr__(
+            self, "stop_at", tuple(sorted((name, float(level)) for name, level in levels.items()))
+        )
 
     def _logged(self) -> float:
         """How many steps are logged, at most."""
@@ -160,11 +203,20 @@ class Run:
         return first + math.log(max(self.steps / first, 1.0)) / math.log1p(self.log_ratio / 2) + 2
 
     def as_dict(self) -> dict[str, Any]:
-        """Every field by name, those of ``LATER`` only where they are set; options as dicts, tuples as lists (JSON-ready)."""
+        """Every field by name, those of ``LATER`` only where they are set; options as dicts, tuples
+        as lists (JSON-ready).
+        """
         fields = dataclasses.asdict(self)
         for name in ("data", "network"):
-            fields[name] = {key: list(value) if isinstance(value, tuple) else value for key, value in getattr(self, name)}
-        fields["betas"], fields["lr_drops"], fields["stop_at"] = list(self.betas), list(self.lr_drops), dict(self.stop_at)
+            fields[name] = {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in getattr(self, name)
+            }
+        fields["betas"], fields["lr_drops"], fields["stop_at"] = (
+            list(self.betas),
+            list(self.lr_drops),
+            dict(self.stop_at),
+        )
         return {name: value for name, value in fields.items() if value or name not in LATER}
 
     @classmethod
@@ -178,7 +230,11 @@ class Run:
         unknown = sorted(set(fields) - set(known))
         if unknown:
             raise BadInput(f"Run: unknown key {unknown[0]!r}; accepted: {', '.join(known)}")
-        missing = [name for name, field in known.items() if field.default is dataclasses.MISSING and name not in fields]
+        missing = [
+            name
+            for name, field in known.items()
+            if field.default is dataclasses.MISSING and name not in fields
+        ]
         if missing:
             raise BadInput(f"Run: missing key {missing[0]!r}")
         values = dict(fields)
@@ -206,7 +262,9 @@ class Run:
 
     @property
     def wide(self) -> bool:
-        """Whether its columns are recorded as float64, the arithmetic of the network or of the loss; float32 otherwise."""
+        """Whether its columns are recorded as float64, the arithmetic of the network or of the
+        loss; float32 otherwise.
+        """
         return "float64" in (self.precision, self.loss_precision)
 
     def option(self, key: str, default: Any = None) -> Any:

@@ -1,4 +1,6 @@
-"""How much a session has to train and how much of it is done, in runs, optimiser steps and operations."""
+"""How much a session has to train and how much of it is done, in runs, optimiser steps and
+operations.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ class Progress:
 
     Args:
         runs_done, runs_planned: of the runs that were missing when the session began to train.
-        steps_done, steps_planned: optimiser steps over all networks; runs that may stop early are planned to their limit.
+        steps_done, steps_planned: optimiser steps over all networks; runs that may stop early are
+            planned to their limit.
         seconds: since the session began.
         label: what is being trained.
-        share: of the planned floating-point operations, 0 to 1; a step of one network may cost a thousand times one of another.
+        share: of the planned floating-point operations, 0 to 1; a step of one network may cost a
+            thousand times one of another.
     """
 
     runs_done: int
@@ -31,7 +35,9 @@ class Progress:
 
 
 class Tally:
-    """Counts for ``Progress``. What was recorded before is not planned; what a checkpoint already holds is taken off the plan."""
+    """Counts for ``Progress``. What was recorded before is not planned; what a checkpoint already
+    holds is taken off the plan.
+    """
 
     def __init__(self) -> None:
         self.runs_planned = self.runs_done = self.steps_planned = self.steps_done = 0
@@ -54,13 +60,17 @@ class Tally:
         self._work_planned += steps * self._costs[run]
 
     def resume(self, runs: Iterable[Run], step: int) -> None:
-        """Runs go on from this step: from a checkpoint of another session, or again from one of this session."""
+        """Runs go on from this step: from a checkpoint of another session, or again from one of
+        this session.
+        """
         for run in runs:
             self._change_plan(run, self._reached[run] - step)
             self._reached[run] = step
 
     def advance(self, runs: Iterable[Run], step: int, ended: Mapping[Run, int]) -> None:
-        """Runs of one stack are at this step now; some ended, before their last step where they diverged or stopped early."""
+        """Runs of one stack are at this step now; some ended, before their last step where they
+        diverged or stopped early.
+        """
         for run in runs:
             here = ended.get(run, step)
             gained = here - self._reached[run]
@@ -74,4 +84,12 @@ class Tally:
     def progress(self, seconds: float, label: str) -> Progress:
         """The state of things."""
         share = min(self._work_done / self._work_planned, 1.0) if self._work_planned > 0 else 0.0
-        return Progress(self.runs_done, self.runs_planned, self.steps_done, self.steps_planned, seconds, label, share)
+        return Progress(
+            self.runs_done,
+            self.runs_planned,
+            self.steps_done,
+            self.steps_planned,
+            seconds,
+            label,
+            share,
+        )

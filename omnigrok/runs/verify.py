@@ -1,8 +1,10 @@
-"""Does today's trainer begin as the recorded one did? A sample of recorded Runs, trained again for their first steps.
+"""Does today's trainer begin as the recorded one did? A sample of recorded Runs, trained again for
+their first steps.
 
-Rounding makes two trainings of one Run in float32 drift apart within hundreds of steps. How far is measured, not guessed: every such Run
-is trained in float64 as well, and a recorded column may differ from today's by ``DRIFT`` times the gap that rounding has made between
-the two, or by the tolerance of its kind where that is more. A Run in float64 has its tolerance alone.
+Rounding makes two trainings of one Run in float32 drift apart within hundreds of steps. How far is
+measured, not guessed: every such Run is trained in float64 as well, and a recorded column may
+differ from today's by ``DRIFT`` times the gap that rounding has made between the two, or by the
+tolerance of its kind where that is more. A Run in float64 has its tolerance alone.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from omnigrok.training.stack import Stack
 TOLERANCE = {"float32": 1e-3, "tf32": 1e-3, "float64": 1e-6}
 # Difference of an accuracy: so much, or one sample.
 SHARE = 0.01
-# The gap to float64 is one draw of what rounding does, and the recorded Run, rounded by another build or stack, is a second one.
+# The gap to float64 is one draw of what rounding does, and the recorded Run, rounded by another
+# build or stack, is a second one.
 DRIFT = 10.0
 # Smaller values than this share of a column's largest are rounding.
 DUST = 1e-6
@@ -41,7 +44,8 @@ class Column:
         difference: the largest, relative to the recorded value; for accuracies absolute.
         step: where the difference is largest, as a share of what is accepted there.
         share: that share; above 1 the two do not agree.
-        drifts: the first logged step from which on drift by rounding is accepted instead of the tolerance; None if that never happens.
+        drifts: the first logged step from which on drift by rounding is accepted instead of the
+            tolerance; None if that never happens.
     """
 
     name: str
@@ -115,8 +119,11 @@ def compare(recorded: Curves, again: Curves, tests: int, exact: Curves) -> Compa
             sample_share = 1.01 / min(samples, recorded.run.eval_samples or samples)
             least = max(SHARE, sample_share)
             gap, drift = np.abs(new - old), np.abs(other - new)
-            # Samples jump one by one: that none has jumped in float64 bounds nothing once the loss itself drifts.
-            unsteady = _drifts(again[f"{prefix}_loss"][there], exact[f"{prefix}_loss"][twin], tolerance)
+            # Samples jump one by one: that none has jumped in float64 bounds nothing once the loss
+            # itself drifts.
+            unsteady = _drifts(
+                again[f"{prefix}_loss"][there], exact[f"{prefix}_loss"][twin], tolerance
+            )
             drift = np.where(unsteady, np.maximum(drift, sample_share), drift)
         else:
             least = tolerance
@@ -138,14 +145,18 @@ def compare(recorded: Curves, again: Curves, tests: int, exact: Curves) -> Compa
     return Comparison(recorded.run, tuple(found))
 
 
-def _drifts(new: NDArray[np.float64], exact: NDArray[np.float64], tolerance: float) -> NDArray[np.bool_]:
+def _drifts(
+    new: NDArray[np.float64], exact: NDArray[np.float64], tolerance: float
+) -> NDArray[np.bool_]:
     """Where drift by rounding has passed the tolerance."""
     drift: NDArray[np.bool_] = DRIFT * np.maximum.accumulate(_relative(exact, new)) > tolerance
     return drift
 
 
 def _relative(new: NDArray[np.float64], old: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Differences relative to ``old``, 0 where both are the same, also NaN or infinite; infinite where only one is."""
+    """Differences relative to ``old``, 0 where both are the same, also NaN or infinite; infinite
+    where only one is.
+    """
     scale = np.maximum(np.abs(old), DUST * np.abs(old[np.isfinite(old)]).max(initial=0.0))
     same = (new == old) | (np.isnan(new) & np.isnan(old))
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -153,19 +164,27 @@ def _relative(new: NDArray[np.float64], old: NDArray[np.float64]) -> NDArray[np.
     return np.where(same, 0.0, np.where(np.isfinite(gap), gap, np.inf))
 
 
-def retrain(recorded: Sequence[Curves], steps: int, device: torch.device, root: Path) -> list[Comparison]:
-    """Train Runs again for their first ``steps`` steps and compare, in the order given; in float64 too only where drift must be measured.
+def retrain(
+    recorded: Sequence[Curves], steps: int, device: torch.device, root: Path
+) -> list[Comparison]:
+    """Train Runs again for their first ``steps`` steps and compare, in the order given; in float64
+    too only where drift must be measured.
 
     Raises:
         DataMissing, BadInput: as ``omnigrok.training.train``.
     """
     shortened = [curves.run.replace(steps=min(steps, curves.run.steps)) for curves in recorded]
     again = _train(shortened, device, root)
-    found = [compare(old, *again[run], again[run][0]) for old, run in zip(recorded, shortened, strict=True)]
+    found = [
+        compare(old, *again[run], again[run][0])
+        for old, run in zip(recorded, shortened, strict=True)
+    ]
     unsure = [run for run, each in zip(shortened, found, strict=True) if not each.agrees]
     exact = _train([run.replace(precision="float64") for run in unsure], device, root)
     return [
-        each if each.agrees else compare(old, *again[run], exact[run.replace(precision="float64")][0])
+        each
+        if each.agrees
+        else compare(old, *again[run], exact[run.replace(precision="float64")][0])
         for each, old, run in zip(found, recorded, shortened, strict=True)
     ]
 

@@ -1,4 +1,6 @@
-"""Statistics of the audit: arrays of per-seed numbers in, Findings out. Which test and why: STATISTICS.md."""
+"""Statistics of the audit: arrays of per-seed numbers in, Findings out. Which test and why:
+STATISTICS.md.
+"""
 
 from omnigrok.stats.agreement import equivalent, intraclass, share
 from omnigrok.stats.censoring import censored_mean, time_ratio
@@ -9,7 +11,13 @@ from omnigrok.stats.finding import Finding, Region, Verdict, conjunction
 from omnigrok.stats.landmarks import argmin, gap_integral, knee, zone_width
 from omnigrok.stats.multiplicity import benjamini_hochberg, holm
 from omnigrok.stats.plateau import longest_stay
-from omnigrok.stats.powerlaw import additive_delay, exponent, largest_range, slope_equivalent, slope_on
+from omnigrok.stats.powerlaw import (
+    additive_delay,
+    exponent,
+    largest_range,
+    slope_equivalent,
+    slope_on,
+)
 from omnigrok.stats.ranges import widest_range
 from omnigrok.stats.shape import arms, l_shape, trend, u_shape
 from omnigrok.stats.threshold import bracket, dose_response

@@ -12,11 +12,15 @@ from omnigrok.stats.comparison import finite_values, t_interval, with_missing
 from omnigrok.stats.finding import Finding, Region
 
 
-def equivalent(name: str, values: ArrayLike, region: Region, *, log: bool = False, note: str = "") -> Finding:
-    """Two one-sided t tests (TOST, Schuirmann 1987): is the mean inside ``region``, the margin stated beforehand?
+def equivalent(
+    name: str, values: ArrayLike, region: Region, *, log: bool = False, note: str = ""
+) -> Finding:
+    """Two one-sided t tests (TOST, Schuirmann 1987): is the mean inside ``region``, the margin
+    stated beforehand?
 
-    The interval is the 90 % t interval whatever n is, so that "interval inside the region" is the same as "p <= .05".
-    Power at half a margin was .19 / .46 / .93 with 3 / 5 / 10 seeds (STATISTICS.md).
+    The interval is the 90 % t interval whatever n is, so that "interval inside the region" is the
+    same as "p <= .05". Power at half a margin was .19 / .46 / .93 with 3 / 5 / 10 seeds
+    (STATISTICS.md).
 
     Args:
         values: (seeds,), in the unit of ``region``; NaN where a seed has none.
@@ -32,7 +36,9 @@ def equivalent(name: str, values: ArrayLike, region: Region, *, log: bool = Fals
     low_end, high_end = region.lo, region.hi
     if log:
         data = np.log(data)
-        low_end, high_end = (math.log(end) if end > 0 else -math.inf for end in (region.lo, region.hi))
+        low_end, high_end = (
+            math.log(end) if end > 0 else -math.inf for end in (region.lo, region.hi)
+        )
     estimate = float(data.mean()) if data.size else math.nan
     ci, p = (math.nan, math.nan), None
     if data.size >= 2:
@@ -64,11 +70,14 @@ def tost_p(estimate: float, se: float, df: float, low: float, high: float) -> fl
     return float(stats.t.sf(room / se, df))
 
 
-def share(name: str, successes: ArrayLike, region: Region, *, level: float = 0.95, note: str = "") -> Finding:
+def share(
+    name: str, successes: ArrayLike, region: Region, *, level: float = 0.95, note: str = ""
+) -> Finding:
     """Share of seeds for which something happens, with the Clopper-Pearson interval.
 
-    The value of a seed alone is 1 or 0, so under the smoke rule a region (.5, inf) holds every success and no failure.
-    With 5 seeds the lower bound of 5 successes is .478: the note says so where no outcome could reach the region.
+    The value of a seed alone is 1 or 0, so under the smoke rule a region (.5, inf) holds every
+    success and no failure. With 5 seeds the lower bound of 5 successes is .478: the note says so
+    where no outcome could reach the region.
 
     Args:
         successes: (seeds,), True / False or 1 / 0; NaN where it cannot be told.
@@ -95,7 +104,14 @@ def share(name: str, successes: ArrayLike, region: Region, *, level: float = 0.9
             p, smallest = max(test[0] for test in tests), max(test[1] for test in tests)
         tail = (1 - level) / 2
         if region.lo > 0 and tail ** (1 / n) <= region.lo:
-            note = "; ".join(part for part in (note, f"{n} seeds are too few: even all of them leave the lower bound outside") if part)
+            note = "; ".join(
+                part
+                for part in (
+                    note,
+                    f"{n} seeds are too few: even all of them leave the lower bound outside",
+                )
+                if part
+            )
     return Finding(
         name=name,
         estimate=estimate,
@@ -106,21 +122,25 @@ def share(name: str, successes: ArrayLike, region: Region, *, level: float = 0.9
         p=p,
         smallest_p=smallest,
         n=given.size,
-        method="share of seeds, Clopper-Pearson interval" + (", exact binomial test" if p is not None else ""),
+        method="share of seeds, Clopper-Pearson interval"
+        + (", exact binomial test" if p is not None else ""),
         note=with_missing(note, given),
     )
 
 
-def intraclass(name: str, matrix: ArrayLike, region: Region, *, level: float = 0.95, note: str = "") -> Finding:
-    """Intraclass correlation of the seeds after the conditions' means are removed: ICC(C,1), McGraw & Wong 1996.
+def intraclass(
+    name: str, matrix: ArrayLike, region: Region, *, level: float = 0.95, note: str = ""
+) -> Finding:
+    """Intraclass correlation of the seeds after the conditions' means are removed: ICC(C,1), McGraw
+    & Wong 1996.
 
-    It is the share of the remaining variance that belongs to the seed (a seed that is slow everywhere), with the exact F
-    interval. A seed alone has no correlation: ``values`` holds the ICC without each seed in turn (with two seeds, the
-    ICC itself).
+    It is the share of the remaining variance that belongs to the seed (a seed that is slow
+    everywhere), with the exact F interval. A seed alone has no correlation: ``values`` holds the
+    ICC without each seed in turn (with two seeds, the ICC itself).
 
     Args:
-        matrix: (seeds, conditions), e.g. log times over weight decays; NaN where a time is missing. A seed with no value
-            is dropped, then each condition that misses one.
+        matrix: (seeds, conditions), e.g. log times over weight decays; NaN where a time is missing.
+            A seed with no value is dropped, then each condition that misses one.
 
     Raises:
         ValueError: for an array that is not 2-d.
@@ -135,7 +155,11 @@ def intraclass(name: str, matrix: ArrayLike, region: Region, *, level: float = 0
     seeds, conditions = data.shape
     note = with_missing(note, np.where(has_value, 0.0, math.nan))
     if data.shape[1] < given.shape[1]:
-        note = "; ".join(part for part in (note, f"{conditions} of {given.shape[1]} conditions are complete") if part)
+        note = "; ".join(
+            part
+            for part in (note, f"{conditions} of {given.shape[1]} conditions are complete")
+            if part
+        )
     estimate, ci, p = math.nan, (math.nan, math.nan), None
     values = np.full(given.shape[0], math.nan)
     if seeds >= 2 and conditions >= 2:
@@ -146,7 +170,9 @@ def intraclass(name: str, matrix: ArrayLike, region: Region, *, level: float = 0
         ci = (_icc_of_f(float(ends[0]), conditions), _icc_of_f(float(ends[1]), conditions))
         if -1 / (conditions - 1) < region.lo < 1 and not math.isnan(f):
             p = float(stats.f.sf(f / (1 + conditions * region.lo / (1 - region.lo)), df1, df2))
-        values[has_value] = [_icc(np.delete(data, row, axis=0))[0] if seeds > 2 else estimate for row in range(seeds)]
+        values[has_value] = [
+            _icc(np.delete(data, row, axis=0))[0] if seeds > 2 else estimate for row in range(seeds)
+        ]
     return Finding(
         name=name,
         estimate=estimate,
@@ -164,7 +190,9 @@ def intraclass(name: str, matrix: ArrayLike, region: Region, *, level: float = 0
 
 
 def _icc(data: np.ndarray) -> tuple[float, float]:
-    """(ICC(C,1), F) of a complete (seeds, conditions) table; F is infinite without residual, NaN without any variance."""
+    """(ICC(C,1), F) of a complete (seeds, conditions) table; F is infinite without residual, NaN
+    without any variance.
+    """
     seeds, conditions = data.shape
     centred = data - data.mean(axis=0)
     row = centred.mean(axis=1, keepdims=True)

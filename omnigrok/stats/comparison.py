@@ -1,7 +1,8 @@
 """One number a seed, compared with a region: means, ratios, shares, correlations and equivalence.
 
-Conventions of the package: a seed without a value is NaN; it counts in ``n``, is named in the note, and the interval is
-taken over the finite values. Fewer than two finite values give the interval (NaN, NaN), hence INCONCLUSIVE.
+Conventions of the package: a seed without a value is NaN; it counts in ``n``, is named in the note,
+and the interval is taken over the finite values. Fewer than two finite values give the interval
+(NaN, NaN), hence INCONCLUSIVE.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from omnigrok.stats.finding import Finding, Region
 
 Array = NDArray[np.float64]
 
-# A BCa bootstrap covers .74 with 3 seeds and .90 with 10 (600 normal draws) where it says .95, beyond the 3 points that the audit allows
-# itself; below 20 seeds the t interval is used.
+# A BCa bootstrap covers .74 with 3 seeds and .90 with 10 (600 normal draws) where it says .95,
+# beyond the 3 points that the audit allows itself; below 20 seeds the t interval is used.
 BOOTSTRAP_FROM = 20
 RESAMPLES = 9999
 # 2**12 sign patterns are enumerated in a millisecond; beyond that they are sampled.
@@ -32,14 +33,16 @@ def finite_values(values: ArrayLike) -> Array:
     """The values of the seeds that have one, as a 1-d float array.
 
     Raises:
-        ValueError: for an array that is not 1-d, or an infinite value: a value beyond the record is censored, and only
-            ``omnigrok.stats.censoring`` knows what to do with it.
+        ValueError: for an array that is not 1-d, or an infinite value: a value beyond the record is
+            censored, and only ``omnigrok.stats.censoring`` knows what to do with it.
     """
     array = np.asarray(values, dtype=float)
     if array.ndim != 1:
         raise ValueError(f"expected one value per seed (1-d), got shape {array.shape}")
     if np.isinf(array).any():
-        raise ValueError("an infinite value has no mean: pass censored times to omnigrok.stats.censoring")
+        raise ValueError(
+            "an infinite value has no mean: pass censored times to omnigrok.stats.censoring"
+        )
     return np.asarray(array[~np.isnan(array)])
 
 
@@ -47,13 +50,21 @@ def with_missing(note: str, values: ArrayLike) -> str:
     """``note``, with the number of seeds that have no value added when there are any."""
     array = np.asarray(values, dtype=float)
     missing = int(np.isnan(array).sum())
-    return "; ".join(part for part in (note, f"{missing} of {array.size} seeds have no value" if missing else "") if part)
+    return "; ".join(
+        part
+        for part in (note, f"{missing} of {array.size} seeds have no value" if missing else "")
+        if part
+    )
 
 
-def interval(values: ArrayLike, level: float = 0.95, rng: np.random.Generator | None = None) -> tuple[float, float, float]:
-    """(mean, lower, upper): a t interval below 20 values, the BCa bootstrap of the mean (9999 resamples) from 20 on.
+def interval(
+    values: ArrayLike, level: float = 0.95, rng: np.random.Generator | None = None
+) -> tuple[float, float, float]:
+    """(mean, lower, upper): a t interval below 20 values, the BCa bootstrap of the mean (9999
+    resamples) from 20 on.
 
-    Equal values give the degenerate interval at that value; fewer than two finite values give NaN ends.
+    Equal values give the degenerate interval at that value; fewer than two finite values give NaN
+    ends.
     """
     data = finite_values(values)
     if data.size == 0:
@@ -66,10 +77,16 @@ def interval(values: ArrayLike, level: float = 0.95, rng: np.random.Generator | 
     if data.size >= BOOTSTRAP_FROM:
         generator = np.random.default_rng(DEFAULT_SEED) if rng is None else rng
         with warnings.catch_warnings():
-            # BCa of nearly equal values divides by a zero spread; the t interval below answers instead.
+            # BCa of nearly equal values divides by a zero spread; the t interval below answers
+            # instead.
             warnings.simplefilter("ignore")
             ci = stats.bootstrap(
-                (data,), np.mean, confidence_level=level, n_resamples=RESAMPLES, method="BCa", rng=generator
+                (data,),
+                np.mean,
+                confidence_level=level,
+                n_resamples=RESAMPLES,
+                method="BCa",
+                rng=generator,
             ).confidence_interval
         if math.isfinite(ci.low) and math.isfinite(ci.high):
             return mean, float(ci.low), float(ci.high)
@@ -78,16 +95,24 @@ def interval(values: ArrayLike, level: float = 0.95, rng: np.random.Generator | 
 
 def t_interval(data: Array, level: float) -> tuple[float, float]:
     """Student's interval of the mean of at least two finite values."""
-    half = float(stats.t.ppf(0.5 + level / 2, data.size - 1)) * float(data.std(ddof=1)) / math.sqrt(data.size)
+    half = (
+        float(stats.t.ppf(0.5 + level / 2, data.size - 1))
+        * float(data.std(ddof=1))
+        / math.sqrt(data.size)
+    )
     mean = float(data.mean())
     return mean - half, mean + half
 
 
-def sign_flip_p(differences: ArrayLike, rng: np.random.Generator | None = None) -> tuple[float, float]:
-    """(p, smallest reachable p) of "the mean is above 0" under independent flips of each seed's sign.
+def sign_flip_p(
+    differences: ArrayLike, rng: np.random.Generator | None = None
+) -> tuple[float, float]:
+    """(p, smallest reachable p) of "the mean is above 0" under independent flips of each seed's
+    sign.
 
     Exact by enumeration up to 12 seeds (then equal to ``scipy.stats.permutation_test`` with
-    ``permutation_type="samples"`` against zeros), 9999 sampled sign patterns beyond. The smallest p is 2**-n.
+    ``permutation_type="samples"`` against zeros), 9999 sampled sign patterns beyond. The smallest p
+    is 2**-n.
     """
     data = finite_values(differences)
     n = data.size
@@ -100,7 +125,9 @@ def sign_flip_p(differences: ArrayLike, rng: np.random.Generator | None = None) 
         return float(np.mean(signs @ data >= least)), 2.0**-n
     generator = np.random.default_rng(DEFAULT_SEED) if rng is None else rng
     signs = generator.choice([-1.0, 1.0], size=(RESAMPLES, n))
-    return float((1 + np.sum(signs @ data >= least)) / (1 + RESAMPLES)), max(2.0**-n, 1 / (1 + RESAMPLES))
+    return float((1 + np.sum(signs @ data >= least)) / (1 + RESAMPLES)), max(
+        2.0**-n, 1 / (1 + RESAMPLES)
+    )
 
 
 def mean_in_region(
@@ -115,18 +142,23 @@ def mean_in_region(
     note: str = "",
     rng: np.random.Generator | None = None,
 ) -> Finding:
-    """The mean over seeds of one value a seed (often a paired difference or ratio), compared with ``region``.
+    """The mean over seeds of one value a seed (often a paired difference or ratio), compared with
+    ``region``.
 
     Args:
         values: (seeds,), in the unit of ``region``; NaN where a seed has none.
-        log: average in log space and report the geometric mean; for ratios and anything that spans decades.
+        log: average in log space and report the geometric mean; for ratios and anything that spans
+            decades.
         null: what p tests against, for a region with one finite end; that end by default.
-        rng: source of the bootstrap's and, beyond 12 seeds, of the sign patterns' randomness; a fixed seed by default.
+        rng: source of the bootstrap's and, beyond 12 seeds, of the sign patterns' randomness; a
+            fixed seed by default.
 
-    The p value is the one-sided paired sign-flip test; for a region with two ends the larger of both one-sided p.
+    The p value is the one-sided paired sign-flip test; for a region with two ends the larger of
+    both one-sided p.
 
     Raises:
-        ValueError: for values <= 0 with ``log``, infinite values, or ``null`` with a region that has two finite ends.
+        ValueError: for values <= 0 with ``log``, infinite values, or ``null`` with a region that
+            has two finite ends.
     """
     data = finite_values(values)
     if log and (data <= 0).any():
@@ -136,14 +168,32 @@ def mean_in_region(
     outside = (0.0, math.inf) if log else (-math.inf, math.inf)
     what = "geometric mean" if log else "mean"
     return _transformed_mean(
-        name, values, region, forward, backward, outside, what, null=null, level=level, decides=decides, note=note, rng=rng
+        name,
+        values,
+        region,
+        forward,
+        backward,
+        outside,
+        what,
+        null=null,
+        level=level,
+        decides=decides,
+        note=note,
+        rng=rng,
     )
 
 
 def spearman_in_region(
-    name: str, rhos: ArrayLike, region: Region, *, level: float = 0.95, note: str = "", rng: np.random.Generator | None = None
+    name: str,
+    rhos: ArrayLike,
+    region: Region,
+    *,
+    level: float = 0.95,
+    note: str = "",
+    rng: np.random.Generator | None = None,
 ) -> Finding:
-    """Mean of one rank correlation a seed; the interval is taken on Fisher's z and transformed back.
+    """Mean of one rank correlation a seed; the interval is taken on Fisher's z and transformed
+    back.
 
     ``rhos`` is (seeds,) within [-1, 1]; |rho| is clipped to 1 - 1e-6, where z is finite.
 
@@ -154,7 +204,18 @@ def spearman_in_region(
     if (np.abs(data) > 1 + 1e-9).any():
         raise ValueError(f"{name}: a correlation lies in [-1, 1]")
     return _transformed_mean(
-        name, rhos, region, _fisher_z, np.tanh, (-1.0, 1.0), "Fisher-z mean", null=None, level=level, decides=True, note=note, rng=rng
+        name,
+        rhos,
+        region,
+        _fisher_z,
+        np.tanh,
+        (-1.0, 1.0),
+        "Fisher-z mean",
+        null=None,
+        level=level,
+        decides=True,
+        note=note,
+        rng=rng,
     )
 
 
@@ -175,17 +236,24 @@ def _transformed_mean(
 ) -> Finding:
     """A mean, its interval and its p on a monotone scale, reported on the scale of ``values``.
 
-    ``outside`` are the ends of the scale: a region's end at or beyond them bounds nothing and is not tested.
+    ``outside`` are the ends of the scale: a region's end at or beyond them bounds nothing and is
+    not tested.
     """
     given = np.asarray(values, dtype=float)
     data = forward(finite_values(given))
     estimate, low, high = (float(backward(np.asarray(end))) for end in interval(data, level, rng))
-    kind = "BCa bootstrap interval" if data.size >= BOOTSTRAP_FROM and not _constant(data) else "t interval"
+    kind = (
+        "BCa bootstrap interval"
+        if data.size >= BOOTSTRAP_FROM and not _constant(data)
+        else "t interval"
+    )
     lower = region.lo if region.lo > outside[0] else None
     upper = region.hi if region.hi < outside[1] else None
     if null is not None:
         if lower is not None and upper is not None:
-            raise ValueError(f"{name}: a null belongs to a region with one finite end, not to {region}")
+            raise ValueError(
+                f"{name}: a null belongs to a region with one finite end, not to {region}"
+            )
         lower, upper = (null, None) if upper is None else (None, null)
     tests = []
     if data.size:

@@ -1,4 +1,6 @@
-"""Contours of an error over scale and size: is the region below a level a thumb, and does it widen?"""
+"""Contours of an error over scale and size: is the region below a level a thumb, and does
+it widen?
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,17 @@ from omnigrok.stats.shape import FLOOR, trend
 
 
 def one_interval(curve: ArrayLike, level: float, slack: float = 0.0) -> bool:
-    """Whether the grid points with ``curve`` < ``level`` are contiguous (or none); a point between them may exceed it by ``slack``."""
+    """Whether the grid points with ``curve`` < ``level`` are contiguous (or none); a point between
+    them may exceed it by ``slack``.
+    """
     values = np.asarray(curve, dtype=float)
     below = np.flatnonzero(values < level)
     return below.size == 0 or bool((values[below[0] : below[-1] + 1] < level + slack).all())
 
 
 def has_tip(lowest: ArrayLike, level: float, slack: float = 0.0) -> bool:
-    """Whether the smallest size is above ``level`` and, from some size on, all are below (each may exceed it by ``slack``).
+    """Whether the smallest size is above ``level`` and, from some size on, all are below (each may
+    exceed it by ``slack``).
 
     Args:
         lowest: (sizes,) the lowest value at each size, sizes rising.
@@ -33,21 +38,32 @@ def has_tip(lowest: ArrayLike, level: float, slack: float = 0.0) -> bool:
 
 
 def contour_width(x: ArrayLike, curve: ArrayLike, level: float) -> tuple[float, bool]:
-    """(width in natural-log x, cut by the grid) of the interval around the minimum with ``curve`` <= ``level``; (0, False) if none."""
+    """(width in natural-log x, cut by the grid) of the interval around the minimum with ``curve``
+    <= ``level``; (0, False) if none.
+    """
     room = level - float(np.min(np.asarray(curve, dtype=float)))
     return zone_width(x, curve, room) if room > 0 else (0.0, False)
 
 
 def width_trend(
-    name: str, widths: ArrayLike, cut: ArrayLike, *, floor: float = FLOOR, epsilon: float = 0.01, rng: np.random.Generator | None = None
+    name: str,
+    widths: ArrayLike,
+    cut: ArrayLike,
+    *,
+    floor: float = FLOOR,
+    epsilon: float = 0.01,
+    rng: np.random.Generator | None = None,
 ) -> Finding:
-    """Page's trend of widths that rise with size, some of them cut by the grid and so known from below only.
+    """Page's trend of widths that rise with size, some of them cut by the grid and so known from
+    below only.
 
-    The ratio of the ends (``shape.trend``) is then known from one side: a seed whose first width is cut has no value unless its ratio
-    is under the floor all the same, one whose last is cut none unless it is over it.
+    The ratio of the ends (``shape.trend``) is then known from one side: a seed whose first width is
+    cut has no value unless its ratio is under the floor all the same, one whose last is cut none
+    unless it is over it.
 
     Args:
-        widths: (seeds, sizes) in natural-log units, sizes in the order claimed. cut: (seeds, sizes) bool.
+        widths: (seeds, sizes) in natural-log units, sizes in the order claimed. cut: (seeds, sizes)
+            bool.
         epsilon: widths under it count as it.
     """
     table, flags = np.array(widths, dtype=float), np.asarray(cut, dtype=bool)
@@ -56,14 +72,22 @@ def width_trend(
     table[unknown] = math.nan
     finding = trend(name, table, direction="rising", floor=floor, epsilon=epsilon, rng=rng)
     words = f"{int(flags.sum())} of {flags.size} widths are cut by the grid"
-    return replace(finding, censored=int(flags.sum()), note="; ".join(part for part in (finding.note, words) if part))
+    return replace(
+        finding,
+        censored=int(flags.sum()),
+        note="; ".join(part for part in (finding.note, words) if part),
+    )
 
 
 def without_trend(count: int) -> list[int]:
-    """An order of ``count`` >= 2 places with the two middle ones at its ends and the rest drawn from both ends in turn: no trend."""
+    """An order of ``count`` >= 2 places with the two middle ones at its ends and the rest drawn
+    from both ends in turn: no trend.
+    """
     middle = count // 2
     rest = [place for place in range(count) if place not in (middle - 1, middle)]
-    turns = [rest[turn // 2] if turn % 2 == 0 else rest[-1 - turn // 2] for turn in range(len(rest))]
+    turns = [
+        rest[turn // 2] if turn % 2 == 0 else rest[-1 - turn // 2] for turn in range(len(rest))
+    ]
     return [middle, *turns, middle - 1]
 
 

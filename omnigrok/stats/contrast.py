@@ -1,4 +1,6 @@
-"""Whether a time bends over a logarithmic grid: its log-log slope at the upper end minus that at the lower end."""
+"""Whether a time bends over a logarithmic grid: its log-log slope at the upper end minus that at
+the lower end.
+"""
 
 from __future__ import annotations
 
@@ -25,26 +27,35 @@ def slope_change(
     note: str = "",
     rng: np.random.Generator | None = None,
 ) -> Finding:
-    """Log-log slope of t over the ``points`` largest x minus that over the ``points`` smallest, mean over seeds.
+    """Log-log slope of t over the ``points`` largest x minus that over the ``points`` smallest,
+    mean over seeds.
 
-    A seed's value is a weighted sum of its log times. Where a time with positive weight was not reached (with t falling in x: the
-    one at the smallest x), the sum is known from below and counts as censored (``censored_mean``); under the smoke rule it is
-    inside if the bound alone lies in a region without upper end. Where a time with negative weight was not reached the seed has no
+    A seed's value is a weighted sum of its log times. Where a time with positive weight was not
+    reached (with t falling in x: the one at the smallest x), the sum is known from below and counts
+    as censored (``censored_mean``); under the smoke rule it is inside if the bound alone lies in a
+    region without upper end. Where a time with negative weight was not reached the seed has no
     value. p is the one-sided sign-flip test against a region's finite lower end.
 
     Args:
         x: (grid,) > 0, rising, at least 2 * points - 1 points. times: (seeds, grid).
 
     Raises:
-        ValueError: for a grid that is not positive and rising, too short, or does not match the times.
+        ValueError: for a grid that is not positive and rising, too short, or does not match the
+            times.
     """
     grid = np.asarray(x, dtype=float)
     if grid.ndim != 1 or not (grid > 0).all() or not (np.diff(grid) > 0).all():
         raise ValueError(f"{name}: slopes need a positive, strictly rising grid")
     if points < 2 or grid.size < 2 * points - 1:
-        raise ValueError(f"{name}: two slopes over {points} points need at least {max(2 * points - 1, 3)} grid points, got {grid.size}")
+        raise ValueError(
+            f"{name}: two slopes over {points} points need at least {max(2 * points - 1, 3)} grid "
+            f"points, got {grid.size}"
+        )
     if not times or any(len(row) != grid.size for row in times):
-        raise ValueError(f"{name}: expected one time for each of {grid.size} grid points, got rows of {[len(row) for row in times]}")
+        raise ValueError(
+            f"{name}: expected one time for each of {grid.size} grid points, got rows of "
+            f"{[len(row) for row in times]}"
+        )
     weights = _weights(np.log(grid), points)
     logs = np.array([[time.log_bound for time in row] for row in times])
     lost = np.array([[not time.reached for time in row] for row in times], dtype=bool)
@@ -54,9 +65,19 @@ def slope_change(
     values = np.where(certain, math.inf, np.where(cut, math.nan, sums))
     estimate, low, high = censored_mean(sums, cut, level, rng)
     known = sums[~np.isnan(sums)]
-    p, smallest = sign_flip_p(known - region.lo, rng) if known.size and region.hi == math.inf else (None, None)
+    p, smallest = (
+        sign_flip_p(known - region.lo, rng)
+        if known.size and region.hi == math.inf
+        else (None, None)
+    )
     any_cut = bool(cut[~np.isnan(sums)].any())
-    kind = "Tobit profile interval" if any_cut else "BCa bootstrap interval" if known.size >= BOOTSTRAP_FROM else "t interval"
+    kind = (
+        "Tobit profile interval"
+        if any_cut
+        else "BCa bootstrap interval"
+        if known.size >= BOOTSTRAP_FROM
+        else "t interval"
+    )
     return Finding(
         name=name,
         estimate=estimate,

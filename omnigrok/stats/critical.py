@@ -25,23 +25,30 @@ def critical_size(
     note: str = "",
     rng: np.random.Generator | None = None,
 ) -> Finding:
-    """By how much AICc prefers a break, steeper above, to the best of four smooth curves; above 0 it does.
+    """By how much AICc prefers a break, steeper above, to the best of four smooth curves; above 0
+    it does.
 
-    ``values`` holds each seed's smallest advantage over ``SMOOTH``; estimate and interval are of their mean. ``extra`` holds
-    the mean advantage over each curve ("over floor", ...), and the break with its slopes of the seeds' geometric mean.
+    ``values`` holds each seed's smallest advantage over ``SMOOTH``; estimate and interval are of
+    their mean. ``extra`` holds the mean advantage over each curve ("over floor", ...), and the
+    break with its slopes of the seeds' geometric mean.
 
-    ``p`` is the sign-flip test of "the mean advantage is above 0". It is exact for advantages that lie symmetrically about 0
-    or less. Smooth truths put them below 0 on average: calibrated, not derived (omnigrok/calibration/CLAIMS.md).
+    ``p`` is the sign-flip test of "the mean advantage is above 0". It is exact for advantages that
+    lie symmetrically about 0 or less. Smooth truths put them below 0 on average: calibrated, not
+    derived (omnigrok/calibration/CLAIMS.md).
 
     Args:
-        n: (sizes,) > 0, rising, at least 7. y: (seeds, sizes) > 0, e.g. the best test error; a seed with a NaN has no value.
+        n: (sizes,) > 0, rising, at least 7. y: (seeds, sizes) > 0, e.g. the best test error; a seed
+            with a NaN has no value.
 
     Raises:
         ValueError: for fewer than 7 sizes, a grid that is not positive and rising, or y <= 0.
     """
     sizes, curves = np.asarray(n, dtype=float), np.asarray(y, dtype=float)
     if sizes.ndim != 1 or curves.ndim != 2 or curves.shape[1] != sizes.size:
-        raise ValueError(f"{name}: expected sizes (k,) and curves (seeds, k), got {sizes.shape} and {curves.shape}")
+        raise ValueError(
+            f"{name}: expected sizes (k,) and curves (seeds, k), got {sizes.shape} and "
+            f"{curves.shape}"
+        )
     if (curves <= 0).any():
         raise ValueError(f"{name}: a log-log fit needs y > 0, got {np.nanmin(curves):.4g}")
     complete = ~np.isnan(curves).any(axis=1)
@@ -53,7 +60,10 @@ def critical_size(
     if complete.any():
         line = broken_line(sizes, np.exp(np.log(curves[complete]).mean(axis=0)))
         extra = {
-            **{f"over {curve}": float(mean) for curve, mean in zip(SMOOTH, table[complete].mean(axis=0), strict=True)},
+            **{
+                f"over {curve}": float(mean)
+                for curve, mean in zip(SMOOTH, table[complete].mean(axis=0), strict=True)
+            },
             "break": line.break_at,
             "slope_below": line.slope_below,
             "slope_above": line.slope_above,
@@ -62,6 +72,8 @@ def critical_size(
 
 
 def advantages(n: ArrayLike, y: ArrayLike) -> Array:
-    """AICc of each curve of ``SMOOTH`` minus AICc of the broken line, for one seed's y (sizes,) > 0."""
+    """AICc of each curve of ``SMOOTH`` minus AICc of the broken line, for one seed's y (sizes,) >
+    0.
+    """
     line = broken_line(n, y).aicc
     return np.array([fit(n, y).aicc - line for fit in SMOOTH.values()])

@@ -1,4 +1,6 @@
-"""Where a curve that was measured on a grid crosses a level: interpolated, or the grid step that holds it."""
+"""Where a curve that was measured on a grid crosses a level: interpolated, or the grid step that
+holds it.
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,13 @@ class Crossing:
         return math.log(self.high / self.low) if self.on_grid and self.low > 0 else math.inf
 
 
-def last_fall(x: ArrayLike, accuracy: ArrayLike, level: float, samples: int, *, straight: bool = False) -> Crossing:
+def last_fall(
+    x: ArrayLike, accuracy: ArrayLike, level: float, samples: int, *, straight: bool = False
+) -> Crossing:
     """The largest x at which an accuracy, read from small x to large, last falls under ``level``.
 
-    The logit of the accuracy is linear in ln x between two grid points; 0 and 1 count as half a sample more and less.
+    The logit of the accuracy is linear in ln x between two grid points; 0 and 1 count as half a
+    sample more and less.
 
     Args:
         x: (n,) rising and positive, e.g. weight norms.
@@ -48,8 +53,8 @@ def last_fall(x: ArrayLike, accuracy: ArrayLike, level: float, samples: int, *, 
             grid is too coarse.
 
     Returns:
-        Where the accuracy never reaches the level: ``high`` is the first x, ``low`` 0. Where it is still there at the last x:
-        ``low`` is that, ``high`` infinite.
+        Where the accuracy never reaches the level: ``high`` is the first x, ``low`` 0. Where it is
+        still there at the last x: ``low`` is that, ``high`` infinite.
 
     Raises:
         ValueError: the arrays do not fit, x does not rise, or the level is outside (0, 1).
@@ -82,8 +87,8 @@ def first_fall(x: ArrayLike, loss: ArrayLike, level: float, floor: float = 1e-12
         floor: smaller losses count as this.
 
     Returns:
-        Where the loss is there from the first x on: ``high`` is that, ``low`` 0. Where it never gets there: ``low`` is the last
-        x, ``high`` infinite.
+        Where the loss is there from the first x on: ``high`` is that, ``low`` 0. Where it never
+        gets there: ``low`` is the last x, ``high`` infinite.
 
     Raises:
         ValueError: the arrays do not fit, or x does not rise.
@@ -102,7 +107,9 @@ def first_fall(x: ArrayLike, loss: ArrayLike, level: float, floor: float = 1e-12
 def _checked(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     places, values = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if places.ndim != 1 or places.shape != values.shape or not len(places):
-        raise ValueError(f"a curve needs as many places as values, not {places.shape} and {values.shape}")
+        raise ValueError(
+            f"a curve needs as many places as values, not {places.shape} and {values.shape}"
+        )
     if places[0] <= 0 or not (np.diff(places) > 0).all():
         raise ValueError("the places must rise and be above 0")
     return places, values
@@ -113,4 +120,6 @@ def _between(places: np.ndarray, left: int, heights: np.ndarray) -> Crossing:
     low, high = float(places[left]), float(places[left + 1])
     drop = float(heights[0] - heights[1])
     share = float(heights[0]) / drop if drop else 0.5
-    return Crossing(math.exp(math.log(low) + min(max(share, 0.0), 1.0) * math.log(high / low)), low, high)
+    return Crossing(
+        math.exp(math.log(low) + min(max(share, 0.0), 1.0) * math.log(high / low)), low, high
+    )

@@ -46,7 +46,10 @@ def fit_delayed_inverse(x: ArrayLike, times: ArrayLike, *, delay: bool = True) -
     """
     grid, steps = np.asarray(x, dtype=float), np.asarray(times, dtype=float)
     if grid.ndim != 1 or grid.shape != steps.shape or np.unique(grid).size < 2:
-        raise ValueError(f"a / x + b needs as many times as x and two different x at least, got {grid.shape} and {steps.shape}")
+        raise ValueError(
+            f"a / x + b needs as many times as x and two different x at least, got {grid.shape} "
+            f"and {steps.shape}"
+        )
     if not (grid > 0).all() or not (steps > 0).all() or not np.isfinite(steps).all():
         raise ValueError("a / x + b needs x and times above 0")
     logs = np.log(steps)
@@ -66,7 +69,9 @@ def fit_delayed_inverse(x: ArrayLike, times: ArrayLike, *, delay: bool = True) -
         ladder = np.linspace(*ends, 49)
         at = int(np.argmin([squares(rung) for rung in ladder]))
         around = ladder[max(at - 1, 0)], ladder[min(at + 1, ladder.size - 1)]
-        found = optimize.minimize_scalar(squares, bounds=around, method="bounded", options={"xatol": 1e-6})
+        found = optimize.minimize_scalar(
+            squares, bounds=around, method="bounded", options={"xatol": 1e-6}
+        )
         best = float(found.x) if found.fun < squares(-math.inf) else -math.inf
     log_a, rest = residuals(best)
     return DelayedInverse(math.exp(log_a), math.exp(log_a + best), rest)

@@ -18,10 +18,11 @@ SHARES = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.86, 0.9, 0.94, 0.97, 0.99])
 
 
 def divergence(name: str, n: ArrayLike, times: Sequence[Sequence[Time]]) -> Finding:
-    """AICc of t = a n^-b + c minus AICc of t = a (n - n_c)^-b + c with 0 <= n_c < the smallest n; above 0 a divergence is preferred.
+    """AICc of t = a n^-b + c minus AICc of t = a (n - n_c)^-b + c with 0 <= n_c < the smallest n;
+    above 0 a divergence is preferred.
 
-    One difference a seed; a seed with a time that was not reached has none. ``extra["critical"]`` is the n_c of the seeds' geometric
-    mean. It decides nothing.
+    One difference a seed; a seed with a time that was not reached has none. ``extra["critical"]``
+    is the n_c of the seeds' geometric mean. It decides nothing.
 
     Args:
         n: (sizes,) > 0, rising, at least 7. times: (seeds, sizes).
@@ -31,10 +32,18 @@ def divergence(name: str, n: ArrayLike, times: Sequence[Sequence[Time]]) -> Find
     """
     sizes = np.asarray(n, dtype=float)
     if sizes.ndim != 1 or sizes.size < FEWEST_SIZES or any(len(row) != sizes.size for row in times):
-        raise ValueError(f"{name}: expected (seeds, sizes) times over at least {FEWEST_SIZES} sizes, got {sizes.size}")
+        raise ValueError(
+            f"{name}: expected (seeds, sizes) times over at least {FEWEST_SIZES} sizes, got "
+            f"{sizes.size}"
+        )
     curves = np.array([[time.value if time.reached else math.nan for time in row] for row in times])
     complete = ~np.isnan(curves).any(axis=1)
-    values = np.array([_delta(sizes, curve) if ok else math.nan for curve, ok in zip(curves, complete, strict=True)])
+    values = np.array(
+        [
+            _delta(sizes, curve) if ok else math.nan
+            for curve, ok in zip(curves, complete, strict=True)
+        ]
+    )
     estimate, low, high = interval(values)
     extra = {}
     if complete.any():
@@ -49,7 +58,9 @@ def divergence(name: str, n: ArrayLike, times: Sequence[Sequence[Time]]) -> Find
         censored=sum(count_censored(row) for row in times),
         decides=False,
         method="AICc(a n^-b + c) - AICc(a (n - n_c)^-b + c)",
-        note=with_missing("a divergence is preferred" if estimate > 0 else "no divergence is preferred", values),
+        note=with_missing(
+            "a divergence is preferred" if estimate > 0 else "no divergence is preferred", values
+        ),
         extra=extra,
     )
 
@@ -59,9 +70,12 @@ def _delta(sizes: Array, curve: Array) -> float:
 
 
 def _diverging(sizes: Array, curve: Array) -> tuple[float, float]:
-    """(n_c, AICc) of the best shifted power law; n_c is one parameter more than ``learning_curve`` has."""
+    """(n_c, AICc) of the best shifted power law; n_c is one parameter more than ``learning_curve``
+    has.
+    """
     fits: list[tuple[float, LearningCurve]] = [
-        (float(share * sizes[0]), learning_curve(sizes - share * sizes[0], curve)) for share in SHARES
+        (float(share * sizes[0]), learning_curve(sizes - share * sizes[0], curve))
+        for share in SHARES
     ]
     critical, best = min(fits, key=lambda fit: fit[1].aicc)
     points = sizes.size

@@ -11,16 +11,19 @@ Array = NDArray[np.float64]
 
 
 def variance_ratio(values: ArrayLike, used: ArrayLike) -> float:
-    """Variance that the columns explain over the variance that the rows explain, each beyond the other (type II sums of squares).
+    """Variance that the columns explain over the variance that the rows explain, each beyond the
+    other (type II sums of squares).
 
-    Both effects come from the additive model row + column, fitted to the used cells alone, which need not be a full grid.
+    Both effects come from the additive model row + column, fitted to the used cells alone, which
+    need not be a full grid.
 
     Args:
         values: (rows, columns), e.g. the log of a loss over (w, m).
         used: (rows, columns) True where a cell counts.
 
     Returns:
-        The ratio; NaN where the used cells do not span two rows and two columns that share cells, or rows explain nothing.
+        The ratio; NaN where the used cells do not span two rows and two columns that share cells,
+        or rows explain nothing.
 
     Raises:
         ValueError: the shapes differ, or a used value is not finite.
@@ -35,7 +38,10 @@ def variance_ratio(values: ArrayLike, used: ArrayLike) -> float:
     by_row = (row[:, None] == np.unique(row)).astype(float)
     by_column = (column[:, None] == np.unique(column)).astype(float)
     both = np.hstack([by_row, by_column])
-    if min(by_row.shape[1], by_column.shape[1], len(y) - 1) < 2 or np.linalg.matrix_rank(both) < both.shape[1] - 1:
+    if (
+        min(by_row.shape[1], by_column.shape[1], len(y) - 1) < 2
+        or np.linalg.matrix_rank(both) < both.shape[1] - 1
+    ):
         return math.nan
     full = _residual(y, both)
     rows, columns = _residual(y, by_column) - full, _residual(y, by_row) - full

@@ -1,4 +1,6 @@
-"""A Finding is what one statistic says; a Verdict is what its interval says about the criterion's region."""
+"""A Finding is what one statistic says; a Verdict is what its interval says about the criterion's
+region.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from dataclasses import dataclass, field, replace
 
 
 class Verdict(enum.StrEnum):
-    """The states a claim can be in. NOT_RUN means that there is no evidence; it counts as nothing else."""
+    """The states a claim can be in. NOT_RUN means that there is no evidence; it counts as nothing
+    else.
+    """
 
     REPRODUCED = "REPRODUCED"
     REFUTED = "REFUTED"
@@ -40,7 +44,9 @@ class Region:
         return self.lo < value < self.hi
 
     def judge(self, ci: tuple[float, float]) -> Verdict:
-        """REPRODUCED if the interval lies inside, REFUTED if it is disjoint, else INCONCLUSIVE (CLAIMS.md, verdict rule)."""
+        """REPRODUCED if the interval lies inside, REFUTED if it is disjoint, else INCONCLUSIVE
+        (CLAIMS.md, verdict rule).
+        """
         low, high = ci
         if math.isnan(low) or math.isnan(high):
             return Verdict.INCONCLUSIVE
@@ -53,7 +59,9 @@ class Region:
         return Verdict.REFUTED if below or above else Verdict.INCONCLUSIVE
 
     def judge_seeds(self, values: Iterable[float]) -> Verdict:
-        """The smoke tier's rule: all seeds inside, all outside, or neither. A seed without a value (NaN) lies on no side."""
+        """The smoke tier's rule: all seeds inside, all outside, or neither. A seed without a value
+        (NaN) lies on no side.
+        """
         known = list(values)
         if not known or any(math.isnan(value) for value in known):
             return Verdict.INCONCLUSIVE
@@ -78,14 +86,16 @@ class Finding:
         name: what was estimated, in words a reader of the paper knows.
         estimate: the point estimate over seeds, in the unit of ``region``.
         ci: its interval at ``level``; None where only per-seed values exist (smoke tier).
-        region: where the claim says the estimate lies; None for a finding that is shown but decides nothing.
+        region: where the claim says the estimate lies; None for a finding that is shown but decides
+            nothing.
         values: the estimate of each seed, in seed order (NaN where a seed has none).
         p: one-sided p value of the test named in ``method``; None where there is no test.
         smallest_p: the smallest p that this n can reach.
         censored: how many of the underlying times were not reached.
         needs_p: the verdict needs p <= .05 besides the interval (trend criteria).
         decides: False for sensitivity rows, which are shown and change no verdict.
-        premise: the sentence presupposes this: unless it is REPRODUCED the claim is INCONCLUSIVE. It has no say besides.
+        premise: the sentence presupposes this: unless it is REPRODUCED the claim is INCONCLUSIVE.
+            It has no say besides.
         leads: of several deciding findings, the one to show where all agree.
         note: one sentence for the reader, e.g. the largest range in which a law holds.
     """
@@ -111,12 +121,17 @@ class Finding:
     def verdict(self) -> Verdict:
         """The paper tier's verdict on this finding alone.
 
-        A trend (``needs_p``) is REFUTED when its interval lies outside the region whatever p says, and INCONCLUSIVE when p > .05.
+        A trend (``needs_p``) is REFUTED when its interval lies outside the region whatever p says,
+        and INCONCLUSIVE when p > .05.
         """
         if self.region is None or self.ci is None:
             return Verdict.INCONCLUSIVE
         verdict = self.region.judge(self.ci)
-        if self.needs_p and verdict is Verdict.REPRODUCED and not (self.p is not None and self.p <= 0.05):
+        if (
+            self.needs_p
+            and verdict is Verdict.REPRODUCED
+            and not (self.p is not None and self.p <= 0.05)
+        ):
             return Verdict.INCONCLUSIVE
         return verdict
 
@@ -139,14 +154,23 @@ class Finding:
         return replace(self, leads=True)
 
     def of_one_data_set(self, why: str) -> Finding:
-        """The same finding where all seeds share their data, and the sentence is about data: n is 1, without interval or p."""
+        """The same finding where all seeds share their data, and the sentence is about data: n is
+        1, without interval or p.
+        """
         return replace(
-            self, ci=(math.nan, math.nan), n=1, p=None, smallest_p=None, note="; ".join(part for part in (why, self.note) if part)
+            self,
+            ci=(math.nan, math.nan),
+            n=1,
+            p=None,
+            smallest_p=None,
+            note="; ".join(part for part in (why, self.note) if part),
         )
 
 
 def conjunction(verdicts: Iterable[Verdict]) -> Verdict:
-    """REFUTED if one part is, REPRODUCED if all are, else INCONCLUSIVE; ERROR and NOT RUN go before all of them."""
+    """REFUTED if one part is, REPRODUCED if all are, else INCONCLUSIVE; ERROR and NOT RUN go before
+    all of them.
+    """
     parts = list(verdicts)
     for first in (Verdict.ERROR, Verdict.NOT_RUN, Verdict.REFUTED):
         if first in parts:

@@ -21,14 +21,15 @@ def mean_between(
     log: bool = False,
     note: str = "",
 ) -> Finding:
-    """The mean over seeds of a number that lies somewhere between two ends, compared with ``region``.
+    """The mean over seeds of a number that lies somewhere between two ends, compared with
+    ``region``.
 
-    Its interval reaches from the lower limit of the mean of the lower ends to the upper limit of the
-    mean of the upper ends, so a grid step wider than the criterion's margin cannot decide; the note
-    then says how wide a step would. A seed with an infinite end is off the grid: it is censored, has
-    no estimate, and bounds the mean from its other end alone. A seed with two missing ends has no
-    value. p is the sign-flip test of the ends nearest to the region's edges, and None if one of
-    those is infinite.
+    Its interval reaches from the lower limit of the mean of the lower ends to the upper limit of
+    the mean of the upper ends, so a grid step wider than the criterion's margin cannot decide; the
+    note then says how wide a step would. A seed with an infinite end is off the grid: it is
+    censored, has no estimate, and bounds the mean from its other end alone. A seed with two missing
+    ends has no value. p is the sign-flip test of the ends nearest to the region's edges, and None
+    if one of those is infinite.
 
     Args:
         low, high: (seeds,) ends, in the unit of ``region``.

@@ -1,4 +1,6 @@
-"""Landmarks of a curve over a logarithmic grid: its knee, its minimum, the width of its zone, its gap to another."""
+"""Landmarks of a curve over a logarithmic grid: its knee, its minimum, the width of its zone, its
+gap to another.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +29,15 @@ def knee(
     note: str = "",
     rng: np.random.Generator | None = None,
 ) -> Finding:
-    """The first x at which the curve is under ``fraction`` of its value at the smallest x; geometric mean over seeds.
+    """The first x at which the curve is under ``fraction`` of its value at the smallest x;
+    geometric mean over seeds.
 
-    Between grid points log y is interpolated in log x, values under 1e-12 of the first taken as that. A seed that never
-    gets there has no value of its own; in the interval it counts as censored at the largest x, since leaving it out
-    would let the few that do decide. Interpolation bends at the grid's points, which skews the seeds' values there (calibration: 6.8 %
-    false positives with the break at a point), and what lies between two points is not seen: the interval is widened by half of the
-    grid's largest step on either side, as in ``argmin``.
+    Between grid points log y is interpolated in log x, values under 1e-12 of the first taken as
+    that. A seed that never gets there has no value of its own; in the interval it counts as
+    censored at the largest x, since leaving it out would let the few that do decide. Interpolation
+    bends at the grid's points, which skews the seeds' values there (calibration: 6.8 % false
+    positives with the break at a point), and what lies between two points is not seen: the interval
+    is widened by half of the grid's largest step on either side, as in ``argmin``.
 
     Args:
         x: (grid,) > 0, rising. y: (seeds, grid).
@@ -50,7 +54,13 @@ def knee(
     # Where no seed has a value nothing was interpolated: all lie beyond the last point.
     half = 0.0 if math.isinf(mean) else _half_step(grid)
     estimate, low, high = (_exp(end) for end in (mean, low - half, high + half))
-    kind = "Tobit profile interval" if censored.any() else "BCa bootstrap interval" if values.size >= BOOTSTRAP_FROM else "t interval"
+    kind = (
+        "Tobit profile interval"
+        if censored.any()
+        else "BCa bootstrap interval"
+        if values.size >= BOOTSTRAP_FROM
+        else "t interval"
+    )
     return Finding(
         name=name,
         estimate=estimate,
@@ -60,7 +70,10 @@ def knee(
         level=level,
         n=values.size,
         censored=int(censored.sum()),
-        method=f"first x under {fraction:g} of the first value, geometric mean, {kind}, widened by half a grid step",
+        method=(
+            f"first x under {fraction:g} of the first value, geometric mean, {kind}, widened by "
+            "half a grid step"
+        ),
         note=with_missing(note, values),
     )
 
@@ -75,7 +88,9 @@ def _half_step(grid: Array) -> float:
 
 
 def _knee(grid: Array, curve: Array, fraction: float) -> float:
-    """Natural log of the first x at which one curve is under ``fraction`` of its first value, NaN if there is none."""
+    """Natural log of the first x at which one curve is under ``fraction`` of its first value, NaN
+    if there is none.
+    """
     if np.isnan(curve).any() or not curve[0] > 0:
         return math.nan
     relative = np.maximum(curve / curve[0], EPSILON)
@@ -89,18 +104,28 @@ def _knee(grid: Array, curve: Array, fraction: float) -> float:
 
 
 def argmin(
-    name: str, x: ArrayLike, y: ArrayLike, region: Region, *, level: float = 0.95, note: str = "", rng: np.random.Generator | None = None
+    name: str,
+    x: ArrayLike,
+    y: ArrayLike,
+    region: Region,
+    *,
+    level: float = 0.95,
+    note: str = "",
+    rng: np.random.Generator | None = None,
 ) -> Finding:
     """The x of each seed's minimum, geometric mean over seeds.
 
-    A seed's minimum is the vertex of the parabola in (log x, log y) through the smallest y and its two neighbours, which lies within half
-    a step of the grid point; at an end of the grid, and where y is not positive, it is the grid point. Equal minima count at their mean
-    log x. What the parabola can miss is not known to the seeds: the interval over seeds is widened by a quarter of the grid's largest step
-    on either side. (Calibration: with the grid point alone, seeds that agree on one gave an interval of no width, which never
-    held a minimum between two points, and a minimum on the region's end was REPRODUCED in 4 of 10 draws.)
+    A seed's minimum is the vertex of the parabola in (log x, log y) through the smallest y and its
+    two neighbours, which lies within half a step of the grid point; at an end of the grid, and
+    where y is not positive, it is the grid point. Equal minima count at their mean log x. What the
+    parabola can miss is not known to the seeds: the interval over seeds is widened by a quarter of
+    the grid's largest step on either side. (Calibration: with the grid point alone, seeds that
+    agree on one gave an interval of no width, which never held a minimum between two points, and a
+    minimum on the region's end was REPRODUCED in 4 of 10 draws.)
 
-    A seed whose minimum lies at an end of the grid has no value: the true one may lie beyond. In the
-    interval it is censored there; with minima at both ends the interval reaches over the whole axis.
+    A seed whose minimum lies at an end of the grid has no value: the true one may lie beyond. In
+    the interval it is censored there; with minima at both ends the interval reaches over the whole
+    axis.
 
     Args:
         x: (grid,) > 0, rising. y: (seeds, grid); a seed with a NaN has no argmin.
@@ -114,10 +139,14 @@ def argmin(
     quarter = _half_step(grid) / 2
     widened = f"widened by a quarter of a grid step (a factor {math.exp(quarter):.3g})"
     if not at_end:
-        finding = mean_in_region(name, np.exp(logs), region, log=True, level=level, note=note, rng=rng)
+        finding = mean_in_region(
+            name, np.exp(logs), region, log=True, level=level, note=note, rng=rng
+        )
         low, high = finding.ci or (math.nan, math.nan)
         method = f"vertex of a parabola about the argmin, {finding.method}, {widened}"
-        return replace(finding, ci=(low / math.exp(quarter), high * math.exp(quarter)), method=method)
+        return replace(
+            finding, ci=(low / math.exp(quarter), high * math.exp(quarter)), method=method
+        )
     estimate, low, high = _beyond_the_grid(logs, beyond, level, rng)
     words = f"{at_end} minima at an end of the grid"
     return Finding(
@@ -129,13 +158,20 @@ def argmin(
         level=level,
         n=logs.size,
         censored=at_end,
-        method=f"vertex of a parabola about the argmin, geometric mean, Tobit profile interval, {widened}",
+        method=(
+            "vertex of a parabola about the argmin, geometric mean, Tobit profile interval, "
+            f"{widened}"
+        ),
         note=with_missing("; ".join(part for part in (note, words) if part), logs),
     )
 
 
-def _beyond_the_grid(logs: Array, beyond: NDArray[np.int_], level: float, rng: np.random.Generator | None) -> tuple[float, float, float]:
-    """(mean, lower, upper) of logs, some known to lie at the grid's upper (1) or lower (-1) end or beyond."""
+def _beyond_the_grid(
+    logs: Array, beyond: NDArray[np.int_], level: float, rng: np.random.Generator | None
+) -> tuple[float, float, float]:
+    """(mean, lower, upper) of logs, some known to lie at the grid's upper (1) or lower (-1) end or
+    beyond.
+    """
     if (beyond == 1).any() and (beyond == -1).any():
         return math.nan, -math.inf, math.inf
     if (beyond == 1).any():
@@ -152,7 +188,10 @@ def _minimum(grid: Array, curve: Array, lowest: NDArray[np.bool_]) -> float:
     at = int(places[0])
     if places.size > 1 or at in (0, grid.size - 1) or curve[at] <= 0:
         return float(grid[places].mean())
-    (left, right), heights = (grid[at - 1] - grid[at], grid[at + 1] - grid[at]), np.log(curve[at - 1 : at + 2])
+    (left, right), heights = (
+        (grid[at - 1] - grid[at], grid[at + 1] - grid[at]),
+        np.log(curve[at - 1 : at + 2]),
+    )
     if not np.isfinite(heights).all():
         return float(grid[at])
     before, after = heights[0] - heights[1], heights[2] - heights[1]
@@ -161,15 +200,18 @@ def _minimum(grid: Array, curve: Array, lowest: NDArray[np.bool_]) -> float:
 
 
 def zone_width(x: ArrayLike, y: ArrayLike, within: float = 0.1) -> tuple[float, bool]:
-    """(width in natural-log x, censored) of the contiguous zone around the minimum where y <= minimum + ``within``.
+    """(width in natural-log x, censored) of the contiguous zone around the minimum where y <=
+    minimum + ``within``.
 
-    y is interpolated linearly in log x. Censored: the zone reaches an end of the grid, the width is a lower bound.
+    y is interpolated linearly in log x. Censored: the zone reaches an end of the grid, the width is
+    a lower bound.
 
     Args:
         x: (grid,) > 0, rising. y: (grid,), one curve. NaN gives (NaN, False).
 
     Raises:
-        ValueError: for a grid that is not positive and rising or does not match, or ``within`` <= 0.
+        ValueError: for a grid that is not positive and rising or does not match, or ``within`` <=
+            0.
     """
     if not within > 0:
         raise ValueError(f"a zone needs a height > 0, got {within}")
@@ -185,7 +227,9 @@ def zone_width(x: ArrayLike, y: ArrayLike, within: float = 0.1) -> tuple[float, 
 
 
 def _edge(grid: Array, curve: Array, ceiling: float) -> tuple[float, bool]:
-    """Where the curve, followed from its minimum, first exceeds the ceiling; else the last point, cut by the grid."""
+    """Where the curve, followed from its minimum, first exceeds the ceiling; else the last point,
+    cut by the grid.
+    """
     over = np.flatnonzero(curve > ceiling)
     if over.size == 0:
         return float(grid[-1]), True
@@ -195,7 +239,8 @@ def _edge(grid: Array, curve: Array, ceiling: float) -> tuple[float, bool]:
 
 
 def gap_integral(x: ArrayLike, train: ArrayLike, test: ArrayLike) -> Array:
-    """Integral of test - train over log10 x by the trapezoid rule: (seeds,) from (seeds, grid), one number from (grid,).
+    """Integral of test - train over log10 x by the trapezoid rule: (seeds,) from (seeds, grid), one
+    number from (grid,).
 
     Raises:
         ValueError: for a grid that is not positive and rising or does not match.
@@ -210,7 +255,9 @@ def gap_integral(x: ArrayLike, train: ArrayLike, test: ArrayLike) -> Array:
 def _log_grid(x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     grid, curves = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if grid.ndim != 1 or curves.ndim != 2 or curves.shape[1] != grid.size:
-        raise ValueError(f"expected a grid (k,) and curves (seeds, k), got {grid.shape} and {curves.shape}")
+        raise ValueError(
+            f"expected a grid (k,) and curves (seeds, k), got {grid.shape} and {curves.shape}"
+        )
     if not (grid > 0).all() or not (np.diff(grid) > 0).all():
         raise ValueError("a logarithmic grid must be positive and rise strictly")
     return np.log(grid), curves

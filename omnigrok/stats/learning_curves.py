@@ -17,9 +17,11 @@ from omnigrok.stats.comparison import Array
 CHANCE = 0.9
 # AICc of five parameters (broken line or cubic, with sigma) needs more than six points.
 FEWEST_SIZES = 7
-# Residuals under 1e-6 in log y are rounding; without a floor two perfect fits would be ranked by it.
+# Residuals under 1e-6 in log y are rounding; without a floor two perfect fits would be ranked by
+# it.
 SMALLEST_RSS = 1e-12
-# Bounds of an exponent. At 20 a curve falls by half within 4 % of a size: a step on any grid of sizes.
+# Bounds of an exponent. At 20 a curve falls by half within 4 % of a size: a step on any grid of
+# sizes.
 RATES = (0.01, 20.0)
 # Places of a break that are tried before the best is refined.
 KNOTS = 60
@@ -52,7 +54,8 @@ class Fit:
 
 @dataclass(frozen=True)
 class BrokenLine(Fit):
-    """Two lines in log-log that meet at ``break_at`` (in the unit of the sizes), the upper one steeper.
+    """Two lines in log-log that meet at ``break_at`` (in the unit of the sizes), the upper one
+    steeper.
 
     Where no break makes the upper line steeper it is one straight line and ``break_at`` is NaN.
     """
@@ -110,7 +113,12 @@ def broken_line(n: ArrayLike, y: ArrayLike) -> BrokenLine:
     costs = bends(ladder)[1]
     best = int(np.argmin(costs))
     around = ladder[max(best - 1, 0)], ladder[min(best + 1, KNOTS - 1)]
-    found = optimize.minimize_scalar(lambda knot: bends(np.array([knot]))[1][0], bounds=around, method="bounded", options={"xatol": 1e-9})
+    found = optimize.minimize_scalar(
+        lambda knot: bends(np.array([knot]))[1][0],
+        bounds=around,
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
     knot = float(found.x) if found.fun <= costs[best] else float(ladder[best])
     change, rss = (float(each[0]) for each in bends(np.array([knot])))
     level, slope = np.polynomial.polynomial.polyfit(x, logs - change * np.maximum(x - knot, 0.0), 1)
@@ -131,14 +139,23 @@ def learning_curve(n: ArrayLike, y: ArrayLike) -> LearningCurve:
         values = p[..., 0, None] + np.logaddexp(falling, p[..., 2, None])
         return values, np.stack((np.ones_like(share), -(x - centre) * share, 1 - share), axis=-1)
 
-    rates, shares = np.meshgrid([0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0], [-12.0, -4.0, -2.0, -1.0, 0.0, 1.0, 3.0])
+    rates, shares = np.meshgrid(
+        [0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0], [-12.0, -4.0, -2.0, -1.0, 0.0, 1.0, 3.0]
+    )
     ladder = np.column_stack((np.zeros(rates.size), rates.ravel(), shares.ravel()))
     ladder[:, 0] = (logs - shape(ladder)[0]).mean(axis=1)
     found = _least_squares(shape, logs, ladder, ([-60.0, RATES[0], -30.0], [60.0, RATES[1], 30.0]))
     level, rate, share = found.tolist()
     fitted = shape(found)[0]
     # Undo the centring: y = e^level (e^(-rate (x - centre)) + e^share).
-    return LearningCurve(fitted, _rss(logs, fitted), 3, math.exp(level + rate * centre), rate, math.exp(level + share))
+    return LearningCurve(
+        fitted,
+        _rss(logs, fitted),
+        3,
+        math.exp(level + rate * centre),
+        rate,
+        math.exp(level + share),
+    )
 
 
 def ceiling_curve(n: ArrayLike, y: ArrayLike) -> CeilingCurve:
@@ -155,16 +172,27 @@ def ceiling_curve(n: ArrayLike, y: ArrayLike) -> CeilingCurve:
 
     least = float(np.exp(logs.min()))
     sizes, rates, floors = np.meshgrid(
-        np.linspace(x[0] - 2, x[-1], 9), [0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 3.0], least * np.array([0.02, 0.3, 0.9])
+        np.linspace(x[0] - 2, x[-1], 9),
+        [0.2, 0.4, 0.6, 0.8, 1.0, 1.5, 3.0],
+        least * np.array([0.02, 0.3, 0.9]),
     )
     ladder = np.column_stack((sizes.ravel(), rates.ravel(), floors.ravel()))
-    found = _least_squares(shape, logs, ladder, ([x[0] - 20, RATES[0], 1e-9 * least], [x[-1] + 20, RATES[1], 2.0 * least]))
+    found = _least_squares(
+        shape,
+        logs,
+        ladder,
+        ([x[0] - 20, RATES[0], 1e-9 * least], [x[-1] + 20, RATES[1], 2.0 * least]),
+    )
     fitted = shape(found)[0]
-    return CeilingCurve(fitted, _rss(logs, fitted), 3, math.exp(found[0]), float(found[1]), float(found[2]))
+    return CeilingCurve(
+        fitted, _rss(logs, fitted), 3, math.exp(found[0]), float(found[1]), float(found[2])
+    )
 
 
 def drift(n: ArrayLike, y: ArrayLike, degree: int) -> Fit:
-    """log y as a polynomial of log n: an exponent that drifts. Arguments and errors as ``broken_line``."""
+    """log y as a polynomial of log n: an exponent that drifts. Arguments and errors as
+    ``broken_line``.
+    """
     x, logs = logs_of(n, y)
     z = (x - x.mean()) / (np.ptp(x) / 2)
     fitted = np.polynomial.polynomial.polyval(z, np.polynomial.polynomial.polyfit(z, logs, degree))
@@ -181,7 +209,8 @@ CURVES: dict[str, Callable[[ArrayLike, ArrayLike], Fit]] = {**SMOOTH, "break": b
 
 
 def drawn_from(curve: str, n: ArrayLike, y: ArrayLike, rng: np.random.Generator) -> Array:
-    """A draw from a curve of ``CURVES`` fitted to one seed, with log-normal scatter of that seed's residuals' size.
+    """A draw from a curve of ``CURVES`` fitted to one seed, with log-normal scatter of that seed's
+    residuals' size.
 
     Args:
         n: (sizes,) > 0, rising, at least 7. y: (sizes,) > 0.
@@ -194,20 +223,29 @@ def logs_of(n: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     """log n and log y.
 
     Raises:
-        ValueError: fewer than 7 sizes, other than one y a size, sizes that do not rise from above 0, or y <= 0.
+        ValueError: fewer than 7 sizes, other than one y a size, sizes that do not rise from above
+            0, or y <= 0.
     """
     sizes, curve = np.asarray(n, dtype=float), np.asarray(y, dtype=float)
     if sizes.ndim != 1 or sizes.shape != curve.shape or sizes.size < FEWEST_SIZES:
-        raise ValueError(f"a break against smooth curves needs at least {FEWEST_SIZES} sizes, got {sizes.shape} and {curve.shape}")
+        raise ValueError(
+            f"a break against smooth curves needs at least {FEWEST_SIZES} sizes, got {sizes.shape} "
+            f"and {curve.shape}"
+        )
     if not (sizes > 0).all() or not (np.diff(sizes) > 0).all() or not (curve > 0).all():
         raise ValueError("log-log fits need positive values over positive, strictly rising sizes")
     return np.log(sizes), np.log(curve)
 
 
 def _least_squares(
-    shape: Callable[[Array], tuple[Array, Array]], logs: Array, ladder: Array, bounds: tuple[list[float], list[float]]
+    shape: Callable[[Array], tuple[Array, Array]],
+    logs: Array,
+    ladder: Array,
+    bounds: tuple[list[float], list[float]],
 ) -> Array:
-    """The best parameters: the starts are the rungs of a ladder (rungs, parameters) within the bounds; the best one is finished."""
+    """The best parameters: the starts are the rungs of a ladder (rungs, parameters) within the
+    bounds; the best one is finished.
+    """
     costs = ((shape(ladder)[0] - logs) ** 2).sum(axis=1)
     found = optimize.least_squares(
         lambda p: shape(p)[0] - logs,

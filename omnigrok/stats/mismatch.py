@@ -1,4 +1,6 @@
-"""How much of the gap between a reduced test and train curve lies between w_c and a given scale (the LU mechanism)."""
+"""How much of the gap between a reduced test and train curve lies between w_c and a given scale
+(the LU mechanism).
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,22 @@ from omnigrok.stats.landmarks import _log_grid
 
 
 def gap_right_of_minimum(x: ArrayLike, train: ArrayLike, test: ArrayLike, upto: float) -> float:
-    """Integral of test - train over log10 x from the minimum of ``test`` (w_c) to ``upto``; 0 where ``upto`` is not right of it.
+    """Integral of test - train over log10 x from the minimum of ``test`` (w_c) to ``upto``; 0 where
+    ``upto`` is not right of it.
 
-    The gap is linear in log x between grid points. Where the test curve has several equal minima, w_c is the last of them.
+    The gap is linear in log x between grid points. Where the test curve has several equal minima,
+    w_c is the last of them.
 
     Args:
-        x: (grid,) > 0, rising. train, test: (grid,). upto: a scale; beyond the grid there is no gap to read: NaN.
+        x: (grid,) > 0, rising. train, test: (grid,). upto: a scale; beyond the grid there is no gap
+            to read: NaN.
 
     Raises:
         ValueError: for a grid that is not positive and rising or does not match.
     """
-    grid, curves = _log_grid(x, np.stack([np.asarray(train, dtype=float), np.asarray(test, dtype=float)]))
+    grid, curves = _log_grid(
+        x, np.stack([np.asarray(train, dtype=float), np.asarray(test, dtype=float)])
+    )
     if np.isnan(curves).any() or not upto > 0:
         return math.nan
     end = math.log(upto)

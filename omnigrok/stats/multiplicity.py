@@ -1,4 +1,6 @@
-"""Many claims at once: Holm decides among the headline claims, Benjamini-Hochberg is shown over the whole audit."""
+"""Many claims at once: Holm decides among the headline claims, Benjamini-Hochberg is shown over the
+whole audit.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,12 @@ from scipy import stats
 
 
 def holm(p: Mapping[str, float]) -> dict[str, float]:
-    """Holm's (1979) step-down adjusted p values, in the order given; controls the family-wise error.
+    """Holm's (1979) step-down adjusted p values, in the order given; controls the family-wise
+    error.
 
-    A claim without p (NaN) counts as p = 1: leaving it out would shrink the family that was fixed beforehand. Which claims are
-    the family is the caller's to fix (``omnigrok.audit.summary.family``).
+    A claim without p (NaN) counts as p = 1: leaving it out would shrink the family that was fixed
+    beforehand. Which claims are the family is the caller's to fix
+    (``omnigrok.audit.summary.family``).
 
     Raises:
         ValueError: for a p outside [0, 1].
@@ -28,7 +32,8 @@ def holm(p: Mapping[str, float]) -> dict[str, float]:
 
 
 def benjamini_hochberg(p: Mapping[str, float]) -> dict[str, float]:
-    """Benjamini & Hochberg's (1995) adjusted p values, in the order given; NaN counts as 1. Changes no verdict.
+    """Benjamini & Hochberg's (1995) adjusted p values, in the order given; NaN counts as 1. Changes
+    no verdict.
 
     Raises:
         ValueError: for a p outside [0, 1].

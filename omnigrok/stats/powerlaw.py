@@ -1,4 +1,6 @@
-"""Exponents of t against x (log-log slopes), the range in which they hold, and the delay that competes with them."""
+"""Exponents of t against x (log-log slopes), the range in which they hold, and the delay that
+competes with them.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,20 @@ LEAST_SQUARES, THEIL_SEN = "least squares", "theil-sen"
 
 
 def exponent(
-    name: str, x: ArrayLike, times: Times, region: Region, *, level: float = 0.95, estimator: str = LEAST_SQUARES
+    name: str,
+    x: ArrayLike,
+    times: Times,
+    region: Region,
+    *,
+    level: float = 0.95,
+    estimator: str = LEAST_SQUARES,
 ) -> tuple[Finding, Finding, Finding]:
     """Exponent of t on x over the whole range and in its lower and upper half.
 
-    Without censoring the mean of the per-seed log-log slopes with a t interval; with it a log-normal Tobit likelihood with
-    seed effects, clustered by seed (``tobit.common_slope``). The halves are taken in log x and share the grid point nearest
-    to the middle. p is the larger of the one-sided t tests against the region's ends.
+    Without censoring the mean of the per-seed log-log slopes with a t interval; with it a
+    log-normal Tobit likelihood with seed effects, clustered by seed (``tobit.common_slope``). The
+    halves are taken in log x and share the grid point nearest to the middle. p is the larger of the
+    one-sided t tests against the region's ends.
 
     Args:
         x: (grid,) > 0, rising, at least 3 points. times: (seeds, grid).
@@ -36,17 +45,27 @@ def exponent(
             points, where a seed with a time that was not reached has no slope.
 
     Raises:
-        ValueError: for a grid that is not positive and rising, or does not match the times, or another estimator.
+        ValueError: for a grid that is not positive and rising, or does not match the times, or
+            another estimator.
     """
     if estimator not in (LEAST_SQUARES, THEIL_SEN):
-        raise ValueError(f"{name}: estimator is {LEAST_SQUARES!r} or {THEIL_SEN!r}, not {estimator!r}")
+        raise ValueError(
+            f"{name}: estimator is {LEAST_SQUARES!r} or {THEIL_SEN!r}, not {estimator!r}"
+        )
     grid, logs, censored = _logs(x, times)
     if grid.size < 3:
         raise ValueError(f"{name}: two halves need at least 3 grid points, got {grid.size}")
     middle = int(np.argmin(np.abs(grid[1:-1] - (grid[0] + grid[-1]) / 2))) + 1
-    parts = (("whole range", slice(None)), ("lower half", slice(0, middle + 1)), ("upper half", slice(middle, None)))
+    parts = (
+        ("whole range", slice(None)),
+        ("lower half", slice(0, middle + 1)),
+        ("upper half", slice(middle, None)),
+    )
     whole, lower, upper = (
-        _slope_finding(f"{name}: {part}", grid[cut], logs[:, cut], censored[:, cut], region, level, estimator) for part, cut in parts
+        _slope_finding(
+            f"{name}: {part}", grid[cut], logs[:, cut], censored[:, cut], region, level, estimator
+        )
+        for part, cut in parts
     )
     return whole, lower, upper
 
@@ -60,21 +79,28 @@ def slope_equivalent(name: str, x: ArrayLike, times: Times, margin: float = 0.15
     return _slope_finding(name, grid, logs, censored, Region(-margin, margin), 0.9)
 
 
-def largest_range(x: ArrayLike, times: Times, region: Region, *, level: float = 0.95) -> tuple[float, float] | None:
-    """(lowest x, highest x) of the widest contiguous range, at least 3 points, whose exponent is REPRODUCED; None if none is.
+def largest_range(
+    x: ArrayLike, times: Times, region: Region, *, level: float = 0.95
+) -> tuple[float, float] | None:
+    """(lowest x, highest x) of the widest contiguous range, at least 3 points, whose exponent is
+    REPRODUCED; None if none is.
 
     Descriptive: a range picked from the data is never a verdict. Arguments as ``exponent``.
     """
     grid, logs, censored = _logs(x, times)
 
     def holds(cut: slice) -> bool:
-        return _slope_finding("", grid[cut], logs[:, cut], censored[:, cut], region, level).verdict() is Verdict.REPRODUCED
+        return (
+            _slope_finding("", grid[cut], logs[:, cut], censored[:, cut], region, level).verdict()
+            is Verdict.REPRODUCED
+        )
 
     return widest_range(x, holds)
 
 
 def slope_on(name: str, times: Times, on: Times, region: Region, *, level: float = 0.95) -> Finding:
-    """Log-log slope of one time on another within seeds: 1 where the first moves as far as the second.
+    """Log-log slope of one time on another within seeds: 1 where the first moves as far as the
+    second.
 
     Estimated as in ``exponent``; a pair whose ``on`` was not reached is missing.
 
@@ -86,7 +112,8 @@ def slope_on(name: str, times: Times, on: Times, region: Region, *, level: float
     """
     if [len(row) for row in times] != [len(row) for row in on] or not times:
         raise ValueError(
-            f"{name}: both tables must be (seeds, settings), got rows of {[len(row) for row in times]} and {[len(row) for row in on]}"
+            f"{name}: both tables must be (seeds, settings), got rows of "
+            f"{[len(row) for row in times]} and {[len(row) for row in on]}"
         )
     x = np.array([[time.log_bound for time in row] for row in on])
     known = np.array([[time.reached for time in row] for row in on], dtype=bool)
@@ -96,10 +123,12 @@ def slope_on(name: str, times: Times, on: Times, region: Region, *, level: float
 
 
 def additive_delay(name: str, x: ArrayLike, times: Times) -> Finding:
-    """AIC of t = a / x minus AIC of t = a / x + b (b >= 0), log-normal residuals; above 0 the delay is preferred.
+    """AIC of t = a / x minus AIC of t = a / x + b (b >= 0), log-normal residuals; above 0 the delay
+    is preferred.
 
-    Both have one factor per seed and one sigma, and use censored times as such. ``extra`` holds ``aic_proportional``,
-    ``aic_additive``, and a (steps times the unit of x) and b (steps) of the seeds' geometric mean. It decides nothing.
+    Both have one factor per seed and one sigma, and use censored times as such. ``extra`` holds
+    ``aic_proportional``, ``aic_additive``, and a (steps times the unit of x) and b (steps) of the
+    seeds' geometric mean. It decides nothing.
 
     Raises:
         ValueError: as ``exponent``, or when no seed has a time.
@@ -121,7 +150,12 @@ def additive_delay(name: str, x: ArrayLike, times: Times) -> Finding:
     ladder = np.linspace(*ends, 25)
     best = int(np.argmax([fit(math.exp(rung)).loglik for rung in ladder]))
     around = ladder[max(best - 1, 0)], ladder[min(best + 1, ladder.size - 1)]
-    found = optimize.minimize_scalar(lambda rung: -fit(math.exp(rung)).loglik, bounds=around, method="bounded", options={"xatol": 1e-6})
+    found = optimize.minimize_scalar(
+        lambda rung: -fit(math.exp(rung)).loglik,
+        bounds=around,
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
     proportional, additive = fit(0.0), fit(math.exp(found.x))
     ratio = math.exp(found.x)
     if additive.loglik <= proportional.loglik:
@@ -149,12 +183,26 @@ def additive_delay(name: str, x: ArrayLike, times: Times) -> Finding:
 
 
 def _slope_finding(
-    name: str, grid: Array, logs: Array, censored: NDArray[np.bool_], region: Region, level: float, estimator: str = LEAST_SQUARES
+    name: str,
+    grid: Array,
+    logs: Array,
+    censored: NDArray[np.bool_],
+    region: Region,
+    level: float,
+    estimator: str = LEAST_SQUARES,
 ) -> Finding:
-    result = tobit.common_slope(grid, logs, censored) if estimator == LEAST_SQUARES else _median_slope(grid, logs, censored)
+    result = (
+        tobit.common_slope(grid, logs, censored)
+        if estimator == LEAST_SQUARES
+        else _median_slope(grid, logs, censored)
+    )
     ci = result.interval(level)
     cut = int(censored.sum())
-    p = None if math.isnan(ci[0]) else tost_p(result.slope, result.se, result.df, region.lo, region.hi)
+    p = (
+        None
+        if math.isnan(ci[0])
+        else tost_p(result.slope, result.se, result.df, region.lo, region.hi)
+    )
     missing = int(np.isnan(result.per_seed).sum())
     return Finding(
         name=name,
@@ -181,11 +229,17 @@ def _how(estimator: str, censored: int) -> str:
 def _median_slope(grid: Array, logs: Array, censored: NDArray[np.bool_]) -> tobit.CommonSlope:
     """Theil and Sen's slope of each seed whose times were all reached, and the mean over seeds."""
     per_seed = np.array(
-        [math.nan if cut.any() else stats.theilslopes(row, grid).slope for row, cut in zip(logs, censored, strict=True)], dtype=float
+        [
+            math.nan if cut.any() else stats.theilslopes(row, grid).slope
+            for row, cut in zip(logs, censored, strict=True)
+        ],
+        dtype=float,
     )
     slopes = per_seed[~np.isnan(per_seed)]
     se = float(slopes.std(ddof=1)) / math.sqrt(slopes.size) if slopes.size > 1 else math.nan
-    return tobit.CommonSlope(float(slopes.mean()) if slopes.size else math.nan, se, slopes.size - 1, per_seed)
+    return tobit.CommonSlope(
+        float(slopes.mean()) if slopes.size else math.nan, se, slopes.size - 1, per_seed
+    )
 
 
 def _logs(x: ArrayLike, times: Times) -> tuple[Array, Array, NDArray[np.bool_]]:
@@ -194,6 +248,13 @@ def _logs(x: ArrayLike, times: Times) -> tuple[Array, Array, NDArray[np.bool_]]:
     if grid.ndim != 1 or not (grid > 0).all() or not (np.diff(grid) > 0).all():
         raise ValueError("an exponent needs a positive, strictly rising grid")
     if not times or any(len(row) != grid.size for row in times):
-        raise ValueError(f"expected one time for each of {grid.size} grid points in each seed, got rows of {[len(row) for row in times]}")
+        raise ValueError(
+            f"expected one time for each of {grid.size} grid points in each seed, got rows of "
+            f"{[len(row) for row in times]}"
+        )
     logs = np.array([[time.log_bound for time in row] for row in times])
-    return np.log(grid), logs, np.array([[not time.reached for time in row] for row in times], dtype=bool)
+    return (
+        np.log(grid),
+        logs,
+        np.array([[not time.reached for time in row] for row in times], dtype=bool),
+    )

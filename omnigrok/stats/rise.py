@@ -14,13 +14,18 @@ LEAST_HEIGHT = 0.05
 
 
 def rise_decades(
-    step: ArrayLike, curve: ArrayLike, start: float, levels: tuple[float, float] = (0.1, 0.9), least: float = LEAST_HEIGHT
+    step: ArrayLike,
+    curve: ArrayLike,
+    start: float,
+    levels: tuple[float, float] = (0.1, 0.9),
+    least: float = LEAST_HEIGHT,
 ) -> float:
     """log10(t90 / t10) of a curve's rise after ``start``.
 
-    The rise goes from the smoothed curve's value at ``start`` to its largest one from there on; t10 and t90 are where the running maximum
-    of the smoothed curve passes the two levels of it, linear in log step between logged points. A rise under ``least`` is none
-    (NaN), as is one without a ``start``.
+    The rise goes from the smoothed curve's value at ``start`` to its largest one from there on; t10
+    and t90 are where the running maximum of the smoothed curve passes the two levels of it, linear
+    in log step between logged points. A rise under ``least`` is none (NaN), as is one without a
+    ``start``.
 
     Args:
         step: (T,) rising, >= 0. curve: (T,). start: a step.

@@ -1,4 +1,6 @@
-"""Times: the step at which a curve arrives at a threshold and stays, or the step up to which it did not."""
+"""Times: the step at which a curve arrives at a threshold and stays, or the step up to which it did
+not.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ class Time:
     """A time in optimiser steps, perhaps censored.
 
     Args:
-        value: the step, NaN when it was not reached. The limit never stands in for it (it biases exponents, STATISTICS.md).
+        value: the step, NaN when it was not reached. The limit never stands in for it (it biases
+            exponents, STATISTICS.md).
         reached: whether it was.
         limit: the last step of the record.
     """
@@ -26,11 +29,16 @@ class Time:
 
     def __post_init__(self) -> None:
         if not self.limit > 0:
-            raise ValueError(f"the record must last longer than step 0, its last step is {self.limit}")
+            raise ValueError(
+                f"the record must last longer than step 0, its last step is {self.limit}"
+            )
         if self.reached and not 0 < self.value < math.inf:
             raise ValueError(f"a reached time is a positive step, not {self.value}")
         if not self.reached and not (math.isnan(self.value) and self.limit < math.inf):
-            raise ValueError(f"a time that was not reached has a finite limit and no value, got {self.value} and {self.limit}")
+            raise ValueError(
+                f"a time that was not reached has a finite limit and no value, got {self.value} "
+                f"and {self.limit}"
+            )
 
     @classmethod
     def at(cls, value: float, limit: float = math.inf) -> Time:
@@ -49,12 +57,14 @@ class Time:
 
 
 def time_to(step: ArrayLike, accuracy: ArrayLike, threshold: float, hold: float = 0.05) -> Time:
-    """The first logged step t from which ``accuracy`` is at ``threshold`` or above for 5 % of the elapsed steps.
+    """The first logged step t from which ``accuracy`` is at ``threshold`` or above for 5 % of the
+    elapsed steps.
 
-    That is at every logged point in [t, (1 + hold) t] and at the next logged point at least. A record that ends before
-    (1 + hold) t cannot show it: not reached, censored at the last step. NaN (a diverged run) is below every threshold. A
-    curve above the threshold from step 0 on has time 1, so that its log exists. For "loss at or under x" pass ``-loss``
-    and ``-x``. With ``hold`` 0 it is the first crossing, whatever follows.
+    That is at every logged point in [t, (1 + hold) t] and at the next logged point at least. A
+    record that ends before (1 + hold) t cannot show it: not reached, censored at the last step. NaN
+    (a diverged run) is below every threshold. A curve above the threshold from step 0 on has time
+    1, so that its log exists. For "loss at or under x" pass ``-loss`` and ``-x``. With ``hold`` 0
+    it is the first crossing, whatever follows.
 
     Args:
         step: (T,) rising, >= 0, in optimiser steps.
@@ -67,12 +77,15 @@ def time_to(step: ArrayLike, accuracy: ArrayLike, threshold: float, hold: float 
     """
     steps, curve = np.asarray(step, dtype=float), np.asarray(accuracy, dtype=float)
     if steps.ndim != 1 or steps.shape != curve.shape or steps.size == 0:
-        raise ValueError(f"step and accuracy must be 1-d and equally long, got {steps.shape} and {curve.shape}")
+        raise ValueError(
+            f"step and accuracy must be 1-d and equally long, got {steps.shape} and {curve.shape}"
+        )
     if steps[0] < 0 or not (np.diff(steps) > 0).all():
         raise ValueError("steps must rise from 0 or more")
     limit = max(float(steps[-1]), 1.0)
     above = curve >= threshold
-    # A later point of the same stretch has a later window, so only the first point of a stretch can be the time.
+    # A later point of the same stretch has a later window, so only the first point of a stretch can
+    # be the time.
     starts = np.flatnonzero(above & ~np.concatenate(([False], above[:-1])))
     below = np.flatnonzero(~above)
     for start in starts:
@@ -91,13 +104,18 @@ def time_to(step: ArrayLike, accuracy: ArrayLike, threshold: float, hold: float 
 
 
 def times_from(values: ArrayLike, limit: ArrayLike) -> tuple[tuple[Time, ...], ...]:
-    """Times from a (seeds, grid) array of steps in which NaN means "not reached by ``limit``" (broadcast to the array)."""
+    """Times from a (seeds, grid) array of steps in which NaN means "not reached by ``limit``"
+    (broadcast to the array).
+    """
     array = np.asarray(values, dtype=float)
     if array.ndim != 2:
         raise ValueError(f"expected (seeds, grid), got shape {array.shape}")
     limits = np.broadcast_to(np.asarray(limit, dtype=float), array.shape)
     return tuple(
-        tuple(Time.never(end) if math.isnan(value) else Time.at(value, end) for value, end in zip(row, ends, strict=True))
+        tuple(
+            Time.never(end) if math.isnan(value) else Time.at(value, end)
+            for value, end in zip(row, ends, strict=True)
+        )
         for row, ends in zip(array.tolist(), limits.tolist(), strict=True)
     )
 

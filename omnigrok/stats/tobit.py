@@ -1,7 +1,9 @@
-"""A censored linear regression with fixed seed effects, and standard errors that hold between seeds.
+"""A censored linear regression with fixed seed effects, and standard errors that hold between
+seeds.
 
-The likelihood is Tobin's (1958), normal in the log time; in Olsen's (1978) parameters (coefficients over sigma, 1 over
-sigma) it is concave, so Newton's method with halved steps finds its one maximum from anywhere.
+The likelihood is Tobin's (1958), normal in the log time; in Olsen's (1978) parameters (coefficients
+over sigma, 1 over sigma) it is concave, so Newton's method with halved steps finds its one maximum
+from anywhere.
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from scipy import special, stats
 
 from omnigrok.stats.comparison import Array
 
-# Times are logged every 2 %, so no honest residual is smaller than this; without it exact power laws have no maximum.
+# Times are logged every 2 %, so no honest residual is smaller than this; without it exact power
+# laws have no maximum.
 SMALLEST_SIGMA = 1e-4
 
 
@@ -27,7 +30,8 @@ class CensoredFit:
         coefficients: (k,) in the unit of y.
         sigma: residual standard deviation, maximum likelihood.
         loglik: at the maximum.
-        scores: (rows, k + 1) gradient of each row's log-likelihood in (coefficients / sigma, 1 / sigma).
+        scores: (rows, k + 1) gradient of each row's log-likelihood in (coefficients / sigma, 1 /
+            sigma).
         hessian: (k + 1, k + 1) of the log-likelihood in the same parameters.
     """
 
@@ -38,8 +42,11 @@ class CensoredFit:
     hessian: Array
 
 
-def fit(y: Array, censored: NDArray[np.bool_], design: Array, sigma: float | None = None) -> CensoredFit:
-    """Maximise the likelihood of y = design @ coefficients + sigma * noise, censored rows known to be above y.
+def fit(
+    y: Array, censored: NDArray[np.bool_], design: Array, sigma: float | None = None
+) -> CensoredFit:
+    """Maximise the likelihood of y = design @ coefficients + sigma * noise, censored rows known to
+    be above y.
 
     Args:
         y: (rows,). censored: (rows,). design: (rows, k), of full rank on the uncensored rows.
@@ -79,7 +86,9 @@ def fit(y: Array, censored: NDArray[np.bool_], design: Array, sigma: float | Non
     return CensoredFit(theta[:k] / theta[k], 1 / float(theta[k]), value, scores, hessian)
 
 
-def _likelihood(theta: Array, y: Array, censored: NDArray[np.bool_], design: Array) -> tuple[float, Array, Array]:
+def _likelihood(
+    theta: Array, y: Array, censored: NDArray[np.bool_], design: Array
+) -> tuple[float, Array, Array]:
     """Log-likelihood, its gradient by row and its Hessian; r is the standardised residual."""
     h = float(theta[-1])
     rows = np.column_stack((-design, y))
@@ -105,7 +114,8 @@ class CommonSlope:
         slope: maximum likelihood.
         se: its standard error between seeds, NaN with fewer than two informative seeds.
         df: informative seeds minus one.
-        per_seed: (seeds,) slope of each seed with the common sigma, NaN where it has fewer than two reached points.
+        per_seed: (seeds,) slope of each seed with the common sigma, NaN where it has fewer than two
+            reached points.
     """
 
     slope: float
@@ -122,11 +132,12 @@ class CommonSlope:
 
 
 def common_slope(x: Array, y: Array, censored: NDArray[np.bool_]) -> CommonSlope:
-    """Slope of y on x within seeds; without censoring the mean of the per-seed slopes with its t interval, exactly.
+    """Slope of y on x within seeds; without censoring the mean of the per-seed slopes with its t
+    interval, exactly.
 
-    With censoring: the Tobit likelihood with seed effects. The standard error is the one clustered by seed (Liang & Zeger 1986,
-    with the factor G / (G - 1)), since the scatter within a curve says nothing on how much seeds differ, or the
-    likelihood's own where that is larger.
+    With censoring: the Tobit likelihood with seed effects. The standard error is the one clustered
+    by seed (Liang & Zeger 1986, with the factor G / (G - 1)), since the scatter within a curve says
+    nothing on how much seeds differ, or the likelihood's own where that is larger.
 
     Args:
         x: (grid,), or (seeds, grid) where each seed has its own.
@@ -135,7 +146,10 @@ def common_slope(x: Array, y: Array, censored: NDArray[np.bool_]) -> CommonSlope
     places = np.broadcast_to(x, y.shape)
     present = ~np.isnan(y)
     reached = present & ~censored
-    informative = np.array([np.unique(own[row]).size >= 2 for own, row in zip(places, reached, strict=True)], dtype=bool)
+    informative = np.array(
+        [np.unique(own[row]).size >= 2 for own, row in zip(places, reached, strict=True)],
+        dtype=bool,
+    )
     per_seed = np.full(y.shape[0], math.nan)
     if not informative.any():
         return CommonSlope(math.nan, math.nan, -1, per_seed)
@@ -146,7 +160,8 @@ def common_slope(x: Array, y: Array, censored: NDArray[np.bool_]) -> CommonSlope
         slopes = per_seed[informative]
         se = float(slopes.std(ddof=1)) / math.sqrt(slopes.size) if df else math.nan
         return CommonSlope(float(slopes.mean()), se, df, per_seed)
-    # A seed that reached only one point has a one-sided say in the slope: it stays; one that reached none has no intercept.
+    # A seed that reached only one point has a one-sided say in the slope: it stays; one that
+    # reached none has no intercept.
     used = np.flatnonzero(reached.any(axis=1))
     seed_of, column = np.nonzero(present[used])
     rows = used[seed_of], column
@@ -161,7 +176,9 @@ def common_slope(x: Array, y: Array, censored: NDArray[np.bool_]) -> CommonSlope
 
 
 def _slope_se(pooled: CensoredFit, seed_of: NDArray[np.intp], df: int) -> float:
-    """The larger of the clustered and the likelihood's standard error of the first coefficient, by the delta method."""
+    """The larger of the clustered and the likelihood's standard error of the first coefficient, by
+    the delta method.
+    """
     if df < 1:
         return math.nan
     bread = np.linalg.pinv(-pooled.hessian)
@@ -169,5 +186,9 @@ def _slope_se(pooled: CensoredFit, seed_of: NDArray[np.intp], df: int) -> float:
     gradient[0], gradient[-1] = pooled.sigma, -pooled.coefficients[0] * pooled.sigma
     seeds = int(seed_of.max()) + 1
     clusters = np.array([pooled.scores[seed_of == seed].sum(axis=0) for seed in range(seeds)])
-    clustered = float(np.sum((clusters @ bread @ gradient) ** 2)) * seeds / (seeds - 1) if seeds > 1 else 0.0
+    clustered = (
+        float(np.sum((clusters @ bread @ gradient) ** 2)) * seeds / (seeds - 1)
+        if seeds > 1
+        else 0.0
+    )
     return math.sqrt(max(clustered, float(gradient @ bread @ gradient), 0.0))

@@ -1,4 +1,6 @@
-"""Which steps are logged, and which samples each step trains on; both follow from the Run alone, so a resumed run sees the same."""
+"""Which steps are logged, and which samples each step trains on; both follow from the Run alone, so
+a resumed run sees the same.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def _geometric(steps: int, ratio: float) -> tuple[int, ...]:
 
 
 def log_steps(run: Run) -> tuple[int, ...]:
-    """The logged steps, from 0 to the last: every step at first, then at most ``log_ratio`` apart, or every ``log_every``."""
+    """The logged steps, from 0 to the last: every step at first, then at most ``log_ratio`` apart,
+    or every ``log_every``.
+    """
     if run.log_every:
         return (*range(0, run.steps, run.log_every), run.steps)
     return _geometric(run.steps, run.log_ratio)
@@ -35,18 +39,24 @@ def effective_batch(run: Run) -> int:
 
 
 def _permutation(run: Run, epoch: int) -> NDArray[np.int64]:
-    return np.random.Generator(np.random.Philox(key=[run.seed * 4 + _ORDER, epoch])).permutation(run.n_train)
+    return np.random.Generator(np.random.Philox(key=[run.seed * 4 + _ORDER, epoch])).permutation(
+        run.n_train
+    )
 
 
-def batch_order(run: Run, first_step: int, count: int, width: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Positions in the training set of ``count`` mini-batches, shuffled anew each epoch; the last, smaller batch of an epoch is kept.
+def batch_order(
+    run: Run, first_step: int, count: int, width: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Positions in the training set of ``count`` mini-batches, shuffled anew each epoch; the last,
+    smaller batch of an epoch is kept.
 
     Args:
         first_step: the optimiser steps taken before the first of these batches.
         width: columns of the result; batches with fewer samples are filled up.
 
     Returns:
-        (count, width) positions, and (count, width) whether a position is a sample (False: filling).
+        (count, width) positions, and (count, width) whether a position is a sample (False:
+        filling).
     """
     batch = effective_batch(run)
     per_epoch = -(-run.n_train // batch)
@@ -57,7 +67,9 @@ def batch_order(run: Run, first_step: int, count: int, width: int) -> tuple[NDAr
     kept = np.zeros_like(places, dtype=np.bool_)
     kept[:, : run.n_train] = True
     for row in range(epochs):
-        places[row, : run.n_train] = _permutation(run, first_epoch + row) if batch < run.n_train else np.arange(run.n_train)
+        places[row, : run.n_train] = (
+            _permutation(run, first_epoch + row) if batch < run.n_train else np.arange(run.n_train)
+        )
     positions = np.zeros((count, width), dtype=np.int64)
     real = np.zeros((count, width), dtype=np.bool_)
     chosen = slice(skipped, skipped + count)
@@ -67,7 +79,11 @@ def batch_order(run: Run, first_step: int, count: int, width: int) -> tuple[NDAr
 
 
 def evaluation_sample(run: Run, step: int, available: int, which: int) -> NDArray[np.int64]:
-    """Positions of a fresh random sample of ``eval_samples`` of the ``available`` (published code of Figures 3 and 8)."""
+    """Positions of a fresh random sample of ``eval_samples`` of the ``available`` (published code
+    of Figures 3 and 8).
+    """
     size = min(run.eval_samples, available)
-    generator = np.random.Generator(np.random.Philox(key=[run.seed * 4 + _EVALUATION, 2 * step + which]))
+    generator = np.random.Generator(
+        np.random.Philox(key=[run.seed * 4 + _EVALUATION, 2 * step + which])
+    )
     return generator.choice(available, size=size, replace=False)

@@ -17,11 +17,14 @@ from omnigrok.training.quota import cpu_quota
 
 log = logging.getLogger(__name__)
 
-# Floating-point operations of a whole stack's training above which compiling (5-8 s a shape on two cores) pays for itself.
+# Floating-point operations of a whole stack's training above which compiling (5-8 s a shape on two
+# cores) pays for itself.
 COMPILE_FROM = 2.5e11
-# Below this one compiled update serves stacks of every size: it saves a second a shape, and is up to a third slower.
+# Below this one compiled update serves stacks of every size: it saves a second a shape, and is up
+# to a third slower.
 ANY_SHAPE_BELOW = 2e13
-# Stacks of different shapes that one process may compile; torch's own limit of 8 silently falls back to the slow path.
+# Stacks of different shapes that one process may compile; torch's own limit of 8 silently falls
+# back to the slow path.
 SHAPES = 512
 
 
@@ -35,15 +38,18 @@ def _flush_in_threads() -> None:
 def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
     """The arithmetic of a stack, undone afterwards.
 
-    Denormals, which make a step up to 12 times slower at small alpha, are flushed to zero; on CUDA ``tf32`` lets matrix products
-    round their factors to TF32, and everything else forbids it, whatever the caller has set: on some CPUs a lower setting of
+    Denormals, which make a step up to 12 times slower at small alpha, are flushed to zero; on CUDA
+    ``tf32`` lets matrix products round their factors to TF32, and everything else forbids it,
+    whatever the caller has set: on some CPUs a lower setting of
     ``torch.set_float32_matmul_precision`` changes the numbers too.
     """
     flushed = float(torch.tensor(1e-38) * 1e-3) == 0
     torch.set_flush_denormal(True)
     _flush_in_threads()
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" and device.type == "cuda" else "highest")
+    torch.set_float32_matmul_precision(
+        "high" if precision == "tf32" and device.type == "cuda" else "highest"
+    )
     try:
         yield
     finally:
@@ -53,7 +59,9 @@ def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def drawing_float32() -> Iterator[None]:
-    """Initial weights and data are drawn in float32, whatever dtype the caller has made the default."""
+    """Initial weights and data are drawn in float32, whatever dtype the caller has made the
+    default.
+    """
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -71,7 +79,10 @@ def choose_device(gpu: bool) -> torch.device:
     if not gpu:
         return torch.device("cpu")
     if not torch.cuda.is_available():
-        raise BadInput(f"--gpu: torch {torch.__version__} sees no CUDA device; run without --gpu, or install a CUDA build of torch")
+        raise BadInput(
+            f"--gpu: torch {torch.__version__} sees no CUDA device; run without --gpu, or install "
+            "a CUDA build of torch"
+        )
     return torch.device("cuda")
 
 
@@ -86,8 +97,12 @@ def workers() -> int:
 
 
 def cores() -> int:
-    """Processor cores that this process may use: those it is bound to, or fewer by a container's CPU quota, rounded down."""
-    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processor cores that this process may use: those it is bound to, or fewer by a container's
+    CPU quota, rounded down.
+    """
+    bound = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, int(min(bound, cpu_quota())))
 
 
@@ -97,7 +112,8 @@ def core_share() -> int:
 
 
 def share_cores() -> None:
-    """Give torch no more threads than this worker's share of the cores; a caller who has set OMP_NUM_THREADS keeps that.
+    """Give torch no more threads than this worker's share of the cores; a caller who has set
+    OMP_NUM_THREADS keeps that.
 
     Workers with as many threads as cores each would wait for one another in every matrix product.
     """
@@ -106,7 +122,9 @@ def share_cores() -> None:
 
 
 def share_compiler() -> None:
-    """Let torch's compiler start no more processes than this worker's share of the cores, unless TORCHINDUCTOR_COMPILE_THREADS says so."""
+    """Let torch's compiler start no more processes than this worker's share of the cores, unless
+    TORCHINDUCTOR_COMPILE_THREADS says so.
+    """
     if "TORCHINDUCTOR_COMPILE_THREADS" not in os.environ:
         import torch._inductor.config  # noqa: PLC0415 (takes a second, which only those who compile need)
 
@@ -114,7 +132,9 @@ def share_compiler() -> None:
 
 
 def memory_share(device: torch.device) -> float:
-    """Bytes that one stack may take: of all memory, not of what is free just now, so that every worker makes the same plan."""
+    """Bytes that one stack may take: of all memory, not of what is free just now, so that every
+    worker makes the same plan.
+    """
     if device.type == "cuda" and torch.cuda.is_available():
         cards = max(1, int(os.environ.get("OMNIGROK_CARDS", torch.cuda.device_count())))
         return 0.8 * torch.cuda.mem_get_info(device)[1] / -(-workers() // cards)
@@ -122,13 +142,19 @@ def memory_share(device: torch.device) -> float:
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether a GPU had too little memory: torch's own error, what CUDA and its libraries say, or either behind another error.
+    """Whether a GPU had too little memory: torch's own error, what CUDA and its libraries say, or
+    either behind another error.
 
-    A step that runs out of memory while it is captured as a CUDA graph ends with the error of the capture.
+    A step that runs out of memory while it is captured as a CUDA graph ends with the error of the
+    capture.
     """
     while error is not None:
         text = str(error)
-        if isinstance(error, torch.cuda.OutOfMemoryError) or "CUDA error: out of memory" in text or "ALLOC_FAILED" in text:
+        if (
+            isinstance(error, torch.cuda.OutOfMemoryError)
+            or "CUDA error: out of memory" in text
+            or "ALLOC_FAILED" in text
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -136,14 +162,20 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 def _host_memory() -> float:
     """Memory of this machine or of its container, in bytes."""
-    total = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) if hasattr(os, "sysconf") else 4e9
+    total = (
+        float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        if hasattr(os, "sysconf")
+        else 4e9
+    )
     limit = Path("/sys/fs/cgroup/memory.max")
     text = limit.read_text().strip() if limit.exists() else "max"
     return min(total, float(text)) if text.isdigit() else total
 
 
 def should_compile(operations: float, compilable: bool, device: torch.device) -> bool:
-    """Whether to compile a stack's step: where that pays and a compiler works; OMNIGROK_COMPILE=0 or 1 overrides."""
+    """Whether to compile a stack's step: where that pays and a compiler works; OMNIGROK_COMPILE=0
+    or 1 overrides.
+    """
     wish = os.environ.get("OMNIGROK_COMPILE")
     if wish in ("0", "1"):
         return wish == "1" and compilable
@@ -152,14 +184,26 @@ def should_compile(operations: float, compilable: bool, device: torch.device) ->
 
 @lru_cache(maxsize=2)
 def compiler_works(device: torch.device) -> bool:
-    """Whether torch.compile can compile anything for the device; tried once a process, on a function of one operation."""
+    """Whether torch.compile can compile anything for the device; tried once a process, on a
+    function of one operation.
+    """
     try:
         share_compiler()
         with quiet_compiler():
             torch.compile(lambda x: x + 1)(torch.ones(2, device=device))
-    except Exception as error:  # torch wraps what went wrong in many classes, and none of them is public
-        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        log.warning("omnigrok trains without torch.compile, up to 3 times slower: it does not work here: %s", reason[:200])
+    except (
+        Exception
+    ) as error:  # torch wraps what went wrong in many classes, and none of them is public
+        reason = next(
+            (line for line in str(error).splitlines() if line.strip()), type(error).__name__
+        )
+        log.warning(
+            (
+                "omnigrok trains without torch.compile, up to 3 times slower: it does not work "
+                "here: %s"
+            ),
+            reason[:200],
+        )
         return False
     return True
 
@@ -171,7 +215,9 @@ def compile_any_shape(operations: float) -> bool:
 
 @contextlib.contextmanager
 def quiet_compiler() -> Iterator[None]:
-    """Let torch's compiler work: room for many shapes, and no warnings about its own modules, which ``-W error`` would raise."""
+    """Let torch's compiler work: room for many shapes, and no warnings about its own modules, which
+    ``-W error`` would raise.
+    """
     limits = {"recompile_limit": SHAPES, "accumulated_recompile_limit": SHAPES}
     with warnings.catch_warnings(), torch._dynamo.config.patch(limits):
         for category in (DeprecationWarning, FutureWarning, UserWarning):

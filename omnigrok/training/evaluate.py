@@ -24,10 +24,19 @@ ENTRIES = 64_000_000
 
 def _judged(stack: Stack, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """name to (B,) of one network."""
-    return {"loss": per_sample_loss(stack.form, outputs, targets), **stack.task.accuracy(stack.form, outputs, targets)}
+    return {
+        "loss": per_sample_loss(stack.form, outputs, targets),
+        **stack.task.accuracy(stack.form, outputs, targets),
+    }
 
 
-def _scores(stack: Stack, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor) -> dict[str, Tensor]:
+def _scores(
+    stack: Stack,
+    weights: Tensor,
+    buffers: dict[str, Tensor],
+    inputs: tuple[Tensor, ...],
+    targets: Tensor,
+) -> dict[str, Tensor]:
     """name to (B,) of one network."""
     outputs = functional_call(stack.template, (stack.flat.split(weights), buffers), inputs)
     if stack.carries:
@@ -35,15 +44,22 @@ def _scores(stack: Stack, weights: Tensor, buffers: dict[str, Tensor], inputs: t
     return _judged(stack, outputs, targets)
 
 
-def _native_means(stack: Stack, native: NativeStep, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
+def _native_means(
+    stack: Stack, native: NativeStep, positions: Tensor, real: Tensor
+) -> dict[str, Tensor]:
     """As ``_means``, with the outputs of the native step, which needs no copy of the inputs."""
     size, width = real.sum(1), max(1, ENTRIES // len(positions) // native.width_out)
     sums: dict[str, Tensor] = {}
     for start in range(0, positions.shape[1], width):
-        part, kept = positions[:, start : start + width].contiguous(), real[:, start : start + width]
+        part, kept = (
+            positions[:, start : start + width].contiguous(),
+            real[:, start : start + width],
+        )
         outputs = native.outputs(stack, part, kept.sum(1))
         targets, axis = stack.samples.targets.take_shared(part)
-        for name, values in vmap(partial(_judged, stack), in_dims=(0, axis))(outputs, targets).items():
+        for name, values in vmap(partial(_judged, stack), in_dims=(0, axis))(
+            outputs, targets
+        ).items():
             # What stands where a row is only filled up is no output.
             total = values.to(torch.float64).masked_fill(~kept, 0).sum(1)
             sums[name] = sums[name] + total if name in sums else total
@@ -51,12 +67,17 @@ def _native_means(stack: Stack, native: NativeStep, positions: Tensor, real: Ten
 
 
 def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
-    """name to (R,) mean over each replica's samples at pool ``positions`` (R, n); those that count, ``real``, come first in a row."""
+    """name to (R,) mean over each replica's samples at pool ``positions`` (R, n); those that count,
+    ``real``, come first in a row.
+    """
     if stack.native is not None:
         return _native_means(stack, stack.native, positions, real)
     entries = max(int(shelf.values[0].numel()) for shelf in stack.samples.inputs)
     # What a model carries between batches starts from zero here.
-    buffers = {name: torch.zeros_like(values) if name in stack.carries else values for name, values in stack.buffers.items()}
+    buffers = {
+        name: torch.zeros_like(values) if name in stack.carries else values
+        for name, values in stack.buffers.items()
+    }
     size = real.sum(1)
     sums: dict[str, Tensor] = {}
     for start, end, rows in _pieces(size.tolist(), ENTRIES // entries):
@@ -64,7 +85,10 @@ def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
         index = torch.tensor(rows, device=positions.device)
         part = positions[:, start:end] if whole else positions[index, start:end]
         offsets = torch.stack(
-            [shelf.offsets if whole else shelf.offsets[index] for shelf in (*stack.samples.inputs, stack.samples.targets)]
+            [
+                shelf.offsets if whole else shelf.offsets[index]
+                for shelf in (*stack.samples.inputs, stack.samples.targets)
+            ]
         )
         weights = stack.weights if whole else stack.weights[index]
         own = buffers if whole else {name: values[index] for name, values in buffers.items()}
@@ -75,16 +99,22 @@ def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
             inputs, targets = tuple(each[0] for each in inputs), targets[0]
         else:
             inputs, targets = stack.samples.take(part, None if whole else rows)
-        scores = vmap(lambda w, b, x, y: _scores(stack, w, b, x, y), in_dims=(0, 0, axis, axis))(weights, own, inputs, targets)
+        scores = vmap(lambda w, b, x, y: _scores(stack, w, b, x, y), in_dims=(0, 0, axis, axis))(
+            weights, own, inputs, targets
+        )
         for name, values in scores.items():
             if name not in sums:
-                sums[name] = torch.zeros(len(positions), dtype=torch.float64, device=positions.device)
+                sums[name] = torch.zeros(
+                    len(positions), dtype=torch.float64, device=positions.device
+                )
             sums[name].index_add_(0, index, values.to(torch.float64).sum(1))
     return {name: total / size for name, total in sums.items()}
 
 
 def _pieces(sizes: list[int], limit: int) -> Iterator[tuple[int, int, list[int]]]:
-    """(first column, end, rows with samples there): what only fills a row up is not evaluated, and ``limit`` bounds what is held."""
+    """(first column, end, rows with samples there): what only fills a row up is not evaluated, and
+    ``limit`` bounds what is held.
+    """
     start = 0
     for end in sorted(set(sizes)):
         rows = [row for row, size in enumerate(sizes) if size >= end]
@@ -95,7 +125,9 @@ def _pieces(sizes: list[int], limit: int) -> Iterator[tuple[int, int, list[int]]
 
 
 def _drawn(stack: Stack, positions: Tensor, real: Tensor, which: int) -> tuple[Tensor, Tensor]:
-    """The positions to evaluate on: all, or a fresh random sample of each replica (published code)."""
+    """The positions to evaluate on: all, or a fresh random sample of each replica
+    (published code).
+    """
     if not stack.form.eval_samples:
         return positions, real
     sizes = real.sum(1).tolist()
@@ -111,9 +143,11 @@ def _drawn(stack: Stack, positions: Tensor, real: Tensor, which: int) -> tuple[T
 
 @torch.no_grad()
 def evaluate(stack: Stack) -> dict[str, list[float]]:
-    """Column name to R values: ``train_*`` and ``test_*`` means, ``weight_norm``, and the norm as the published code counts it.
+    """Column name to R values: ``train_*`` and ``test_*`` means, ``weight_norm``, and the norm as
+    the published code counts it.
 
-    Losses are read where the weights are: under ``published`` that is one Adam step off the sphere; the norms are those after rescaling.
+    Losses are read where the weights are: under ``published`` that is one Adam step off the sphere;
+    the norms are those after rescaling.
     """
     columns: dict[str, Tensor] = {}
     for prefix, which, positions, real in (

@@ -1,7 +1,8 @@
-"""What the next steps of a stack read, laid out ahead on its device: batches, and the optimiser's factors.
+"""What the next steps of a stack read, laid out ahead on its device: batches, and the optimiser's
+factors.
 
-A counter on the device says which step is next, so that a step asks the host for nothing, and one captured as a CUDA graph is replayed as
-it is.
+A counter on the device says which step is next, so that a step asks the host for nothing, and one
+captured as a CUDA graph is replayed as it is.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Turn:
 
     Args:
         decay, step_size: (R,) and ``second``: scalar, of a ``Schedule``.
-        positions: (R, B) places in each replica's training set; None where every step takes all of it.
+        positions: (R, B) places in each replica's training set; None where every step takes all of
+            it.
         real: (R, B) whether a place is a sample or fills the batch up; None where all are samples.
         begins: (R,) whether an epoch begins; None where nobody asks.
     """
@@ -49,25 +51,39 @@ class Feed:
         epochs: whether a step has to know where its epoch begins.
     """
 
-    def __init__(self, runs: Sequence[Run], width: int, epochs: bool, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Run],
+        width: int,
+        epochs: bool,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
         self.runs, self.width, self.dtype = list(runs), width, dtype
         self.whole = all(effective_batch(run) == run.n_train for run in runs)
         # Whether any place is filled must not depend on the chunk: it would recompile the step.
         self.ragged = not self.whole and any(run.n_train % width for run in runs)
         self.next = torch.zeros(1, dtype=torch.int64, device=device)
         shapes: dict[str, tuple[torch.dtype, tuple[int, ...]]] = {
-            "decay": (dtype, (len(runs),)), "step_size": (dtype, (len(runs),)), "second": (dtype, ()),
-        }  # fmt: skip
+            "decay": (dtype, (len(runs),)),
+            "step_size": (dtype, (len(runs),)),
+            "second": (dtype, ()),
+        }
         if not self.whole:
             shapes["positions"] = torch.int64, (len(runs), width)
         if self.ragged:
             shapes["real"] = torch.bool, (len(runs), width)
         if epochs:
             shapes["begins"] = torch.bool, (len(runs),)
-        self.columns = {name: torch.zeros((CHUNK, *shape), dtype=kind, device=device) for name, (kind, shape) in shapes.items()}
+        self.columns = {
+            name: torch.zeros((CHUNK, *shape), dtype=kind, device=device)
+            for name, (kind, shape) in shapes.items()
+        }
 
     def load(self, first_step: int, count: int) -> None:
-        """Lay out ``count`` steps, at most ``CHUNK``, the first of which is optimiser step ``first_step`` + 1."""
+        """Lay out ``count`` steps, at most ``CHUNK``, the first of which is optimiser step
+        ``first_step`` + 1.
+        """
         plan = schedule(self.runs, first_step, count, self.dtype, torch.device("cpu"))
         ahead = {"decay": plan.decay, "step_size": plan.step_size, "second": plan.second}
         if not self.whole:
@@ -83,6 +99,16 @@ class Feed:
 
     def take(self) -> Turn:
         """The next step's; every call moves on by one."""
-        now = {name: column.index_select(0, self.next).squeeze(0) for name, column in self.columns.items()}
+        now = {
+            name: column.index_select(0, self.next).squeeze(0)
+            for name, column in self.columns.items()
+        }
         self.next += 1
-        return Turn(now["decay"], now["step_size"], now["second"], now.get("positions"), now.get("real"), now.get("begins"))
+        return Turn(
+            now["decay"],
+            now["step_size"],
+            now["second"],
+            now.get("positions"),
+            now.get("real"),
+            now.get("begins"),
+        )

@@ -9,7 +9,8 @@ import torch
 
 from omnigrok.errors import BadInput
 
-# Real steps that start libraries and compile kernels on a stream of their own, as a capture needs it.
+# Real steps that start libraries and compile kernels on a stream of their own, as a capture needs
+# it.
 WARM_UP = 3
 
 
@@ -21,12 +22,17 @@ def wanted(device: torch.device) -> bool:
     """
     wish = os.environ.get("OMNIGROK_CUDA_GRAPHS", "1")
     if wish not in ("0", "1"):
-        raise BadInput(f"OMNIGROK_CUDA_GRAPHS={wish} is not accepted; 0 (steps are launched kernel by kernel) or 1")
+        raise BadInput(
+            f"OMNIGROK_CUDA_GRAPHS={wish} is not accepted; 0 (steps are launched kernel by kernel) "
+            "or 1"
+        )
     return device.type == "cuda" and wish == "1"
 
 
 class Replayed:
-    """A step that is taken as it is at first, then captured, then replayed. It does not keep the step, nor what the step belongs to."""
+    """A step that is taken as it is at first, then captured, then replayed. It does not keep the
+    step, nor what the step belongs to.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -39,7 +45,8 @@ class Replayed:
         """Take one step.
 
         Args:
-            step: the same one at each call; it reads and writes tensors that keep their place in memory, and asks the device for nothing.
+            step: the same one at each call; it reads and writes tensors that keep their place in
+                memory, and asks the device for nothing.
         """
         if self.graph is None and self.taken < WARM_UP:
             if self.aside is None:
@@ -58,12 +65,16 @@ class Replayed:
         graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize(self.device)
         try:
-            # The outer context puts the stream back where the capture fails at its end, before the inner one would.
+            # The outer context puts the stream back where the capture fails at its end, before the
+            # inner one would.
             with torch.cuda.stream(torch.cuda.current_stream(self.device)), torch.cuda.graph(graph):
                 step()
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:
-            error.add_note("The step of this stack could not be captured as a CUDA graph; OMNIGROK_CUDA_GRAPHS=0 trains without.")
+            error.add_note(
+                "The step of this stack could not be captured as a CUDA graph; "
+                "OMNIGROK_CUDA_GRAPHS=0 trains without."
+            )
             raise
         return graph

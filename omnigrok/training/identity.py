@@ -1,8 +1,10 @@
 """What a Run was trained by, as records name it: ``trainer 1, mnist 1, mlp 1``.
 
-Code of this package is known by versions, which are raised when numbers change (``omnigrok.training.version``); no source of it is
-read. Modules from outside are known by a digest of their whole top-level package, since nobody raises versions there. Libraries that
-a data set or an architecture declares in ``LIBRARIES`` (names of distributions) follow their module: ``qm9 1 with rdkit 2025.9.1``.
+Code of this package is known by versions, which are raised when numbers change
+(``omnigrok.training.version``); no source of it is read. Modules from outside are known by a digest
+of their whole top-level package, since nobody raises versions there. Libraries that a data set or
+an architecture declares in ``LIBRARIES`` (names of distributions) follow their module:
+``qm9 1 with rdkit 2025.9.1``.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ LONGEST = 200
 
 
 def identity(run: Run) -> str:
-    """The trainer, data set and architecture of a Run with their versions or digests; at most 200 characters.
+    """The trainer, data set and architecture of a Run with their versions or digests; at most 200
+    characters.
 
     Raises:
         BadInput: there is no such data set or architecture, or its sources cannot be read.
@@ -43,15 +46,26 @@ def versions(run: Run) -> dict[str, int]:
         BadInput: there is no such data set or architecture.
     """
     parts = {run.task: _module(find_task(run.task)), run.model: _module(find_model(run.model))}
-    return {"trainer": VERSION, **{name: int(module.VERSION) for name, module in parts.items() if _is_ours(module)}}
+    return {
+        "trainer": VERSION,
+        **{name: int(module.VERSION) for name, module in parts.items() if _is_ours(module)},
+    }
 
 
 # Once a process: what it has imported does not change when a file does.
 @lru_cache(maxsize=64)
 def _identity(task: str, model: str) -> str:
-    parts = [f"trainer {VERSION}", _part(_module(find_task(task))), _part(_module(find_model(model)))]
+    parts = [
+        f"trainer {VERSION}",
+        _part(_module(find_task(task))),
+        _part(_module(find_model(model))),
+    ]
     text = ", ".join(parts)
-    return text if len(text) <= LONGEST else f"trainer {VERSION}, {hashlib.sha256(text.encode()).hexdigest()}"
+    return (
+        text
+        if len(text) <= LONGEST
+        else f"trainer {VERSION}, {hashlib.sha256(text.encode()).hexdigest()}"
+    )
 
 
 def _module(found: object) -> ModuleType:
@@ -73,7 +87,9 @@ def _part(module: ModuleType) -> str:
 
 
 def _installed(library: str) -> str:
-    """The version of a library; without it the Runs that need it cannot be trained, but can be read."""
+    """The version of a library; without it the Runs that need it cannot be trained, but can be
+    read.
+    """
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:
@@ -81,7 +97,9 @@ def _installed(library: str) -> str:
 
 
 def _digest(package: str) -> str:
-    """16 hex digits over all Python sources of a top-level package, or over the file of a top-level module."""
+    """16 hex digits over all Python sources of a top-level package, or over the file of a top-level
+    module.
+    """
     spec = importlib.util.find_spec(package)
     if spec is None or not (spec.origin or spec.submodule_search_locations):
         raise BadInput(f"module {package} has no source file")
@@ -97,7 +115,9 @@ def _digest(package: str) -> str:
 
 
 def _content(path: Path) -> str:
-    """A source without comments, docstrings and layout; as it stands where this Python cannot parse it."""
+    """A source without comments, docstrings and layout; as it stands where this Python cannot parse
+    it.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:

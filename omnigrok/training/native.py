@@ -1,9 +1,9 @@
 """The native step: ``native_step.cpp``, built once a machine, and what it is told about a stack.
 
-It trains the models ``mlp``, ``decoder`` and ``messy_mlp`` on the CPU. Weights, moments, batches and
-checkpoints are those of ``omnigrok.training.stack``, so a stack may change between this step and
-torch's at any time. ``OMNIGROK_NATIVE=0`` switches it off; ``OMNIGROK_NATIVE=1`` makes it an error
-where it cannot be built, instead of a line in the log.
+It trains the models ``mlp``, ``decoder`` and ``messy_mlp`` on the CPU. Weights, moments, batches
+and checkpoints are those of ``omnigrok.training.stack``, so a stack may change between this step
+and torch's at any time. ``OMNIGROK_NATIVE=0`` switches it off; ``OMNIGROK_NATIVE=1`` makes it an
+error where it cannot be built, instead of a line in the log.
 """
 
 from __future__ import annotations
@@ -38,7 +38,16 @@ if TYPE_CHECKING:
 SOURCE = Path(__file__).with_name("native_step.cpp")
 # Fused multiply-adds and vector instructions of this CPU; sums are reordered only in loops that ask
 # for it.
-FLAGS = ("-O3", "-march=native", "-std=c++17", "-fopenmp", "-fno-math-errno", "-fno-trapping-math", "-shared", "-fPIC")
+FLAGS = (
+    "-O3",
+    "-march=native",
+    "-std=c++17",
+    "-fopenmp",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-shared",
+    "-fPIC",
+)
 BUILD_SECONDS = 120
 # Inputs that are zero in all training samples are left out of the products if they are so large a
 # share. Finding them reads the whole training set, and a large one has few.
@@ -55,12 +64,27 @@ class Job(ctypes.Structure):
     """What a call reads and writes: the struct ``Job`` of the source, which explains the fields."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("replicas", "steps", "threads", "parameters", "layers")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("replicas", "steps", "threads", "parameters", "layers")
+        ),
         ("widths", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in ("activation", "loss", "constraint", "loss_in_double")),
-        *((name, ctypes.c_double) for name in ("slope", "one_minus_beta1", "beta2", "one_minus_beta2", "eps", "clip")),
-        *((name, ctypes.c_void_p) for name in ("weights", "first", "second", "held", "inputs", "input_offsets")),
-        *((name, ctypes.c_void_p) for name in ("targets", "target_offsets", "labels", "label_offsets")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("activation", "loss", "constraint", "loss_in_double")
+        ),
+        *(
+            (name, ctypes.c_double)
+            for name in ("slope", "one_minus_beta1", "beta2", "one_minus_beta2", "eps", "clip")
+        ),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("weights", "first", "second", "held", "inputs", "input_offsets")
+        ),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("targets", "target_offsets", "labels", "label_offsets")
+        ),
         *((name, ctypes.c_void_p) for name in ("messiness", "templates")),
         ("classes", ctypes.c_int64),
         ("train", ctypes.c_void_p),
@@ -68,7 +92,10 @@ class Job(ctypes.Structure):
         ("positions", ctypes.c_void_p),
         ("batch", ctypes.c_int64),
         *((name, ctypes.c_void_p) for name in ("counts", "decay", "step_size", "second_scale")),
-        *((name, ctypes.c_void_p) for name in ("run_starts", "run_lengths", "first_run", "outputs")),
+        *(
+            (name, ctypes.c_void_p)
+            for name in ("run_starts", "run_lengths", "first_run", "outputs")
+        ),
         *((name, ctypes.c_void_p) for name in ("sgemm", "dgemm", "set_threads")),
     )
 
@@ -83,7 +110,9 @@ def compiler() -> str:
     Raises:
         CannotBuild: there is none.
     """
-    found = next(filter(None, map(shutil.which, (os.environ.get("CXX", ""), "g++", "clang++"))), None)
+    found = next(
+        filter(None, map(shutil.which, (os.environ.get("CXX", ""), "g++", "clang++"))), None
+    )
     if found is None:
         raise CannotBuild("there is no C++ compiler")
     return found
@@ -94,7 +123,9 @@ def _processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         lines = cpuinfo.read_text().splitlines()
-        return "\n".join(sorted({line for line in lines if line.startswith(("flags", "model name"))}))
+        return "\n".join(
+            sorted({line for line in lines if line.startswith(("flags", "model name"))})
+        )
     return f"{platform.machine()} {platform.processor()}"
 
 
@@ -102,7 +133,8 @@ def library_path() -> Path:
     """Where the library for this source, torch and CPU is kept, below the user's cache folder.
 
     Raises:
-        CannotBuild: the user has none. Code is loaded from no folder that somebody else may have filled.
+        CannotBuild: the user has none. Code is loaded from no folder that somebody else may have
+            filled.
     """
     cache = user_cache()
     if cache is None:
@@ -124,7 +156,11 @@ def build(target: Path) -> None:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             built = Path(folder) / target.name
             subprocess.run(  # noqa: S603 (our own source)
-                [command, *FLAGS, str(SOURCE), "-o", str(built)], check=True, capture_output=True, text=True, timeout=BUILD_SECONDS
+                [command, *FLAGS, str(SOURCE), "-o", str(built)],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=BUILD_SECONDS,
             )
             built.replace(target)
     except subprocess.CalledProcessError as error:
@@ -155,7 +191,11 @@ class Library:
             raise CannotBuild(f"{path} is of another version; delete it")
         self.products = {
             name: ctypes.cast(getattr(blas, symbol), ctypes.c_void_p).value
-            for name, symbol in (("sgemm", "sgemm_"), ("dgemm", "dgemm_"), ("set_threads", "MKL_Set_Num_Threads_Local"))
+            for name, symbol in (
+                ("sgemm", "sgemm_"),
+                ("dgemm", "dgemm_"),
+                ("set_threads", "MKL_Set_Num_Threads_Local"),
+            )
         }
 
     @staticmethod
@@ -184,19 +224,29 @@ def _attempt() -> tuple[Library | None, str]:
     try:
         return Library(), ""
     except CannotBuild as error:
-        log.warning("omnigrok trains small networks with torch's step, up to 3 times slower than its own: %s", error)
+        log.warning(
+            (
+                "omnigrok trains small networks with torch's step, up to 3 times slower than its "
+                "own: %s"
+            ),
+            error,
+        )
         return None, str(error)
 
 
 def library() -> Library | None:
-    """The native step of this machine, built at the first call; None if switched off or not to be had.
+    """The native step of this machine, built at the first call; None if switched off or not to be
+    had.
 
     Raises:
         BadInput: OMNIGROK_NATIVE is neither 0 nor 1, or is 1 and the step cannot be built.
     """
     wish = os.environ.get("OMNIGROK_NATIVE", "")
     if wish not in ("", "0", "1"):
-        raise BadInput(f"OMNIGROK_NATIVE={wish} is not accepted; 0 (torch's step) or 1 (the native step, or an error)")
+        raise BadInput(
+            f"OMNIGROK_NATIVE={wish} is not accepted; 0 (torch's step) or 1 (the native step, or "
+            "an error)"
+        )
     if wish == "0":
         return None
     found, why = _attempt()
@@ -225,12 +275,19 @@ class Shape:
         network = model.network if type(model) is MessyMLP else model
         if type(network) is not MLP:
             return None
-        linear, between = [layer for layer in network if isinstance(layer, nn.Linear)], list(network)[1::2]
+        linear, between = (
+            [layer for layer in network if isinstance(layer, nn.Linear)],
+            list(network)[1::2],
+        )
         kind = type(between[0]) if between else nn.ReLU
         if kind not in ACTIVATIONS:
             return None
         widths = (linear[0].in_features, *(layer.out_features for layer in linear))
-        return cls(widths, ACTIVATIONS[kind], float(getattr(between[0], "negative_slope", 0.0)) if between else 0.0)
+        return cls(
+            widths,
+            ACTIVATIONS[kind],
+            float(getattr(between[0], "negative_slope", 0.0)) if between else 0.0,
+        )
 
 
 def covers(stack: Stack) -> bool:
@@ -241,7 +298,10 @@ def covers(stack: Stack) -> bool:
     pixels, *labels = (shelf.values for shelf in samples.inputs)
     targets, width_in, width_out = samples.targets.values, shape.widths[0], shape.widths[-1]
     fits = pixels.dtype == stack.dtype and tuple(pixels.shape[1:]) == (width_in,)
-    fits &= sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(shape.widths)) == stack.weights.shape[1]
+    fits &= (
+        sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(shape.widths))
+        == stack.weights.shape[1]
+    )
     if form.loss == "mse":
         fits &= targets.dtype == stack.dtype and tuple(targets.shape[1:]) == (width_out,)
     else:
@@ -252,11 +312,17 @@ def covers(stack: Stack) -> bool:
         fits &= not labels
     # The native step checks no position: one outside the pool would read other memory.
     shelves = (*samples.inputs, samples.targets)
-    return fits and all(_inside(places, shelf) for shelf in shelves for places in (samples.train, samples.test))
+    return fits and all(
+        _inside(places, shelf) for shelf in shelves for places in (samples.train, samples.test)
+    )
 
 
 def _are_classes(values: Tensor, classes: int) -> bool:
-    return values.ndim == 1 and values.dtype == torch.int64 and bool(((values >= 0) & (values < classes)).all())
+    return (
+        values.ndim == 1
+        and values.dtype == torch.int64
+        and bool(((values >= 0) & (values < classes)).all())
+    )
 
 
 def _inside(places: Tensor, shelf: Shelf) -> bool:
@@ -272,7 +338,10 @@ def _live_runs(stack: Stack) -> dict[str, Tensor]:
     pool = samples.inputs[0]
     if len(samples.inputs) > 1 or max(sizes) > LARGEST_SEARCHED:
         return {}
-    chosen = [places[:size] + offset for places, size, offset in zip(samples.train, sizes, pool.offsets, strict=True)]
+    chosen = [
+        places[:size] + offset
+        for places, size, offset in zip(samples.train, sizes, pool.offsets, strict=True)
+    ]
     live = torch.stack([(pool.values[rows] != 0).any(0) for rows in chosen])
     if live.float().mean() > 1 - DEAD_SHARE or not live.any(1).all():
         return {}
@@ -334,8 +403,14 @@ class NativeStep:
             "target_offsets": samples.targets.offsets,
         }
         if len(samples.inputs) == 2:
-            tensors |= {"labels": samples.inputs[1].values, "label_offsets": samples.inputs[1].offsets}
-            tensors |= {"messiness": stack.buffers["messiness"], "templates": stack.buffers["template"]}
+            tensors |= {
+                "labels": samples.inputs[1].values,
+                "label_offsets": samples.inputs[1].offsets,
+            }
+            tensors |= {
+                "messiness": stack.buffers["messiness"],
+                "templates": stack.buffers["template"],
+            }
             changing["classes"] = stack.buffers["template"].shape[1]
         tensors |= {name: value for name, value in changing.items() if isinstance(value, Tensor)}
         plain = {name: value for name, value in changing.items() if not isinstance(value, Tensor)}
@@ -352,7 +427,11 @@ class NativeStep:
         batches: dict[str, Any] = {"counts": self.sizes, "batch": stack.samples.train.shape[1]}
         if not feed.whole:
             real = columns.get("real")
-            counts = torch.full((count, len(stack.runs)), feed.width) if real is None else real[:count].sum(2)
+            counts = (
+                torch.full((count, len(stack.runs)), feed.width)
+                if real is None
+                else real[:count].sum(2)
+            )
             batches = {"positions": columns["positions"], "counts": counts, "batch": feed.width}
         job, kept = self._job(
             stack,
@@ -369,10 +448,17 @@ class NativeStep:
         del kept
 
     def outputs(self, stack: Stack, positions: Tensor, sizes: Tensor) -> Tensor:
-        """(R, n, outputs) of all replicas at pool ``positions`` (R, n); the first ``sizes`` (R,) count."""
+        """(R, n, outputs) of all replicas at pool ``positions`` (R, n); the first ``sizes`` (R,)
+        count.
+        """
         outputs = torch.empty(*positions.shape, self.width_out, dtype=stack.dtype)
         job, kept = self._job(
-            stack, train=positions, train_width=positions.shape[1], batch=positions.shape[1], counts=sizes, outputs=outputs
+            stack,
+            train=positions,
+            train_width=positions.shape[1],
+            batch=positions.shape[1],
+            counts=sizes,
+            outputs=outputs,
         )
         self.built.call(f"outputs_{self.kind}", job)
         del kept

@@ -1,7 +1,7 @@
 """One network of a stack as a value: its form, and the loss and gradient that follow from weights.
 
-It knows no replica and no data, so nothing that keeps it (a compiled step, a captured graph) keeps the
-memory of a stack.
+It knows no replica and no data, so nothing that keeps it (a compiled step, a captured graph) keeps
+the memory of a stack.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class Flat:
     def split(self, weights: Tensor) -> dict[str, Tensor]:
         """(P,) vector to named parameters."""
         parts = torch.split(weights, self.sizes)
-        return {name: part.view(shape) for name, part, shape in zip(self.names, parts, self.shapes, strict=True)}
+        return {
+            name: part.view(shape)
+            for name, part, shape in zip(self.names, parts, self.shapes, strict=True)
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,12 @@ class Network:
     carries: tuple[str, ...]
 
     def loss(
-        self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None
+        self,
+        weights: Tensor,
+        buffers: dict[str, Tensor],
+        inputs: tuple[Tensor, ...],
+        targets: Tensor,
+        real: Tensor | None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Scalar loss of one network on a batch, and what the model carries to the next batch.
 
@@ -65,9 +73,18 @@ class Network:
         return weighted_mean(per_sample_loss(self.form, outputs, targets), real), carried
 
     def gradient(
-        self, weights: Tensor, buffers: dict[str, Tensor], inputs: tuple[Tensor, ...], targets: Tensor, real: Tensor | None
+        self,
+        weights: Tensor,
+        buffers: dict[str, Tensor],
+        inputs: tuple[Tensor, ...],
+        targets: Tensor,
+        real: Tensor | None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """(R, P) gradient of every replica's ``loss``, and what it carries; all arguments have a leading replica axis."""
+        """(R, P) gradient of every replica's ``loss``, and what it carries; all arguments have a
+        leading replica axis.
+        """
         axes = (0, 0, 0, 0, None if real is None else 0)
-        gradient, carried = vmap(grad(self.loss, has_aux=True), in_dims=axes)(weights, buffers, inputs, targets, real)
+        gradient, carried = vmap(grad(self.loss, has_aux=True), in_dims=axes)(
+            weights, buffers, inputs, targets, real
+        )
         return gradient, carried

@@ -21,7 +21,9 @@ def per_sample_loss(run: Run, outputs: Tensor, targets: Tensor) -> Tensor:
     if run.loss == "cross_entropy":
         return functional.cross_entropy(outputs, targets, reduction="none")
     if run.loss == "binary_cross_entropy":
-        return functional.binary_cross_entropy_with_logits(outputs.reshape(-1), targets.reshape(-1).to(outputs.dtype), reduction="none")
+        return functional.binary_cross_entropy_with_logits(
+            outputs.reshape(-1), targets.reshape(-1).to(outputs.dtype), reduction="none"
+        )
     return (outputs - targets.to(outputs.dtype)).square().flatten(1).mean(1)
 
 

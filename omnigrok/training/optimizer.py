@@ -16,7 +16,8 @@ EPS = 1e-8
 
 @dataclass(frozen=True)
 class Schedule:
-    """What AdamW needs at each of K steps, for R replicas; computed in float64 as torch.optim.AdamW does.
+    """What AdamW needs at each of K steps, for R replicas; computed in float64 as torch.optim.AdamW
+    does.
 
     Args:
         decay: (K, R) factor of the decoupled weight decay, 1 - lr gamma.
@@ -29,7 +30,9 @@ class Schedule:
     second: Tensor
 
 
-def schedule(runs: Sequence[Run], first_step: int, count: int, dtype: torch.dtype, device: torch.device) -> Schedule:
+def schedule(
+    runs: Sequence[Run], first_step: int, count: int, dtype: torch.dtype, device: torch.device
+) -> Schedule:
     """The factors of ``count`` steps, the first of which is optimiser step ``first_step`` + 1."""
     t = np.arange(first_step + 1, first_step + count + 1, dtype=np.float64)[:, None]
     lr = np.array([run.lr for run in runs])[None, :] * np.ones_like(t)
@@ -42,7 +45,11 @@ def schedule(runs: Sequence[Run], first_step: int, count: int, dtype: torch.dtyp
     def on_device(values: np.ndarray) -> Tensor:
         return torch.as_tensor(values, dtype=dtype, device=device)
 
-    return Schedule(on_device(1 - lr * gamma), on_device(lr / (1 - beta1**t)), on_device(np.sqrt(1 - beta2 ** t[:, 0])))
+    return Schedule(
+        on_device(1 - lr * gamma),
+        on_device(lr / (1 - beta1**t)),
+        on_device(np.sqrt(1 - beta2 ** t[:, 0])),
+    )
 
 
 def adamw_(
@@ -62,7 +69,8 @@ def adamw_(
         decay, step_size: (R,) of a ``Schedule``.
         scale: scalar, ``Schedule.second`` of this step.
     """
-    # Out of place up to the copies: inductor then fuses the whole update into one pass over each tensor.
+    # Out of place up to the copies: inductor then fuses the whole update into one pass over each
+    # tensor.
     new_first = torch.lerp(first, grad, 1 - betas[0])
     new_second = second * betas[1] + (1 - betas[1]) * grad * grad
     denominator = new_second.sqrt() / scale + EPS
@@ -72,7 +80,9 @@ def adamw_(
 
 
 def clip(grad: Tensor, limit: float) -> Tensor:
-    """Gradients (R, P) scaled down to norm ``limit`` per replica, as torch.nn.utils.clip_grad_norm_."""
+    """Gradients (R, P) scaled down to norm ``limit`` per replica, as
+    torch.nn.utils.clip_grad_norm_.
+    """
     norm = torch.linalg.vector_norm(grad, dim=1, keepdim=True)
     factor: Tensor = (limit / (norm + 1e-6)).clamp(max=1.0)
     return grad * factor

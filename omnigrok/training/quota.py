@@ -10,7 +10,8 @@ GROUPS, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 def cpu_quota(groups: Path = GROUPS, own: Path = OWN) -> float:
-    """The smallest quota of this process's control group and of those above it; infinity if there is none.
+    """The smallest quota of this process's control group and of those above it; infinity if there
+    is none.
 
     Version 2 states it in ``cpu.max`` ("150000 100000" is one and a half cores), version 1 in
     ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us``. What cannot be read limits nothing.
@@ -38,9 +39,15 @@ def _folders(groups: Path, own: Path) -> Iterator[Path]:
 def _limit(folder: Path) -> float:
     quota, _, period = _read(folder / "cpu.max").strip().partition(" ")
     if not quota:
-        quota, period = (_read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period"))
+        quota, period = (
+            _read(folder / f"cpu.cfs_{name}_us").strip() for name in ("quota", "period")
+        )
     # "max" and -1 stand for no quota.
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(period) > 0 else math.inf
+    return (
+        int(quota) / int(period)
+        if quota.isdigit() and period.isdigit() and int(period) > 0
+        else math.inf
+    )
 
 
 def _read(path: Path) -> str:

@@ -1,4 +1,6 @@
-"""The samples of a stack: tensors shared where replicas share them, and each replica's indices into them."""
+"""The samples of a stack: tensors shared where replicas share them, and each replica's indices into
+them.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from omnigrok.data.split import Split
 
 
 class Shelf:
-    """One tensor of the pools (an input, or the targets) for all replicas: each distinct tensor is kept once.
+    """One tensor of the pools (an input, or the targets) for all replicas: each distinct tensor is
+    kept once.
 
     Args:
         tensors: the tensor of each replica's pool, leading axis samples.
@@ -34,13 +37,19 @@ class Shelf:
         self.offsets = torch.tensor(offsets, device=device)[:, None]
 
     def take(self, positions: Tensor, rows: list[int] | None = None) -> Tensor:
-        """(R, B) pool positions to (R, B, ...) samples; ``rows`` are the replicas meant, where not all."""
+        """(R, B) pool positions to (R, B, ...) samples; ``rows`` are the replicas meant, where not
+        all.
+        """
         places = positions + (self.offsets if rows is None else self.offsets[rows])
         # Faster than indexing with the matrix of places.
-        return self.values.index_select(0, places.reshape(-1)).view(*places.shape, *self.values.shape[1:])
+        return self.values.index_select(0, places.reshape(-1)).view(
+            *places.shape, *self.values.shape[1:]
+        )
 
     def take_shared(self, positions: Tensor) -> tuple[Tensor, int | None]:
-        """Samples as of ``take`` and the axis of replicas: (R, B, ...) and 0, or (B, ...) and None where all have the same."""
+        """Samples as of ``take`` and the axis of replicas: (R, B, ...) and 0, or (B, ...) and None
+        where all have the same.
+        """
         rows = positions + self.offsets
         if bool((rows == rows[:1]).all()):
             return self.values.index_select(0, rows[0]), None
@@ -57,14 +66,23 @@ class Samples:
 
     def __init__(self, splits: Sequence[Split], dtype: torch.dtype, device: torch.device) -> None:
         arity = len(splits[0].pool.inputs)
-        self.inputs = [Shelf([split.pool.inputs[slot] for split in splits], dtype, device) for slot in range(arity)]
+        self.inputs = [
+            Shelf([split.pool.inputs[slot] for split in splits], dtype, device)
+            for slot in range(arity)
+        ]
         self.targets = Shelf([split.pool.targets for split in splits], dtype, device)
         self.train, self.train_real = _pad([split.train for split in splits], device)
         self.test, self.test_real = _pad([split.test for split in splits], device)
 
-    def take(self, positions: Tensor, rows: list[int] | None = None) -> tuple[tuple[Tensor, ...], Tensor]:
-        """(R, B) pool positions to the inputs and targets, each (R, B, ...); ``rows`` are the replicas meant, where not all."""
-        return tuple(shelf.take(positions, rows) for shelf in self.inputs), self.targets.take(positions, rows)
+    def take(
+        self, positions: Tensor, rows: list[int] | None = None
+    ) -> tuple[tuple[Tensor, ...], Tensor]:
+        """(R, B) pool positions to the inputs and targets, each (R, B, ...); ``rows`` are the
+        replicas meant, where not all.
+        """
+        return tuple(shelf.take(positions, rows) for shelf in self.inputs), self.targets.take(
+            positions, rows
+        )
 
     def keep(self, replicas: Tensor) -> None:
         """Forget all replicas but these."""

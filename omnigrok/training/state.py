@@ -35,17 +35,45 @@ class State:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Everything as arrays, for ``omnigrok.runs.encode.encode_state``."""
-        named = {f"column.{name}": np.asarray(values, dtype=np.float64) for name, values in self.columns.items()}
+        named = {
+            f"column.{name}": np.asarray(values, dtype=np.float64)
+            for name, values in self.columns.items()
+        }
         named |= {f"carried.{name}": values for name, values in self.carried.items()}
         scalars = np.asarray([self.held, self.seconds], dtype=np.float64)
         logged = np.asarray(self.logged, dtype=np.float64)
-        return {"weights": self.weights, "first": self.first, "second": self.second, "scalars": scalars, "logged": logged, **named}
+        return {
+            "weights": self.weights,
+            "first": self.first,
+            "second": self.second,
+            "scalars": scalars,
+            "logged": logged,
+            **named,
+        }
 
     @classmethod
     def from_arrays(cls, step: int, arrays: dict[str, NDArray[Any]]) -> State:
         """The inverse of ``arrays``."""
         held, seconds = (float(value) for value in arrays["scalars"])
-        columns = {name.removeprefix("column."): list(map(float, values)) for name, values in arrays.items() if name.startswith("column.")}
-        carried = {name.removeprefix("carried."): values for name, values in arrays.items() if name.startswith("carried.")}
+        columns = {
+            name.removeprefix("column."): list(map(float, values))
+            for name, values in arrays.items()
+            if name.startswith("column.")
+        }
+        carried = {
+            name.removeprefix("carried."): values
+            for name, values in arrays.items()
+            if name.startswith("carried.")
+        }
         logged = [int(value) for value in arrays["logged"]]
-        return cls(arrays["weights"], arrays["first"], arrays["second"], held, step, logged, columns, seconds, carried)
+        return cls(
+            arrays["weights"],
+            arrays["first"],
+            arrays["second"],
+            held,
+            step,
+            logged,
+            columns,
+            seconds,
+            carried,
+        )

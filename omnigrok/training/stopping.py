@@ -1,8 +1,9 @@
 """When a Run that may end early ends: once its accuracies have held for a fifth of the steps taken.
 
 A time to generalise is the first step after which an accuracy stays at its threshold for 5 % of the
-elapsed steps, 10 % where the log is coarse (Sections 3 and 4 read t_train and t_test like that). A run
-that waits for a quarter more than that first step has shown it, for every threshold up to its level.
+elapsed steps, 10 % where the log is coarse (Sections 3 and 4 read t_train and t_test like that). A
+run that waits for a quarter more than that first step has shown it, for every threshold up to its
+level.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ Values = Sequence[float] | NDArray[np.float64]
 
 
 def stops_at(run: Run, step: Sequence[int], columns: Mapping[str, Values], point: int) -> bool:
-    """Whether the run ends at a logged point: every column of ``stop_at`` is at its level or above at
-    each logged step of the last fifth, and at the last one before that fifth begins.
+    """Whether the run ends at a logged point: every column of ``stop_at`` is at its level or above
+    at each logged step of the last fifth, and at the last one before that fifth begins.
 
     Args:
         run: never ends early if its ``stop_at`` is empty.
@@ -41,8 +42,13 @@ def stops_at(run: Run, step: Sequence[int], columns: Mapping[str, Values], point
     recorded = np.float64 if run.wide else np.float32
     for name, level in run.stop_at:
         if name not in columns:
-            raise BadInput(f"Run: stop_at: {run.task} logs no column {name!r}; it logs {', '.join(sorted(columns))}")
-        if not all(float(recorded(columns[name][each])) >= level for each in range(point, begin - 1, -1)):
+            raise BadInput(
+                f"Run: stop_at: {run.task} logs no column {name!r}; it logs "
+                f"{', '.join(sorted(columns))}"
+            )
+        if not all(
+            float(recorded(columns[name][each])) >= level for each in range(point, begin - 1, -1)
+        ):
             return False
     return True
 

@@ -60,9 +60,18 @@ class Toy:
     def folder(self) -> Path:
         return self.pytester.path / "claims"
 
-    def add(self, name: str, values: str = GOOD, control: str = BAD, body: str = "judge(case)", experiments: str = "[]") -> None:
+    def add(
+        self,
+        name: str,
+        values: str = GOOD,
+        control: str = BAD,
+        body: str = "judge(case)",
+        experiments: str = "[]",
+    ) -> None:
         """One claim ``toy.<name>`` with its check."""
-        self.yaml += CLAIM.format(id=f"toy.{name}", values=values, control=control, experiments=experiments)
+        self.yaml += CLAIM.format(
+            id=f"toy.{name}", values=values, control=control, experiments=experiments
+        )
         self.checks += CHECK.format(id=f"toy.{name}", name=name.replace("-", "_"), body=body)
 
     def write(self) -> None:

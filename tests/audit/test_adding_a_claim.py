@@ -1,4 +1,6 @@
-"""The README's audit of another paper: its files, taken from there, are under 60 lines and make a working claim."""
+"""The README's audit of another paper: its files, taken from there, are under 60 lines and make a
+working claim.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,27 @@ from pathlib import Path
 import pytest
 
 README = Path(__file__).parents[2] / "README.md"
-FILES = {"conftest.py", "mypkg/mydata.py", "mypkg/mymodel.py", "claims/sums.yaml", "claims/test_sums.py"}
+FILES = {
+    "conftest.py",
+    "mypkg/mydata.py",
+    "mypkg/mymodel.py",
+    "claims/sums.yaml",
+    "claims/test_sums.py",
+}
 
 
 def files() -> dict[str, str]:
-    """name to content of the blocks of the section, each of which begins with a comment that is its name."""
-    section = README.read_text(encoding="utf-8").partition("### An audit of another paper\n")[2].partition("\n## ")[0]
-    return dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL))
+    """name to content of the blocks of the section, each of which begins with a comment that is its
+    name.
+    """
+    section = (
+        README.read_text(encoding="utf-8")
+        .partition("### An audit of another paper\n")[2]
+        .partition("\n## ")[0]
+    )
+    return dict(
+        re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", section, flags=re.MULTILINE | re.DOTALL)
+    )
 
 
 def test_the_section_has_all_files_in_under_sixty_lines() -> None:
@@ -31,16 +47,21 @@ def written(pytester: pytest.Pytester, changed: dict[str, tuple[str, str]] | Non
         path = pytester.path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(content.replace(old, new) if old else content, encoding="utf-8")
-    # A folder of a user has no settings; here warnings are errors. The conftest puts its folder on the path.
+    # A folder of a user has no settings; here warnings are errors. The conftest puts its folder on
+    # the path.
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_it_works(pytester: pytest.Pytester, workers: str) -> None:
     written(pytester)
-    result = pytester.runpytest_subprocess("claims", "-n", workers, "-p", "no:cacheprovider", "--audit-json", "a.json")
+    result = pytester.runpytest_subprocess(
+        "claims", "-n", workers, "-p", "no:cacheprovider", "--audit-json", "a.json"
+    )
     (row,) = json.loads((pytester.path / "a.json").read_text())["claims"]
-    assert (row["verdict"], row["control"]["verdict"]) == ("REPRODUCED", "REFUTED"), result.stdout.str()
+    assert (row["verdict"], row["control"]["verdict"]) == ("REPRODUCED", "REFUTED"), (
+        result.stdout.str()
+    )
     assert row["cost"]["runs"] == 3
     assert result.ret == pytest.ExitCode.OK
 
@@ -48,7 +69,9 @@ def test_it_works(pytester: pytest.Pytester, workers: str) -> None:
 def test_it_can_fail(pytester: pytest.Pytester) -> None:
     """Networks that hardly train do not learn the sum."""
     written(pytester, {"claims/sums.yaml": ("lr: 0.05", "lr: 0.00001")})
-    pytester.runpytest_subprocess("claims", "-n", "0", "-p", "no:cacheprovider", "--audit-json", "a.json")
+    pytester.runpytest_subprocess(
+        "claims", "-n", "0", "-p", "no:cacheprovider", "--audit-json", "a.json"
+    )
     (row,) = json.loads((pytester.path / "a.json").read_text())["claims"]
     assert row["verdict"] == "REFUTED"
 
@@ -59,6 +82,10 @@ def test_its_other_commands_work(pytester: pytest.Pytester) -> None:
     planned = pytester.runpytest_subprocess("claims", "-p", "no:cacheprovider", "--plan")
     assert planned.ret == pytest.ExitCode.OK
     assert "sums" in planned.stdout.str()
-    chosen = pytester.runpytest_subprocess("claims", "-p", "no:cacheprovider", "-k", "sums.learned", "--report", "page.html")
+    chosen = pytester.runpytest_subprocess(
+        "claims", "-p", "no:cacheprovider", "-k", "sums.learned", "--report", "page.html"
+    )
     assert chosen.ret == pytest.ExitCode.OK, chosen.stdout.str()
-    assert "a linear network learns the sum of its inputs" in (pytester.path / "page.html").read_text(encoding="utf-8")
+    assert "a linear network learns the sum of its inputs" in (
+        pytester.path / "page.html"
+    ).read_text(encoding="utf-8")

@@ -14,10 +14,14 @@ RUN = Run(task="made_up", model="none", seed=0, n_train=5, steps=100, lr=1e-3)
 
 
 def curves(run: Run = RUN, numbers: int | None = None) -> Curves:
-    """Curves on the grid of their Run; ``numbers`` is the seed of the losses, by default the Run's own."""
+    """Curves on the grid of their Run; ``numbers`` is the seed of the losses, by default the Run's
+    own.
+    """
     step = np.array(log_steps(run))
     rng = np.random.default_rng(run.seed if numbers is None else numbers)
-    columns = {name: rng.random(len(step)) for name in ("train_loss", "test_loss", "train_acc", "test_acc")}
+    columns = {
+        name: rng.random(len(step)) for name in ("train_loss", "test_loss", "train_acc", "test_acc")
+    }
     return Curves(run, step, columns)
 
 
@@ -33,7 +37,9 @@ def cut(whole: Curves, points: int, diverged: bool = False) -> Curves:
 
 
 def test_sound_curves_pass() -> None:
-    check_curves([curves(RUN.replace(seed=seed, alpha=alpha)) for seed in range(3) for alpha in (0.5, 1.0)])
+    check_curves(
+        [curves(RUN.replace(seed=seed, alpha=alpha)) for seed in range(3) for alpha in (0.5, 1.0)]
+    )
     check_curves([])
 
 
@@ -43,7 +49,9 @@ def test_sound_curves_pass() -> None:
 @pytest.mark.parametrize("shift", [1, -1])
 def test_a_shifted_grid_is_found(shift: int) -> None:
     found = curves()
-    with pytest.raises(DataCheckFailed, match=f"run {RUN.digest}: its time axis is not the logging grid"):
+    with pytest.raises(
+        DataCheckFailed, match=f"run {RUN.digest}: its time axis is not the logging grid"
+    ):
         check_curves([dataclasses.replace(found, step=found.step + shift)])
 
 
@@ -59,7 +67,9 @@ def test_curves_that_end_early_are_found() -> None:
 
 
 def stopping(points: int, reached: int = 5) -> Curves:
-    """Curves of a Run that stops, whose accuracy is at the level from a logged point on, cut after ``points``."""
+    """Curves of a Run that stops, whose accuracy is at the level from a logged point on, cut after
+    ``points``.
+    """
     whole = curves(RUN.replace(stop_at={"test_acc": 0.9}))
     whole.columns["test_acc"][:] = np.arange(len(whole.step)) >= reached
     return cut(whole, points)
@@ -118,7 +128,10 @@ def test_curves_without_accuracies_pass() -> None:
 
 def test_equal_numbers_under_two_seeds_are_found() -> None:
     one, other = RUN, RUN.replace(seed=1)
-    with pytest.raises(DataCheckFailed, match=rf"runs {one.digest} \(seed 0\) and {other.digest} \(seed 1\) .* the seed was ignored"):
+    with pytest.raises(
+        DataCheckFailed,
+        match=rf"runs {one.digest} \(seed 0\) and {other.digest} \(seed 1\) .* seed was ignored",
+    ):
         check_curves([curves(one), curves(other, numbers=0)])
 
 

@@ -30,7 +30,9 @@ def case(role: Any = "claim", tier: Any = "paper") -> Case:
     return Case(claim=CLAIM, figure="toy", protocol="paper", tier=tier, role=role, grids={})
 
 
-def finding(ci: tuple[float, float], values: tuple[float, ...] = (), decides: bool = True) -> Finding:
+def finding(
+    ci: tuple[float, float], values: tuple[float, ...] = (), decides: bool = True
+) -> Finding:
     return Finding("f", sum(ci) / 2, ci, Region(lo=10.0), values, n=len(values), decides=decides)
 
 
@@ -53,7 +55,9 @@ def test_regions_and_numbers() -> None:
         case().region("x")
 
 
-@pytest.mark.parametrize(("ci", "verdict"), [((11.0, 12.0), Verdict.REPRODUCED), ((9.0, 12.0), Verdict.INCONCLUSIVE)])
+@pytest.mark.parametrize(
+    ("ci", "verdict"), [((11.0, 12.0), Verdict.REPRODUCED), ((9.0, 12.0), Verdict.INCONCLUSIVE)]
+)
 def test_paper_tier_judges_the_interval(ci: tuple[float, float], verdict: Verdict) -> None:
     judged = case()
     judged.judge([finding(ci)])
@@ -121,7 +125,9 @@ def test_a_premise_that_is_not_met_leaves_the_claim_open_and_says_why() -> None:
     assert judged.outcome.reason.startswith("premise not met: f: 2 [1, 3]")
 
 
-@pytest.mark.parametrize(("ci", "verdict"), [((11.0, 12.0), Verdict.REPRODUCED), ((9.0, 12.0), Verdict.INCONCLUSIVE)])
+@pytest.mark.parametrize(
+    ("ci", "verdict"), [((11.0, 12.0), Verdict.REPRODUCED), ((9.0, 12.0), Verdict.INCONCLUSIVE)]
+)
 def test_a_premise_that_is_met_has_no_say(ci: tuple[float, float], verdict: Verdict) -> None:
     judged = premised()
     judged.judge([finding(ci), finding((20.0, 30.0)).as_premise()])
@@ -145,8 +151,12 @@ def test_a_premise_stands_in_the_yaml_and_in_the_check_or_in_neither() -> None:
         ("claim", 0.002, Verdict.REPRODUCED),
     ],
 )
-def test_a_control_on_the_edge_of_the_region_is_reproduced_only_at_a_thousandth(role: Any, p: float | None, verdict: Verdict) -> None:
-    entry = CLAIM.model_copy(update={"control": CLAIM.control.model_copy(update={"edge": ["ratio"]})})
+def test_a_control_on_the_edge_of_the_region_is_reproduced_only_at_a_thousandth(
+    role: Any, p: float | None, verdict: Verdict
+) -> None:
+    entry = CLAIM.model_copy(
+        update={"control": CLAIM.control.model_copy(update={"edge": ["ratio"]})}
+    )
     judged = replace(case(role), claim=entry)
     judged.judge([replace(finding((11.0, 12.0)), p=p)])
     assert judged.outcome is not None
@@ -160,10 +170,14 @@ def test_of_several_findings_that_agree_the_leading_one_is_shown() -> None:
     assert judged.outcome is not None
     assert judged.outcome.reason.startswith("bottom: 150")
     with pytest.raises(ClaimRefuted, match="f: 2"):
-        case().judge([finding((1.0, 3.0)), replace(finding((100.0, 200.0)), name="bottom").as_lead()])
+        case().judge(
+            [finding((1.0, 3.0)), replace(finding((100.0, 200.0)), name="bottom").as_lead()]
+        )
 
 
 def test_seeds_that_share_their_data_are_one_data_set() -> None:
-    shared = replace(finding((11.0, 12.0), (11.0, 12.0)), p=0.01).of_one_data_set("the seeds share their images")
+    shared = replace(finding((11.0, 12.0), (11.0, 12.0)), p=0.01).of_one_data_set(
+        "the seeds share their images"
+    )
     assert (shared.n, shared.p, shared.verdict()) == (1, None, Verdict.INCONCLUSIVE)
     assert shared.note == "the seeds share their images"

@@ -105,9 +105,18 @@ def test_a_misspelt_claim(command: str) -> None:
         (["compare", "none.json", "none.json"], "none.json: there is no such file"),
         (["compare", "a.json", "b.json", "--protocols", "papr,code"], "did you mean 'paper'?"),
         (["report", "--repaly"], "Did you mean"),
-        (["evidence", "export", "--figure", "fig03_mnits", "--runs", "{store}"], "did you mean 'fig03_mnist'?"),
-        (["report", "none.json", "--html", "none/page.html"], "--html none/page.html: cannot be written: there is no folder"),
-        (["calibrate", "--markdown", "none/table.md"], "--markdown none/table.md: cannot be written"),
+        (
+            ["evidence", "export", "--figure", "fig03_mnits", "--runs", "{store}"],
+            "did you mean 'fig03_mnist'?",
+        ),
+        (
+            ["report", "none.json", "--html", "none/page.html"],
+            "--html none/page.html: cannot be written: there is no folder",
+        ),
+        (
+            ["calibrate", "--markdown", "none/table.md"],
+            "--markdown none/table.md: cannot be written",
+        ),
         (["bench", "--json", "none/b.json"], "--json none/b.json: cannot be written"),
         (["precision", "--markdown", "none/p.md"], "--markdown none/p.md: cannot be written"),
     ],
@@ -131,7 +140,10 @@ def test_not_at_the_root_of_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     done = call("list")
     assert done.exit_code == 2
-    assert "there is no folder claims here; run this from the root of a clone, or name its claims folder" in " ".join(done.output.split())
+    assert (
+        "there is no folder claims here; run this from the root of a clone, or name its claims "
+        "folder"
+    ) in " ".join(done.output.split())
 
 
 def test_export_without_a_store(tmp_path: Path) -> None:

@@ -15,9 +15,15 @@ from omnigrok.audit.table import WIDTH, lines
 from omnigrok.cli import main
 
 ITEMS = [f"claims/test_toy.py::test_good[toy.good-paper{role}]" for role in ("", "-control")]
-STOP = '\nimport signal, os\ndef pytest_runtest_teardown(item):\n    if "good-paper-control" in item.nodeid:\n        {}\n'
-# Where the tests themselves run in the background of a shell, SIGINT is ignored, and what they start inherits that.
-SIGINT = "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT)"
+STOP = (
+    '\nimport signal, os\ndef pytest_runtest_teardown(item):\n    if "good-paper-control" in '
+    "item.nodeid:\n        {}\n"
+)
+# Where the tests themselves run in the background of a shell, SIGINT is ignored, and what they
+# start inherits that.
+SIGINT = (
+    "signal.signal(signal.SIGINT, signal.default_int_handler); os.kill(os.getpid(), signal.SIGINT)"
+)
 STOPPED = "it was stopped when 2 of 4 claims and controls were judged"
 
 
@@ -40,7 +46,10 @@ def test_what_is_missing_and_what_was_cut() -> None:
         "the --budget was spent before 1 of 2 claims and controls had their training"
     )
     state.count(ITEMS[1], {"unfinished": False})
-    assert state.partial == "the --budget was spent before 1 of 2 claims and controls had their training"
+    assert (
+        state.partial
+        == "the --budget was spent before 1 of 2 claims and controls had their training"
+    )
 
 
 def test_table_says_it_within_100_columns() -> None:
@@ -60,7 +69,9 @@ def two(toy: Any) -> Any:
 def run(toy: Any, *options: str) -> pytest.RunResult:
     """In this process: no signal is sent, and nothing is trained."""
     toy.write()
-    done: pytest.RunResult = toy.pytester.runpytest_inprocess("claims", "-p", "no:cacheprovider", "-n", "0", *options)
+    done: pytest.RunResult = toy.pytester.runpytest_inprocess(
+        "claims", "-p", "no:cacheprovider", "-n", "0", *options
+    )
     return done
 
 
@@ -71,9 +82,13 @@ def run(toy: Any, *options: str) -> pytest.RunResult:
 )
 def test_stopped_in_the_middle(two: Any, stop: str, options: list[str]) -> None:
     if stop:
-        two.pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n' + STOP.format(stop))
+        two.pytester.makeconftest(
+            'pytest_plugins = ["omnigrok.audit.plugin"]\n' + STOP.format(stop)
+        )
     else:
-        two.checks = two.checks.replace("judge(case)", "judge(case) if case.role == 'claim' else 1 / 0", 1)
+        two.checks = two.checks.replace(
+            "judge(case)", "judge(case) if case.role == 'claim' else 1 / 0", 1
+        )
     start = two.run if "kill" in stop else partial(run, two)
     done = start("-n", "0", "--audit-json", "a.json", "--report", "a.html", *options)
     assert done.ret != 0
@@ -101,14 +116,18 @@ def test_a_selection_is_no_interruption(two: Any) -> None:
 
 
 def test_stopped_with_workers(two: Any) -> None:
-    two.checks = two.checks.replace("judge(case)", "judge(case) if case.role == 'claim' else 1 / 0", 1)
+    two.checks = two.checks.replace(
+        "judge(case)", "judge(case) if case.role == 'claim' else 1 / 0", 1
+    )
     two.run("-n", "1", "--maxfail", "1", "--audit-json", "a.json")
     document = json.loads((two.pytester.path / "a.json").read_text())
     assert document["partial"].endswith("of 4 claims and controls were judged")
 
 
 def test_a_control_that_was_not_reached_is_not_called_unselected(two: Any) -> None:
-    stop = STOP.replace("good-paper-control", "good-paper]").format("item.session.shouldstop = 'enough'")
+    stop = STOP.replace("good-paper-control", "good-paper]").format(
+        "item.session.shouldstop = 'enough'"
+    )
     two.pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n' + stop)
     run(two, "--audit-json", "a.json")
     (claim,) = json.loads((two.pytester.path / "a.json").read_text())["claims"]
@@ -123,7 +142,9 @@ def test_nothing_judged_overwrites_nothing(two: Any) -> None:
     done = two.run("-n", "0", "--audit-json", "a.json", "--report", "a.html")
     assert done.ret == pytest.ExitCode.INTERRUPTED
     done.stdout.fnmatch_lines(["*a.json, a.html: not written: no claim was judged yet*"])
-    assert [(two.pytester.path / name).read_text() for name in ("a.json", "a.html")] == ["of yesterday"] * 2
+    assert [(two.pytester.path / name).read_text() for name in ("a.json", "a.html")] == [
+        "of yesterday"
+    ] * 2
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Which source a check's digest covers, and what evidence says of the criteria that it was recorded under."""
+"""Which source a check's digest covers, and what evidence says of the criteria that it was recorded
+under.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,10 @@ REACHED = {
     "a helper": ("share(x) * Rule", "share(x) + Rule"),
     "a class that the helper uses": ("factor = LIMIT", "factor = 2 * LIMIT"),
     "a constant behind both": ("LIMIT = 3", "LIMIT = 5"),
-    "where an imported name comes from": ("from omnigrok.stats import share, time_ratio", "from elsewhere import share, time_ratio"),
+    "where an imported name comes from": (
+        "from omnigrok.stats import share, time_ratio",
+        "from elsewhere import share, time_ratio",
+    ),
 }
 APART = {
     "another check": ("    unused(case)", "    unused(2)"),
@@ -62,7 +67,10 @@ APART = {
     "a comment": ("LIMIT = 3", "LIMIT = 3  # three"),
     "a docstring": ('"""Of the first."""', '"""Of the first check."""'),
     "layout": ("return share(x) * Rule.factor", "return (share(x)\n        * Rule.factor)"),
-    "a further check": ("LIMIT = 3", 'LIMIT = 3\n\n\n@claim("toy.third")\ndef test_third(case):\n    helper(case)\n'),
+    "a further check": (
+        "LIMIT = 3",
+        'LIMIT = 3\n\n\n@claim("toy.third")\ndef test_third(case):\n    helper(case)\n',
+    ),
 }
 
 
@@ -91,7 +99,9 @@ def test_a_check_marked_in_another_way_stands_for_its_module(tmp_path: Path) -> 
     assert digest(tmp_path, MODULE.replace("OTHER = 4", "OTHER = 5"), "toy.elsewhere") != before
 
 
-@pytest.mark.parametrize("content", [b"def broken(:", b"\xff\xfe", b"\x00"], ids=["syntax", "encoding", "null"])
+@pytest.mark.parametrize(
+    "content", [b"def broken(:", b"\xff\xfe", b"\x00"], ids=["syntax", "encoding", "null"]
+)
 def test_a_module_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "test_toy.py"
     path.write_bytes(content)
@@ -106,7 +116,9 @@ def every_claim() -> list[tuple[Figure, Claim]]:
 
 
 def test_every_check_of_the_audit_is_found_by_its_mark() -> None:
-    """Were one not found, its digest would be that of the whole module, which is the same for all claims that are not found."""
+    """Were one not found, its digest would be that of the whole module, which is the same for all
+    claims that are not found.
+    """
     for figure in figures(CLAIMS):
         path = check_file(CLAIMS, figure.figure)
         whole = check_digest(path, "nobody.marks-this")
@@ -117,7 +129,10 @@ def test_every_check_of_the_audit_is_found_by_its_mark() -> None:
 
 def test_what_was_recorded_now_has_not_changed() -> None:
     for figure, claim in every_claim():
-        assert changes(recorded_criteria(CLAIMS, {claim.id: figure}), CLAIMS, figure.figure, claim) == ()
+        assert (
+            changes(recorded_criteria(CLAIMS, {claim.id: figure}), CLAIMS, figure.figure, claim)
+            == ()
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Recorded deviations: keyed by claim, tier, protocol and version, valid while the effect overlaps; tables still say REFUTED."""
+"""Recorded deviations: keyed by claim, tier, protocol and version, valid while the effect overlaps;
+tables still say REFUTED.
+"""
 
 from __future__ import annotations
 

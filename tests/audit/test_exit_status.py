@@ -1,4 +1,6 @@
-"""The exit status: docs/exit-status.md is true, however pytest is started and with the plugins that people use."""
+"""The exit status: docs/exit-status.md is true, however pytest is started and with the plugins that
+people use.
+"""
 
 from __future__ import annotations
 
@@ -55,52 +57,89 @@ CASES = {
     "REPRODUCED": Case(OK, OK, GOOD),
     "REFUTED": Case(OK, FAILED),
     "INCONCLUSIVE": Case(OK, OK, MIXED),
-    "INCONCLUSIVE with `--strict-verdicts`": Case(FAILED, FAILED, MIXED, options=("--strict-verdicts",)),
+    "INCONCLUSIVE with `--strict-verdicts`": Case(
+        FAILED, FAILED, MIXED, options=("--strict-verdicts",)
+    ),
     "ERROR: a check raises": Case(FAILED, FAILED, body=RAISES),
-    "ERROR: a check, or a control, calls `pytest.skip`": Case(FAILED, FAILED, body=raised_by("skip('later')")),
-    "ERROR: a check, or a control, calls `pytest.xfail`": Case(FAILED, FAILED, body=raised_by("xfail('known')")),
+    "ERROR: a check, or a control, calls `pytest.skip`": Case(
+        FAILED, FAILED, body=raised_by("skip('later')")
+    ),
+    "ERROR: a check, or a control, calls `pytest.xfail`": Case(
+        FAILED, FAILED, body=raised_by("xfail('known')")
+    ),
     "ERROR: a check never judges": Case(FAILED, FAILED, body="pass"),
     "ERROR: a check judges twice": Case(FAILED, FAILED, GOOD, body="judge(case); judge(case)"),
     "ERROR: a control is REPRODUCED": Case(FAILED, FAILED, GOOD, control=GOOD),
     "a check catches its own `ClaimRefuted`": Case(OK, FAILED, body=SWALLOW),
-    "a check bears the mark `skip`": Case(FAILED, FAILED, conftest="def pytest_itemcollected(item):\n    item.add_marker('skip')\n"),
-    "a REFUTED check bears the mark `xfail`": Case(OK, FAILED, conftest="def pytest_itemcollected(item):\n    item.add_marker('xfail')\n"),
+    "a check bears the mark `skip`": Case(
+        FAILED, FAILED, conftest="def pytest_itemcollected(item):\n    item.add_marker('skip')\n"
+    ),
+    "a REFUTED check bears the mark `xfail`": Case(
+        OK, FAILED, conftest="def pytest_itemcollected(item):\n    item.add_marker('xfail')\n"
+    ),
     "a fixture fails in its teardown": Case(
-        FAILED, FAILED, conftest="@pytest.fixture(autouse=True)\ndef broken():\n    yield\n    raise OSError('gone')\n"
+        FAILED,
+        FAILED,
+        conftest="@pytest.fixture(autouse=True)\ndef broken():\n    yield\n"
+        "    raise OSError('gone')\n",
     ),
     "stopped by `-x` or `--maxfail`": Case(FAILED, FAILED, options=("-x",)),
     "stopped by a plugin (`session.shouldfail`)": Case(
-        FAILED, FAILED, conftest="def pytest_runtest_teardown(item):\n    item.session.shouldfail = 'enough'\n"
+        FAILED,
+        FAILED,
+        conftest="def pytest_runtest_teardown(item):\n    item.session.shouldfail = 'enough'\n",
     ),
     "stopped by Ctrl-C or a plugin (`session.shouldstop`)": Case(
-        INTERRUPTED, INTERRUPTED, conftest="def pytest_runtest_teardown(item):\n    item.session.shouldstop = 'enough'\n"
+        INTERRUPTED,
+        INTERRUPTED,
+        conftest="def pytest_runtest_teardown(item):\n    item.session.shouldstop = 'enough'\n",
     ),
     "stopped by `pytest.exit(returncode=0)`": Case(
-        INTERRUPTED, INTERRUPTED, conftest="def pytest_runtest_teardown():\n    pytest.exit('enough', returncode=0)\n"
+        INTERRUPTED,
+        INTERRUPTED,
+        conftest="def pytest_runtest_teardown():\n    pytest.exit('enough', returncode=0)\n",
     ),
-    "REFUTED, its control not selected (`--lf`, `--deselect`, a node id)": Case(FAILED, FAILED, options=("-k", "not control")),
+    "REFUTED, its control not selected (`--lf`, `--deselect`, a node id)": Case(
+        FAILED, FAILED, options=("-k", "not control")
+    ),
     "another test fails": Case(FAILED, FAILED, options=("test_other.py",)),
     "another plugin fails the session": Case(
         FAILED, FAILED, conftest="def pytest_sessionfinish(session):\n    session.exitstatus = 1\n"
     ),
     "another plugin counts a failure": Case(FAILED, FAILED, conftest=COUNTS),
-    "another plugin sets a status of its own": Case(7, 7, conftest="def pytest_sessionfinish(session):\n    session.exitstatus = 7\n"),
+    "another plugin sets a status of its own": Case(
+        7, 7, conftest="def pytest_sessionfinish(session):\n    session.exitstatus = 7\n"
+    ),
     "the `--budget` is spent, and nothing is REFUTED": Case(
-        OK, OK, GOOD, experiments="[tiny]", conftest="from omnigrok.audit.session import AuditSession\n"
+        OK,
+        OK,
+        GOOD,
+        experiments="[tiny]",
+        conftest="from omnigrok.audit.session import AuditSession\n"
         "from omnigrok.runs.execute import BudgetSpent\n"
         "def spent(self, request):\n    raise BudgetSpent('over')\n"
         "whole = AuditSession.case\n"
         "def pytest_unconfigure():\n    AuditSession.case = whole\n"
         "AuditSession.case = spent\n",
     ),
-    "two checks for one claim, or one claim in two figure files": Case(USAGE, USAGE, conftest="# twice\n"),
-}  # fmt: skip
+    "two checks for one claim, or one claim in two figure files": Case(
+        USAGE, USAGE, conftest="# twice\n"
+    ),
+}
 
 
 def build(toy: Any, case: Case) -> None:
-    toy.add("bad", values=case.values, control=case.control, body=case.body, experiments=case.experiments)
+    toy.add(
+        "bad",
+        values=case.values,
+        control=case.control,
+        body=case.body,
+        experiments=case.experiments,
+    )
     if case.conftest == "# twice\n":
-        toy.checks += toy.checks.partition("\n\n\n@claim")[1] + toy.checks.partition("\n\n\n@claim")[2].replace("test_bad", "test_again")
+        toy.checks += toy.checks.partition("\n\n\n@claim")[1] + toy.checks.partition(
+            "\n\n\n@claim"
+        )[2].replace("test_bad", "test_again")
     toy.pytester.makeconftest(CONFTEST + case.conftest)
     toy.pytester.makepyfile(test_other="def test_other():\n    raise OSError('no claim')\n")
     toy.write()
@@ -108,12 +147,16 @@ def build(toy: Any, case: Case) -> None:
 
 def start(toy: Any, *options: str) -> pytest.RunResult:
     """In this process, where the workers of a test of their own are not needed."""
-    done: pytest.RunResult = toy.pytester.runpytest_inprocess("claims", "-p", "no:cacheprovider", "-p", "no:cov", *options)
+    done: pytest.RunResult = toy.pytester.runpytest_inprocess(
+        "claims", "-p", "no:cacheprovider", "-p", "no:cov", *options
+    )
     return done
 
 
 def rows() -> dict[str, tuple[str, str]]:
-    found = re.findall(r"^\| (.+?) \| (\d) \| (\d) \|$", TABLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    found = re.findall(
+        r"^\| (.+?) \| (\d) \| (\d) \|$", TABLE.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     return {name: (smoke, paper) for name, smoke, paper in found}
 
 
@@ -142,7 +185,12 @@ WAYS = {
     "timeout": (("-n", "0", "--timeout", "60"), {"REFUTED": OK}),
     "timeout of the session": (("-n", "0", "--session-timeout", "0.000001"), {"REFUTED": FAILED}),
 }
-PLUGINS = {"rerunfailures": "pytest_rerunfailures", "repeat": "pytest_repeat", "timeout": "pytest_timeout", "cov": "pytest_cov"}
+PLUGINS = {
+    "rerunfailures": "pytest_rerunfailures",
+    "repeat": "pytest_repeat",
+    "timeout": "pytest_timeout",
+    "cov": "pytest_cov",
+}
 
 
 def needs(way: str) -> None:
@@ -157,7 +205,9 @@ def test_each_way_to_start(toy: Any, way: str, name: str) -> None:
     """Three claims, the first of which is REFUTED or ERROR."""
     needs(way)
     options, expected = WAYS[way]
-    toy.add("first", values=BAD, body="judge(case)" if name == "REFUTED" else raised_by("skip('later')"))
+    toy.add(
+        "first", values=BAD, body="judge(case)" if name == "REFUTED" else raised_by("skip('later')")
+    )
     toy.add("second")
     toy.add("third", values=MIXED)
     toy.write()
@@ -171,7 +221,9 @@ def test_each_way_to_start(toy: Any, way: str, name: str) -> None:
 
 @pytest.mark.parametrize("again", ["--lf", "--sw"])
 def test_what_failed_last_time_alone(toy: Any, again: str) -> None:
-    """``--lf`` takes the REFUTED claim without its control; ``--sw`` stops at it, and begins with it."""
+    """``--lf`` takes the REFUTED claim without its control; ``--sw`` stops at it, and begins with
+    it.
+    """
     toy.add("first")
     toy.add("bad", values=BAD)
     toy.add("last")
@@ -206,12 +258,28 @@ def test_the_reason_is_said(toy: Any) -> None:
     toy.add("bad", values=BAD)
     toy.write()
     done = start(toy, "-n", "0", "-k", "not control")
-    done.stdout.fnmatch_lines(["not a success: REFUTED fails a smoke audit that is not whole: without its control: toy.bad"])
+    done.stdout.fnmatch_lines(
+        [
+            (
+                "not a success: REFUTED fails a smoke audit that is not whole: without its "
+                "control: toy.bad"
+            )
+        ]
+    )
 
 
 def ended(**changed: Any) -> Ended:
     row = {"id": "a.b", "verdict": "REFUTED", "control": {"verdict": "REFUTED"}}
-    known = {"status": 1, "tier": "smoke", "failures": 1, "refutations": 1, "cut": "", "partial": "", "stopped": False, "rows": [row]}
+    known = {
+        "status": 1,
+        "tier": "smoke",
+        "failures": 1,
+        "refutations": 1,
+        "cut": "",
+        "partial": "",
+        "stopped": False,
+        "rows": [row],
+    }
     return Ended(**{**known, **changed})
 
 
@@ -221,9 +289,14 @@ def test_every_reason_counts() -> None:
     alone = {"id": "a.b", "verdict": "REFUTED", "control": {"verdict": "NOT RUN"}}
     broken = {"id": "a.b", "verdict": "ERROR", "control": {"verdict": "REFUTED"}}
     for changed in (
-        {"tier": "paper"}, {"failures": 2}, {"refutations": 0}, {"cut": "stopping after 1 failures"}, {"partial": "it was stopped"},
-        {"rows": [alone]}, {"rows": [broken]},
-    ):  # fmt: skip
+        {"tier": "paper"},
+        {"failures": 2},
+        {"refutations": 0},
+        {"cut": "stopping after 1 failures"},
+        {"partial": "it was stopped"},
+        {"rows": [alone]},
+        {"rows": [broken]},
+    ):
         assert settle(ended(**changed))[0] == FAILED, changed
     for status in (2, 3, 4, 5, 6, 7):
         assert settle(ended(status=status)) == (status, "")
@@ -237,4 +310,7 @@ def test_no_error_is_a_success() -> None:
         assert settle(ended(**passed, rows=[broken]))[0] == FAILED
         assert settle(ended(**passed, rows=[open_]))[0] == OK
         assert settle(ended(**passed, rows=[open_], strict=True))[0] == FAILED
-        assert settle(ended(**passed, rows=[open_], stopped=True, partial="it was stopped"))[0] == INTERRUPTED
+        assert (
+            settle(ended(**passed, rows=[open_], stopped=True, partial="it was stopped"))[0]
+            == INTERRUPTED
+        )

@@ -14,14 +14,28 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.audit.experiment import LARGEST_GRID, axis_values, expand, paper_steps, runs_of, scale_of
+from omnigrok.audit.experiment import (
+    LARGEST_GRID,
+    axis_values,
+    expand,
+    paper_steps,
+    runs_of,
+    scale_of,
+)
 from omnigrok.audit.recording import figures
 from omnigrok.audit.schema import Experiment, Protocol, Scale, Tier
 from omnigrok.errors import BadInput
 from omnigrok.runs.run import Run
 
 CLAIMS = Path(__file__).parents[2] / "claims"
-BASE: dict[str, Any] = {"task": "teacher_student", "model": "mlp", "n_train": 8, "lr": 0.1, "steps": 5, "network": {"widths": [2, 2]}}
+BASE: dict[str, Any] = {
+    "task": "teacher_student",
+    "model": "mlp",
+    "n_train": 8,
+    "lr": 0.1,
+    "steps": 5,
+    "network": {"widths": [2, 2]},
+}
 FIELDS = {field.name for field in dataclasses.fields(Run)}
 
 
@@ -30,7 +44,9 @@ STOPPING: list[tuple[Tier, Protocol]] = [("paper", "paper"), ("paper", "code"), 
 
 def test_product_of_axes_and_points() -> None:
     experiment = Experiment(
-        base=BASE, sweep={"seed": {"count": 2}, "alpha": [1.0, 2.0]}, points=[{"weight_decay": 0.0}, {"weight_decay": 1.0, "steps": 7}]
+        base=BASE,
+        sweep={"seed": {"count": 2}, "alpha": [1.0, 2.0]},
+        points=[{"weight_decay": 0.0}, {"weight_decay": 1.0, "steps": 7}],
     )
     runs = expand(experiment, "paper", "paper")
     assert len(runs) == len(set(runs)) == 8
@@ -68,10 +84,17 @@ def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
         {
             "base": {**BASE, "seed": 0, "steps": 100},
             "sweep": {"alpha": [1.0, 2.0, 4.0]},
-            "reduced": {"base": {"steps": 30}, "sweep": {"alpha": [1.0, 4.0]}, "how": "30 steps, 2 scales"},
+            "reduced": {
+                "base": {"steps": 30},
+                "sweep": {"alpha": [1.0, 4.0]},
+                "how": "30 steps, 2 scales",
+            },
             "protocols": {
                 "code": {"base": {"steps": 10}, "sweep": {"alpha": [3.0]}},
-                "corrected": {"base": {"constraint": "tangent"}, "reduced": {"base": {"steps": 20}, "how": "20 steps, 2 scales"}},
+                "corrected": {
+                    "base": {"constraint": "tangent"},
+                    "reduced": {"base": {"steps": 20}, "how": "20 steps, 2 scales"},
+                },
             },
             "tiers": {"smoke": {"base": {"steps": 2}}},
         }
@@ -80,13 +103,18 @@ def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
     def found(protocol: Protocol, scale: Scale, tier: Tier = "paper") -> list[tuple[int, float]]:
         return [(run.steps, run.alpha) for run in expand(experiment, tier, protocol, scale)]
 
-    assert found("paper", "full") == found("corrected", "full") == [(100, 1.0), (100, 2.0), (100, 4.0)]
+    assert (
+        found("paper", "full") == found("corrected", "full") == [(100, 1.0), (100, 2.0), (100, 4.0)]
+    )
     assert found("paper", "reduced") == [(30, 1.0), (30, 4.0)]
     assert found("corrected", "reduced") == [(20, 1.0), (20, 4.0)]
     assert found("code", "reduced") == found("code", "full") == [(10, 3.0)]
     assert found("paper", "reduced", "smoke") == [(2, 1.0), (2, 2.0), (2, 4.0)]
     assert scale_of(experiment, "paper", "paper", "reduced") == ("reduced", "30 steps, 2 scales")
-    assert scale_of(experiment, "paper", "corrected", "reduced") == ("reduced", "20 steps, 2 scales")
+    assert scale_of(experiment, "paper", "corrected", "reduced") == (
+        "reduced",
+        "20 steps, 2 scales",
+    )
     # What the published code takes anyway is no reduction.
     assert scale_of(experiment, "paper", "code", "reduced") == ("full", "")
     assert scale_of(experiment, "paper", "paper", "full") == ("full", "")
@@ -97,7 +125,10 @@ def test_the_papers_steps_of_a_reduced_run_are_those_of_the_nearest_full_one() -
     run = Run.from_dict({**BASE, "seed": 0, "constraint": "rescale", "data": {}, "network": {}})
     small, large = run.replace(n_train=100, steps=1000), run.replace(n_train=3000, steps=3000)
     free = run.replace(constraint="free", n_train=100, steps=9)
-    reduced = [run.replace(n_train=90, steps=10, seed=4), run.replace(n_train=2000, steps=20, alpha=3.0)]
+    reduced = [
+        run.replace(n_train=90, steps=10, seed=4),
+        run.replace(n_train=2000, steps=20, alpha=3.0),
+    ]
     assert list(paper_steps(reduced, [small, large, free]).values()) == [1000, 3000]
 
 
@@ -120,7 +151,17 @@ def test_sizes_are_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    "spec", [3, [], {}, {"log": [1, 2]}, {"count": 0}, {"count": 2.5}, {"step": [1, 2, 3]}, {"log": [1, 2, 3], "count": 3}]
+    "spec",
+    [
+        3,
+        [],
+        {},
+        {"log": [1, 2]},
+        {"count": 0},
+        {"count": 2.5},
+        {"step": [1, 2, 3]},
+        {"log": [1, 2, 3], "count": 3},
+    ],
 )
 def test_bad_axis(spec: Any) -> None:
     with pytest.raises(BadInput, match=r"sweep: alpha: .*is not accepted; give a list"):
@@ -133,7 +174,10 @@ def test_bad_axis(spec: Any) -> None:
         ({"count": 1_000_000_000}, r"1000000000 values are too many; accepted: 1 to 100000"),
         ({"log": [1, 10, 1_000_000_000]}, r"too many; accepted: 1 to 100000"),
         ({"linear": [1, 10, 10**30]}, r"too many; accepted: 1 to 100000"),
-        ({"log": [1, 10, 1e9]}, r"is not accepted; give a list.* with a whole number n from 1 to 100000"),
+        (
+            {"log": [1, 10, 1e9]},
+            r"is not accepted; give a list.* with a whole number n from 1 to 100000",
+        ),
         ({"log": [1, 10, -3]}, r"is not accepted; give a list"),
         ({"linear": [1, 10, True]}, r"is not accepted; give a list"),
         ({"log": [0, 10, 3]}, r"log from 0 to 10 is not accepted; give two numbers above 0"),
@@ -153,39 +197,89 @@ def test_an_axis_that_is_too_large_or_no_grid(spec: Any, message: str) -> None:
 
 
 def test_a_product_that_is_too_large() -> None:
-    axes = {name: {"count": 1000} for name in ("seed", "n_train", "batch_size", "log_every", "eval_samples", "alpha")}
+    axes = {
+        name: {"count": 1000}
+        for name in ("seed", "n_train", "batch_size", "log_every", "eval_samples", "alpha")
+    }
     experiment = Experiment(base=BASE, sweep=axes)
     with pytest.raises(
-        BadInput, match=r"sweep: seed x n_train x .* x points: 1000000000000000000 runs are too many; accepted: up to 100000"
+        BadInput,
+        match=(
+            r"sweep: seed x n_train x .* x points: 1000000000000000000 runs are too many; "
+            r"accepted: up to 100000"
+        ),
     ):
         expand(experiment, "paper", "paper")
 
 
-@pytest.mark.parametrize("sweep", ["seed: {count: 1000000000}", "alpha: {log: [1, 10, 1.0e+9]}", "alpha: {linear: [1, 10, 1000000000]}"])
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        "seed: {count: 1000000000}",
+        "alpha: {log: [1, 10, 1.0e+9]}",
+        "alpha: {linear: [1, 10, 1000000000]}",
+    ],
+)
 def test_a_stranger_s_grid_names_file_key_and_what_is_accepted(tmp_path: Path, sweep: str) -> None:
-    claim = "{id: toy.a, statement: s, place: p, experiments: [e], criterion: {x: 1}, control: {why: w}, 'null': sign flips}"
-    text = f"figure: toy\ntitle: t\nplace: p\nexperiments: {{e: {{sweep: {{{sweep}}}}}}}\nclaims: [{claim}]\n"
+    claim = (
+        "{id: toy.a, statement: s, place: p, experiments: [e], criterion: {x: 1}, control: {why: "
+        "w}, 'null': sign flips}"
+    )
+    text = (
+        f"figure: toy\ntitle: t\nplace: p\nexperiments: {{e: {{sweep: {{{sweep}}}}}}}\n"
+        f"claims: [{claim}]\n"
+    )
     (tmp_path / "toy.yaml").write_text(text)
-    with pytest.raises(BadInput, match=rf"toy\.yaml: experiments\.e: sweep: {sweep[:5].strip(':')}.* 1 to 100000$"):
+    with pytest.raises(
+        BadInput, match=rf"toy\.yaml: experiments\.e: sweep: {sweep[:5].strip(':')}.* 1 to 100000$"
+    ):
         runs_of(tmp_path, "toy", "e", "smoke", "paper")
 
 
-numbers = st.integers(-(10**12), 10**12) | st.just(10**400) | st.floats() | st.booleans() | st.none() | st.text(max_size=3)
+numbers = (
+    st.integers(-(10**12), 10**12)
+    | st.just(10**400)
+    | st.floats()
+    | st.booleans()
+    | st.none()
+    | st.text(max_size=3)
+)
 specs = (
     numbers
     | st.lists(numbers, max_size=4)
-    | st.dictionaries(st.sampled_from(["log", "linear", "count"]), numbers | st.lists(numbers, min_size=2, max_size=4), max_size=2)
+    | st.dictionaries(
+        st.sampled_from(["log", "linear", "count"]),
+        numbers | st.lists(numbers, min_size=2, max_size=4),
+        max_size=2,
+    )
 )
 
 
-@given(base=st.dictionaries(st.sampled_from(sorted(FIELDS)), numbers | st.lists(numbers, max_size=2)), name=st.sampled_from(sorted(FIELDS)),
-       spec=specs)  # fmt: skip
-def test_fuzz_settings(tmp_path_factory: pytest.TempPathFactory, base: dict[str, Any], name: str, spec: Any) -> None:
+@given(
+    base=st.dictionaries(st.sampled_from(sorted(FIELDS)), numbers | st.lists(numbers, max_size=2)),
+    name=st.sampled_from(sorted(FIELDS)),
+    spec=specs,
+)
+def test_fuzz_settings(
+    tmp_path_factory: pytest.TempPathFactory, base: dict[str, Any], name: str, spec: Any
+) -> None:
     figure = {
-        "figure": "toy", "title": "t", "place": "p", "experiments": {"e": {"base": {**BASE, "seed": 0, **base}, "sweep": {name: spec}}},
-        "claims": [{"id": "toy.a", "statement": "s", "place": "p", "experiments": ["e"], "criterion": {}, "control": {"why": "w"},
-                    "null": "sign flips"}],
-    }  # fmt: skip
+        "figure": "toy",
+        "title": "t",
+        "place": "p",
+        "experiments": {"e": {"base": {**BASE, "seed": 0, **base}, "sweep": {name: spec}}},
+        "claims": [
+            {
+                "id": "toy.a",
+                "statement": "s",
+                "place": "p",
+                "experiments": ["e"],
+                "criterion": {},
+                "control": {"why": "w"},
+                "null": "sign flips",
+            }
+        ],
+    }
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / "toy.yaml").write_text(yaml.safe_dump(figure))
     with contextlib.suppress(BadInput):  # any other exception fails the test
@@ -193,9 +287,17 @@ def test_fuzz_settings(tmp_path_factory: pytest.TempPathFactory, base: dict[str,
 
 
 def test_unknown_key_names_the_file(tmp_path: Path) -> None:
-    claim = "{id: toy.a, statement: s, place: p, experiments: [e], criterion: {x: 1}, control: {why: w}, 'null': sign flips}"
-    (tmp_path / "toy.yaml").write_text(f"figure: toy\ntitle: t\nplace: p\nexperiments: {{e: {{base: {{tusk: 1}}}}}}\nclaims: [{claim}]\n")
-    with pytest.raises(BadInput, match=r"toy\.yaml: experiments\.e: Run: unknown key 'tusk'; accepted: task, model"):
+    claim = (
+        "{id: toy.a, statement: s, place: p, experiments: [e], criterion: {x: 1}, control: {why: "
+        "w}, 'null': sign flips}"
+    )
+    (tmp_path / "toy.yaml").write_text(
+        "figure: toy\ntitle: t\nplace: p\nexperiments: {e: {base: {tusk: 1}}}\nclaims: "
+        f"[{claim}]\n"
+    )
+    with pytest.raises(
+        BadInput, match=r"toy\.yaml: experiments\.e: Run: unknown key 'tusk'; accepted: task, model"
+    ):
         runs_of(tmp_path, "toy", "e", "smoke", "paper")
 
 
@@ -210,9 +312,12 @@ def test_every_experiment_of_the_project_expands() -> None:
                     assert len({run.seed for run in paper}) >= 5, f"{claim.id} {name}"
                     assert sum(run.steps for run in smoke) < sum(run.steps for run in paper)
                     reduced = runs_of(CLAIMS, figure.figure, name, "paper", protocol, "reduced")
-                    # Under `code` all seeds train on the first images: for a claim about data that is one data set.
+                    # Under `code` all seeds train on the first images: for a claim about data that
+                    # is one data set.
                     one = (figure.figure, name, protocol) == ("fig03_mnist", "critical", "code")
-                    assert len({run.seed for run in reduced}) >= (1 if one else 5), f"{claim.id} {name}"
+                    assert len({run.seed for run in reduced}) >= (1 if one else 5), (
+                        f"{claim.id} {name}"
+                    )
                     assert sum(run.steps for run in reduced) <= sum(run.steps for run in paper)
 
 

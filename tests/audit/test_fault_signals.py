@@ -1,4 +1,6 @@
-"""SIGINT and SIGTERM in the middle of an audit: the chunk is finished, its state saved, and the message says how to go on."""
+"""SIGINT and SIGTERM in the middle of an audit: the chunk is finished, its state saved, and the
+message says how to go on.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from typing import Any
 import pytest
 
 BODY = (
-    'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: float(c["train_loss"][-1])), case.region("mean"))])'
+    'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: '
+    'float(c["train_loss"][-1])), case.region("mean"))])'
 )
 SAVED = "interrupted; what was trained is saved in"
 
@@ -44,13 +47,31 @@ def rows(store: Path, table: str) -> int:
         database.close()
 
 
-def interrupted(folder: Path, number: signal.Signals, everyone: bool, options: Sequence[str]) -> tuple[int, str]:
+def interrupted(
+    folder: Path, number: signal.Signals, everyone: bool, options: Sequence[str]
+) -> tuple[int, str]:
     """Exit status and output of an audit that gets a signal while it trains."""
     store = folder / "store.sqlite"
-    command = [sys.executable, "-m", "pytest", "claims", "-p", "no:cacheprovider", "--runs", str(store), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "claims",
+        "-p",
+        "no:cacheprovider",
+        "--runs",
+        str(store),
+        *options,
+    ]
     environment = {**os.environ, "OMNIGROK_COMPILE": "0"}
     audit = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     try:
         deadline = time.monotonic() + 120
@@ -72,7 +93,9 @@ def interrupted(folder: Path, number: signal.Signals, everyone: bool, options: S
 
 @pytest.mark.fault("SIGINT (Ctrl-C)")
 def test_sigint_finishes_the_chunk_saves_and_says_how_to_go_on(endless: Path) -> None:
-    """The chunk is finished and its state saved; the last line says where, and that the same command goes on."""
+    """The chunk is finished and its state saved; the last line says where, and that the same
+    command goes on.
+    """
     status, text = interrupted(endless, signal.SIGINT, False, [])
     assert status == pytest.ExitCode.INTERRUPTED
     assert SAVED in text
@@ -116,15 +139,30 @@ def test_workers_whose_controller_is_ended_save_their_work(endless: Path) -> Non
 
 @pytest.mark.fault("SIGINT (Ctrl-C)")
 def test_a_second_one_ends_what_nothing_else_can_stop(endless: Path) -> None:
-    """While data load nothing looks at the first; it is answered at once, and the second ends the process."""
+    """While data load nothing looks at the first; it is answered at once, and the second ends the
+    process.
+    """
     with (endless / "conftest.py").open("a") as conftest:
         conftest.write(
             "\nimport time\nfrom pathlib import Path\nfrom omnigrok.runs import execute\n"
             "def loading(*args):\n    Path('loading').touch()\n    time.sleep(600)\n"
             "execute.Stack = loading\n"
         )
-    command = [sys.executable, "-m", "pytest", "claims", "-p", "no:cacheprovider", "-n", "0", "--runs", "store.sqlite"]
-    audit = subprocess.Popen(command, cwd=endless, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "claims",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        "0",
+        "--runs",
+        "store.sqlite",
+    ]
+    audit = subprocess.Popen(
+        command, cwd=endless, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     try:
         deadline = time.monotonic() + 120
         while not (endless / "loading").exists() and time.monotonic() < deadline:

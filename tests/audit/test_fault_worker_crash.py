@@ -1,4 +1,6 @@
-"""A worker of pytest-xdist that dies in the middle: the others go on, its runs are taken over, and every claim has a verdict."""
+"""A worker of pytest-xdist that dies in the middle: the others go on, its runs are taken over, and
+every claim has a verdict.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,10 @@ from omnigrok.audit.crash import crashed
 from omnigrok.audit.outcome import Outcome
 from omnigrok.runs.store import Store
 
-BODY = 'case.judge([mean_in_region("loss", case.grid().per_seed(lambda c: float(c["train_loss"][-1])), case.region("mean"))])'
+BODY = (
+    'case.judge([mean_in_region("loss", case.grid().per_seed(lambda c: '
+    'float(c["train_loss"][-1])), case.region("mean"))])'
+)
 ROOT = Path(__file__).parents[2]
 NAMES = ("one", "two", "three")
 # The first worker that has trained a chunk dies, and no other after it.
@@ -38,10 +43,16 @@ Stack.advance = dying
 
 
 @pytest.mark.fault("a worker crashes (xdist)")
-def test_the_others_go_on_and_its_runs_are_taken_over(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The claim it was at is ERROR and says so; its runs are taken over from their checkpoints, and all other verdicts come."""
+def test_the_others_go_on_and_its_runs_are_taken_over(
+    toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim it was at is ERROR and says so; its runs are taken over from their checkpoints, and
+    all other verdicts come.
+    """
     monkeypatch.setenv("OMNIGROK_COMPILE", "0")
-    toy.yaml = toy.yaml.replace("alpha: [0.5, 2.0]", "alpha: [2.0]").replace("steps: 12,", "steps: 600, log_every: 100,")
+    toy.yaml = toy.yaml.replace("alpha: [0.5, 2.0]", "alpha: [2.0]").replace(
+        "steps: 12,", "steps: 600, log_every: 100,"
+    )
     for name in NAMES:
         toy.add(name, experiments="[tiny]", body=BODY)
     toy.add("untrained")
@@ -49,11 +60,15 @@ def test_the_others_go_on_and_its_runs_are_taken_over(toy: Any, monkeypatch: pyt
     folder = toy.pytester.path
     with (folder / "conftest.py").open("a") as conftest:
         conftest.write(CRASH)
-    result = toy.run("-n", "2", "-k", "not control", "--runs", "store.sqlite", "--audit-json", "a.json")
+    result = toy.run(
+        "-n", "2", "-k", "not control", "--runs", "store.sqlite", "--audit-json", "a.json"
+    )
     assert (folder / "died").exists()
     rows = {row["id"]: row for row in json.loads((folder / "a.json").read_text())["claims"]}
     assert set(rows) == {"toy.one", "toy.two", "toy.three", "toy.untrained"}
-    struck = [row for row in rows.values() if row["verdict"] == "ERROR" and "crashed" in row["reason"]]
+    struck = [
+        row for row in rows.values() if row["verdict"] == "ERROR" and "crashed" in row["reason"]
+    ]
     assert len(struck) == 1
     assert "run the same command again" in struck[0]["reason"]
     assert rows["toy.untrained"]["verdict"] == "REPRODUCED"
@@ -61,7 +76,9 @@ def test_the_others_go_on_and_its_runs_are_taken_over(toy: Any, monkeypatch: pyt
     with Store(folder / "store.sqlite", readonly=True) as store:
         assert store.count() == 3
         assert store.problems() == []
-    findings = [rows[f"toy.{name}"]["findings"] for name in NAMES if rows[f"toy.{name}"] is not struck[0]]
+    findings = [
+        rows[f"toy.{name}"]["findings"] for name in NAMES if rows[f"toy.{name}"] is not struck[0]
+    ]
     assert findings[0]
     assert findings[0] == findings[1]
 
@@ -70,7 +87,9 @@ REASON = "worker 'gw1' crashed while running 'claims/test_fig02_teacher_student.
 
 
 def lost(nodeid: str, when: Any = "???", outcome: Any = "failed") -> Outcome | None:
-    report = pytest.TestReport(nodeid, ("x", None, "x"), {}, outcome, REASON if outcome == "failed" else None, when)
+    report = pytest.TestReport(
+        nodeid, ("x", None, "x"), {}, outcome, REASON if outcome == "failed" else None, when
+    )
     return crashed(report, [ROOT], "paper")
 
 
@@ -86,7 +105,12 @@ def lost(nodeid: str, when: Any = "???", outcome: Any = "failed") -> Outcome | N
 def test_the_item_is_read_from_its_id(bracket: str, claim: str, protocol: str, role: str) -> None:
     outcome = lost(f"claims/test_fig02_teacher_student.py::test_x[{bracket}]")
     assert outcome is not None
-    assert (outcome.claim, outcome.protocol, outcome.role, outcome.tier) == (claim, protocol, role, "paper")
+    assert (outcome.claim, outcome.protocol, outcome.role, outcome.tier) == (
+        claim,
+        protocol,
+        role,
+        "paper",
+    )
     assert outcome.figure == "fig02_teacher_student"
     assert outcome.verdict.value == "ERROR"
     assert "crashed" in outcome.reason

@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from omnigrok.audit import forecast as module
-from omnigrok.audit.forecast import SHARE_OF_RATE, Forecast, evaluation_count, forecast, recorded_runs
+from omnigrok.audit.forecast import (
+    SHARE_OF_RATE,
+    Forecast,
+    evaluation_count,
+    forecast,
+    recorded_runs,
+)
 from omnigrok.audit.forecast_text import duration, lines
 from omnigrok.audit.session import AuditSession, Options, Request
 from omnigrok.errors import DataMissing
@@ -39,7 +45,8 @@ WIDE = """wide:
     sweep: {seed: {count: 2}}"""
 IMAGES = """images:
     base:
-      {task: mnist, model: mlp, n_train: 30, lr: 1.0e-3, steps: 20, data: {source: bundled, n_test: 8},
+      {task: mnist, model: mlp, n_train: 30, lr: 1.0e-3, steps: 20,
+       data: {source: bundled, n_test: 8},
        network: {widths: [784, 4, 10], activation: tanh}}
     sweep: {seed: {count: 2}}"""
 CLAIM = """\
@@ -64,7 +71,9 @@ class Claims:
         self.write("two", IMAGES, {"two.a": "[images, 'one:tiny']"})
 
     def write(self, figure: str, extra: str, claims: dict[str, str]) -> None:
-        text = YAML.format(figure=figure, extra=extra) + "".join(CLAIM.format(id=id, experiments=names) for id, names in claims.items())
+        text = YAML.format(figure=figure, extra=extra) + "".join(
+            CLAIM.format(id=id, experiments=names) for id, names in claims.items()
+        )
         (self.folder / f"{figure}.yaml").write_text(text)
 
     def request(self, claim: str) -> Request:
@@ -86,10 +95,19 @@ class Timer:
         self.start = start
         self.asked: list[tuple[Sequence[Run], bool]] = []
 
-    def __call__(self, runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool) -> StackTime:
+    def __call__(
+        self, runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool
+    ) -> StackTime:
         """Without compiling, four times as long."""
         self.asked.append((runs, compiled))
-        return StackTime(len(runs), self.start, (1.0 if compiled else 4.0) * len(runs), 0.5 * len(runs), 8, compiled)
+        return StackTime(
+            len(runs),
+            self.start,
+            (1.0 if compiled else 4.0) * len(runs),
+            0.5 * len(runs),
+            8,
+            compiled,
+        )
 
 
 def rate(device: torch.device, precision: str) -> float:
@@ -113,7 +131,9 @@ def test_shared_runs_count_once_and_belong_to_the_figure_that_defines_them(claim
     found = forecast(claims.session("one.a", "one.b", "two.a"), timer=Timer(), rate=rate)
     assert {name: cost.runs for name, cost in found.figures.items()} == {"one": 8, "two": 2}
     assert found.total.runs == 10
-    assert found.total.seconds == pytest.approx(sum(cost.seconds for cost in found.figures.values()))
+    assert found.total.seconds == pytest.approx(
+        sum(cost.seconds for cost in found.figures.values())
+    )
     assert found.total.stacks == 3
 
 
@@ -159,42 +179,64 @@ def test_planning_makes_no_store(claims: Claims) -> None:
     assert not claims.store.exists()
 
 
-def test_each_model_on_each_task_is_measured_first_then_compiled_where_most_time_goes(claims: Claims) -> None:
+def test_each_model_on_each_task_is_measured_first_then_compiled_where_most_time_goes(
+    claims: Claims,
+) -> None:
     session = claims.session("one.b", "two.a")
     timer = Timer()
     found = forecast(session, timer=timer, rate=rate)
-    asked = [(runs[0].task, runs[0].option("widths")[1], compiled) for runs, compiled in timer.asked]
+    asked = [
+        (runs[0].task, runs[0].option("widths")[1], compiled) for runs, compiled in timer.asked
+    ]
     assert asked[:2] == [("teacher_student", 40, False), ("mnist", 4, False)]
-    assert sorted(asked[2:]) == [("mnist", 4, True), ("teacher_student", 4, True), ("teacher_student", 40, True)]
+    assert sorted(asked[2:]) == [
+        ("mnist", 4, True),
+        ("teacher_student", 4, True),
+        ("teacher_student", 40, True),
+    ]
     assert asked[2] == ("mnist", 4, True)
     assert {pace.source for pace in found.paces.values()} == {"measured"}
 
 
-def test_what_there_was_no_time_for_follows_by_operations(claims: Claims, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_there_was_no_time_for_follows_by_operations(
+    claims: Claims, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From the same task's network where there is one, and it says so."""
     clock = iter(range(0, 10_000, 10))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     timer = Timer()
     found = forecast(claims.session("one.b", "two.a"), seconds=15, timer=timer, rate=rate)
     assert [compiled for _, compiled in timer.asked] == [False, False]
-    sources = {(key.task, key.option("widths")[1]): pace.source for key, pace in found.paces.items()}
+    sources = {
+        (key.task, key.option("widths")[1]): pace.source for key, pace in found.paces.items()
+    }
     assert sources == {
         ("teacher_student", 40): "measured, not compiled",
         ("mnist", 4): "measured, not compiled",
         ("teacher_student", 4): "by operations from teacher_student mlp, not compiled",
     }
-    wide, narrow = (next(key for key in found.paces if key.option("widths")[1] == width and key.task != "mnist") for width in (40, 4))
+    wide, narrow = (
+        next(key for key in found.paces if key.option("widths")[1] == width and key.task != "mnist")
+        for width in (40, 4)
+    )
     assert found.paces[wide].step == found.paces[narrow].step
     text = list(lines(found, Options(), CPU))
-    assert sum(line.startswith("measured: ") and line.endswith("not compiled") for line in text) == 2
+    assert (
+        sum(line.startswith("measured: ") and line.endswith("not compiled") for line in text) == 2
+    )
     assert "not measured, by operations from teacher_student mlp, not compiled: 1 shape" in text
 
 
-def test_the_first_look_is_at_a_few_networks_and_the_second_at_the_whole_stack(claims: Claims) -> None:
+def test_the_first_look_is_at_a_few_networks_and_the_second_at_the_whole_stack(
+    claims: Claims,
+) -> None:
     claims.write("one", WIDE.replace("count: 2", "count: 30"), {"one.b": "[wide]"})
     timer = Timer()
     forecast(claims.session("one.b"), timer=timer, rate=rate)
-    assert [(len(runs), compiled) for runs, compiled in timer.asked] == [(module.FIRST_LOOK, False), (30, True)]
+    assert [(len(runs), compiled) for runs, compiled in timer.asked] == [
+        (module.FIRST_LOOK, False),
+        (30, True),
+    ]
 
 
 def test_however_short_the_time_one_stack_is_measured(claims: Claims) -> None:
@@ -204,31 +246,46 @@ def test_however_short_the_time_one_stack_is_measured(claims: Claims) -> None:
 
 
 def test_what_cannot_be_measured_is_said_and_taken_from_the_matrix_rate(claims: Claims) -> None:
-    def timer(runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool) -> StackTime:
+    def timer(
+        runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool
+    ) -> StackTime:
         raise DataMissing("mnist: not here; fetch it")
 
     found = forecast(claims.session("two.a"), timer=timer, rate=rate)
-    assert found.problems == [f"{task} mlp was not measured: mnist: not here; fetch it" for task in ("teacher_student", "mnist")]
+    assert found.problems == [
+        f"{task} mlp was not measured: mnist: not here; fetch it"
+        for task in ("teacher_student", "mnist")
+    ]
     assert {pace.source for pace in found.paces.values()} == {"30% of the matrix rate"}
     assert found.total.seconds == pytest.approx(found.total.floor / SHARE_OF_RATE)
 
 
 @pytest.mark.parametrize(("fits", "measured"), [(5, 3), (2, 1), (0, 0)])
-def test_what_does_not_fit_into_the_memory_is_timed_in_halves(claims: Claims, fits: int, measured: int) -> None:
-    def timer(runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool) -> StackTime:
+def test_what_does_not_fit_into_the_memory_is_timed_in_halves(
+    claims: Claims, fits: int, measured: int
+) -> None:
+    def timer(
+        runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool
+    ) -> StackTime:
         if len(runs) > fits:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return StackTime(len(runs), 0.0, 1.0, 1.0, 8, compiled)
 
     found = forecast(claims.session("one.a"), timer=timer, rate=rate)
     assert {timed.replicas for _, timed in found.measured} == ({measured} if measured else set())
-    missing = [problem for problem in found.problems if "was not measured: one network alone does not fit into the memory" in problem]
+    missing = [
+        problem
+        for problem in found.problems
+        if "was not measured: one network alone does not fit into the memory" in problem
+    ]
     assert len(missing) == (not measured)
     assert found.total.seconds > 0
 
 
 def test_an_error_that_is_not_one_of_memory_is_no_forecast(claims: Claims) -> None:
-    def timer(runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool) -> StackTime:
+    def timer(
+        runs: Sequence[Run], device: torch.device, root: Path, seconds: float, compiled: bool
+    ) -> StackTime:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
     with pytest.raises(RuntimeError, match="illegal memory access"):
@@ -251,7 +308,15 @@ def test_a_setting_that_is_not_accepted_is_said_and_the_others_are_planned(claim
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (0.0123, "0.012 s"), (1, "1 s"), (59.4, "59.4 s"), (90, "1.5 min"), (5400, "1.5 h"), (86400 * 44.4, "44.4 d")],
+    [
+        (0, "0 s"),
+        (0.0123, "0.012 s"),
+        (1, "1 s"),
+        (59.4, "59.4 s"),
+        (90, "1.5 min"),
+        (5400, "1.5 h"),
+        (86400 * 44.4, "44.4 d"),
+    ],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
@@ -261,14 +326,22 @@ def test_every_figure_has_a_line_and_no_line_is_too_long(claims: Claims) -> None
     found: Forecast = forecast(claims.session("one.b", "two.a"), timer=Timer(), rate=rate)
     text = list(lines(found, Options(), CPU))
     assert all(len(line) <= 120 for line in text)
-    assert [line.split()[0] for line in text if line.startswith(("one", "two", "total"))] == ["one", "two", "total,"]
+    assert [line.split()[0] for line in text if line.startswith(("one", "two", "total"))] == [
+        "one",
+        "two",
+        "total,",
+    ]
     assert any("1e-06 GFLOP/s in float32" in line for line in text)
     assert sum(line.startswith("measured: ") for line in text) == 5
 
 
 @pytest.mark.parametrize(("stops", "count"), [("", 0), (", stop_at: {test_acc: 0.9}", 1)])
-def test_runs_that_may_stop_early_are_an_upper_bound(claims: Claims, stops: str, count: int) -> None:
-    claims.write("one", WIDE.replace("steps: ", f"steps: 10{stops}, log_every: ", 1), {"one.b": "[wide]"})
+def test_runs_that_may_stop_early_are_an_upper_bound(
+    claims: Claims, stops: str, count: int
+) -> None:
+    claims.write(
+        "one", WIDE.replace("steps: ", f"steps: 10{stops}, log_every: ", 1), {"one.b": "[wide]"}
+    )
     found = forecast(claims.session("one.b"), timer=Timer(), rate=rate)
     assert found.total.network_steps == 10 * found.total.runs
     assert sum(line.startswith("at most: ") for line in lines(found, Options(), CPU)) == count
@@ -306,10 +379,20 @@ def run(pytester: pytest.Pytester, *args: str) -> pytest.RunResult:
     return pytester.runpytest_subprocess("claims", "-p", "no:cacheprovider", *args)
 
 
-def test_plan_prints_a_forecast_runs_no_test_and_ends_well(pytester: pytest.Pytester, project: Path) -> None:
+def test_plan_prints_a_forecast_runs_no_test_and_ends_well(
+    pytester: pytest.Pytester, project: Path
+) -> None:
     result = run(pytester, "--plan", "--tier", "paper", "--protocol", "all", "-n", "0")
     assert result.ret == 0
-    result.stdout.fnmatch_lines(["*paper tier, scale full, cpu*", "figure *", "one  *8 *", "total, each run once *8 *", "measured: *"])
+    result.stdout.fnmatch_lines(
+        [
+            "*paper tier, scale full, cpu*",
+            "figure *",
+            "one  *8 *",
+            "total, each run once *8 *",
+            "measured: *",
+        ]
+    )
     result.stdout.no_fnmatch_line("*trained*AssertionError*")
     assert not (pytester.path / ".omnigrok").exists()
 
@@ -321,9 +404,16 @@ def test_plan_is_for_the_selected_claims(pytester: pytest.Pytester, project: Pat
 
 
 @pytest.mark.parametrize(
-    ("other", "message"), [(["--replay"], "judges nothing"), (["--audit-json", "a.json"], "judges nothing"), (["-n", "2"], "leave -n out")]
+    ("other", "message"),
+    [
+        (["--replay"], "judges nothing"),
+        (["--audit-json", "a.json"], "judges nothing"),
+        (["-n", "2"], "leave -n out"),
+    ],
 )
-def test_plan_refuses_what_contradicts_it(pytester: pytest.Pytester, project: Path, other: list[str], message: str) -> None:
+def test_plan_refuses_what_contradicts_it(
+    pytester: pytest.Pytester, project: Path, other: list[str], message: str
+) -> None:
     result = run(pytester, "--plan", *other)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{message}*"])

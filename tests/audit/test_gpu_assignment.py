@@ -1,4 +1,6 @@
-"""Each worker gets one of the GPUs that the caller lets it see, before CUDA starts. Environment variables only: no GPU is needed."""
+"""Each worker gets one of the GPUs that the caller lets it see, before CUDA starts. Environment
+variables only: no GPU is needed.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,12 @@ def _restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     os.environ.pop(VARIABLE, None)
 
 
-def assigned(monkeypatch: pytest.MonkeyPatch, visible: str | None, workers: int, cards: int = 0) -> list[str | None]:
-    """What each worker sees of these cards; ``visible`` None leaves the variable unset, with so many cards in the machine."""
+def assigned(
+    monkeypatch: pytest.MonkeyPatch, visible: str | None, workers: int, cards: int = 0
+) -> list[str | None]:
+    """What each worker sees of these cards; ``visible`` None leaves the variable unset, with so
+    many cards in the machine.
+    """
     monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
     seen = []
     for worker in range(workers):
@@ -60,12 +66,19 @@ def assigned(monkeypatch: pytest.MonkeyPatch, visible: str | None, workers: int,
         "hidden by a scheduler",
     ],
 )
-def test_the_callers_choice_is_shared_out(monkeypatch: pytest.MonkeyPatch, visible: str, workers: int, expected: list[str]) -> None:
+def test_the_callers_choice_is_shared_out(
+    monkeypatch: pytest.MonkeyPatch, visible: str, workers: int, expected: list[str]
+) -> None:
     assert assigned(monkeypatch, visible, workers, cards=8) == expected
 
 
-@pytest.mark.parametrize(("cards", "expected"), [(0, [None] * 3), (1, ["0"] * 3), (2, ["0", "1", "0"]), (8, ["0", "1", "2"])])
-def test_all_cards_of_the_machine_are_shared_out(monkeypatch: pytest.MonkeyPatch, cards: int, expected: list[str | None]) -> None:
+@pytest.mark.parametrize(
+    ("cards", "expected"),
+    [(0, [None] * 3), (1, ["0"] * 3), (2, ["0", "1", "0"]), (8, ["0", "1", "2"])],
+)
+def test_all_cards_of_the_machine_are_shared_out(
+    monkeypatch: pytest.MonkeyPatch, cards: int, expected: list[str | None]
+) -> None:
     assert assigned(monkeypatch, None, 3, cards) == expected
 
 
@@ -81,7 +94,16 @@ def test_cuda_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "number"), [("gw0", 0), ("gw12", 12), ("", None), ("master", None), ("gw", None), ("gwen", None), ("popen-1", None)]
+    ("name", "number"),
+    [
+        ("gw0", 0),
+        ("gw12", 12),
+        ("", None),
+        ("master", None),
+        ("gw", None),
+        ("gwen", None),
+        ("popen-1", None),
+    ],
 )
 def test_the_number_of_a_worker(name: str, number: int | None) -> None:
     assert worker_number(name) == number
@@ -100,10 +122,17 @@ def pytest_configure(config):
 
 
 def test_under_xdist(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Real workers, which believe that there is CUDA; the plugin comes before the conftest that looks."""
+    """Real workers, which believe that there is CUDA; the plugin comes before the conftest that
+    looks.
+    """
     monkeypatch.setenv(VARIABLE, "4,6")
     pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n' + CONFTEST)
     pytester.makepyfile("def test_nothing(): pass")
-    result = pytester.runpytest_subprocess("-n", "2", "-p", "no:cacheprovider", "--gpu", "--tier", "smoke")
+    result = pytester.runpytest_subprocess(
+        "-n", "2", "-p", "no:cacheprovider", "--gpu", "--tier", "smoke"
+    )
     result.assert_outcomes(passed=1)
-    assert {path.suffix[1:]: path.read_text() for path in pytester.path.glob("seen.*")} == {"gw0": "4", "gw1": "6"}
+    assert {path.suffix[1:]: path.read_text() for path in pytester.path.glob("seen.*")} == {
+        "gw0": "4",
+        "gw1": "6",
+    }

@@ -31,7 +31,16 @@ STEPS = np.arange(0, 101)
 
 
 def run(seed: int, alpha: float) -> Run:
-    return Run(task="teacher_student", model="mlp", seed=seed, n_train=4, steps=100, lr=0.1, alpha=alpha, log_every=1)
+    return Run(
+        task="teacher_student",
+        model="mlp",
+        seed=seed,
+        n_train=4,
+        steps=100,
+        lr=0.1,
+        alpha=alpha,
+        log_every=1,
+    )
 
 
 def curves(seed: int, alpha: float, diverged: bool = False) -> Curves:
@@ -46,7 +55,9 @@ def curves(seed: int, alpha: float, diverged: bool = False) -> Curves:
 
 
 def grid(diverging: bool = False, bad: bool = False) -> Grid:
-    every = [curves(seed, alpha, diverged=bad and seed == 1) for seed in range(3) for alpha in (0.5, 1.0)]
+    every = [
+        curves(seed, alpha, diverged=bad and seed == 1) for seed in range(3) for alpha in (0.5, 1.0)
+    ]
     return Grid("toy", {each.run: each for each in every}, diverging)
 
 
@@ -89,8 +100,14 @@ def test_what_is_read_as_the_reduced_loss() -> None:
 
 def test_the_first_crossing_and_a_longer_stay() -> None:
     bumpy = curves(0, 1.0)
-    bumpy = Curves(bumpy.run, STEPS, {"train_acc": np.where((STEPS > 80) | ((STEPS >= 20) & (STEPS < 24)), 1.0, 0.0)})
-    assert [time_of(bumpy, "train_acc", 0.95, hold).value for hold in (0, 0.05, 0.5)] == pytest.approx([20, 20, np.nan], nan_ok=True)
+    bumpy = Curves(
+        bumpy.run,
+        STEPS,
+        {"train_acc": np.where((STEPS > 80) | ((STEPS >= 20) & (STEPS < 24)), 1.0, 0.0)},
+    )
+    assert [
+        time_of(bumpy, "train_acc", 0.95, hold).value for hold in (0, 0.05, 0.5)
+    ] == pytest.approx([20, 20, np.nan], nan_ok=True)
     assert time_of(bumpy, "train_acc", 0.95, 0.2).value == 81
 
 
@@ -116,7 +133,10 @@ def test_rates_by_window_show_where_the_norm_leaves_the_law() -> None:
     assert [window[2] for window in windows] == pytest.approx([0.01, 0.01, 0, 0], abs=1e-12)
     assert rate_between(bent, 10, 40) == pytest.approx(0.01)
     assert 0 < rate_between(bent, 10, 100) < 0.005
-    assert [window[:2] for window in decay_rates_by_window(bent, 30, factor=3.0)] == [(30, 90), (90, 100)]
+    assert [window[:2] for window in decay_rates_by_window(bent, 30, factor=3.0)] == [
+        (30, 90),
+        (90, 100),
+    ]
 
 
 def test_windows_that_cannot_be_are_left_out_or_refused() -> None:
@@ -130,14 +150,23 @@ def test_windows_that_cannot_be_are_left_out_or_refused() -> None:
 
 
 @pytest.mark.parametrize("measure", [final, best, highest])
-def test_what_a_stopped_run_would_have_come_to_is_not_known(measure: Callable[[str], Callable[[Curves], float]]) -> None:
+def test_what_a_stopped_run_would_have_come_to_is_not_known(
+    measure: Callable[[str], Callable[[Curves], float]],
+) -> None:
     """Its times are known, its last value is that of the step where it stopped."""
     whole = curves(0, 1.0)
-    early = Curves(whole.run.replace(stop_at={"test_acc": 0.2}), STEPS[:30], {name: values[:30] for name, values in whole.columns.items()})
+    early = Curves(
+        whole.run.replace(stop_at={"test_acc": 0.2}),
+        STEPS[:30],
+        {name: values[:30] for name, values in whole.columns.items()},
+    )
     assert early.stopped
     assert time_of(early, "test_acc", 0.2) == Time.at(23, 29)
     assert np.isnan(value_at(early, "weight_norm", 30))
-    with pytest.raises(BadInput, match=r"stopped at step 29 of 100 \(stop_at: {'test_acc': 0.2}\): its final .* is not known"):
+    with pytest.raises(
+        BadInput,
+        match=r"stopped at step 29 of 100 \(stop_at: {'test_acc': 0.2}\): its final .* not known",
+    ):
         measure("test_acc")(early)
 
 

@@ -1,4 +1,6 @@
-"""An audit that is killed goes on: what was recorded stays, and the verdicts are those of an audit that was not."""
+"""An audit that is killed goes on: what was recorded stays, and the verdicts are those of an audit
+that was not.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,22 @@ from typing import Any
 import pytest
 
 BODY = (
-    'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: float(curves["train_loss"][-1])); '
+    'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: '
+    'float(curves["train_loss"][-1])); '
     'case.judge([mean_in_region("loss", losses, case.region("mean"))])'
 )
-COMMAND = [sys.executable, "-m", "pytest", "claims", "-q", "-p", "no:cacheprovider", "--runs", "store.sqlite", "--audit-json"]
+COMMAND = [
+    sys.executable,
+    "-m",
+    "pytest",
+    "claims",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "--runs",
+    "store.sqlite",
+    "--audit-json",
+]
 
 
 @pytest.fixture
@@ -27,9 +41,9 @@ def slow_toy(toy: Any) -> Any:
         "alpha: [0.5, 2.0]", "alpha: [0.5, 2.0], network.activation: [tanh, relu]"
     )
     toy.add("good", experiments="[tiny]", body=BODY.replace("where(", 'where(activation="tanh", '))
-    toy.yaml = toy.yaml.replace("quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}").replace(
-        "quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}"
-    )
+    toy.yaml = toy.yaml.replace(
+        "quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}"
+    ).replace("quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}")
     toy.write()
     return toy
 
@@ -52,11 +66,19 @@ def findings(path: Path) -> list[Any]:
 
 @pytest.mark.fault("SIGKILL of an audit")
 def test_sigkill_then_the_same_command(slow_toy: Any) -> None:
-    """What was recorded stays, and the same command ends with the verdicts of an audit that was not killed."""
+    """What was recorded stays, and the same command ends with the verdicts of an audit that was not
+    killed.
+    """
     folder: Path = slow_toy.pytester.path
-    process = subprocess.Popen([*COMMAND, "killed.json"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*COMMAND, "killed.json"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 400
-    while not recorded(folder / "store.sqlite") and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not recorded(folder / "store.sqlite")
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -74,9 +96,18 @@ def test_sigkill_then_the_same_command(slow_toy: Any) -> None:
 
 def test_budget_stops_cleanly_and_a_later_call_goes_on(slow_toy: Any) -> None:
     folder: Path = slow_toy.pytester.path
-    first = subprocess.run([*COMMAND, "first.json", "--budget", "0.5"], cwd=folder, capture_output=True, text=True, check=False)
+    first = subprocess.run(
+        [*COMMAND, "first.json", "--budget", "0.5"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     document = json.loads((folder / "first.json").read_text())
-    assert document["partial"] == "the --budget was spent before 2 of 2 claims and controls had their training"
+    assert (
+        document["partial"]
+        == "the --budget was spent before 2 of 2 claims and controls had their training"
+    )
     assert "smoke tier, PARTIAL: 1 NOT RUN" in first.stdout
     rows = document["claims"]
     assert rows[0]["verdict"] == "NOT RUN", first.stdout

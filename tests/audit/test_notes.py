@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 BODY = (
-    'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: float(c["train_loss"][0])), case.region("mean"))])'
+    'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: '
+    'float(c["train_loss"][0])), case.region("mean"))])'
 )
 
 
-@pytest.mark.parametrize("options", [("-n", "0"), ("-n", "0", "-W", "error"), ("-n", "2")], ids=" ".join)
+@pytest.mark.parametrize(
+    "options", [("-n", "0"), ("-n", "0", "-W", "error"), ("-n", "2")], ids=" ".join
+)
 def test_a_broken_compiler_is_named_once_and_training_goes_on(
     toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
 ) -> None:
@@ -27,10 +30,15 @@ def test_a_broken_compiler_is_named_once_and_training_goes_on(
     toy.add("good", experiments="[tiny]", body=BODY)
     toy.write()
     toy.pytester.makeconftest(
-        'pytest_plugins = ["omnigrok.audit.plugin"]\nfrom omnigrok.training import native\nnative._attempt.cache_clear()\n'
+        'pytest_plugins = ["omnigrok.audit.plugin"]\nfrom omnigrok.training import '
+        "native\nnative._attempt.cache_clear()\n"
     )
     done = toy.run(*options)
-    lines = [line for line in done.outlines if "UserWarning: omnigrok" in line and "this compiler is broken" in line]
+    lines = [
+        line
+        for line in done.outlines
+        if "UserWarning: omnigrok" in line and "this compiler is broken" in line
+    ]
     assert len(lines) == 1
     assert "trains small networks with torch's step" in lines[0]
     assert any(line.startswith("toy.good") for line in done.outlines)

@@ -1,4 +1,6 @@
-"""One claim has one check and one verdict, whatever repeats it, and the verdict is in the JUnit file."""
+"""One claim has one check and one verdict, whatever repeats it, and the verdict is in the JUnit
+file.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ GOOD, BAD = "[1.0, 1.1, 1.2]", "[-1.0, -1.1, -1.2]"
 
 def start(toy: Any, *options: str) -> pytest.RunResult:
     toy.write()
-    done: pytest.RunResult = toy.pytester.runpytest_inprocess("claims", "-p", "no:cacheprovider", "-n", "0", *options)
+    done: pytest.RunResult = toy.pytester.runpytest_inprocess(
+        "claims", "-p", "no:cacheprovider", "-n", "0", *options
+    )
     return done
 
 
@@ -33,7 +37,10 @@ def add_a_second_file(toy: Any) -> None:
 
 
 SECOND = {
-    "claim toy.one has two checks, claims/test_toy.py::test_one and claims/test_toy.py::test_again": add_a_second_check,
+    (
+        "claim toy.one has two checks, claims/test_toy.py::test_one and "
+        "claims/test_toy.py::test_again"
+    ): add_a_second_check,
     "claim toy.one stands in two files, more.yaml and toy.yaml": add_a_second_file,
 }
 
@@ -55,7 +62,9 @@ def test_two_checks_under_xdist(toy: Any) -> None:
 
 def test_a_check_without_its_argument(toy: Any) -> None:
     toy.add("one")
-    toy.checks = toy.checks.replace("(case: Case) -> None:\n    judge(case)", "() -> None:\n    pass")
+    toy.checks = toy.checks.replace(
+        "(case: Case) -> None:\n    judge(case)", "() -> None:\n    pass"
+    )
     done = start(toy)
     assert done.ret == pytest.ExitCode.INTERRUPTED
     assert "the check of toy.one has to take the argument case" in done.stdout.str()
@@ -63,10 +72,16 @@ def test_a_check_without_its_argument(toy: Any) -> None:
 
 @pytest.mark.parametrize("option", ["--reruns", "--count"])
 def test_the_last_line_counts_each_claim_once(toy: Any, option: str) -> None:
-    pytest.importorskip({"--reruns": "pytest_rerunfailures", "--count": "pytest_repeat"}[option], reason="pip install 'omnigrok[test]'")
+    pytest.importorskip(
+        {"--reruns": "pytest_rerunfailures", "--count": "pytest_repeat"}[option],
+        reason="pip install 'omnigrok[test]'",
+    )
     toy.add("bad", values=BAD)
     done = start(toy, option, "2")
-    counts = {"--reruns": "2 rerun, 1 refuted, 1 control holds", "--count": "1 refuted, 2 judged again, 1 control holds"}
+    counts = {
+        "--reruns": "2 rerun, 1 refuted, 1 control holds",
+        "--count": "1 refuted, 2 judged again, 1 control holds",
+    }
     assert counts[option] in done.outlines[-1]
 
 
@@ -91,26 +106,51 @@ def test_a_rerun_makes_no_verdict_better(toy: Any) -> None:
 @pytest.mark.parametrize(
     ("earlier", "later", "expected"),
     [
-        ("REFUTED", "REFUTED", "REFUTED"), ("REFUTED", "REPRODUCED", "ERROR"), ("INCONCLUSIVE", "REPRODUCED", "ERROR"),
-        ("ERROR", "REPRODUCED", "ERROR"), ("REPRODUCED", "ERROR", "ERROR"), ("NOT RUN", "REFUTED", "REFUTED"),
+        ("REFUTED", "REFUTED", "REFUTED"),
+        ("REFUTED", "REPRODUCED", "ERROR"),
+        ("INCONCLUSIVE", "REPRODUCED", "ERROR"),
+        ("ERROR", "REPRODUCED", "ERROR"),
+        ("REPRODUCED", "ERROR", "ERROR"),
+        ("NOT RUN", "REFUTED", "REFUTED"),
         ("REFUTED", "NOT RUN", "REFUTED"),
     ],
-)  # fmt: skip
+)
 def test_two_judgements(earlier: str, later: str, expected: str) -> None:
-    assert combined({"verdict": earlier, "reason": "r"}, {"verdict": later, "reason": "r"})["verdict"] == expected
+    assert (
+        combined({"verdict": earlier, "reason": "r"}, {"verdict": later, "reason": "r"})["verdict"]
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
-    "bracket", ["[toy.large-reg-code-control]", "[toy.large-reg-code-control-1-2]", "[1-2-toy.large-reg-code-control]",
-                "[toy.large-reg-code-control]@group", "[toy.large-reg-code-control-2-3]@a_b"],
-)  # fmt: skip
+    "bracket",
+    [
+        "[toy.large-reg-code-control]",
+        "[toy.large-reg-code-control-1-2]",
+        "[1-2-toy.large-reg-code-control]",
+        "[toy.large-reg-code-control]@group",
+        "[toy.large-reg-code-control-2-3]@a_b",
+    ],
+)
 def test_ids_with_what_other_plugins_add(bracket: str) -> None:
     found = parse(f"claims/test_toy.py::test_x{bracket}")
     assert found is not None
-    assert (found.path, found.claim, found.protocol, found.role) == ("claims/test_toy.py", "toy.large-reg", "code", "control")
+    assert (found.path, found.claim, found.protocol, found.role) == (
+        "claims/test_toy.py",
+        "toy.large-reg",
+        "code",
+        "control",
+    )
 
 
-@pytest.mark.parametrize("nodeid", ["tests/test_a.py::test_b[a-b]", "tests/test_a.py::test_b", "claims/test_cost.py::test_cost[fig02_x]"])
+@pytest.mark.parametrize(
+    "nodeid",
+    [
+        "tests/test_a.py::test_b[a-b]",
+        "tests/test_a.py::test_b",
+        "claims/test_cost.py::test_cost[fig02_x]",
+    ],
+)
 def test_ids_of_other_items(nodeid: str) -> None:
     assert parse(nodeid) is None
 
@@ -126,18 +166,35 @@ def test_the_verdict_is_in_the_junit_file(toy: Any, workers: str) -> None:
         toy.run("-n", workers, "--junitxml", "out.xml")
     tree = ElementTree.parse(toy.pytester.path / "out.xml")  # noqa: S314 (this test's own file)
     found = {
-        case.attrib["name"].partition("[")[2].rstrip("]"): {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
+        case.attrib["name"].partition("[")[2].rstrip("]"): {
+            each.attrib["name"]: each.attrib["value"] for each in case.iter("property")
+        }
         for case in tree.iter("testcase")
     }
     seeds = {"finding": "mean", "effect": "1.1", "interval": "none; seeds 1 .. 1.2"}
     assert found["toy.good-paper"] == {"verdict": "REPRODUCED", **seeds}
     assert found["toy.bad-paper"]["verdict"] == "REFUTED"
     assert found["toy.bad-paper-control"]["verdict"] == "REFUTED"
-    assert found["toy.broken-paper"] == {"verdict": "ERROR", "finding": "none", "effect": "none", "interval": "none"}
+    assert found["toy.broken-paper"] == {
+        "verdict": "ERROR",
+        "finding": "none",
+        "effect": "none",
+        "interval": "none",
+    }
 
 
 def test_an_interval_of_the_paper_tier() -> None:
-    finding = {"name": "f", "decides": True, "verdict": "REFUTED", "estimate": -0.84, "ci": [-0.892, "inf"], "values": [1.0]}
+    finding = {
+        "name": "f",
+        "decides": True,
+        "verdict": "REFUTED",
+        "estimate": -0.84,
+        "ci": [-0.892, "inf"],
+        "values": [1.0],
+    }
     assert dict(properties({"verdict": "REFUTED", "findings": [finding]})) == {
-        "verdict": "REFUTED", "finding": "f", "effect": "-0.84", "interval": "[-0.892, inf]",
-    }  # fmt: skip
+        "verdict": "REFUTED",
+        "finding": "f",
+        "effect": "-0.84",
+        "interval": "[-0.892, inf]",
+    }

@@ -24,7 +24,9 @@ def test_a_steady_rate() -> None:
 
 
 def test_nothing_is_said_while_the_first_step_compiles() -> None:
-    """A minute for the first step, then a thousandth of the work each second: the guess of that minute was hours too long."""
+    """A minute for the first step, then a thousandth of the work each second: the guess of that
+    minute was hours too long.
+    """
     marks = [(60.0, 1e-6), *((60.0 + second, second / 1000) for second in range(10, 1001, 10))]
     left = told(marks)
     true = [1060 - seconds for seconds, _ in marks]
@@ -60,6 +62,9 @@ def test_the_end_is_the_end() -> None:
     assert told([(1.0, 1.0)]) == [0.0]
 
 
-@pytest.mark.parametrize(("factor", "said"), [(STEADY * 0.99, True), (STEADY * 1.01, False), (0.99 / STEADY, False), (1.01 / STEADY, True)])
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [(STEADY * 0.99, True), (STEADY * 1.01, False), (0.99 / STEADY, False), (1.01 / STEADY, True)],
+)
 def test_how_steady_it_must_be(factor: float, said: bool) -> None:
     assert (told([(50.0, 0.05), (100.0, 0.1 / factor)])[-1] is not None) == said

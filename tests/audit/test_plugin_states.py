@@ -134,9 +134,17 @@ def test_replay_is_paper_tier_only(toy: Any) -> None:
     ("old", "new", "message"),
     [
         ("statement:", "statment:", "*toy.yaml: claims.0.statment: *accepted keys: id, statement*"),
-        ("task: teacher_student", "tusk: teacher_student", "*experiments.tiny: Run: unknown key 'tusk'; accepted: task, *"),
+        (
+            "task: teacher_student",
+            "tusk: teacher_student",
+            "*experiments.tiny: Run: unknown key 'tusk'; accepted: task, *",
+        ),
         ("above: 0", "abvoe: 0", "*toy.yaml: claims.0.criterion.*abvoe*"),
-        ("task: teacher_student", "task: teacher_studnet", "*unknown task 'teacher_studnet'; accepted: *"),
+        (
+            "task: teacher_student",
+            "task: teacher_studnet",
+            "*unknown task 'teacher_studnet'; accepted: *",
+        ),
     ],
 )
 def test_bad_yaml(toy: Any, old: str, new: str, message: str) -> None:
@@ -151,5 +159,7 @@ def test_json_path_that_cannot_be_written(toy: Any) -> None:
     toy.add("good")
     result = toy.run("--audit-json", "missing/folder/a.json")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*--audit-json missing/folder/a.json: cannot be written: there is no folder*"])
+    result.stderr.fnmatch_lines(
+        ["*--audit-json missing/folder/a.json: cannot be written: there is no folder*"]
+    )
     assert "collected" not in result.stdout.str()

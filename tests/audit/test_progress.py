@@ -19,7 +19,8 @@ from omnigrok.audit.progress import Watch, duration, leave, text_of, together
 from omnigrok.runs.tally import Progress
 
 BODY = (
-    'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: float(c["train_loss"][0])), case.region("mean"))])'
+    'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: '
+    'float(c["train_loss"][0])), case.region("mean"))])'
 )
 LINE = r"training teacher_student, \d+ networks, step \d+.*: \d+/6 runs, [\d,]+ network-steps/s"
 
@@ -38,11 +39,19 @@ def progress(**changes: Any) -> Progress:
 
 
 def test_text() -> None:
-    assert text_of(progress(), 30.0) == "training x: 1/4 runs, 10 network-steps/s, 10 s, about 30 s left"
-    assert text_of(progress(steps_done=0), None).endswith("0 network-steps/s, 10 s, time left not known yet")
+    assert (
+        text_of(progress(), 30.0)
+        == "training x: 1/4 runs, 10 network-steps/s, 10 s, about 30 s left"
+    )
+    assert text_of(progress(steps_done=0), None).endswith(
+        "0 network-steps/s, 10 s, time left not known yet"
+    )
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0 s"), (99, "99 s"), (600, "10 min"), (7200, "2.0 h"), (1e12, "9999.0 h")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (99, "99 s"), (600, "10 min"), (7200, "2.0 h"), (1e12, "9999.0 h")],
+)
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
@@ -83,14 +92,16 @@ def test_pipe_gets_plain_lines(trains: Any) -> None:
     done = trains.run("-n", "0")
     assert re.search(LINE, done.stderr.str())
     assert "\x1b" not in done.stderr.str()
-    # A training of seconds has no steady rate, and gets no forecast from the time that its first step took; or it is over.
+    # A training of seconds has no steady rate, and gets no forecast from the time that its first
+    # step took; or it is over.
     assert re.search("time left not known yet|about 0 s left", done.stderr.str())
 
 
 def test_q_is_silent_but_for_one_line(trains: Any) -> None:
     done = trains.run("-n", "0", "-q")
     assert "training" not in done.stderr.str()
-    # The control reads the same curves, so the claim is an ERROR; of the table only this line is left.
+    # The control reads the same curves, so the claim is an ERROR; of the table only this line is
+    # left.
     assert "smoke tier: 1 ERROR" in done.outlines
     assert not any(line.startswith("toy.good") for line in done.outlines)
 
@@ -98,7 +109,8 @@ def test_q_is_silent_but_for_one_line(trains: Any) -> None:
 @pytest.mark.slow
 def test_workers_leave_their_progress(trains: Any) -> None:
     trains.pytester.makeconftest(
-        'pytest_plugins = ["omnigrok.audit.plugin"]\nfrom omnigrok.audit import progress\nprogress.QUIET_SECONDS = 0.2\n'
+        'pytest_plugins = ["omnigrok.audit.plugin"]\nfrom omnigrok.audit import '
+        "progress\nprogress.QUIET_SECONDS = 0.2\n"
     )
     # Slow enough for the watching thread to see it.
     trains.yaml = trains.yaml.replace("steps: 12,", "steps: 2000,")
@@ -109,10 +121,31 @@ def test_workers_leave_their_progress(trains: Any) -> None:
 def test_terminal_gets_a_bar_that_goes_away(trains: Any) -> None:
     trains.write()
     leader, follower = pty.openpty()
-    environment = {**{name: value for name, value in os.environ.items() if name != "CI"}, "TERM": "xterm", "COLUMNS": "150"}
-    command = [sys.executable, "-m", "pytest", "claims", "-p", "no:cacheprovider", "-n", "0", "--audit-json", "a.json"]
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "CI"},
+        "TERM": "xterm",
+        "COLUMNS": "150",
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "claims",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        "0",
+        "--audit-json",
+        "a.json",
+    ]
     with subprocess.Popen(
-        command, cwd=trains.pytester.path, env=environment, stdin=follower, stdout=follower, stderr=follower, close_fds=True
+        command,
+        cwd=trains.pytester.path,
+        env=environment,
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        close_fds=True,
     ) as process:
         os.close(follower)
         said = b""

@@ -1,4 +1,6 @@
-"""Replay is proof: recorded evidence is judged without training, and damage, gaps and changed criteria are said."""
+"""Replay is proof: recorded evidence is judged without training, and damage, gaps and changed
+criteria are said.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from omnigrok.runs.evidence import read, write
 from omnigrok.runs.store import Store
 
 BODY = (
-    'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: float(curves["train_loss"][0])); '
+    'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: '
+    'float(curves["train_loss"][0])); '
     'case.judge([mean_in_region("loss", losses, case.region("mean"))])'
 )
 
@@ -36,9 +39,9 @@ def export(store: str) -> str:
 def record(toy: Any, monkeypatch: pytest.MonkeyPatch, experiments: str = "[tiny]") -> Any:
     """Train a toy claim in the paper tier and export its evidence; the store stays."""
     toy.add("good", experiments=experiments, body=BODY)
-    toy.yaml = toy.yaml.replace("quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}").replace(
-        "quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}"
-    )
+    toy.yaml = toy.yaml.replace(
+        "quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}"
+    ).replace("quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}")
     toy.write()
     monkeypatch.chdir(toy.pytester.path)
     first = toy.run("--tier", "paper", "--runs", "store.sqlite", "--audit-json", "trained.json")
@@ -70,8 +73,14 @@ def test_replay_gives_the_trained_verdict(recorded: Any) -> None:
     assert not (recorded.pytester.path / ".omnigrok").exists()
 
 
-@pytest.mark.parametrize("other", [{"torch": "0.0"}, {"identity": "0" * 16}, {"device": "another"}], ids=lambda change: next(iter(change)))
-def test_another_trainer_torch_or_device_is_shown_as_stale(recorded: Any, other: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [{"torch": "0.0"}, {"identity": "0" * 16}, {"device": "another"}],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_trainer_torch_or_device_is_shown_as_stale(
+    recorded: Any, other: dict[str, str]
+) -> None:
     """Two of the six runs come from elsewhere: the verdict stands, and says so."""
     before = row(recorded)
     (path,) = (recorded.folder / "evidence").glob("*.ogev")
@@ -106,7 +115,9 @@ def test_changed_criterion_is_said(recorded: Any) -> None:
     assert "the criterion has changed since the evidence was recorded" in row(recorded)["reason"]
 
 
-def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(
+    toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record(toy, monkeypatch, experiments='["toy:tiny"]')
     assert "has changed" not in row(toy)["reason"]
     toy.yaml = toy.yaml.replace("above: 0", "above: 0.0001")
@@ -116,7 +127,10 @@ def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(toy: Any
 def test_the_claims_that_read_an_experiment_of_another_figure_are_known() -> None:
     every = figures(Path(__file__).parents[2] / "claims")
     (home,) = [figure for figure in every if figure.figure == "fig10_time_vs_decay"]
-    assert {claim.id for _, claim in readers(every, home, "transformer")} >= {"fig07.norm-tracks", "fig10.transformer-inverse"}
+    assert {claim.id for _, claim in readers(every, home, "transformer")} >= {
+        "fig07.norm-tracks",
+        "fig10.transformer-inverse",
+    }
     assert "fig07.norm-tracks" not in {claim.id for _, claim in readers(every, home, "mnist")}
 
 
@@ -125,7 +139,10 @@ def test_a_missing_run_is_an_error(recorded: Any) -> None:
     recorded.yaml = recorded.yaml.replace("seed: {count: 3}", "seed: {count: 4}")
     found = row(recorded)
     assert found["verdict"] == "ERROR"
-    assert "2 of 8 runs of toy:tiny under paper are not in it (first: seed 3, alpha 0.5, weight decay 0)" in found["reason"]
+    assert (
+        "2 of 8 runs of toy:tiny under paper are not in it (first: seed 3, alpha 0.5, weight "
+        "decay 0)"
+    ) in found["reason"]
 
 
 def test_a_verdict_carries_the_digests_of_its_entry_and_of_its_check(recorded: Any) -> None:
@@ -148,10 +165,15 @@ def test_a_changed_check_has_another_digest(recorded: Any) -> None:
 def test_changes_of_both_are_said(recorded: Any) -> None:
     recorded.checks = recorded.checks.replace('["train_loss"][0]', '["train_loss"][1]')
     recorded.yaml = recorded.yaml.replace("above: 0", "above: 0.0001")
-    assert "the criterion and the check have changed since the evidence was recorded" in row(recorded)["reason"]
+    assert (
+        "the criterion and the check have changed since the evidence was recorded"
+        in row(recorded)["reason"]
+    )
 
 
-def test_another_export_of_the_same_results_keeps_the_criteria_they_were_recorded_under(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_export_of_the_same_results_keeps_the_criteria_they_were_recorded_under(
+    toy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     record(toy, monkeypatch)
     (path,) = (toy.folder / "evidence").glob("*.ogev")
     before = path.read_bytes()
@@ -175,14 +197,23 @@ def test_incomplete_experiment_is_not_exported(toy: Any, monkeypatch: pytest.Mon
     assert not (toy.folder / "evidence").exists()
 
 
-REDUCED = "reduced: {sweep: {alpha: [0.5, 2.0]}, how: two scales}\n    sweep: {seed: {count: 3}, alpha: [0.5, 1.0, 2.0]}"
+REDUCED = (
+    "reduced: {sweep: {alpha: [0.5, 2.0]}, how: two scales}\n    sweep: {seed: {count: 3}, alpha: "
+    "[0.5, 1.0, 2.0]}"
+)
 
 
 def test_reduced_evidence_is_marked_and_full_evidence_takes_its_place(recorded: Any) -> None:
-    """The recorded two scales are the reduced form of a grid of three; the full grid is trained afterwards."""
+    """The recorded two scales are the reduced form of a grid of three; the full grid is trained
+    afterwards.
+    """
     recorded.yaml = recorded.yaml.replace("sweep: {seed: {count: 3}, alpha: [0.5, 2.0]}", REDUCED)
     found = row(recorded)
-    assert (found["scale"], found["reduction"], found["cost"]["runs"]) == ("reduced", "two scales", 6)
+    assert (found["scale"], found["reduction"], found["cost"]["runs"]) == (
+        "reduced",
+        "two scales",
+        6,
+    )
     recorded.run("--tier", "paper", "--runs", "full.sqlite")
     assert "written, 9 runs" in export("full.sqlite")
     found = row(recorded)
@@ -191,7 +222,9 @@ def test_reduced_evidence_is_marked_and_full_evidence_takes_its_place(recorded: 
 
 def test_the_reduced_scale_is_a_choice(recorded: Any) -> None:
     recorded.yaml = recorded.yaml.replace("sweep: {seed: {count: 3}, alpha: [0.5, 2.0]}", REDUCED)
-    recorded.run("--tier", "paper", "--scale", "reduced", "--runs", "small.sqlite", "--audit-json", "a.json")
+    recorded.run(
+        "--tier", "paper", "--scale", "reduced", "--runs", "small.sqlite", "--audit-json", "a.json"
+    )
     (found,) = json.loads((recorded.pytester.path / "a.json").read_text())["claims"]
     assert (found["scale"], found["cost"]["runs"]) == ("reduced", 6)
     assert "written, 6 runs" in export("small.sqlite")

@@ -62,7 +62,12 @@ def test_valid(tmp_path: Path) -> None:
         ([], "titel", "x", r"toy\.yaml: titel: .*accepted keys: figure, title"),
         (["claims", 0], "verison", 2, r"claims\.0\.verison: .*accepted keys: id, statement"),
         (["experiments", "e"], "swep", {}, r"experiments\.e\.swep: .*accepted keys: base, sweep"),
-        (["claims", 0, "criterion"], "x", {"above": 1.0, "inside": [0, 1]}, "give above and/or below, or inside"),
+        (
+            ["claims", 0, "criterion"],
+            "x",
+            {"above": 1.0, "inside": [0, 1]},
+            "give above and/or below, or inside",
+        ),
         (["claims", 0, "criterion"], "x", {"inside": [2, 1]}, "inside needs lo < hi"),
         (["claims", 0, "criterion"], "x", {}, "give above and/or below, or inside"),
         (["claims", 0], "experiments", ["f"], "unknown experiment 'f'; accepted: e"),
@@ -92,7 +97,9 @@ def test_key_twice(tmp_path: Path) -> None:
         load_figure(write(tmp_path, yaml.safe_dump(VALID) + "title: again\n"))
 
 
-@pytest.mark.parametrize("text", ["[1, 2]", "a: [", "!!python/object/apply:os.system ['true']", "\x00", "? {a: b}\n: c"])
+@pytest.mark.parametrize(
+    "text", ["[1, 2]", "a: [", "!!python/object/apply:os.system ['true']", "\x00", "? {a: b}\n: c"]
+)
 def test_not_a_figure(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadInput, match=r"toy\.yaml"):
         load_figure(write(tmp_path, text))
@@ -119,7 +126,9 @@ def test_fuzz_text(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
@@ -137,15 +146,24 @@ def test_fuzz_values(tmp_path_factory: pytest.TempPathFactory, key: str, value: 
 def test_the_digest_follows_the_criterion(tmp_path: Path) -> None:
     first = load_figure(write(tmp_path, VALID)).claim("toy.a").digest
     load_figure.cache_clear()
-    second = load_figure(write(tmp_path, changed(["claims", 0, "criterion"], "x", {"above": 1.1}))).claim("toy.a").digest
+    second = (
+        load_figure(write(tmp_path, changed(["claims", 0, "criterion"], "x", {"above": 1.1})))
+        .claim("toy.a")
+        .digest
+    )
     assert first != second
 
 
 def test_mechanisms_are_nulls_of_their_own(tmp_path: Path) -> None:
     plain = load_figure(write(tmp_path, VALID)).claim("toy.a")
-    named = [{"name": "ceiling", "words": "error is bounded"}, {"name": "floor", "words": "some error stays"}]
+    named = [
+        {"name": "ceiling", "words": "error is bounded"},
+        {"name": "floor", "words": "some error stays"},
+    ]
     (tmp_path / "more").mkdir()
-    claim = load_figure(write(tmp_path / "more", changed(["claims", 0], "mechanisms", named))).claim("toy.a")
+    claim = load_figure(
+        write(tmp_path / "more", changed(["claims", 0], "mechanisms", named))
+    ).claim("toy.a")
     assert plain.nulls == ("sign flips",)
     assert claim.nulls == ("ceiling", "floor")
     assert claim.digest != plain.digest

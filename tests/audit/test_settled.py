@@ -21,7 +21,16 @@ from omnigrok.runs.run import Run
 from omnigrok.stats import Verdict, mean_in_region
 
 STEP = np.arange(0, 1001, 50, dtype=np.int64)
-RUN = Run(task="teacher_student", model="mlp", seed=0, n_train=8, steps=1000, lr=0.1, constraint="rescale", network=(("widths", (2, 2)),))
+RUN = Run(
+    task="teacher_student",
+    model="mlp",
+    seed=0,
+    n_train=8,
+    steps=1000,
+    lr=0.1,
+    constraint="rescale",
+    network=(("widths", (2, 2)),),
+)
 CLAIM = Claim.model_validate(
     {
         "id": "toy.a",
@@ -36,7 +45,11 @@ CLAIM = Claim.model_validate(
 
 
 def curves(run: Run, loss: np.ndarray, accuracy: float = 1.0) -> Curves:
-    return Curves(run, STEP, {"train_loss": loss, "test_loss": loss.copy(), "test_acc": np.full(STEP.shape, accuracy)})
+    return Curves(
+        run,
+        STEP,
+        {"train_loss": loss, "test_loss": loss.copy(), "test_acc": np.full(STEP.shape, accuracy)},
+    )
 
 
 def falling(rate: float, end: float = 0.0) -> np.ndarray:
@@ -44,8 +57,13 @@ def falling(rate: float, end: float = 0.0) -> np.ndarray:
 
 
 def settling(*losses: np.ndarray, paper: int = 1000, **changes: object) -> Settling:
-    runs = {RUN.replace(alpha=alpha, **changes): loss for alpha, loss in zip((0.1, 1.0, 2.0), losses, strict=False)}
-    return Settling({run: curves(run, loss) for run, loss in runs.items()}, dict.fromkeys(runs, paper))
+    runs = {
+        RUN.replace(alpha=alpha, **changes): loss
+        for alpha, loss in zip((0.1, 1.0, 2.0), losses, strict=False)
+    }
+    return Settling(
+        {run: curves(run, loss) for run, loss in runs.items()}, dict.fromkeys(runs, paper)
+    )
 
 
 def read(watch: Settling, column: str = "train_loss") -> None:
@@ -59,10 +77,23 @@ def check(case: Case) -> None:
 
 
 def judged(*ends: float, slope: float, lower: float = 0.0) -> Case:
-    """Seeds whose loss ends at ``ends`` and changes by ``slope`` from the one median to the other; step 0 logs ``lower`` less."""
+    """Seeds whose loss ends at ``ends`` and changes by ``slope`` from the one median to the other;
+    step 0 logs ``lower`` less.
+    """
     ramp = slope * (STEP - 1000) / 375 - np.where(STEP == 0, lower - slope * 1000 / 375, 0.0)
-    made = {RUN.replace(seed=seed): curves(RUN.replace(seed=seed), end + ramp) for seed, end in enumerate(ends)}
-    case = Case(CLAIM, "toy", "paper", "paper", "claim", {"tiny": Grid("tiny", made)}, paper_steps=dict.fromkeys(made, 1000))
+    made = {
+        RUN.replace(seed=seed): curves(RUN.replace(seed=seed), end + ramp)
+        for seed, end in enumerate(ends)
+    }
+    case = Case(
+        CLAIM,
+        "toy",
+        "paper",
+        "paper",
+        "claim",
+        {"tiny": Grid("tiny", made)},
+        paper_steps=dict.fromkeys(made, 1000),
+    )
     with contextlib.suppress(ClaimRefuted):
         check(case)
     judge_again(check, case)
@@ -122,7 +153,9 @@ def test_looking_for_a_column_reads_nothing() -> None:
 
 
 @given(st.floats(0.3, 3.0), st.floats(0.0, 1.0))
-def test_moved_on_curves_end_at_twice_the_last_change_within_the_range(rate: float, end: float) -> None:
+def test_moved_on_curves_end_at_twice_the_last_change_within_the_range(
+    rate: float, end: float
+) -> None:
     watch = settling(falling(rate, end))
     read(watch)
     (old,), (new,) = watch.curves.values(), watch.further().values()
@@ -139,7 +172,10 @@ def test_a_verdict_that_moving_on_would_change_is_open() -> None:
     assert outcome is not None
     assert outcome.verdict is Verdict.INCONCLUSIVE
     assert (outcome.moving, outcome.cells) == (3, 3)
-    assert "3 of 3 runs at constant norm have not settled: REPRODUCED as they ended, REFUTED moved on" in outcome.reason
+    assert (
+        "3 of 3 runs at constant norm have not settled: REPRODUCED as they ended, REFUTED moved on"
+        in outcome.reason
+    )
 
 
 def test_the_rule_holds_for_refuted_as_for_reproduced() -> None:
@@ -150,7 +186,9 @@ def test_the_rule_holds_for_refuted_as_for_reproduced() -> None:
 
 
 @pytest.mark.parametrize(("slope", "moving"), [(0.1, 3), (0.0, 0)])
-def test_a_verdict_that_moving_on_would_not_change_stands_and_says_so(slope: float, moving: int) -> None:
+def test_a_verdict_that_moving_on_would_not_change_stands_and_says_so(
+    slope: float, moving: int
+) -> None:
     outcome = judged(0.3, 0.31, 0.32, slope=slope).outcome
     assert outcome is not None
     assert outcome.verdict is Verdict.REPRODUCED

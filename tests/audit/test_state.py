@@ -50,13 +50,18 @@ def test_evidence_current_stale_and_incomplete(folder: Path) -> None:
     runs = runs_of(folder, "toy", "tiny", "paper", "paper")
     (folder / "evidence").mkdir()
     path = folder / "evidence" / "toy.tiny.paper.ogev"
-    results = [(curves(run), here(run, torch.__version__ if run.seed else "0.0")) for run in runs[:5]]
+    results = [
+        (curves(run), here(run, torch.__version__ if run.seed else "0.0")) for run in runs[:5]
+    ]
     write(path, results, meta={"criteria": {"toy.good": "other"}})
     (state,) = evidence_states(folder, figure, figure.claim("toy.good"))
     stale = sum(run.seed == 0 for run in runs[:5])
-    assert state == State("toy:tiny", "paper", "evidence", "full", 6, 5 - stale, stale, changed=("criterion",))
+    assert state == State(
+        "toy:tiny", "paper", "evidence", "full", 6, 5 - stale, stale, changed=("criterion",)
+    )
     assert str(state) == (
-        f"evidence, paper, toy:tiny: 5 of 6 runs recorded; {stale} stale (another trainer, torch or device); "
+        f"evidence, paper, toy:tiny: 5 of 6 runs recorded; {stale} stale (another trainer, torch "
+        "or device); "
         "the criterion has changed since"
     )
 
@@ -80,20 +85,27 @@ def test_show_says_the_state(folder: Path, tmp_path: Path) -> None:
     assert "evidence, paper, toy:tiny: nothing recorded" in done.output
     assert "none.sqlite (name another with --runs)" in done.output
     Store(tmp_path / "empty.sqlite").close()
-    assert "store: nothing of this claim in" in CliRunner().invoke(main, [*arguments, "--runs", str(tmp_path / "empty.sqlite")]).output
+    assert (
+        "store: nothing of this claim in"
+        in CliRunner().invoke(main, [*arguments, "--runs", str(tmp_path / "empty.sqlite")]).output
+    )
     (tmp_path / "bad.sqlite").write_bytes(b"x" * 5000)
     bad = CliRunner().invoke(main, [*arguments, "--runs", str(tmp_path / "bad.sqlite")])
     assert bad.exit_code == 1
     assert "bad.sqlite" in bad.output
 
 
-def test_run_one_claim(toy: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+def test_run_one_claim(
+    toy: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     toy.add("good")
     toy.add("goodness")
     toy.add("good-eta")
     toy.write()
     monkeypatch.chdir(toy.pytester.path)
-    done = CliRunner().invoke(main, ["run", "toy.good", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"])
+    done = CliRunner().invoke(
+        main, ["run", "toy.good", "--collect-only", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    )
     said = capfd.readouterr().out
     assert done.exit_code == 0
     assert "test_good[toy.good-paper]" in said
@@ -109,5 +121,7 @@ def test_run_of_an_unknown_claim(folder: Path) -> None:
 
 
 def test_help_of_run_and_completion() -> None:
-    assert "Example: omnigrok run fig02.inverse" in CliRunner().invoke(main, ["run", "--help"]).output
+    assert (
+        "Example: omnigrok run fig02.inverse" in CliRunner().invoke(main, ["run", "--help"]).output
+    )
     assert "_OMNIGROK_COMPLETE=bash_source" in CliRunner().invoke(main, ["--help"]).output

@@ -14,17 +14,44 @@ from omnigrok.errors import BadInput
 
 
 def outcome(
-    name: str, verdict: str, role: str = "claim", p: float | None = None, tier: str = "paper", protocol: str = "paper"
+    name: str,
+    verdict: str,
+    role: str = "claim",
+    p: float | None = None,
+    tier: str = "paper",
+    protocol: str = "paper",
 ) -> dict[str, Any]:
     region = {"lo": 0.0, "hi": "inf", "closed": False, "text": "> 0"}
     finding = {
-        "name": "f", "estimate": 1.0, "ci": [0.5, 1.5], "p": p, "n": 10, "censored": 0, "smallest_p": 0.001, "level": 0.95,
-        "values": [1.0], "region": region, "verdict": verdict, "decides": True, "method": "", "note": "", "extra": {},
-    }  # fmt: skip
+        "name": "f",
+        "estimate": 1.0,
+        "ci": [0.5, 1.5],
+        "p": p,
+        "n": 10,
+        "censored": 0,
+        "smallest_p": 0.001,
+        "level": 0.95,
+        "values": [1.0],
+        "region": region,
+        "verdict": verdict,
+        "decides": True,
+        "method": "",
+        "note": "",
+        "extra": {},
+    }
     return {
-        "id": name, "figure": "x", "protocol": protocol, "tier": tier, "role": role, "verdict": verdict, "reason": "r",
-        "findings": [finding], "cost": {"runs": 1, "steps": 10, "seconds": 2.0}, "scale": "full", "stale": 0,
-    }  # fmt: skip
+        "id": name,
+        "figure": "x",
+        "protocol": protocol,
+        "tier": tier,
+        "role": role,
+        "verdict": verdict,
+        "reason": "r",
+        "findings": [finding],
+        "cost": {"runs": 1, "steps": 10, "seconds": 2.0},
+        "scale": "full",
+        "stale": 0,
+    }
 
 
 def pair(name: str, verdict: str, control: str = "REFUTED", **more: Any) -> list[dict[str, Any]]:
@@ -32,7 +59,13 @@ def pair(name: str, verdict: str, control: str = "REFUTED", **more: Any) -> list
 
 
 @pytest.mark.parametrize(
-    ("control", "expected"), [("REFUTED", "REPRODUCED"), ("INCONCLUSIVE", "REPRODUCED"), ("REPRODUCED", "ERROR"), ("ERROR", "ERROR")]
+    ("control", "expected"),
+    [
+        ("REFUTED", "REPRODUCED"),
+        ("INCONCLUSIVE", "REPRODUCED"),
+        ("REPRODUCED", "ERROR"),
+        ("ERROR", "ERROR"),
+    ],
 )
 def test_control_decides_over_its_claim(control: str, expected: str) -> None:
     (row,) = merge(pair("a.b", "REPRODUCED", control))
@@ -41,7 +74,12 @@ def test_control_decides_over_its_claim(control: str, expected: str) -> None:
 
 
 def test_holm_among_headline_claims_decides() -> None:
-    rows = {row["id"]: row for row in merge(pair("fig02.train-L", "REPRODUCED", p=0.02) + pair("a.b", "REPRODUCED", p=0.04))}
+    rows = {
+        row["id"]: row
+        for row in merge(
+            pair("fig02.train-L", "REPRODUCED", p=0.02) + pair("a.b", "REPRODUCED", p=0.04)
+        )
+    }
     assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.02 * 7)
     assert rows["fig02.train-L"]["verdict"] == "INCONCLUSIVE"
     assert rows["a.b"]["verdict"] == "REPRODUCED"
@@ -54,9 +92,12 @@ def test_holm_lets_small_p_stand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "size", "verdict"), [("paper", 7, "INCONCLUSIVE"), ("code", 5, "INCONCLUSIVE"), ("corrected", 3, "REPRODUCED")]
+    ("protocol", "size", "verdict"),
+    [("paper", 7, "INCONCLUSIVE"), ("code", 5, "INCONCLUSIVE"), ("corrected", 3, "REPRODUCED")],
 )
-def test_the_family_is_what_has_a_form_under_the_protocol(protocol: str, size: int, verdict: str) -> None:
+def test_the_family_is_what_has_a_form_under_the_protocol(
+    protocol: str, size: int, verdict: str
+) -> None:
     assert len(family(protocol)) == size
     (row,) = merge([outcome("fig02.train-L", "REPRODUCED", p=0.0125, protocol=protocol)])
     assert row["holm_p"] == pytest.approx(0.0125 * size)
@@ -74,7 +115,12 @@ def test_a_claim_left_out_or_broken_helps_no_other(fate: str) -> None:
             outcome("fig02.test-U", "REPRODUCED", "control", protocol="corrected"),
         ],
     }[fate]
-    rows = {row["id"]: row for row in merge([outcome("fig02.train-L", "REPRODUCED", p=0.02, protocol="corrected"), *others])}
+    rows = {
+        row["id"]: row
+        for row in merge(
+            [outcome("fig02.train-L", "REPRODUCED", p=0.02, protocol="corrected"), *others]
+        )
+    }
     assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.06)
     assert rows["fig02.train-L"]["verdict"] == "INCONCLUSIVE"
 
@@ -101,7 +147,17 @@ def test_json_whole_or_not_at_all(tmp_path: Path) -> None:
     loaded = json.loads((tmp_path / "a.json").read_text())
     assert loaded["schema"] == 1
     claim = loaded["claims"][0]
-    assert {"id", "figure", "tier", "protocol", "verdict", "reason", "findings", "control", "cost"} <= claim.keys()
+    assert {
+        "id",
+        "figure",
+        "tier",
+        "protocol",
+        "verdict",
+        "reason",
+        "findings",
+        "control",
+        "cost",
+    } <= claim.keys()
     assert {"name", "estimate", "ci", "p", "n", "censored"} <= claim["findings"][0].keys()
     with pytest.raises(BadInput, match="cannot be written"):
         write_audit(tmp_path / "none" / "a.json", document)
@@ -113,7 +169,13 @@ def test_json_whole_or_not_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tier", ["smoke", "paper"])
 def test_table_fits_and_explains(tier: str) -> None:
-    rows = merge([*pair("fig10.transformer-inverse-long", "REFUTED"), *pair("a.b", "REPRODUCED"), *pair("c.d", "ERROR")])
+    rows = merge(
+        [
+            *pair("fig10.transformer-inverse-long", "REFUTED"),
+            *pair("a.b", "REPRODUCED"),
+            *pair("c.d", "ERROR"),
+        ]
+    )
     table = list(lines(rows, tier, verbose=1))
     assert max(map(len, table)) <= WIDTH
     assert ("SMOKE TIER" in table[0]) == (tier == "smoke")

@@ -1,4 +1,6 @@
-"""An audit depends neither on the settings of these tests nor on the user's folders, and refuses bad paths before it trains."""
+"""An audit depends neither on the settings of these tests nor on the user's folders, and refuses
+bad paths before it trains.
+"""
 
 from __future__ import annotations
 
@@ -26,23 +28,47 @@ NOBODY = "import pwd\ndef getpwuid(uid):\n    raise KeyError(uid)\npwd.getpwuid 
 
 def start(toy: Any, *options: str) -> pytest.RunResult:
     toy.write()
-    done: pytest.RunResult = toy.pytester.runpytest_inprocess("claims", "-p", "no:cacheprovider", "-n", "0", *options)
+    done: pytest.RunResult = toy.pytester.runpytest_inprocess(
+        "claims", "-p", "no:cacheprovider", "-n", "0", *options
+    )
     return done
 
 
 def replay(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
     """One claim of this repository, from its evidence."""
-    command = [sys.executable, "-m", "pytest", "claims/test_fig02_teacher_student.py", "-k", "fig02.grok-paper", "--replay", "-n", "0"]
-    return subprocess.run([*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "claims/test_fig02_teacher_student.py",
+        "-k",
+        "fig02.grok-paper",
+        "--replay",
+        "-n",
+        "0",
+    ]
+    return subprocess.run(
+        [*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.slow
 def test_a_replay_in_poor_surroundings(tmp_path: Path) -> None:
     """No home folder, no passwd entry, a clone that cannot be written, and Python's -O."""
     (tmp_path / "no_passwd.py").write_text(NOBODY)
-    kept = {key: value for key, value in os.environ.items() if key not in ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "OMNIGROK_DATA")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "OMNIGROK_DATA")
+    }
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    done = replay({**kept, "PYTHONPATH": path, "PYTHONOPTIMIZE": "1"}, "-p", "no_passwd", "-o", "cache_dir=/dev/null/cache")
+    done = replay(
+        {**kept, "PYTHONPATH": path, "PYTHONOPTIMIZE": "1"},
+        "-p",
+        "no_passwd",
+        "-o",
+        "cache_dir=/dev/null/cache",
+    )
     assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
     assert "1 REPRODUCED" in done.stdout
 
@@ -84,8 +110,18 @@ def test_unrelated_options_move_no_store(toy: Any) -> None:
     toy.add("good", experiments="[tiny]", body=body)
     (toy.pytester.path / "tox.ini").unlink()
     (toy.pytester.path / "elsewhere").mkdir()
-    start(toy, "--audit-json", str(toy.pytester.path / "elsewhere" / "a.json"), "--rootdir", "/", "-k", "not control")
-    assert [path.relative_to(toy.pytester.path) for path in toy.pytester.path.rglob("runs.sqlite")] == [Path(".omnigrok/runs.sqlite")]
+    start(
+        toy,
+        "--audit-json",
+        str(toy.pytester.path / "elsewhere" / "a.json"),
+        "--rootdir",
+        "/",
+        "-k",
+        "not control",
+    )
+    assert [
+        path.relative_to(toy.pytester.path) for path in toy.pytester.path.rglob("runs.sqlite")
+    ] == [Path(".omnigrok/runs.sqlite")]
 
 
 @pytest.mark.parametrize("option", ["--audit-json", "--report", "--runs"])
@@ -102,7 +138,10 @@ def test_targets(tmp_path: Path) -> None:
     check_target("--x", tmp_path / "a" / "b" / "new", make_folder=True)
     (tmp_path / "file").touch()
     check_target("--x", tmp_path / "file")
-    for path, message in ((tmp_path / "a" / "new", "there is no folder"), (tmp_path / "file" / "new", "is no folder")):
+    for path, message in (
+        (tmp_path / "a" / "new", "there is no folder"),
+        (tmp_path / "file" / "new", "is no folder"),
+    ):
         with pytest.raises(BadInput, match=message):
             check_target("--x", path)
 
@@ -128,7 +167,9 @@ def test_seeds_match_exactly() -> None:
         ("{above: 0}}", "{above: 0}, floor: .nan}", "finite number"),
     ],
 )
-def test_a_region_without_values_is_refused_on_load(toy: Any, old: str, new: str, message: str) -> None:
+def test_a_region_without_values_is_refused_on_load(
+    toy: Any, old: str, new: str, message: str
+) -> None:
     toy.add("good")
     toy.yaml = toy.yaml.replace(old, new)
     done = start(toy)
@@ -152,5 +193,8 @@ def test_a_misspelt_keyword(toy: Any) -> None:
 
 
 def test_the_nearest_word() -> None:
-    assert did_you_mean("fig02.invers", ["fig02.grok", "fig02.inverse"]) == " (did you mean 'fig02.inverse'?)"
+    assert (
+        did_you_mean("fig02.invers", ["fig02.grok", "fig02.inverse"])
+        == " (did you mean 'fig02.inverse'?)"
+    )
     assert did_you_mean("zebra", ["fig02.grok"]) == ""

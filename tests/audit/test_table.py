@@ -11,14 +11,28 @@ from omnigrok.audit.table import EXPLAIN, LETTERS, lines
 
 def row(verdict: str, control: str = "REFUTED", **more: Any) -> dict[str, Any]:
     finding = {
-        "name": "a very long name of a finding " * 5, "estimate": 123456.789, "ci": [1234.5678, 1e12], "p": 1e-7, "smallest_p": 0.001,
-        "n": 10, "decides": True, "verdict": verdict, "region": {"text": "inside [0.123456, 9876.5]"}, "values": [1.0, None],
+        "name": "a very long name of a finding " * 5,
+        "estimate": 123456.789,
+        "ci": [1234.5678, 1e12],
+        "p": 1e-7,
+        "smallest_p": 0.001,
+        "n": 10,
+        "decides": True,
+        "verdict": verdict,
+        "region": {"text": "inside [0.123456, 9876.5]"},
+        "values": [1.0, None],
         "note": "n" * 200,
-    }  # fmt: skip
+    }
     return {
-        "id": "fig10.a-claim-with-an-exceptionally-long-name", "protocol": "corrected", "verdict": verdict, "reason": "why " * 80,
-        "findings": [finding], "control": {"verdict": control}, "cost": {"seconds": 98765.4}, **more,
-    }  # fmt: skip
+        "id": "fig10.a-claim-with-an-exceptionally-long-name",
+        "protocol": "corrected",
+        "verdict": verdict,
+        "reason": "why " * 80,
+        "findings": [finding],
+        "control": {"verdict": control},
+        "cost": {"seconds": 98765.4},
+        **more,
+    }
 
 
 @pytest.mark.parametrize("tier", ["smoke", "paper"])
@@ -44,7 +58,9 @@ def test_every_letter_is_explained() -> None:
 
 def test_v_shows_findings() -> None:
     quiet, loud = (list(lines([row("REFUTED")], "paper", verbose)) for verbose in (0, 1))
-    assert next(line for line in loud if line not in quiet).startswith("    a very long name of a finding")
+    assert next(line for line in loud if line not in quiet).startswith(
+        "    a very long name of a finding"
+    )
 
 
 def test_the_last_line_is_the_sum() -> None:

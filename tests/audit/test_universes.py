@@ -14,13 +14,28 @@ from hypothesis import strategies as st
 from omnigrok.audit.case import Case
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.schema import Claim
-from omnigrok.audit.universes import Multiverse, Universe, combinations, judge_universes, label, multiverse_of
+from omnigrok.audit.universes import (
+    Multiverse,
+    Universe,
+    combinations,
+    judge_universes,
+    label,
+    multiverse_of,
+)
 from omnigrok.errors import BadInput
 from omnigrok.runs.curves import Curves
 from omnigrok.runs.run import Run
 from omnigrok.stats import Verdict, mean_in_region
 
-RUN = Run(task="teacher_student", model="mlp", seed=0, n_train=8, steps=10, lr=0.1, network=(("widths", (2, 2)),))
+RUN = Run(
+    task="teacher_student",
+    model="mlp",
+    seed=0,
+    n_train=8,
+    steps=10,
+    lr=0.1,
+    network=(("widths", (2, 2)),),
+)
 
 
 def entry(**universes: list[Any]) -> Claim:
@@ -40,14 +55,22 @@ def entry(**universes: list[Any]) -> Claim:
 
 def case(claim: Claim, start: float = 1.0) -> Case:
     step = np.array([0, 10])
-    curves = {RUN.replace(seed=seed): Curves(RUN.replace(seed=seed), step, {"x": start + 0.1 * seed * np.ones(2)}) for seed in range(3)}
+    curves = {
+        RUN.replace(seed=seed): Curves(
+            RUN.replace(seed=seed), step, {"x": start + 0.1 * seed * np.ones(2)}
+        )
+        for seed in range(3)
+    }
     return Case(claim, "toy", "paper", "paper", "claim", {"tiny": Grid("tiny", curves)})
 
 
 def check(given: Case) -> None:
     if given["times"] < 0:
         raise BadInput("times must not be negative")
-    values = given.grid().per_seed(lambda curves: float(curves["x"][-1])) * given["times"] + given["shift"]
+    values = (
+        given.grid().per_seed(lambda curves: float(curves["x"][-1])) * given["times"]
+        + given["shift"]
+    )
     given.judge([mean_in_region("mean", values, given.region("mean"))])
 
 
@@ -63,7 +86,9 @@ def test_every_combination_of_levels_is_there_once() -> None:
 def test_each_universe_is_judged_by_the_claims_own_check() -> None:
     found = judge_universes(check, case(entry(shift=[0.0, 1.0, 5.0], idle=["a", "b"])))
     assert [found.count(word) for word in ("REPRODUCED", "INCONCLUSIVE", "REFUTED")] == [2, 2, 2]
-    assert [each.estimate for each in found.sorted()] == pytest.approx([1.1, 1.1, 2.1, 2.1, 6.1, 6.1])
+    assert [each.estimate for each in found.sorted()] == pytest.approx(
+        [1.1, 1.1, 2.1, 2.1, 6.1, 6.1]
+    )
     assert found.universes[0].choices == {"shift": "0", "idle": "a"}
 
 
@@ -82,16 +107,27 @@ def test_a_combination_that_cannot_be_judged_is_an_error_and_says_why() -> None:
 
 
 def test_what_matters_most_is_the_axis_that_moves_the_estimate() -> None:
-    found = judge_universes(check, case(entry(shift=[0.0, 1.0, 5.0], times=[1.0, 1.1], idle=["a", "b"])))
+    found = judge_universes(
+        check, case(entry(shift=[0.0, 1.0, 5.0], times=[1.0, 1.1], idle=["a", "b"]))
+    )
     shares = found.shares()
     assert next(iter(shares)) == "shift"
     assert shares["idle"] == pytest.approx(0.0, abs=1e-12)
     assert sum(shares.values()) == pytest.approx(1.0)
 
 
-@given(st.lists(st.floats(-5, 5), min_size=2, max_size=4, unique=True), st.lists(st.floats(-5, 5), min_size=2, max_size=4, unique=True))
-def test_shares_of_an_additive_estimate_are_those_of_its_parts(left: list[float], right: list[float]) -> None:
-    universes = [Universe({"a": str(a), "b": str(b)}, "REPRODUCED", a + b + 100.0) for a in left for b in right]
+@given(
+    st.lists(st.floats(-5, 5), min_size=2, max_size=4, unique=True),
+    st.lists(st.floats(-5, 5), min_size=2, max_size=4, unique=True),
+)
+def test_shares_of_an_additive_estimate_are_those_of_its_parts(
+    left: list[float], right: list[float]
+) -> None:
+    universes = [
+        Universe({"a": str(a), "b": str(b)}, "REPRODUCED", a + b + 100.0)
+        for a in left
+        for b in right
+    ]
     shares = Multiverse("toy.a", "paper", tuple(universes)).shares()
     total = np.var(left) + np.var(right)
     if total > 1e-6:
@@ -134,14 +170,22 @@ def test_a_damaged_cache_is_judged_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("level", "text"), [(0.5, "0.5"), ([0.1, 1.0], "0.1 to 1"), ({"paper": "acc", "code": "acc_code"}, "acc/acc_code"), ("stay", "stay")]
+    ("level", "text"),
+    [
+        (0.5, "0.5"),
+        ([0.1, 1.0], "0.1 to 1"),
+        ({"paper": "acc", "code": "acc_code"}, "acc/acc_code"),
+        ("stay", "stay"),
+    ],
 )
 def test_levels_have_names(level: Any, text: str) -> None:
     assert label(level) == text
 
 
 def test_an_axis_is_a_quantity_of_the_claim_with_two_to_five_levels() -> None:
-    with pytest.raises(ValueError, match="'level' is no key of its quantity; it has shift, times, idle"):
+    with pytest.raises(
+        ValueError, match="'level' is no key of its quantity; it has shift, times, idle"
+    ):
         entry(level=[1, 2])
     with pytest.raises(ValueError, match="at least 2"):
         entry(shift=[1.0])

@@ -1,4 +1,6 @@
-"""YAML from strangers: bounded, without objects, each key once; anything else is one BadInput that names the file."""
+"""YAML from strangers: bounded, without objects, each key once; anything else is one BadInput that
+names the file.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +93,13 @@ def test_a_large_file(tmp_path: Path) -> None:
 
 
 def test_a_deep_file(tmp_path: Path) -> None:
-    for content in ("[" * 50_000, "[" * 5_000 + "]" * 5_000, "{a: " * 5_000 + "}" * 5_000, "- " * 5_000, "? " * 5_000):
+    for content in (
+        "[" * 50_000,
+        "[" * 5_000 + "]" * 5_000,
+        "{a: " * 5_000 + "}" * 5_000,
+        "- " * 5_000,
+        "? " * 5_000,
+    ):
         with pytest.raises(BadInput, match=r"x\.yaml: (nested too deeply|not valid YAML)"):
             load(tmp_path, content)
 
@@ -102,21 +110,31 @@ def bomb(levels: int, form: str) -> str:
     for level in range(1, levels):
         inner = ", ".join([f"*a{level - 1}"] * 9)
         pairs = ", ".join(f"k{n}: *a{level - 1}" for n in range(9))
-        lines.append(f"a{level}: &a{level} [{inner}]" if form == "list" else f"a{level}: &a{level} {{{pairs}}}")
+        lines.append(
+            f"a{level}: &a{level} [{inner}]"
+            if form == "list"
+            else f"a{level}: &a{level} {{{pairs}}}"
+        )
     return "\n".join(lines)
 
 
 @pytest.mark.parametrize("form", ["list", "mapping"])
 def test_aliases_of_aliases(tmp_path: Path, form: str) -> None:
-    """A kilobyte that would fill the memory is refused before any of it is built; a few aliases are fine."""
+    """A kilobyte that would fill the memory is refused before any of it is built; a few aliases are
+    fine.
+    """
     began = time.process_time()
-    with pytest.raises(BadInput, match="holds more than 200000 values once its aliases are written out"):
+    with pytest.raises(
+        BadInput, match="holds more than 200000 values once its aliases are written out"
+    ):
         load(tmp_path, bomb(30, form))
     assert time.process_time() - began < 5
     assert len(load(tmp_path, bomb(4, form))) == 4
 
 
-def test_the_limit_counts_what_aliases_stand_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_counts_what_aliases_stand_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(yaml_file, "LARGEST_CONTENT", 10)
     assert load(tmp_path, "[&a [1, 2], *a, 3]") == [[1, 2], [1, 2], 3]  # 1 + 3 + 3 + 1 values
     with pytest.raises(BadInput, match="holds more than 10 values"):

@@ -1,4 +1,6 @@
-"""Benchmarks run in a pytest of their own, which must not take itself for a worker of this one: there nothing is measured."""
+"""Benchmarks run in a pytest of their own, which must not take itself for a worker of this one:
+there nothing is measured.
+"""
 
 from __future__ import annotations
 

@@ -21,7 +21,15 @@ ENTRY = {"extra_info": {**dataclasses.asdict(PLAIN), "where": {"device": "cpu", 
 def write(path: Path, speeds: list[Speed], device: str = "cpu") -> Path:
     where = {"device": device, "torch": "2.13"}
     entries = [{"extra_info": {**dataclasses.asdict(speed), "where": where}} for speed in speeds]
-    path.write_text(json.dumps({"machine_info": {"cpu": {"brand_raw": "A Processor"}}, "datetime": "2026-11-23", "benchmarks": entries}))
+    path.write_text(
+        json.dumps(
+            {
+                "machine_info": {"cpu": {"brand_raw": "A Processor"}},
+                "datetime": "2026-11-23",
+                "benchmarks": entries,
+            }
+        )
+    )
     return path
 
 
@@ -40,16 +48,24 @@ def test_a_file_is_shown(tmp_path: Path) -> None:
 
 def test_the_short_tables_of_two_machines_go_between_the_markers(tmp_path: Path) -> None:
     here = write(tmp_path / "cpu.json", [PLAIN, STACK])
-    there = write(tmp_path / "gpu.json", [dataclasses.replace(each, device="cuda") for each in (PLAIN, STACK)], "A Card")
+    there = write(
+        tmp_path / "gpu.json",
+        [dataclasses.replace(each, device="cuda") for each in (PLAIN, STACK)],
+        "A Card",
+    )
     readme = tmp_path / "README.md"
     readme.write_text("top\n<!-- speeds: begin -->\nold\n<!-- speeds: end -->\nbottom\n")
     result = bench("--from", here, "--from", there, "--into", readme)
     assert (result.exit_code, result.output) == (0, "")
     text = readme.read_text()
     assert text.startswith(
-        "top\n<!-- speeds: begin -->\ncpu: processor A Processor, date 2026-11-23, device cpu, torch 2.13; n = 3 rounds."
+        "top\n<!-- speeds: begin -->\ncpu: processor A Processor, date 2026-11-23, device cpu, "
+        "torch 2.13; n = 3 rounds."
     )
-    assert "cuda: processor A Processor, date 2026-11-23, device A Card, torch 2.13; n = 3 rounds." in text
+    assert (
+        "cuda: processor A Processor, date 2026-11-23, device A Card, torch 2.13; n = 3 rounds."
+        in text
+    )
     assert text.count("| mnist | 10 |") == 2
     assert "old" not in text
     assert text.endswith("<!-- speeds: end -->\nbottom\n")
@@ -60,7 +76,10 @@ def test_the_short_tables_of_two_machines_go_between_the_markers(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "b.json", "--family", "mnist"], "--from shows what was measured; leave --family, --device and --json out"),
+        (
+            ["--from", "b.json", "--family", "mnist"],
+            "--from shows what was measured; leave --family, --device and --json out",
+        ),
         (["--from", "b.json", "--json", "c.json"], "--from shows what was measured"),
         (["--markdown", "--into", "README.md"], "give one of --markdown and --into"),
         (["--into", "README.md"], "README.md: lacks the markers <!-- speeds: begin -->"),
@@ -79,7 +98,10 @@ def test_what_does_not_go_together_is_refused_before_anything_is_measured(
 def test_without_the_benchmarks_it_says_where_they_are_looked_for(tmp_path: Path) -> None:
     result = bench("--tests", tmp_path)
     assert result.exit_code == 1
-    assert "test_bench_families.py: is not here; run omnigrok bench in the root of a clone" in result.output
+    assert (
+        "test_bench_families.py: is not here; run omnigrok bench in the root of a clone"
+        in result.output
+    )
 
 
 # Stand-ins for the benchmarks, run by a real pytest.
@@ -111,14 +133,35 @@ def test_failing():
 
 
 @pytest.mark.parametrize(
-    ("more", "shown", "failed"), [(MEASURED, True, False), (MEASURED + FAILING, True, True), ("", False, False), (FAILING, False, True)]
+    ("more", "shown", "failed"),
+    [
+        (MEASURED, True, False),
+        (MEASURED + FAILING, True, True),
+        ("", False, False),
+        (FAILING, False, True),
+    ],
 )
-def test_the_chosen_benchmarks_are_run(tmp_path: Path, capfd: pytest.CaptureFixture[str], more: str, shown: bool, failed: bool) -> None:
+def test_the_chosen_benchmarks_are_run(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], more: str, shown: bool, failed: bool
+) -> None:
     """A failure ends with an error, after the table of those that were measured."""
     (tmp_path / "conftest.py").write_text(CONFTEST)
-    (tmp_path / "test_bench_families.py").write_text(CHOSEN + more.replace("ENTRY", repr(ENTRY["extra_info"])))
+    (tmp_path / "test_bench_families.py").write_text(
+        CHOSEN + more.replace("ENTRY", repr(ENTRY["extra_info"]))
+    )
     kept = tmp_path / "now.json"
-    result = bench("--tests", tmp_path, "--family", "mnist", "--family", "lstm", "--device", "cpu", "--json", kept)
+    result = bench(
+        "--tests",
+        tmp_path,
+        "--family",
+        "mnist",
+        "--family",
+        "lstm",
+        "--device",
+        "cpu",
+        "--json",
+        kept,
+    )
     assert result.exit_code == int(failed or not shown)
     assert bool(re.search(r"mnist +plain +cpu", result.output)) == shown
     assert kept.exists() == shown

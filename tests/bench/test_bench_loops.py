@@ -1,4 +1,6 @@
-"""What is compared does the same work: the loops take the trainer's steps, and PyTorch Geometric's networks are ours."""
+"""What is compared does the same work: the loops take the trainer's steps, and PyTorch Geometric's
+networks are ours.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,28 @@ from omnigrok.training.stack import train
 
 CPU = torch.device("cpu")
 STUDENT = Run(
-    task="teacher_student", model="mlp", seed=3, n_train=12, steps=6, lr=1e-2, weight_decay=0.5, log_every=1,
-    data=freeze({"n_test": 4}), network=freeze({"widths": (3, 6, 2), "activation": "tanh"}),
-)  # fmt: skip
+    task="teacher_student",
+    model="mlp",
+    seed=3,
+    n_train=12,
+    steps=6,
+    lr=1e-2,
+    weight_decay=0.5,
+    log_every=1,
+    data=freeze({"n_test": 4}),
+    network=freeze({"widths": (3, 6, 2), "activation": "tanh"}),
+)
 DIGITS = Run(
-    task="mnist", model="mlp", seed=0, n_train=20, steps=6, lr=1e-3, batch_size=8,
-    data=freeze({"source": "bundled", "n_test": 4}), network=freeze({"widths": (784, 4, 10), "activation": "relu"}),
-)  # fmt: skip
+    task="mnist",
+    model="mlp",
+    seed=0,
+    n_train=20,
+    steps=6,
+    lr=1e-3,
+    batch_size=8,
+    data=freeze({"source": "bundled", "n_test": 4}),
+    network=freeze({"widths": (784, 4, 10), "activation": "relu"}),
+)
 MOLECULES = FAMILIES["nnconv"].run.replace(n_train=6, batch_size=4, data={"n_test": 2})
 
 
@@ -41,7 +58,9 @@ def test_the_plain_loop_takes_the_trainers_steps(source: object) -> None:
     loops.plain(STUDENT, model, source(STUDENT, split, CPU))(6)  # type: ignore[operator]
     (curves,) = train([STUDENT])
     with torch.no_grad():
-        assert float(nn.functional.mse_loss(model(inputs), targets)) == pytest.approx(float(curves["train_loss"][-1]), rel=1e-4)
+        assert float(nn.functional.mse_loss(model(inputs), targets)) == pytest.approx(
+            float(curves["train_loss"][-1]), rel=1e-4
+        )
 
 
 @pytest.mark.parametrize("source", [loops.from_loader, loops.from_device])
@@ -55,7 +74,9 @@ def test_batches_are_an_epoch_of_shuffled_samples(source: object) -> None:
     assert torch.equal(seen.sum(1).sort().values, images.sum(1).sort().values)
 
 
-def test_by_hand_each_replica_has_data_and_weights_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_by_hand_each_replica_has_data_and_weights_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Its steps are the trainer's: the losses that the optimiser saw fall as theirs do."""
     runs = [STUDENT.replace(seed=seed) for seed in range(3)]
     kept: list[dict[str, torch.Tensor]] = []
@@ -72,8 +93,12 @@ def test_by_hand_each_replica_has_data_and_weights_of_its_own(monkeypatch: pytes
         model, split = loops.build(run, CPU, Path())
         (inputs,), targets = loops.training_set(split)
         with torch.no_grad():
-            outputs = torch.func.functional_call(model, {name: value[row] for name, value in kept[0].items()}, inputs)
-        assert float(nn.functional.mse_loss(outputs, targets)) == pytest.approx(float(curves["train_loss"][-1]), rel=1e-4)
+            outputs = torch.func.functional_call(
+                model, {name: value[row] for name, value in kept[0].items()}, inputs
+            )
+        assert float(nn.functional.mse_loss(outputs, targets)) == pytest.approx(
+            float(curves["train_loss"][-1]), rel=1e-4
+        )
 
 
 @pytest.mark.skipif(not jax_loop.installed(), reason=jax_loop.ABSENT)
@@ -83,13 +108,17 @@ def test_in_jax_the_steps_are_the_trainers(run: Run) -> None:
     advance = jax_loop.stacked(runs, default_root())
     advance(2)
     advance(4)
-    losses = [curves["train_loss"][-1] for curves in train([each.replace(log_every=6) for each in runs])]
+    losses = [
+        curves["train_loss"][-1] for curves in train([each.replace(log_every=6) for each in runs])
+    ]
     assert advance.losses() == pytest.approx(losses, rel=1e-3)
 
 
 @pytest.mark.skipif(not jax_loop.installed(), reason=jax_loop.ABSENT)
 @pytest.mark.parametrize(
-    "run", [DIGITS, STUDENT.replace(precision="float64"), FAMILIES["transformer"].run], ids=["ragged", "float64", "other"]
+    "run",
+    [DIGITS, STUDENT.replace(precision="float64"), FAMILIES["transformer"].run],
+    ids=["ragged", "float64", "other"],
 )
 def test_in_jax_other_settings_are_refused(run: Run) -> None:
     with pytest.raises(BadInput, match="JAX trains perceptrons"):
@@ -122,11 +151,19 @@ def test_the_loops_calculate_in_the_precision_of_the_run(precision: str) -> None
     model, split = loops.build(run, CPU, Path())
     dtype = torch.float64 if precision == "float64" else torch.float32
     (inputs,), targets = loops.training_set(split)
-    assert {parameter.dtype for parameter in model.parameters()} == {inputs.dtype, targets.dtype} == {dtype}
+    assert (
+        {parameter.dtype for parameter in model.parameters()}
+        == {inputs.dtype, targets.dtype}
+        == {dtype}
+    )
     before = [parameter.clone() for parameter in model.parameters()]
     loops.plain(run, model, loops.from_device(run, split, CPU))(1)
-    assert not any(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
-    assert {parameter.grad.dtype for parameter in model.parameters() if parameter.grad is not None} == {dtype}
+    assert not any(
+        torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True)
+    )
+    assert {
+        parameter.grad.dtype for parameter in model.parameters() if parameter.grad is not None
+    } == {dtype}
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -136,11 +173,18 @@ def test_every_family_takes_a_step_by_hand(name: str, monkeypatch: pytest.Monkey
     network = {"transformer": {"d_model": 8, "d_mlp": 8, "n_heads": 2}, "lstm": {"hidden": 8}}
     run = FAMILIES[name].run
     batch = 4 if run.batch_size else 0
-    run = run.replace(n_train=20, batch_size=batch, data=small.get(run.task, run.data), network=network.get(run.model, run.network))
+    run = run.replace(
+        n_train=20,
+        batch_size=batch,
+        data=small.get(run.task, run.data),
+        network=network.get(run.model, run.network),
+    )
     stepped: list[list[torch.Tensor]] = []
 
     def step(optimizer: torch.optim.AdamW) -> None:
-        stepped.append([parameter.grad for group in optimizer.param_groups for parameter in group["params"]])
+        stepped.append(
+            [parameter.grad for group in optimizer.param_groups for parameter in group["params"]]
+        )
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
     loops.by_hand([run.replace(seed=seed) for seed in range(2)], CPU, default_root())(1)
@@ -158,7 +202,9 @@ def test_the_graph_networks_of_pytorch_geometric_are_ours(name: str) -> None:
     run = FAMILIES[name].run.replace(n_train=6, batch_size=6, data={"n_test": 2})
     ours, split = loops.build(run, CPU, default_root())
     theirs = graphs.build(run)
-    assert sorted(p.numel() for p in theirs.parameters()) == sorted(p.numel() for p in ours.parameters())
+    assert sorted(p.numel() for p in theirs.parameters()) == sorted(
+        p.numel() for p in ours.parameters()
+    )
     with torch.no_grad():
         for convolution, layer in ((theirs.first, 0), (theirs.second, 1)):
             if name == "nnconv":
@@ -175,7 +221,9 @@ def test_the_graph_networks_of_pytorch_geometric_are_ours(name: str) -> None:
         inputs, expected = loops.training_set(split)
         found, wanted = theirs(batch), ours(*inputs)
     order, other = targets.flatten().argsort(), expected.flatten().argsort()
-    torch.testing.assert_close(found.flatten()[order], wanted.flatten()[other], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        found.flatten()[order], wanted.flatten()[other], rtol=1e-4, atol=1e-4
+    )
 
 
 @needs_graphs
@@ -195,10 +243,15 @@ def test_a_family_is_a_setting_of_the_audit(name: str) -> None:
     assert step_operations(family.run) > 0
     for device in ("cpu", "cuda"):
         assert 1 in family.sizes[device]
-        assert [each.name for each in variants(family, torch.device(device), Path())] == variant_names(family, device)
+        assert [
+            each.name for each in variants(family, torch.device(device), Path())
+        ] == variant_names(family, device)
 
 
-@pytest.mark.parametrize("name", ["teacher-student", "mnist", "messy-mnist", "addition", "transformer", "transformer-float64"])
+@pytest.mark.parametrize(
+    "name",
+    ["teacher-student", "mnist", "messy-mnist", "addition", "transformer", "transformer-float64"],
+)
 def test_the_layers_are_most_of_the_operations(name: str) -> None:
     """Three products each, and two for the first where it reads the data."""
     family = FAMILIES[name]

@@ -16,7 +16,9 @@ from omnigrok.errors import DataMissing
 CPU = torch.device("cpu")
 TINY = dataclasses.replace(
     FAMILIES["teacher-student"],
-    run=FAMILIES["teacher-student"].run.replace(network={"widths": (5, 4, 5), "activation": "tanh"}),
+    run=FAMILIES["teacher-student"].run.replace(
+        network={"widths": (5, 4, 5), "activation": "tanh"}
+    ),
     sizes={"cpu": (1, 2)},
     by_hand=2,
     jax=(),
@@ -51,12 +53,21 @@ def test_a_family_has_a_timing_for_every_variant(monkeypatch: pytest.MonkeyPatch
         assert timing.steps >= 1
 
 
-@pytest.mark.parametrize("error", [DataMissing("imdb: not here"), ImportError("no such package"), RuntimeError("torch refuses")], ids=str)
-def test_what_cannot_be_built_carries_its_reason_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [DataMissing("imdb: not here"), ImportError("no such package"), RuntimeError("torch refuses")],
+    ids=str,
+)
+def test_what_cannot_be_built_carries_its_reason_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def missing() -> Callable[[int], None]:
         raise error
 
-    pair = [Variant("plain", 1, missing), Variant("on device", 1, lambda: lambda steps: time.sleep(0.001 * steps))]
+    pair = [
+        Variant("plain", 1, missing),
+        Variant("on device", 1, lambda: lambda steps: time.sleep(0.001 * steps)),
+    ]
     monkeypatch.setattr(rounds, "variants", lambda *given: pair)
     timings = time_family(TINY, CPU, Path(), rounds=2)
     assert timings["plain"].failure == f"{type(error).__name__}: {error}"
@@ -105,7 +116,9 @@ def test_a_larger_stack_needs_more_memory(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(rounds, "ROUND_SECONDS", 0.0)
     family = dataclasses.replace(TINY, sizes={"cpu": (1, 4)})
     timings = time_family(family, CPU, Path(), rounds=1)
-    assert timings["stack 4"].peak_bytes == pytest.approx(4 * timings["stack 1"].peak_bytes, rel=0.1)
+    assert timings["stack 4"].peak_bytes == pytest.approx(
+        4 * timings["stack 1"].peak_bytes, rel=0.1
+    )
 
 
 def test_the_rate_of_layers_is_operations_over_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

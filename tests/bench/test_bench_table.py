@@ -19,7 +19,15 @@ JAX = dataclasses.replace(STACK, variant="jax 8", seconds=(2.0, 4.0, 1.0))
 
 
 def write(path: Path, speeds: list[Speed]) -> Path:
-    entries = [{"extra_info": {**dataclasses.asdict(speed), "where": {"device": speed.device, "torch": "2.13"}}} for speed in speeds]
+    entries = [
+        {
+            "extra_info": {
+                **dataclasses.asdict(speed),
+                "where": {"device": speed.device, "torch": "2.13"},
+            }
+        }
+        for speed in speeds
+    ]
     document: dict[str, Any] = {
         "machine_info": {"cpu": {"brand_raw": "A Processor"}},
         "datetime": "2026-11-23",
@@ -44,9 +52,18 @@ def test_ratios_compare_round_with_round() -> None:
 def test_cells() -> None:
     found = dict(zip(COLUMNS, cells(STACK, [PLAIN, DEVICE, STACK]), strict=True))
     assert found == {
-        "networks": "8", "ms a step": "200", "network-steps/s": "40", "x plain": "4", "x on device": "2", "x JAX": "-", "GFLOP/s": "0.04",
-        "of layers": "100%", "of best": "50%", "peak MiB": "8", "start s": "6.0",
-    }  # fmt: skip
+        "networks": "8",
+        "ms a step": "200",
+        "network-steps/s": "40",
+        "x plain": "4",
+        "x on device": "2",
+        "x JAX": "-",
+        "GFLOP/s": "0.04",
+        "of layers": "100%",
+        "of best": "50%",
+        "peak MiB": "8",
+        "start s": "6.0",
+    }
     assert cells(STACK, [PLAIN, JAX, STACK])[COLUMNS.index("x JAX")] == "2"
     alone = dict(zip(COLUMNS, cells(OTHER, [OTHER]), strict=True))
     assert (alone["x plain"], alone["x on device"], alone["peak MiB"]) == ("1", "-", "0.5")
@@ -55,7 +72,12 @@ def test_cells() -> None:
 def test_families_are_compared_with_their_own_plain_loop(tmp_path: Path) -> None:
     speeds, where = load(write(tmp_path / "b.json", [PLAIN, DEVICE, STACK, OTHER]))
     assert speeds == [PLAIN, DEVICE, STACK, OTHER]
-    assert where == {"processor": "A Processor", "date": "2026-11-23", "device": "cpu", "torch": "2.13"}
+    assert where == {
+        "processor": "A Processor",
+        "date": "2026-11-23",
+        "device": "cpu",
+        "torch": "2.13",
+    }
     lines = list(table(speeds))
     assert [line.split()[0] for line in lines] == ["family", "mnist", "mnist", "mnist", "lstm"]
     assert len({line.index("%") for line in lines[1:4]}) <= 2
@@ -73,7 +95,10 @@ def test_markdown_has_as_many_columns_in_every_line(tmp_path: Path) -> None:
         (None, "cannot be read"),
         ("{", "is not a file that omnigrok bench --json writes"),
         ("[]", "is not a file that omnigrok bench --json writes"),
-        ('{"benchmarks": [{"extra_info": {"family": "x"}}]}', "is not a file that omnigrok bench --json writes"),
+        (
+            '{"benchmarks": [{"extra_info": {"family": "x"}}]}',
+            "is not a file that omnigrok bench --json writes",
+        ),
         ('{"benchmarks": []}', "holds no benchmark of a family"),
     ],
 )
@@ -92,12 +117,15 @@ FAST = dataclasses.replace(STACK, variant="stack 32", replicas=32)
 
 
 def test_summary_has_a_row_a_family_with_ratios_over_its_plain_loop() -> None:
-    text = summary([PLAIN, DEVICE, HAND, JAX, STACK, FAST, OTHER], {"processor": "A Processor", "torch": "2.13"})
+    text = summary(
+        [PLAIN, DEVICE, HAND, JAX, STACK, FAST, OTHER],
+        {"processor": "A Processor", "torch": "2.13"},
+    )
     lines = text.splitlines()
     assert lines[0] == "cpu: processor A Processor, torch 2.13; n = 3 rounds."
-    assert (
-        lines[2]
-        == "| family | plain, network-steps/s | on device | torch.func | stack 8 | stack 32 | JAX | GFLOP/s | of layers | of best |"
+    assert lines[2] == (
+        "| family | plain, network-steps/s | on device | torch.func | stack 8 | stack 32 | JAX "
+        "| GFLOP/s | of layers | of best |"
     )
     assert lines[4] == "| mnist | 10 | 2 | 8 (4) | 4 | 16 | 2 (8) | 0.16 (32) | 400% | 200% |"
     assert lines[5] == "| lstm | 10 |  |  |  |  |  |  |  |  |"
@@ -110,7 +138,9 @@ def test_summary_without_a_plain_loop_has_no_ratios() -> None:
 
 
 def test_summary_has_a_table_for_each_device() -> None:
-    text = summary([PLAIN, dataclasses.replace(PLAIN, device="cuda", seconds=(0.01, 0.02))], {"torch": "2.13"})
+    text = summary(
+        [PLAIN, dataclasses.replace(PLAIN, device="cuda", seconds=(0.01, 0.02))], {"torch": "2.13"}
+    )
     headings = [line for line in text.splitlines() if line.startswith(("cpu", "cuda"))]
     assert headings == ["cpu: torch 2.13; n = 3 rounds.", "cuda: torch 2.13; n = 2 rounds."]
 

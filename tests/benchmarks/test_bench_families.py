@@ -1,6 +1,8 @@
-"""How fast each family trains: plain loops, torch.func by hand, this trainer at several stack sizes; rounds go in turns.
+"""How fast each family trains: plain loops, torch.func by hand, this trainer at several stack
+sizes; rounds go in turns.
 
-A variant that cannot be measured fails; only what cannot be here, CUDA, PyTorch Geometric or JAX, is skipped.
+A variant that cannot be measured fails; only what cannot be here, CUDA, PyTorch Geometric or JAX,
+is skipped.
 
 pytest tests/benchmarks -m slow -n 0 --benchmark-json=now.json --benchmark-compare
 omnigrok bench --family mnist
@@ -28,7 +30,9 @@ LAYER_REPLICAS = 16
 
 
 class Replay:
-    """A clock that goes on only by what the rounds took: they were measured in turns, and pytest-benchmark has its own order."""
+    """A clock that goes on only by what the rounds took: they were measured in turns, and
+    pytest-benchmark has its own order.
+    """
 
     now = 0.0
 
@@ -43,10 +47,16 @@ class Replay:
 
 @lru_cache(maxsize=1)
 def timed(family: str, device: str, rounds: int) -> tuple[dict[str, Timing], float, float]:
-    """Timings of a family, and the rates of its layers' products and of the best products; kept while its tests run."""
+    """Timings of a family, and the rates of its layers' products and of the best products; kept
+    while its tests run.
+    """
     where = torch.device(device)
     timings = time_family(FAMILIES[family], where, default_root(), rounds)
-    return timings, layer_rate(FAMILIES[family], LAYER_REPLICAS, where), matrix_rate(where, FAMILIES[family].run.precision)
+    return (
+        timings,
+        layer_rate(FAMILIES[family], LAYER_REPLICAS, where),
+        matrix_rate(where, FAMILIES[family].run.precision),
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -54,10 +64,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     config = metafunc.config
     families = config.getoption("bench_family", None) or list(FAMILIES)
-    devices = [config.getoption("bench_device", None)] if config.getoption("bench_device", None) else ["cpu", "cuda"]
-    cases = [(family, device, name) for device in devices for family in families for name in variant_names(FAMILIES[family], device)]
+    devices = (
+        [config.getoption("bench_device", None)]
+        if config.getoption("bench_device", None)
+        else ["cpu", "cuda"]
+    )
+    cases = [
+        (family, device, name)
+        for device in devices
+        for family in families
+        for name in variant_names(FAMILIES[family], device)
+    ]
     params = [
-        pytest.param(*case, marks=[pytest.mark.gpu] if case[1] == "cuda" else [], id="-".join(case).replace(" ", "_")) for case in cases
+        pytest.param(
+            *case,
+            marks=[pytest.mark.gpu] if case[1] == "cuda" else [],
+            id="-".join(case).replace(" ", "_"),
+        )
+        for case in cases
     ]
     metafunc.parametrize(("family", "device", "variant"), params)
 
@@ -96,9 +120,15 @@ def test_speed(
         matrix_rate=best,
         start=timing.start,
         peak_bytes=timing.peak_bytes,
-        where={"device": describe(torch.device(device)), "torch": torch.__version__, "threads": torch.get_num_threads(), "cores": cores()},
+        where={
+            "device": describe(torch.device(device)),
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "cores": cores(),
+        },
     )
-    # Seconds of a network-step, so that the comparison of two files reads the same whatever a round held.
+    # Seconds of a network-step, so that the comparison of two files reads the same whatever a round
+    # held.
     each = [seconds / timing.steps / timing.replicas for seconds in timing.seconds]
     turns = iter(each)
     benchmark.pedantic(lambda: Replay.spend(next(turns)), rounds=len(each))

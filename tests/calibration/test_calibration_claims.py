@@ -1,4 +1,6 @@
-"""Simulated claims: the effect is REPRODUCED, the null that the YAML names is not, and the committed table is of these claims."""
+"""Simulated claims: the effect is REPRODUCED, the null that the YAML names is not, and the
+committed table is of these claims.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,16 @@ from omnigrok.calibration.simulation import design_of
 from omnigrok.calibration.source import simulation_digest, simulation_digests
 from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines
 from omnigrok.calibration.trial import SEED
-from omnigrok.calibration.verdicts import ClaimRow, ask, check_of, measure_claim, power_at, rate, seeds_for, simulated
+from omnigrok.calibration.verdicts import (
+    ClaimRow,
+    ask,
+    check_of,
+    measure_claim,
+    power_at,
+    rate,
+    seeds_for,
+    simulated,
+)
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.stats import Verdict
@@ -28,23 +39,53 @@ TABLE = Path(omnigrok.calibration.__file__).with_name("CLAIMS.md")
 ENTRIES = {claim.id: claim for figure in figures(CLAIMS) for claim in figure.claims}
 # Its last part cannot be shown with two tasks, so that it is INCONCLUSIVE at most.
 TWO_TASKS = "concl.representation"
-# At the network's own norms the 1 / w^2 of Eq. (6) leaves the path to m, and m to the scatter of the map.
+# At the network's own norms the 1 / w^2 of Eq. (6) leaves the path to m, and m to the scatter of
+# the map.
 NEVER_REPRODUCED = (TWO_TASKS, "fig06.path")
 LEAST_DRAWS = 2000
-# Checks or grids that were changed, and whose rows wait for their 2,000 draws: 2 to 210 minutes of one core each. The table names them
-# as gaps; `omnigrok calibrate --claim ID --draws 2000 --markdown omnigrok/calibration/CLAIMS.md` measures one.
+# Checks or grids that were changed, and whose rows wait for their 2,000 draws: 2 to 210 minutes of
+# one core each. The table names them as gaps; `omnigrok calibrate --claim ID --draws 2000
+# --markdown omnigrok/calibration/CLAIMS.md` measures one.
 WAITING = {
-    "concl.everywhere", "concl.representation", "fig03.critical", "fig04.rise-is-optimisation", "fig05.grok", "fig05.implicit",
-    "fig05.no-grok-large", "fig06.regions", "fig06.test-depends-on-m", "fig06.wc-order", "fig06.path", "fig06.time", "fig06.time-eta",
-    "fig06.data-size", "fig06.more-data-faster", "fig10.transformer-inverse", "fig10.mnist-low",
-    "fig11.ce-LU", "fig11.ce-broader", "fig11.ce-milder",
-}  # fmt: skip
-# Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be passed too often.
-QUICK = ("fig02.train-flat", "fig02.decay", "fig04.mismatch-small", "fig05.mismatch-small", "fig05.standard", "concl.most-dramatic")
+    "concl.everywhere",
+    "concl.representation",
+    "fig03.critical",
+    "fig04.rise-is-optimisation",
+    "fig05.grok",
+    "fig05.implicit",
+    "fig05.no-grok-large",
+    "fig06.regions",
+    "fig06.test-depends-on-m",
+    "fig06.wc-order",
+    "fig06.path",
+    "fig06.time",
+    "fig06.time-eta",
+    "fig06.data-size",
+    "fig06.more-data-faster",
+    "fig10.transformer-inverse",
+    "fig10.mnist-low",
+    "fig11.ce-LU",
+    "fig11.ce-broader",
+    "fig11.ce-milder",
+}
+# Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be
+# passed too often.
+QUICK = (
+    "fig02.train-flat",
+    "fig02.decay",
+    "fig04.mismatch-small",
+    "fig05.mismatch-small",
+    "fig05.standard",
+    "concl.most-dramatic",
+)
 
 
 def table_rows() -> list[list[str]]:
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in TABLE.read_text().splitlines() if line.startswith("|")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in TABLE.read_text().splitlines()
+        if line.startswith("|")
+    ]
     assert tuple(rows[0]) == CLAIM_HEADINGS
     return rows[2:]
 
@@ -71,7 +112,9 @@ def test_the_null_can_be_made(name: str) -> None:
 def test_the_effect_is_reproduced_and_the_null_is_not_always(name: str) -> None:
     design, simulation = design_of(CLAIMS, name), simulated(name)
     rng = np.random.default_rng(1)
-    assert any(ask(design, simulation, None, rng) is Verdict.REPRODUCED for _ in range(3)) == (name not in NEVER_REPRODUCED)
+    assert any(ask(design, simulation, None, rng) is Verdict.REPRODUCED for _ in range(3)) == (
+        name not in NEVER_REPRODUCED
+    )
     # Twice in a row is one in two hundred at the bound; the seed is fixed.
     for null in ENTRIES[name].nulls:
         assert any(ask(design, simulation, null, rng) is not Verdict.REPRODUCED for _ in range(2))
@@ -90,14 +133,19 @@ def test_every_claim_is_simulated() -> None:
 def test_the_committed_table_is_of_these_claims() -> None:
     rows = table_rows()
     measured = {name: entry for name, entry in ENTRIES.items() if name not in WAITING}
-    assert [(row[0], row[1]) for row in rows] == [(name, null) for name, entry in measured.items() for null in entry.nulls]
+    assert [(row[0], row[1]) for row in rows] == [
+        (name, null) for name, entry in measured.items() for null in entry.nulls
+    ]
     assert [row[2] for row in rows] == [ENTRIES[row[0]].criterion_digest for row in rows]
     digests = simulation_digests()
     assert [row[3] for row in rows] == [digests[row[0]] for row in rows]
     assert [int(row[4]) for row in rows] == [design_of(CLAIMS, row[0]).seeds_used for row in rows]
     assert [row[7] for row in rows] == [SIMULATIONS[row[0]].words for row in rows]
     waiting = [name for name in ENTRIES if name in WAITING]
-    assert f"Gaps, claims without a row ({len(waiting)}): {', '.join(waiting) or 'none'}." in TABLE.read_text()
+    assert (
+        f"Gaps, claims without a row ({len(waiting)}): {', '.join(waiting) or 'none'}."
+        in TABLE.read_text()
+    )
     assert f"(seed {SEED};" in TABLE.read_text()
 
 
@@ -113,7 +161,9 @@ def test_the_readme_names_every_claim_of_little_power() -> None:
     for row in table_rows():
         power = float(row[8].removesuffix(" %")) / 100
         # The tables of the page name every claim: the sentence is what counts.
-        told = (f"{row[0]}, whose last part" if row[0] == TWO_TASKS else f"{row[0]} ({row[8]})") in words
+        told = (
+            f"{row[0]}, whose last part" if row[0] == TWO_TASKS else f"{row[0]} ({row[8]})"
+        ) in words
         assert told or power >= LEAST_POWER, row
         assert (row[9] != "") == (power < LEAST_POWER), row
 
@@ -122,9 +172,19 @@ def test_what_a_row_says_of_its_bound() -> None:
     def standing(hits: int, draws: int) -> str:
         return ClaimRow("a", "sign flips", "0", "0", "", 5, Rate(hits, draws), Rate(1, 1)).standing
 
-    assert [standing(0, 52), standing(0, 50), standing(5, 100), standing(10, 1000), standing(20, 100)] == [
-        "yes", "not shown", "not shown", "yes", "no",
-    ]  # fmt: skip
+    assert [
+        standing(0, 52),
+        standing(0, 50),
+        standing(5, 100),
+        standing(10, 1000),
+        standing(20, 100),
+    ] == [
+        "yes",
+        "not shown",
+        "not shown",
+        "yes",
+        "no",
+    ]
 
 
 def test_where_power_is_short_the_table_says_how_many_seeds_would_do() -> None:
@@ -134,12 +194,22 @@ def test_where_power_is_short_the_table_says_how_many_seeds_would_do() -> None:
 
 def test_a_criterion_or_null_that_changes_asks_for_another_row() -> None:
     entry = ENTRIES["fig02.grok"]
-    changed = [entry.model_copy(update=update) for update in ({"null": "sign flips"}, {"criterion": {"ratio": Bounds(above=9.0)}})]
-    changed.append(entry.model_copy(update={"mechanisms": [Mechanism(name="delay", words="an additive delay")]}))
+    changed = [
+        entry.model_copy(update=update)
+        for update in ({"null": "sign flips"}, {"criterion": {"ratio": Bounds(above=9.0)}})
+    ]
+    changed.append(
+        entry.model_copy(
+            update={"mechanisms": [Mechanism(name="delay", words="an additive delay")]}
+        )
+    )
     assert len({each.criterion_digest for each in (entry, *changed)}) == 4
     assert changed[-1].nulls == ("delay",)
     assert changed[-1].digest != entry.digest
-    assert entry.model_copy(update={"statement": "in other words"}).criterion_digest == entry.criterion_digest
+    assert (
+        entry.model_copy(update={"statement": "in other words"}).criterion_digest
+        == entry.criterion_digest
+    )
 
 
 def test_a_rate_is_repeatable() -> None:
@@ -158,7 +228,8 @@ def test_power_rises_with_seeds() -> None:
 @pytest.mark.parametrize("name", QUICK)
 def test_a_null_is_not_passed_too_often(name: str) -> None:
     found = rate(design_of(CLAIMS, name), ENTRIES[name].null, 60)
-    # With so few draws only what a check that holds its bound would do once in ten thousand times is a failure.
+    # With so few draws only what a check that holds its bound would do once in ten thousand times
+    # is a failure.
     assert stats.binom.sf(found.hits - 1, 60, LARGEST_FALSE_POSITIVE) > 1e-4
 
 
@@ -169,7 +240,15 @@ def test_what_is_left_out_decides_nothing() -> None:
     found = []
     for verdict_only in (False, True):
         grids = design.grids(simulation, None, np.random.default_rng(3))
-        case = Case(design.claim, design.figure.figure, "paper", "paper", "claim", grids, verdict_only=verdict_only)
+        case = Case(
+            design.claim,
+            design.figure.figure,
+            "paper",
+            "paper",
+            "claim",
+            grids,
+            verdict_only=verdict_only,
+        )
         check_of(CLAIMS, design.figure.figure, design.claim.id)(case)
         assert case.outcome is not None
         found.append(case.outcome)
@@ -192,7 +271,9 @@ def test_runs_that_are_not_read_are_not_made() -> None:
 
 
 def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"claim fig02\.nothing has no simulation .*; accepted: fig02\.train-L"):
+    with pytest.raises(
+        BadInput, match=r"claim fig02\.nothing has no simulation .*; accepted: fig02\.train-L"
+    ):
         simulated("fig02.nothing")
     with pytest.raises(BadInput, match=r"no check is marked @claim\('fig02\.nothing'\)"):
         check_of(CLAIMS, "fig02_teacher_student", "fig02.nothing")
@@ -208,27 +289,62 @@ def test_the_commands(tmp_path: Path) -> None:
 
     folder = str(CLAIMS)
     target = tmp_path / "table.md"
-    assert call("calibrate", "--detector", "share", "--draws", "20", "--markdown", str(target)).startswith("0 share | ")
+    assert call(
+        "calibrate", "--detector", "share", "--draws", "20", "--markdown", str(target)
+    ).startswith("0 share | ")
     assert target.read_text().count("\n| share |") == 2
-    found = call("calibrate", "--claim", "fig02.train-flat", "--draws", "4", "--folder", folder, "--check")
+    found = call(
+        "calibrate", "--claim", "fig02.train-flat", "--draws", "4", "--folder", folder, "--check"
+    )
     # Four draws cannot show that a rate is under 7 %.
-    digests = f"{ENTRIES['fig02.train-flat'].criterion_digest} | {simulation_digest('fig02.train-flat')}"
+    digests = (
+        f"{ENTRIES['fig02.train-flat'].criterion_digest} | {simulation_digest('fig02.train-flat')}"
+    )
     assert found.startswith(f"1 fig02.train-flat | effect at the margin | {digests} | 10 | 4 | ")
     assert "0 of 1 rows hold" in found
     book = tmp_path / "claims.md"
     for name in ("fig02.train-flat", "fig02.decay", "fig02.train-flat"):
-        call("calibrate", "--claim", name, "--draws", "2", "--folder", folder, "--markdown", str(book))
-    assert list(claim_lines(book.read_text())) == [(name, "effect at the margin") for name in ("fig02.train-flat", "fig02.decay")]
+        call(
+            "calibrate",
+            "--claim",
+            name,
+            "--draws",
+            "2",
+            "--folder",
+            folder,
+            "--markdown",
+            str(book),
+        )
+    assert list(claim_lines(book.read_text())) == [
+        (name, "effect at the margin") for name in ("fig02.train-flat", "fig02.decay")
+    ]
     assert f"({len(ENTRIES) - 2}): " in book.read_text()
     # A row does not depend on the processes that make the table.
     again = tmp_path / "again.md"
     both = ("--claim", "fig02.decay", "--claim", "fig02.train-flat")
-    call("calibrate", *both, "--draws", "2", "-j", "2", "--folder", folder, "--markdown", str(again))
+    call(
+        "calibrate", *both, "--draws", "2", "-j", "2", "--folder", folder, "--markdown", str(again)
+    )
     assert again.read_text() == book.read_text()
-    assert "exclude each other" in call("calibrate", "--claims", "--detector", "share", "--folder", folder)
+    assert "exclude each other" in call(
+        "calibrate", "--claims", "--detector", "share", "--folder", folder
+    )
     assert "unknown detector 'shares'; accepted: " in call("calibrate", "--detector", "shares")
     assert "has no simulation" in call("power", "fig02.nothing", "--claims", folder)
-    assert "power 0.9: " in call("power", "fig02.decay", "--seeds", "3", "--draws", "2", "--claims", folder)
-    noisy = call("power", "fig03.larger-norm", "--seeds", "3", "--draws", "20", "--scatter", "50", "--claims", folder)
+    assert "power 0.9: " in call(
+        "power", "fig02.decay", "--seeds", "3", "--draws", "2", "--claims", folder
+    )
+    noisy = call(
+        "power",
+        "fig03.larger-norm",
+        "--seeds",
+        "3",
+        "--draws",
+        "20",
+        "--scatter",
+        "50",
+        "--claims",
+        folder,
+    )
     assert "3 seeds: REPRODUCED in 0.0 %" in noisy
     assert noisy.rstrip().endswith("power 0.9: not with 50 seeds")

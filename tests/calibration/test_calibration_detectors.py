@@ -1,4 +1,6 @@
-"""Every detector is calibrated, the committed table is of these trials, and a short calibration holds the bounds."""
+"""Every detector is calibrated, the committed table is of these trials, and a short calibration
+holds the bounds.
+"""
 
 import importlib
 import inspect
@@ -12,7 +14,14 @@ from scipy.stats import binom
 import omnigrok.calibration
 from omnigrok import stats
 from omnigrok.calibration.detectors import TRIALS, UNCALIBRATED, names, trials
-from omnigrok.calibration.rates import COVERAGE_SLACK, LARGEST_FALSE_POSITIVE, Row, measure, reproduced, simulate
+from omnigrok.calibration.rates import (
+    COVERAGE_SLACK,
+    LARGEST_FALSE_POSITIVE,
+    Row,
+    measure,
+    reproduced,
+    simulate,
+)
 from omnigrok.calibration.table import HEADINGS, cells, markdown
 from omnigrok.calibration.trial import SEED, Trial
 from omnigrok.errors import BadInput
@@ -29,7 +38,11 @@ def label(trial: Trial) -> str:
 
 def table_rows() -> list[list[str]]:
     lines = TABLE.read_text(encoding="utf-8").splitlines()
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines
+        if line.startswith("|")
+    ]
     assert tuple(rows[0]) == HEADINGS
     return rows[2:]
 
@@ -40,7 +53,11 @@ def test_every_function_that_gives_findings_is_calibrated_or_said_not_to_be() ->
         module = importlib.import_module(f"omnigrok.stats.{info.name}")
         for name, function in inspect.getmembers(module, inspect.isfunction):
             returns = str(inspect.signature(function).return_annotation)
-            if function.__module__ == module.__name__ and not name.startswith("_") and ("Finding" in returns or returns == "TwoLines"):
+            if (
+                function.__module__ == module.__name__
+                and not name.startswith("_")
+                and ("Finding" in returns or returns == "TwoLines")
+            ):
                 found.add(name if name in stats.__all__ else f"{info.name}.{name}")
     assert found == set(names()) | set(UNCALIBRATED)
 
@@ -50,7 +67,9 @@ def test_rows_have_names_of_their_own() -> None:
 
 
 def test_the_committed_table_is_of_these_trials() -> None:
-    assert [(row[0], row[1], row[5]) for row in table_rows()] == [(trial.detector, trial.null, trial.effect) for trial in TRIALS]
+    assert [(row[0], row[1], row[5]) for row in table_rows()] == [
+        (trial.detector, trial.null, trial.effect) for trial in TRIALS
+    ]
     assert f"(seed {SEED})" in TABLE.read_text(encoding="utf-8")
 
 
@@ -67,13 +86,19 @@ def test_power_is_enough_or_the_seeds_that_would_do_are_named() -> None:
         assert float(row[6].rstrip(" %")) >= 90 or row[7], row
 
 
-@pytest.mark.parametrize("trial", [trial for trial in TRIALS if trial.detector not in DEAR], ids=label)
+@pytest.mark.parametrize(
+    "trial", [trial for trial in TRIALS if trial.detector not in DEAR], ids=label
+)
 def test_a_short_calibration(trial: Trial) -> None:
     false = reproduced(simulate(trial, "null", trial.seeds, DRAWS))
-    # With so few draws only what a detector that holds its bounds would do once in ten thousand times is a failure.
+    # With so few draws only what a detector that holds its bounds would do once in ten thousand
+    # times is a failure.
     assert binom.sf(false.hits - 1, DRAWS, LARGEST_FALSE_POSITIVE) > 1e-4
     if trial.truth is not None:
-        ends = [sample.ci or (math.nan, math.nan) for sample in simulate(trial, "effect", trial.seeds, DRAWS)]
+        ends = [
+            sample.ci or (math.nan, math.nan)
+            for sample in simulate(trial, "effect", trial.seeds, DRAWS)
+        ]
         held = sum(low <= trial.truth <= high for low, high in ends)
         assert binom.cdf(held, DRAWS, trial.level - COVERAGE_SLACK) > 1e-4
 
@@ -88,7 +113,9 @@ def test_the_full_calibration(trial: Trial) -> None:
 
 def test_an_unknown_detector_is_refused() -> None:
     assert [trial.detector for trial in trials("knee")] == ["knee"]
-    with pytest.raises(BadInput, match=r"unknown detector 'knees'; accepted: mean_in_region, .*knee"):
+    with pytest.raises(
+        BadInput, match=r"unknown detector 'knees'; accepted: mean_in_region, .*knee"
+    ):
         trials("knees")
 
 

@@ -1,4 +1,6 @@
-"""The scatter that simulations assume, held against the recorded runs of the paper tier: within a factor of two."""
+"""The scatter that simulations assume, held against the recorded runs of the paper tier: within a
+factor of two.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -28,14 +30,22 @@ def recorded_grid(experiment: str, protocol: Protocol = "paper") -> Grid:
         pytest.skip(f"nothing to compare with: {error}")
 
 
-def by_setting(experiment: str, measure: Callable[[Curves], float], protocol: Protocol = "paper") -> Array:
-    """(settings, seeds) natural logarithm of a number of each recorded run; skips the test if there are none."""
+def by_setting(
+    experiment: str, measure: Callable[[Curves], float], protocol: Protocol = "paper"
+) -> Array:
+    """(settings, seeds) natural logarithm of a number of each recorded run; skips the test if there
+    are none.
+    """
     if not (CLAIMS / "evidence" / f"{experiment.replace(':', '.')}.{protocol}.ogev").exists():
         pytest.skip(f"{experiment} has not been recorded under {protocol}")
     found: dict[tuple[object, ...], dict[int, float]] = defaultdict(dict)
     for run, curves in recorded_grid(experiment, protocol).curves.items():
-        found[run.alpha, run.messiness, run.n_train, run.weight_decay][run.seed] = np.log(measure(curves))
-    return np.array([[values[seed] for seed in sorted(values)] for _, values in sorted(found.items())])
+        found[run.alpha, run.messiness, run.n_train, run.weight_decay][run.seed] = np.log(
+            measure(curves)
+        )
+    return np.array(
+        [[values[seed] for seed in sorted(values)] for _, values in sorted(found.items())]
+    )
 
 
 def arrival(curves: Curves, column: str, right: float) -> float:
@@ -83,16 +93,29 @@ def test_losses_of_the_representation(protocol: Protocol, column: str) -> None:
     losses = by_setting("fig08_mnist_representation:landscape", end(column), protocol)
     seeds = (losses - losses.mean(axis=1, keepdims=True)).mean(axis=0)
     assert 0.5 < seeds.std(ddof=1) / noise.REPRESENTATION_SEED_SD < 2
-    assert 0.5 < np.median(losses.std(axis=1, ddof=1)) / np.hypot(noise.REPRESENTATION_SEED_SD, noise.REPRESENTATION_CELL_SD) < 2
+    assert (
+        0.5
+        < np.median(losses.std(axis=1, ddof=1))
+        / np.hypot(noise.REPRESENTATION_SEED_SD, noise.REPRESENTATION_CELL_SD)
+        < 2
+    )
 
 
 @pytest.mark.parametrize("column", ["train_loss", "test_loss"])
 def test_losses_of_toy_addition(column: str) -> None:
     losses = by_setting("fig06_addition:landscape", end(column))
-    assert 0.5 < np.median(losses.std(axis=1, ddof=1)) / np.hypot(noise.ADDITION_SEED_SD, noise.ADDITION_CELL_SD) < 2
+    assert (
+        0.5
+        < np.median(losses.std(axis=1, ddof=1))
+        / np.hypot(noise.ADDITION_SEED_SD, noise.ADDITION_CELL_SD)
+        < 2
+    )
 
 
-@pytest.mark.parametrize(("columns", "assumed"), [(("train_loss",), noise.QM9_LOSS_SD), (("test_loss", "train_loss"), noise.QM9_GAP_SD)])
+@pytest.mark.parametrize(
+    ("columns", "assumed"),
+    [(("train_loss",), noise.QM9_LOSS_SD), (("test_loss", "train_loss"), noise.QM9_GAP_SD)],
+)
 def test_losses_of_molecules(columns: tuple[str, ...], assumed: float) -> None:
     first, *rest = (by_setting("fig05_qm9:landscape", end(column)) for column in columns)
     logs = first - rest[0] if rest else first
@@ -100,10 +123,14 @@ def test_losses_of_molecules(columns: tuple[str, ...], assumed: float) -> None:
 
 
 def test_times_of_the_teacher_student() -> None:
-    """Figure 2 is where these come from: the line through each seed's times, and what it leaves (the bend included)."""
+    """Figure 2 is where these come from: the line through each seed's times, and what it leaves
+    (the bend included).
+    """
     grid = Recorded(CLAIMS, "paper").load("fig02_teacher_student:large", "paper").grid
     decays = noise.WEIGHT_DECAYS
-    times = np.log([[arrival(curves, "test_acc", 0.95) for curves in _over(grid, seed)] for seed in grid.seeds])
+    times = np.log(
+        [[arrival(curves, "test_acc", 0.95) for curves in _over(grid, seed)] for seed in grid.seeds]
+    )
     x = np.log(decays) - np.log(decays).mean()
     slopes = times @ x / (x @ x)
     left = times - times.mean(axis=1, keepdims=True) - slopes[:, None] * x

@@ -13,15 +13,22 @@ from omnigrok.stats.comparison import t_interval
 
 
 def trial(level: float = 0.95, seeds: int = 10, size: float = 3.0, wide: float = 1.0) -> Trial:
-    """The mean of normal values against 0, with an interval ``wide`` times as wide as it should be."""
+    """The mean of normal values against 0, with an interval ``wide`` times as wide as it
+    should be.
+    """
 
     def draw(rng: np.random.Generator, n: int, truth: Truth) -> Sample:
         values = rng.normal(size=n) + (0.0 if truth == "null" else size)
         low, high = t_interval(values, level)
-        ci = float(values.mean()) + wide * (low - values.mean()), float(values.mean()) + wide * (high - values.mean())
+        ci = (
+            float(values.mean()) + wide * (low - values.mean()),
+            float(values.mean()) + wide * (high - values.mean()),
+        )
         return Sample(Region(0.0).judge(ci), ci)
 
-    return Trial("mean", f"no effect, {wide}", f"effect {size}", seeds, draw, truth=size, level=level)
+    return Trial(
+        "mean", f"no effect, {wide}", f"effect {size}", seeds, draw, truth=size, level=level
+    )
 
 
 @pytest.mark.parametrize(("hits", "draws"), [(0, 2000), (100, 2000), (7, 10), (10, 10)])

@@ -1,4 +1,6 @@
-"""Simulated data sets have the claim's own Runs, and nulls break what they should and nothing else."""
+"""Simulated data sets have the claim's own Runs, and nulls break what they should and
+nothing else.
+"""
 
 from pathlib import Path
 
@@ -6,7 +8,16 @@ import numpy as np
 import pytest
 
 from omnigrok.audit.experiment import runs_of
-from omnigrok.calibration.simulation import Scatter, Simulation, arrives, design_of, exchanged, flipped, generator, permuted
+from omnigrok.calibration.simulation import (
+    Scatter,
+    Simulation,
+    arrives,
+    design_of,
+    exchanged,
+    flipped,
+    generator,
+    permuted,
+)
 from omnigrok.calibration.verdicts import simulated
 from omnigrok.errors import BadInput
 from omnigrok.runs.curves import Curves
@@ -24,7 +35,10 @@ def curves(seeds: int = 6, **axes: list[float]) -> dict[Run, Curves]:
         for value in values
     ]
     step = np.array([0, 10])
-    return {run: Curves(run, step, {"x": np.full(2, 100.0 * run.seed + getattr(run, axis))}) for run in runs}
+    return {
+        run: Curves(run, step, {"x": np.full(2, 100.0 * run.seed + getattr(run, axis))})
+        for run in runs
+    }
 
 
 def read(found: dict[Run, Curves], axis: str) -> dict[tuple[int, float], float]:
@@ -34,7 +48,9 @@ def read(found: dict[Run, Curves], axis: str) -> dict[tuple[int, float], float]:
 
 def test_a_design_has_the_paper_tiers_runs_or_another_number_of_seeds() -> None:
     design = design_of(CLAIMS, "fig02.inverse")
-    assert design.runs("large") == runs_of(CLAIMS, "fig02_teacher_student", "large", "paper", "paper")
+    assert design.runs("large") == runs_of(
+        CLAIMS, "fig02_teacher_student", "large", "paper", "paper"
+    )
     assert design.seeds_used == 10
     more = design_of(CLAIMS, "fig02.inverse", seeds=13)
     assert more.seeds_used == 13
@@ -45,12 +61,16 @@ def test_a_design_has_the_paper_tiers_runs_or_another_number_of_seeds() -> None:
 
 @pytest.mark.parametrize("name", ["fig02.train-L", "fig05.mismatch-small", "fig08.similar"])
 def test_scatter_is_multiplied_and_nothing_else(name: str) -> None:
-    """Twice the scatter is twice the deviation of the logarithms from a data set without any, of the same random numbers."""
+    """Twice the scatter is twice the deviation of the logarithms from a data set without any, of
+    the same random numbers.
+    """
 
     def logs(scatter: float) -> Array:
         design = design_of(CLAIMS, name, seeds=2, scatter=scatter)
         found = design.grids(simulated(name), None, generator(7))
-        return np.log([each["train_loss"][-1] for grid in found.values() for each in grid.curves.values()])
+        return np.log(
+            [each["train_loss"][-1] for grid in found.values() for each in grid.curves.values()]
+        )
 
     none, once, twice = logs(1e-9), logs(1.0), logs(2.0)
     assert np.ptp(once - none) > 1e-3
@@ -70,7 +90,14 @@ def test_exchange_stays_within_a_setting_and_loses_nothing() -> None:
     given = curves(alpha=[1.0, 2.0])
     found = read(exchanged(given, np.random.default_rng(0)), "alpha")
     for value in (1.0, 2.0):
-        assert sorted(found[seed, value] - value for seed in range(6)) == [0, 100, 200, 300, 400, 500]
+        assert sorted(found[seed, value] - value for seed in range(6)) == [
+            0,
+            100,
+            200,
+            300,
+            400,
+            500,
+        ]
     assert found != read(given, "alpha")
 
 
@@ -101,7 +128,11 @@ def test_an_accuracy_arrives_at_its_step() -> None:
 
 def test_the_null_maker_is_used_for_the_null_alone() -> None:
     design = design_of(CLAIMS, "fig02.train-flat", seeds=2)
-    simulation = Simulation({"large": lambda run, step, scatter: {"x": 1.0}}, "one", null={"large": lambda run, step, scatter: {"x": 2.0}})
+    simulation = Simulation(
+        {"large": lambda run, step, scatter: {"x": 1.0}},
+        "one",
+        null={"large": lambda run, step, scatter: {"x": 2.0}},
+    )
     for null, value in ((None, 1.0), ("effect at the margin", 2.0)):
         grid = design.grids(simulation, null, np.random.default_rng(0))["large"]
         assert {float(each["x"][0]) for each in grid.curves.values()} == {value}

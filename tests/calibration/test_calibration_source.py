@@ -12,7 +12,11 @@ from omnigrok.errors import BadInput
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(HERE, tmp_path / "calibration", ignore=shutil.ignore_patterns("__pycache__")))
+    return Path(
+        shutil.copytree(
+            HERE, tmp_path / "calibration", ignore=shutil.ignore_patterns("__pycache__")
+        )
+    )
 
 
 def replaced(folder: Path, name: str, old: str, new: str) -> None:
@@ -36,7 +40,12 @@ def test_every_claim_has_a_digest(copy: Path) -> None:
 def test_a_constant_of_another_module_changes_the_claims_that_use_it(copy: Path) -> None:
     replaced(copy, "noise.py", "0.11 *", "0.12 *")
     assert changed(copy) == {"fig03.critical"}
-    replaced(copy, "noise.py", "MNIST_TIME_SD, MNIST_LOSS_SD = 0.03, 0.19", "MNIST_TIME_SD, MNIST_LOSS_SD = 0.03, 0.2")
+    replaced(
+        copy,
+        "noise.py",
+        "MNIST_TIME_SD, MNIST_LOSS_SD = 0.03, 0.19",
+        "MNIST_TIME_SD, MNIST_LOSS_SD = 0.03, 0.2",
+    )
     assert {"fig03.grok", "fig03.time-vs-N", "concl.everywhere"} <= changed(copy)
     assert "fig02.grok" not in changed(copy)
 
@@ -55,7 +64,9 @@ def test_a_constant_of_the_module(copy: Path, old: str, new: str, claims: set[st
 
 
 def test_words_and_layout_change_nothing(copy: Path) -> None:
-    replaced(copy, "claims/fig03.py", '"""A power law that falls to the same floor."""', "# A comment.")
+    replaced(
+        copy, "claims/fig03.py", '"""A power law that falls to the same floor."""', "# A comment."
+    )
     assert changed(copy) == set()
 
 

@@ -1,4 +1,6 @@
-"""Synthetic curves for unit tests of checks: grids of made-up Curves, and the verdict of a check on them."""
+"""Synthetic curves for unit tests of checks: grids of made-up Curves, and the verdict of a check on
+them.
+"""
 
 from __future__ import annotations
 
@@ -40,18 +42,42 @@ def load_checks(figure: str) -> ModuleType:
 
 def curves_of(run: Run, columns: Columns, step: np.ndarray = STEPS) -> Curves:
     """Curves in which a number stands for a constant column."""
-    full = {name: np.broadcast_to(np.asarray(values, dtype=float), step.shape).copy() for name, values in columns.items()}
+    full = {
+        name: np.broadcast_to(np.asarray(values, dtype=float), step.shape).copy()
+        for name, values in columns.items()
+    }
     return Curves(run, step.astype(np.int64), full)
 
 
-def grid_of(name: str, runs: Iterable[Run], columns: Callable[[Run], Columns], step: np.ndarray | None = STEPS) -> Grid:
-    """A Grid whose curves are a function of the Run; without ``step`` they are logged at its first and last step."""
-    return Grid(name, {run: curves_of(run, columns(run), np.array([0, run.steps]) if step is None else step) for run in runs})
+def grid_of(
+    name: str,
+    runs: Iterable[Run],
+    columns: Callable[[Run], Columns],
+    step: np.ndarray | None = STEPS,
+) -> Grid:
+    """A Grid whose curves are a function of the Run; without ``step`` they are logged at its first
+    and last step.
+    """
+    return Grid(
+        name,
+        {
+            run: curves_of(run, columns(run), np.array([0, run.steps]) if step is None else step)
+            for run in runs
+        },
+    )
 
 
-def sigmoid(at: float, low: float = 0.0, high: float = 1.0, sharpness: float = 40.0, step: np.ndarray = STEPS) -> np.ndarray:
+def sigmoid(
+    at: float,
+    low: float = 0.0,
+    high: float = 1.0,
+    sharpness: float = 40.0,
+    step: np.ndarray = STEPS,
+) -> np.ndarray:
     """A curve that goes from ``low`` to ``high`` at step ``at``, as a logistic in log10 step."""
-    return low + (high - low) / (1 + np.exp(-np.clip(sharpness * (np.log10(np.maximum(step, 1)) - np.log10(at)), -500, 500)))
+    return low + (high - low) / (
+        1 + np.exp(-np.clip(sharpness * (np.log10(np.maximum(step, 1)) - np.log10(at)), -500, 500))
+    )
 
 
 def judge(

@@ -29,19 +29,29 @@ def wobble(run: Run, size: float = 0.05) -> float:
 
 
 def runs(name: str) -> list[Run]:
-    """The runs of an experiment as in the smoke tier, with ten seeds: the real figure files decide what a check is given."""
+    """The runs of an experiment as in the smoke tier, with ten seeds: the real figure files decide
+    what a check is given.
+    """
     first = [run for run in runs_of(CLAIMS, FIGURE, name, "smoke", "paper") if run.seed == 0]
     return [run.replace(seed=seed) for run in first for seed in range(10)]
 
 
-def grid(name: str, columns: Callable[[Run], dict[str, Any]], step: np.ndarray | None = synthetic.STEPS) -> Grid:
+def grid(
+    name: str, columns: Callable[[Run], dict[str, Any]], step: np.ndarray | None = synthetic.STEPS
+) -> Grid:
     return synthetic.grid_of(name, runs(name), columns, step)
 
 
-def delayed(run: Run, delay: float, fit: float = 100.0, low: float = 0.1, high: float = 0.97) -> dict[str, Any]:
+def delayed(
+    run: Run, delay: float, fit: float = 100.0, low: float = 0.1, high: float = 0.97
+) -> dict[str, Any]:
     """Fits at ``fit`` and generalises after ``delay`` times that; inf never."""
     fit = fit * wobble(run)
-    test = synthetic.sigmoid(fit * delay, low, high) if math.isfinite(delay) else np.full(synthetic.STEPS.shape, low)
+    test = (
+        synthetic.sigmoid(fit * delay, low, high)
+        if math.isfinite(delay)
+        else np.full(synthetic.STEPS.shape, low)
+    )
     loss = 10.0 ** (2 - 3 * (test - low) / (high - low))
     train = synthetic.sigmoid(fit * 0.9, low, 1.0)
     return {
@@ -68,7 +78,9 @@ def mismatch_grids(delay: Callable[[Run], float]) -> dict[str, Grid]:
     entry = CONCLUSIONS.claim("concl.LU")
     maps = {task["landscape"] for task in entry.quantity["tasks"].values()}
     return {
-        name: grid(name, landscape, None) if name in maps else grid(name, lambda run: delayed(run, delay(run)))
+        name: grid(name, landscape, None)
+        if name in maps
+        else grid(name, lambda run: delayed(run, delay(run)))
         for name in entry.experiments
     }
 
@@ -83,35 +95,60 @@ def test_lu_where_the_delay_follows_the_gap_and_where_it_does_not() -> None:
     assert found.verdict is Verdict.REPRODUCED
     assert found.findings[0].p is not None
     assert found.findings[0].p < 0.05
-    assert synthetic.judge(FIGURE, "concl.LU", checks.test_lu, planted, tier="smoke").verdict is Verdict.REPRODUCED
+    assert (
+        synthetic.judge(FIGURE, "concl.LU", checks.test_lu, planted, tier="smoke").verdict
+        is Verdict.REPRODUCED
+    )
     for tier in ("smoke", "paper"):
-        assert synthetic.judge(FIGURE, "concl.LU", checks.test_lu, planted, role="control", tier=tier).verdict is not Verdict.REPRODUCED
+        assert (
+            synthetic.judge(
+                FIGURE, "concl.LU", checks.test_lu, planted, role="control", tier=tier
+            ).verdict
+            is not Verdict.REPRODUCED
+        )
     reverse = mismatch_grids(lambda run: 100 / with_gap(run))
     assert synthetic.judge(FIGURE, "concl.LU", checks.test_lu, reverse).verdict is Verdict.REFUTED
     alone = mismatch_grids(lambda run: 5 * wobble(run, 1.0))
-    assert synthetic.judge(FIGURE, "concl.LU", checks.test_lu, alone).verdict is not Verdict.REPRODUCED
+    assert (
+        synthetic.judge(FIGURE, "concl.LU", checks.test_lu, alone).verdict is not Verdict.REPRODUCED
+    )
 
 
 def test_a_control_of_lu_whose_permutation_restores_the_order_is_reproduced() -> None:
-    """The control permutes the delays by a fixed source; delays that it puts back in order show that it can fail."""
+    """The control permutes the delays by a fixed source; delays that it puts back in order show
+    that it can fail.
+    """
     planted = mismatch_grids(with_gap)
     rng = np.random.default_rng(0)
     moved = dict(planted)
     for task in CONCLUSIONS.claim("concl.LU").quantity["tasks"].values():
         case = Case(CONCLUSIONS.claim("concl.LU"), FIGURE, "paper", "paper", "claim", planted)
         gap, delay = checks.cells(case, task)
-        names = np.where(np.isnan(gap) | np.isnan(delay), np.nan, np.arange(delay.size).reshape(delay.shape))
+        names = np.where(
+            np.isnan(gap) | np.isnan(delay), np.nan, np.arange(delay.size).reshape(delay.shape)
+        )
         (places,) = checks.permuted_within(gap, names, rng)
         # A cell whose place takes over another's delay is given the delay that belongs there.
         moved |= exchanged(moved, case, task, names, places)
-    assert synthetic.judge(FIGURE, "concl.LU", checks.test_lu, moved, role="control").verdict is Verdict.REPRODUCED
+    assert (
+        synthetic.judge(FIGURE, "concl.LU", checks.test_lu, moved, role="control").verdict
+        is Verdict.REPRODUCED
+    )
 
 
-def exchanged(grids: dict[str, Grid], case: Case, task: Any, names: np.ndarray, places: np.ndarray) -> dict[str, Grid]:
-    """The curves of a task's arms moved so that cell ``places[i]`` holds what belongs to cell ``names[i]``."""
+def exchanged(
+    grids: dict[str, Grid], case: Case, task: Any, names: np.ndarray, places: np.ndarray
+) -> dict[str, Grid]:
+    """The curves of a task's arms moved so that cell ``places[i]`` holds what belongs to cell
+    ``names[i]``.
+    """
     arms = [checks.part(case, arm) for arm in task["arms"]]
     seeds = sorted({seed for arm in arms for seed in arm.seeds})
-    cells = [(arm, alpha, size) for arm in arms for alpha, size in sorted({(run.alpha, run.n_train) for run in arm.curves})]
+    cells = [
+        (arm, alpha, size)
+        for arm in arms
+        for alpha, size in sorted({(run.alpha, run.n_train) for run in arm.curves})
+    ]
     found = {source["from"]: dict(grids[source["from"]].curves) for source in task["arms"]}
     for row, seed in enumerate(seeds):
         for column, (arm, alpha, size) in enumerate(cells):
@@ -147,13 +184,21 @@ def test_lu_ranks_what_never_generalises_last() -> None:
 def test_what_never_fits_and_what_lies_beyond_the_landscape_is_left_out() -> None:
     task = {"fits": {"train_acc": 0.95}, "generalises": {"test_acc": 0.95}}
     run = runs("fig02_teacher_student:large")[0]
-    assert math.isnan(checks.log_delay(synthetic.curves_of(run, {**delayed(run, 3.0), "train_acc": 0.5}), task))
+    assert math.isnan(
+        checks.log_delay(synthetic.curves_of(run, {**delayed(run, 3.0), "train_acc": 0.5}), task)
+    )
     assert checks.log_delay(synthetic.curves_of(run, delayed(run, math.inf)), task) == math.inf
     # A regression that stays bad has not generalised from the start: its losses have levels too.
     molecules = CONCLUSIONS.claim("concl.LU").quantity["tasks"]["QM9"]
     assert checks.log_delay(synthetic.curves_of(run, delayed(run, math.inf)), molecules) == math.inf
-    assert checks.log_delay(synthetic.curves_of(run, delayed(run, 20.0)), molecules) == pytest.approx(math.log(20), abs=0.5)
-    assert math.isnan(checks.log_delay(synthetic.curves_of(run, {**delayed(run, 3.0), "train_loss": 0.5}), molecules))
+    assert checks.log_delay(
+        synthetic.curves_of(run, delayed(run, 20.0)), molecules
+    ) == pytest.approx(math.log(20), abs=0.5)
+    assert math.isnan(
+        checks.log_delay(
+            synthetic.curves_of(run, {**delayed(run, 3.0), "train_loss": 0.5}), molecules
+        )
+    )
     whole = grid("fig02_teacher_student:landscape", landscape, None)
     assert checks.gap_at(whole, 0, 2.0, 100, "loss") > 0
     assert math.isnan(checks.gap_at(whole, 0, 50.0, 100, "loss"))
@@ -162,7 +207,9 @@ def test_what_never_fits_and_what_lies_beyond_the_landscape_is_left_out() -> Non
 
 
 def everywhere(groks: set[str], any_scale: bool = False) -> dict[str, Grid]:
-    """Each task groks from its large scale, if it is in ``groks``, and from alpha = 1 only with ``any_scale``."""
+    """Each task groks from its large scale, if it is in ``groks``, and from alpha = 1 only with
+    ``any_scale``.
+    """
 
     def columns(figure: str, run: Run) -> dict[str, Any]:
         late = figure in groks and (run.alpha > 1 or any_scale)
@@ -173,22 +220,35 @@ def everywhere(groks: set[str], any_scale: bool = False) -> dict[str, Grid]:
         return delayed(run, 100.0 if late else 0.9, high=0.9)
 
     names = CONCLUSIONS.claim("concl.everywhere").experiments
-    return {name: grid(name, lambda run, name=name: columns(name.partition(":")[0], run)) for name in names}  # type: ignore[misc]
+    return {
+        name: grid(name, lambda run, name=name: columns(name.partition(":")[0], run))
+        for name in names
+    }  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("missing", ["fig03_mnist", "fig04_imdb", "fig05_qm9"])
 def test_everywhere_needs_all_three(missing: str) -> None:
     figures = {"fig03_mnist", "fig04_imdb", "fig05_qm9"}
-    found = synthetic.judge(FIGURE, "concl.everywhere", checks.test_everywhere, everywhere(figures - {missing}), tier="smoke")
+    found = synthetic.judge(
+        FIGURE,
+        "concl.everywhere",
+        checks.test_everywhere,
+        everywhere(figures - {missing}),
+        tier="smoke",
+    )
     assert found.verdict is Verdict.REFUTED
     assert all(finding.name.startswith("fig0") for finding in found.findings)
 
 
 def test_everywhere() -> None:
     planted = everywhere({"fig03_mnist", "fig04_imdb", "fig05_qm9"})
-    found = synthetic.judge(FIGURE, "concl.everywhere", checks.test_everywhere, planted, tier="smoke")
+    found = synthetic.judge(
+        FIGURE, "concl.everywhere", checks.test_everywhere, planted, tier="smoke"
+    )
     assert found.verdict is Verdict.REPRODUCED, found.reason
-    control = synthetic.judge(FIGURE, "concl.everywhere", checks.test_everywhere, planted, role="control", tier="smoke")
+    control = synthetic.judge(
+        FIGURE, "concl.everywhere", checks.test_everywhere, planted, role="control", tier="smoke"
+    )
     assert control.verdict is Verdict.REFUTED
 
 
@@ -196,7 +256,9 @@ def test_everywhere_reads_the_experiments_that_the_three_claims_read() -> None:
     entry = CONCLUSIONS.claim("concl.everywhere")
     for figure, claim_id in entry.quantity["parts"].items():
         own = load_figure(CLAIMS / f"{figure}.yaml").claim(claim_id).experiments
-        used = {name.partition(":")[2] for name in entry.experiments if name.startswith(f"{figure}:")}
+        used = {
+            name.partition(":")[2] for name in entry.experiments if name.startswith(f"{figure}:")
+        }
         # IMDb's own control has an experiment that the arms of alpha = 1 do not need.
         assert used <= set(own)
         assert set(own) - used <= {"shuffled"}
@@ -210,7 +272,10 @@ def dramatic(widths: dict[str, float]) -> dict[str, Grid]:
         return {"train_acc": synthetic.sigmoid(50.0), "test_acc": 0.3 + 0.5 * rise}
 
     names = CONCLUSIONS.claim("concl.most-dramatic").experiments
-    return {name: grid(name, lambda run, name=name: columns(name.partition(":")[0], run)) for name in names}  # type: ignore[misc]
+    return {
+        name: grid(name, lambda run, name=name: columns(name.partition(":")[0], run))
+        for name in names
+    }  # type: ignore[misc]
 
 
 def test_halves_of_one_task_stay_on_their_edge_or_come_out_either_way() -> None:
@@ -221,15 +286,27 @@ def test_halves_of_one_task_stay_on_their_edge_or_come_out_either_way() -> None:
             width = wobble(run, 0.1) * (second_half if run.seed >= 12 else 1.0)
             return {
                 "train_acc": synthetic.sigmoid(50.0),
-                "test_acc": 0.3 + 0.5 * np.clip((np.log10(np.maximum(synthetic.STEPS, 1)) - 2.5) / width, 0, 1),
+                "test_acc": 0.3
+                + 0.5 * np.clip((np.log10(np.maximum(synthetic.STEPS, 1)) - 2.5) / width, 0, 1),
             }
 
         names = CONCLUSIONS.claim("concl.most-dramatic").experiments
         grids = {
-            name: synthetic.grid_of(name, [run.replace(seed=seed) for run in runs(name) if run.seed == 0 for seed in range(24)], columns)
+            name: synthetic.grid_of(
+                name,
+                [
+                    run.replace(seed=seed)
+                    for run in runs(name)
+                    if run.seed == 0
+                    for seed in range(24)
+                ],
+                columns,
+            )
             for name in names
         }
-        return synthetic.judge(FIGURE, "concl.most-dramatic", checks.test_most_dramatic, grids, role="control").verdict
+        return synthetic.judge(
+            FIGURE, "concl.most-dramatic", checks.test_most_dramatic, grids, role="control"
+        ).verdict
 
     assert verdict(1.0) is Verdict.INCONCLUSIVE
     assert verdict(1.6) is Verdict.REPRODUCED
@@ -237,7 +314,13 @@ def test_halves_of_one_task_stay_on_their_edge_or_come_out_either_way() -> None:
 
 
 def test_everywhere_is_the_conjunction_of_three_verdicts() -> None:
-    found = synthetic.judge(FIGURE, "concl.everywhere", checks.test_everywhere, everywhere({"fig03_mnist", "fig04_imdb"}), tier="smoke")
+    found = synthetic.judge(
+        FIGURE,
+        "concl.everywhere",
+        checks.test_everywhere,
+        everywhere({"fig03_mnist", "fig04_imdb"}),
+        tier="smoke",
+    )
     assert found.reason.startswith("fig05.grok: ")
     assert not any(finding.premise for finding in found.findings)
 
@@ -245,7 +328,12 @@ def test_everywhere_is_the_conjunction_of_three_verdicts() -> None:
 def test_a_control_of_everywhere_that_groks_from_the_standard_scale_is_reproduced() -> None:
     figures = {"fig03_mnist", "fig04_imdb", "fig05_qm9"}
     found = synthetic.judge(
-        FIGURE, "concl.everywhere", checks.test_everywhere, everywhere(figures, any_scale=True), role="control", tier="smoke"
+        FIGURE,
+        "concl.everywhere",
+        checks.test_everywhere,
+        everywhere(figures, any_scale=True),
+        role="control",
+        tier="smoke",
     )
     assert found.verdict is Verdict.REPRODUCED, found.reason
 
@@ -253,8 +341,12 @@ def test_a_control_of_everywhere_that_groks_from_the_standard_scale_is_reproduce
 @pytest.mark.parametrize("tier", ["smoke", "paper"])
 def test_most_dramatic(tier: str) -> None:
     def verdict(transformer: float, mnist: float, imdb: float, role: str = "claim") -> Verdict:
-        grids = dramatic({"fig07_transformer": transformer, "fig03_mnist": mnist, "fig04_imdb": imdb})
-        return synthetic.judge(FIGURE, "concl.most-dramatic", checks.test_most_dramatic, grids, role=role, tier=tier).verdict
+        grids = dramatic(
+            {"fig07_transformer": transformer, "fig03_mnist": mnist, "fig04_imdb": imdb}
+        )
+        return synthetic.judge(
+            FIGURE, "concl.most-dramatic", checks.test_most_dramatic, grids, role=role, tier=tier
+        ).verdict
 
     assert verdict(0.3, 0.8, 1.6) is Verdict.REPRODUCED
     assert verdict(1.6, 0.8, 0.3) is Verdict.REFUTED
@@ -264,7 +356,9 @@ def test_most_dramatic(tier: str) -> None:
 
 def test_a_task_without_a_rise_is_not_dramatic() -> None:
     grids = dramatic({"fig07_transformer": 0.3, "fig03_mnist": 0.8, "fig04_imdb": 1e3})
-    found = synthetic.judge(FIGURE, "concl.most-dramatic", checks.test_most_dramatic, grids, tier="smoke")
+    found = synthetic.judge(
+        FIGURE, "concl.most-dramatic", checks.test_most_dramatic, grids, tier="smoke"
+    )
     assert found.verdict is Verdict.REFUTED
 
 
@@ -277,11 +371,21 @@ def representation(transformer: float, addition: float, mnist: float) -> dict[st
         if name.startswith("fig03"):
             return delayed(run, 1.5, high=0.9)
         cost = (addition if name.startswith("fig06") else mnist) * run.messiness * wobble(run)
-        return {"train_acc": 1.0, "test_acc": 1 - cost, "train_loss": 0.01, "test_loss": 0.1, "weight_norm": run.alpha}
+        return {
+            "train_acc": 1.0,
+            "test_acc": 1 - cost,
+            "train_loss": 0.01,
+            "test_loss": 0.1,
+            "weight_norm": run.alpha,
+        }
 
     names = CONCLUSIONS.claim("concl.representation").experiments
     return {
-        name: grid(name, lambda run, name=name: columns(name, run), synthetic.STEPS if name.startswith(("fig07", "fig03")) else None)  # type: ignore[misc]
+        name: grid(
+            name,
+            lambda run, name=name: columns(name, run),
+            synthetic.STEPS if name.startswith(("fig07", "fig03")) else None,
+        )  # type: ignore[misc]
         for name in names
     }
 
@@ -289,7 +393,14 @@ def representation(transformer: float, addition: float, mnist: float) -> dict[st
 @pytest.mark.parametrize("tier", ["smoke", "paper"])
 def test_representation_is_inconclusive_at_best_and_can_be_refuted(tier: str) -> None:
     def outcome(*values: float, role: str = "claim") -> Any:
-        return synthetic.judge(FIGURE, "concl.representation", checks.test_representation, representation(*values), role=role, tier=tier)
+        return synthetic.judge(
+            FIGURE,
+            "concl.representation",
+            checks.test_representation,
+            representation(*values),
+            role=role,
+            tier=tier,
+        )
 
     best = outcome(60.0, 0.8, 0.03)
     assert best.verdict is Verdict.INCONCLUSIVE

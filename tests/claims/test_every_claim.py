@@ -81,23 +81,35 @@ CLAIMS = [
 
 
 def test_every_claim_has_an_entry_and_no_other_is_there() -> None:
-    assert sorted(claim.id for figure in figures(ROOT / "claims") for claim in figure.claims) == sorted(CLAIMS)
+    assert sorted(
+        claim.id for figure in figures(ROOT / "claims") for claim in figure.claims
+    ) == sorted(CLAIMS)
 
 
 def test_every_entry_has_a_check_and_every_check_an_entry() -> None:
     for figure in figures(ROOT / "claims"):
         source = (ROOT / "claims" / f"test_{figure.figure}.py").read_text()
-        assert sorted(re.findall(r'^@claim\("([^"]+)"\)', source, re.MULTILINE)) == sorted(claim.id for claim in figure.claims)
+        assert sorted(re.findall(r'^@claim\("([^"]+)"\)', source, re.MULTILINE)) == sorted(
+            claim.id for claim in figure.claims
+        )
 
 
 def test_the_headline_family() -> None:
-    marked = {claim.id: tuple(claim.protocols) for figure in figures(ROOT / "claims") for claim in figure.claims if claim.headline}
+    marked = {
+        claim.id: tuple(claim.protocols)
+        for figure in figures(ROOT / "claims")
+        for claim in figure.claims
+        if claim.headline
+    }
     assert marked == HEADLINE
 
 
 def test_the_list_is_the_one_of_the_specification() -> None:
     path = ROOT.parent / "shared" / "CLAIMS.md"
     if not path.exists():
-        pytest.skip("the specification CLAIMS.md is not beside this clone; the project's own list is checked above")
+        pytest.skip(
+            "the specification CLAIMS.md is not beside this clone; the project's own list is "
+            "checked above"
+        )
     listed = re.findall(r"^\| ((?:fig\d+|concl)\.[A-Za-z0-9-]+)", path.read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(CLAIMS)

@@ -1,4 +1,6 @@
-"""The checks of Figure 2 on made-up curves: worlds in which a claim or its control is true, and others in which it is false."""
+"""The checks of Figure 2 on made-up curves: worlds in which a claim or its control is true, and
+others in which it is false.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -33,14 +35,18 @@ def wobble(run: Run, size: float = 0.03) -> float:
     return float(np.exp(size * np.random.default_rng(key).normal()))
 
 
-def found(claim: str, makers: dict[str, Maker], role: Role = "claim", protocol: Protocol = "paper") -> Outcome:
+def found(
+    claim: str, makers: dict[str, Maker], role: Role = "claim", protocol: Protocol = "paper"
+) -> Outcome:
     grids: dict[str, Grid] = {}
     for name, maker in makers.items():
         runs = runs_of(synthetic.CLAIMS, FIGURE, name, "paper", protocol)
         # What is read off a sphere is its last value.
         step = np.array([0, runs[0].steps]) if name.startswith("landscape") else synthetic.STEPS
         grids[name] = synthetic.grid_of(name, runs, maker, step)
-    check = getattr(synthetic.load_checks(FIGURE), "test_" + claim.split(".")[1].replace("-", "_").lower())
+    check = getattr(
+        synthetic.load_checks(FIGURE), "test_" + claim.split(".")[1].replace("-", "_").lower()
+    )
     return synthetic.judge(FIGURE, claim, check, grids, role, protocol)
 
 
@@ -52,15 +58,23 @@ def verdict(claim: str, makers: dict[str, Maker], role: Role = "claim") -> Verdi
 
 
 def sphere(run: Run, swapped: bool = False, rise: float = 1.0, top: float = 1.0) -> Columns:
-    """Training loss: an L with its break at .5; test loss: a U with its bottom at 1, whose right arm goes up to ``top`` times 1e3."""
+    """Training loss: an L with its break at .5; test loss: a U with its bottom at 1, whose right
+    arm goes up to ``top`` times 1e3.
+    """
     x = np.log10(run.alpha)
     train = 10 ** (-2 - 6 * (1 + min(x, 0))) * wobble(run)
     test = 10 ** (-4 - 2 * min(x, 0) + rise * (7 * max(x, 0))) * top ** max(x, 0) * wobble(run)
-    return {"train_loss": test, "test_loss": train} if swapped else {"train_loss": train, "test_loss": test}
+    return (
+        {"train_loss": test, "test_loss": train}
+        if swapped
+        else {"train_loss": train, "test_loss": test}
+    )
 
 
 @pytest.mark.parametrize("claim", ["fig02.train-L", "fig02.test-U"])
-@pytest.mark.parametrize(("swapped", "claims", "controls"), [(False, REPRODUCED, REFUTED), (True, REFUTED, REPRODUCED)])
+@pytest.mark.parametrize(
+    ("swapped", "claims", "controls"), [(False, REPRODUCED, REFUTED), (True, REFUTED, REPRODUCED)]
+)
 def test_l_and_u(claim: str, swapped: bool, claims: Verdict, controls: Verdict) -> None:
     makers: dict[str, Maker] = {"landscape": partial(sphere, swapped=swapped)}
     assert verdict(claim, makers) is claims
@@ -68,9 +82,14 @@ def test_l_and_u(claim: str, swapped: bool, claims: Verdict, controls: Verdict) 
 
 
 def test_the_right_arm_is_judged_on_its_own_height() -> None:
-    """The left arm falls by a factor 100 and less than 1 % of the uncapped range; the right arm's ratio is its own."""
+    """The left arm falls by a factor 100 and less than 1 % of the uncapped range; the right arm's
+    ratio is its own.
+    """
     findings = {each.name: each for each in found("fig02.test-U", {"landscape": sphere}).findings}
-    left, right = (findings[f"reduced loss over alpha: {side}"] for side in ("left arm falling", "right arm rising"))
+    left, right = (
+        findings[f"reduced loss over alpha: {side}"]
+        for side in ("left arm falling", "right arm rising")
+    )
     assert left.estimate == pytest.approx(1e2, rel=0.1)
     assert right.estimate == pytest.approx(1e7, rel=0.1)
     change = findings["reduced loss over alpha: left arm, change over the curve's range"]
@@ -86,10 +105,18 @@ def test_a_test_loss_that_stays_low_is_no_u() -> None:
 # Dynamics: times of both arms, and the norm
 
 
-def dynamics(run: Run, fit: float = 200, late: float = 1.1, large: float = 0.03, slope: float = -1.0, decay: float = 1.0) -> Columns:
+def dynamics(
+    run: Run,
+    fit: float = 200,
+    late: float = 1.1,
+    large: float = 0.03,
+    slope: float = -1.0,
+    decay: float = 1.0,
+) -> Columns:
     """The test accuracy arrives at ``late`` times t_train from alpha = .5.
 
-    From alpha = 2 it arrives at 20,000 steps at weight decay ``large``, else at a power of weight decay.
+    From alpha = 2 it arrives at 20,000 steps at weight decay ``large``, else at a power of weight
+    decay.
     """
     gamma = run.weight_decay
     at = fit * late if run.alpha < 1 else 20_000 * (gamma / large) ** slope if gamma else NEVER
@@ -99,8 +126,17 @@ def dynamics(run: Run, fit: float = 200, late: float = 1.1, large: float = 0.03,
 def curves(run: Run, fit: float, late: float, decay: float = 1.0) -> Columns:
     train = synthetic.sigmoid(fit)
     test = synthetic.sigmoid(late) if late < NEVER else np.zeros(synthetic.STEPS.size)
-    norm = NORM * run.alpha * wobble(run, 0.01) * np.exp(-run.lr * run.weight_decay * decay * synthetic.STEPS)
-    return {"weight_norm": norm, **{f"train_{name}": train for name in THETAS}, **{f"test_{name}": test for name in THETAS}}
+    norm = (
+        NORM
+        * run.alpha
+        * wobble(run, 0.01)
+        * np.exp(-run.lr * run.weight_decay * decay * synthetic.STEPS)
+    )
+    return {
+        "weight_norm": norm,
+        **{f"train_{name}": train for name in THETAS},
+        **{f"test_{name}": test for name in THETAS},
+    }
 
 
 def exchanged(run: Run) -> Columns:
@@ -114,7 +150,11 @@ def sides_exchanged(run: Run) -> Columns:
     columns = dynamics(run)
     return {
         **columns,
-        **{f"{one}_{name}": columns[f"{other}_{name}"] for name in THETAS for one, other in (("train", "test"), ("test", "train"))},
+        **{
+            f"{one}_{name}": columns[f"{other}_{name}"]
+            for name in THETAS
+            for one, other in (("train", "test"), ("test", "train"))
+        },
     }
 
 
@@ -122,7 +162,10 @@ BY_ARM = ("fig02.no-reg", "fig02.grok", "fig02.small-init")
 BY_SIDE = ("fig02.large-reg", "fig02.train-flat", "fig02.inverse")
 
 
-@pytest.mark.parametrize(("claim", "world"), [*((name, exchanged) for name in BY_ARM), *((name, sides_exchanged) for name in BY_SIDE)])
+@pytest.mark.parametrize(
+    ("claim", "world"),
+    [*((name, exchanged) for name in BY_ARM), *((name, sides_exchanged) for name in BY_SIDE)],
+)
 def test_each_is_the_other_s_control(claim: str, world: Maker) -> None:
     arms = ("large", "small") if claim in BY_ARM else ("large",)
     assert verdict(claim, dict.fromkeys(arms, dynamics)) is REPRODUCED
@@ -144,7 +187,9 @@ def test_an_exponent_that_holds_in_one_half_only_is_refuted() -> None:
 
 
 def at_norm(run: Run, spread: float = 1.0, stays: bool = False) -> Columns:
-    """The test accuracy arrives where the norm comes down to a w_c, whose ends over weight decay lie a factor ``spread`` apart."""
+    """The test accuracy arrives where the norm comes down to a w_c, whose ends over weight decay
+    lie a factor ``spread`` apart.
+    """
     if not run.weight_decay:
         return curves(run, 200, NEVER)
     place = np.log(run.weight_decay / 0.03) / np.log(1 / 0.03)
@@ -178,9 +223,16 @@ def test_the_range_of_weight_decay_in_which_one_norm_holds() -> None:
 
 
 def rate(run: Run, factor: float) -> Columns:
-    """A norm that decays at ``factor`` times lr .03, whatever the weight decay is, and a test accuracy that arrives only with it."""
+    """A norm that decays at ``factor`` times lr .03, whatever the weight decay is, and a test
+    accuracy that arrives only with it.
+    """
     columns = curves(run, 200, 30_000 if run.weight_decay else NEVER)
-    return {**columns, "weight_norm": NORM * run.alpha * np.exp(-run.lr * 0.03 * factor * wobble(run, 0.01) * synthetic.STEPS)}
+    return {
+        **columns,
+        "weight_norm": NORM
+        * run.alpha
+        * np.exp(-run.lr * 0.03 * factor * wobble(run, 0.01) * synthetic.STEPS),
+    }
 
 
 def lawful(run: Run) -> Columns:
@@ -219,13 +271,21 @@ def test_the_rate_by_windows_says_where_it_leaves_the_law() -> None:
 def below(run: Run, critical: float = CRITICAL) -> Columns:
     """A sphere whose test accuracy falls from 1 to 0 around w_c."""
     norm = NORM * run.alpha
-    accuracy = 1 / (1 + np.exp(20 * np.log(norm / (critical * wobble(run.replace(alpha=1.0), 0.02)))))
+    accuracy = 1 / (
+        1 + np.exp(20 * np.log(norm / (critical * wobble(run.replace(alpha=1.0), 0.02))))
+    )
     return {"weight_norm": norm, **{f"test_{name}": accuracy for name in THETAS}}
 
 
 def forecast(run: Run, factor: float = 1.0, critical: float = CRITICAL * 0.863) -> Columns:
-    """t_test is when the norm comes down to ``critical``, times ``factor``; below() is at 95 % .147 under its w_c in ln w."""
-    late = np.log(NORM * run.alpha / critical) / (run.lr * run.weight_decay) if run.weight_decay else NEVER
+    """t_test is when the norm comes down to ``critical``, times ``factor``; below() is at 95 % .147
+    under its w_c in ln w.
+    """
+    late = (
+        np.log(NORM * run.alpha / critical) / (run.lr * run.weight_decay)
+        if run.weight_decay
+        else NEVER
+    )
     return curves(run, 200, factor * late * wobble(run))
 
 
@@ -248,32 +308,55 @@ def test_the_norm_at_t_train_can_be_a_forecast() -> None:
         columns = forecast(run)
         return {**columns, **{f"train_{name}": columns[f"test_{name}"] for name in THETAS}}
 
-    assert verdict("fig02.predict", {"large": together, "landscape_fine": below}, "control") is REPRODUCED
+    assert (
+        verdict("fig02.predict", {"large": together, "landscape_fine": below}, "control")
+        is REPRODUCED
+    )
 
 
 def test_a_critical_norm_off_the_grid_is_no_number() -> None:
-    """Above it the forecast is step 1, since the grid holds the start; below it is known from below."""
-    above = found("fig02.predict", {"large": forecast, "landscape_fine": partial(below, critical=1e3)})
+    """Above it the forecast is step 1, since the grid holds the start; below it is known from
+    below.
+    """
+    above = found(
+        "fig02.predict", {"large": forecast, "landscape_fine": partial(below, critical=1e3)}
+    )
     assert above.verdict is REFUTED
     assert above.findings[0].estimate < 1e-3
-    under = found("fig02.predict", {"large": forecast, "landscape_fine": partial(below, critical=0.1)})
+    under = found(
+        "fig02.predict", {"large": forecast, "landscape_fine": partial(below, critical=0.1)}
+    )
     assert under.findings[0].censored == 10
     assert under.findings[0].ci is not None
     assert under.findings[0].ci[1] == np.inf
 
 
 def test_a_grid_too_coarse_to_interpolate_decides_nothing() -> None:
-    """Every second scale of the recorded grid: linear and logit interpolation disagree by more than the margin."""
+    """Every second scale of the recorded grid: linear and logit interpolation disagree by more than
+    the margin.
+    """
     checks = synthetic.load_checks(FIGURE)
 
     def step(run: Run) -> Columns:
-        return {"weight_norm": NORM * run.alpha, **{f"test_{name}": 0.999 if run.alpha < 1.5 else 0.02 for name in THETAS}}
+        return {
+            "weight_norm": NORM * run.alpha,
+            **{f"test_{name}": 0.999 if run.alpha < 1.5 else 0.02 for name in THETAS},
+        }
 
     runs = [
-        run for run in runs_of(synthetic.CLAIMS, FIGURE, "landscape_fine", "paper", "paper") if run.alpha in (0.7, 1.40946, 2.0, 3.38062)
+        run
+        for run in runs_of(synthetic.CLAIMS, FIGURE, "landscape_fine", "paper", "paper")
+        if run.alpha in (0.7, 1.40946, 2.0, 3.38062)
     ]
-    large = synthetic.grid_of("large", runs_of(synthetic.CLAIMS, FIGURE, "large", "paper", "paper"), partial(forecast, critical=14.5))
-    grids = {"large": large, "landscape_fine": synthetic.grid_of("landscape_fine", runs, step, ENDS)}
+    large = synthetic.grid_of(
+        "large",
+        runs_of(synthetic.CLAIMS, FIGURE, "large", "paper", "paper"),
+        partial(forecast, critical=14.5),
+    )
+    grids = {
+        "large": large,
+        "landscape_fine": synthetic.grid_of("landscape_fine", runs, step, ENDS),
+    }
     outcome = synthetic.judge(FIGURE, "fig02.predict", checks.test_predict, grids)
     assert outcome.verdict is INCONCLUSIVE
     assert "where the accuracy itself is linear in ln w" in outcome.findings[0].note
@@ -289,10 +372,17 @@ def test_each_protocol_has_its_own_theta(protocol: Protocol) -> None:
 
     def one(run: Run) -> Columns:
         columns = dynamics(run)
-        return {name: values if name.endswith(own) or name == "weight_norm" else 0.0 * values for name, values in columns.items()}
+        return {
+            name: values if name.endswith(own) or name == "weight_norm" else 0.0 * values
+            for name, values in columns.items()
+        }
 
     outcome = found("fig02.grok", dict.fromkeys(("large", "small"), one), protocol=protocol)
     assert outcome.verdict is REPRODUCED
-    others = [each for each in outcome.findings if not each.decides and f"({own}" not in each.name and own + "," not in each.name]
+    others = [
+        each
+        for each in outcome.findings
+        if not each.decides and f"({own}" not in each.name and own + "," not in each.name
+    ]
     assert others
     assert all(each.estimate != outcome.findings[0].estimate for each in others)

@@ -1,4 +1,6 @@
-"""The checks of Figure 3 on made-up curves: a planted effect is REPRODUCED, an absent one is not."""
+"""The checks of Figure 3 on made-up curves: a planted effect is REPRODUCED, an absent one
+is not.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +36,17 @@ LANDSCAPES = {
 
 
 def base(**fields: object) -> Run:
-    return Run(**{"task": "mnist", "model": "mlp", "seed": 0, "n_train": 1000, "steps": 100_000, "lr": 1e-3, **fields})  # type: ignore[arg-type]
+    return Run(
+        **{
+            "task": "mnist",
+            "model": "mlp",
+            "seed": 0,
+            "n_train": 1000,
+            "steps": 100_000,
+            "lr": 1e-3,
+            **fields,
+        }
+    )  # type: ignore[arg-type]
 
 
 def seeded(run: Run) -> np.random.Generator:
@@ -43,42 +55,74 @@ def seeded(run: Run) -> np.random.Generator:
 
 @lru_cache
 def landscape(kind: str, seeds: int = 10) -> Grid:
-    """Planted: least error flat up to N = 30, then a power law; the rise right of alpha = 1 comes later the more data there are."""
+    """Planted: least error flat up to N = 30, then a power law; the rise right of alpha = 1 comes
+    later the more data there are.
+    """
 
     def columns(run: Run) -> dict[str, np.ndarray]:
         x, scatter = np.log10(run.alpha), float(np.exp(0.005 * seeded(run).normal()))
         size = 60 if kind == "same at every N" else run.n_train
         if kind == "grows in the control's order":
             size = SIZES[without_trend(len(SIZES)).index(SIZES.index(run.n_train))]
-        least = 0.8 * (size / 5) ** -0.4 if kind == "learning curve" else 0.55 * max(size / 30, 1.0) ** -0.7
+        least = (
+            0.8 * (size / 5) ** -0.4
+            if kind == "learning curve"
+            else 0.55 * max(size / 30, 1.0) ** -0.7
+        )
         reach = 1e6 if kind == "no rise" else 0.3 * (size / 10) ** 0.2
-        left, right = 1 - np.exp(-((min(x, 0.0) / 0.5) ** 2)), 1 - np.exp(-((max(x, 0.0) / reach) ** 2))
+        left, right = (
+            1 - np.exp(-((min(x, 0.0) / 0.5) ** 2)),
+            1 - np.exp(-((max(x, 0.0) / reach) ** 2)),
+        )
         test = min(least * scatter + (0.9 - least) * (left + right), 0.95)
         if kind == "hole" and 0.9 < run.alpha < 1.1:
             test = 0.9
         if kind == "half of the seeds have more to learn":
-            test = min(0.8 * (size / 138) ** -0.8, 0.9) if run.seed < seeds // 2 else 0.02 * (size / 138) ** -0.3
+            test = (
+                min(0.8 * (size / 138) ** -0.8, 0.9)
+                if run.seed < seeds // 2
+                else 0.02 * (size / 138) ** -0.3
+            )
         train = 0.9 * left
         if kind == "U of train, L of test":
             test, train = train, test
         # The best logged value is better than the last one, by as much.
-        return {"train_acc": np.array([1 - train, 1 - train]), "test_acc": np.array([1 - test, 1 - test])}
+        return {
+            "train_acc": np.array([1 - train, 1 - train]),
+            "test_acc": np.array([1 - test, 1 - test]),
+        }
 
-    runs = [base(seed=s, n_train=n, alpha=float(a), steps=100) for s in range(seeds) for n in SIZES for a in ALPHAS]
+    runs = [
+        base(seed=s, n_train=n, alpha=float(a), steps=100)
+        for s in range(seeds)
+        for n in SIZES
+        for a in ALPHAS
+    ]
     return synthetic.grid_of(kind, runs, columns, LAST)
 
 
 @lru_cache
 def shuffled(seeds: int = 10) -> Grid:
-    runs = [base(seed=s, n_train=n, alpha=a, steps=100) for s in range(seeds) for n in (19, 268, 3727) for a in (0.1, 1.0, 10.0)]
-    return synthetic.grid_of("shuffled", runs, lambda run: {"test_acc": 0.1 + 0.01 * seeded(run).normal()}, LAST)
+    runs = [
+        base(seed=s, n_train=n, alpha=a, steps=100)
+        for s in range(seeds)
+        for n in (19, 268, 3727)
+        for a in (0.1, 1.0, 10.0)
+    ]
+    return synthetic.grid_of(
+        "shuffled", runs, lambda run: {"test_acc": 0.1 + 0.01 * seeded(run).normal()}, LAST
+    )
 
 
-def verdict(claim: str, kind: str, role: str = "claim", tier: str = "paper", protocol: str = "paper") -> Verdict:
+def verdict(
+    claim: str, kind: str, role: str = "claim", tier: str = "paper", protocol: str = "paper"
+) -> Verdict:
     seeds = 3 if tier == "smoke" else 10
     grids = {"critical" if claim == "fig03.critical" else "landscape": landscape(kind, seeds)}
     if claim == "fig03.thumb":
-        grids["shuffled"] = landscape("planted", seeds) if kind == "labels do not matter" else shuffled(seeds)
+        grids["shuffled"] = (
+            landscape("planted", seeds) if kind == "labels do not matter" else shuffled(seeds)
+        )
     return synthetic.judge(FIGURE, claim, LANDSCAPES[claim], grids, role, protocol, tier).verdict
 
 
@@ -113,11 +157,21 @@ def test_a_control_can_fail(claim: str, kind: str) -> None:
     assert verdict(claim, kind, "control") is Verdict.REPRODUCED
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("same at every N", Verdict.INCONCLUSIVE), ("planted", Verdict.REFUTED)])
-def test_where_the_largest_size_is_not_fitted_only_a_small_rise_decides_the_control(kind: str, expected: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("same at every N", Verdict.INCONCLUSIVE), ("planted", Verdict.REFUTED)]
+)
+def test_where_the_largest_size_is_not_fitted_only_a_small_rise_decides_the_control(
+    kind: str, expected: Verdict
+) -> None:
     grid = landscape(kind)
     unfitted = {
-        run: replace(each, columns={**each.columns, "train_acc": each["train_acc"] - 0.2 * (run.n_train == SIZES[-1])})
+        run: replace(
+            each,
+            columns={
+                **each.columns,
+                "train_acc": each["train_acc"] - 0.2 * (run.n_train == SIZES[-1]),
+            },
+        )
         for run, each in grid.curves.items()
     }
     grids = {"landscape": Grid("landscape", unfitted)}
@@ -126,19 +180,34 @@ def test_where_the_largest_size_is_not_fitted_only_a_small_rise_decides_the_cont
     assert [finding.decides for finding in found.findings] == [True, False, False]
 
 
-@pytest.mark.parametrize("claim", ["fig03.degrok-data", "fig03.zone-broadens", "fig03.LU-milder", "fig03.thumb"])
+@pytest.mark.parametrize(
+    "claim", ["fig03.degrok-data", "fig03.zone-broadens", "fig03.LU-milder", "fig03.thumb"]
+)
 def test_seeds_that_share_their_images_are_one_data_set_to_a_claim_about_data(claim: str) -> None:
-    first = {run.replace(data=(("subset", "first"),)): each for run, each in landscape("planted").curves.items()}
+    first = {
+        run.replace(data=(("subset", "first"),)): each
+        for run, each in landscape("planted").curves.items()
+    }
     grids = {name: Grid(name, first) for name in ("landscape", "shuffled")}
     found = synthetic.judge(FIGURE, claim, LANDSCAPES[claim], grids, protocol="code")
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert all(finding.n == 1 and "first N images" in finding.note for finding in found.findings if finding.decides)
+    assert all(
+        finding.n == 1 and "first N images" in finding.note
+        for finding in found.findings
+        if finding.decides
+    )
     assert verdict(claim, "planted", protocol="code") is Verdict.REPRODUCED
 
 
 def test_a_fall_that_alpha_does_not_change_is_no_degrokking() -> None:
-    same = {run.replace(alpha=float(a)): each for run, each in landscape("planted").where(alpha=1.0).curves.items() for a in ALPHAS}
-    found = synthetic.judge(FIGURE, "fig03.degrok-data", checks.test_degrok_data, {"landscape": Grid("landscape", same)})
+    same = {
+        run.replace(alpha=float(a)): each
+        for run, each in landscape("planted").where(alpha=1.0).curves.items()
+        for a in ALPHAS
+    }
+    found = synthetic.judge(
+        FIGURE, "fig03.degrok-data", checks.test_degrok_data, {"landscape": Grid("landscape", same)}
+    )
     difference, falls = found.findings
     assert (difference.verdict(), falls.verdict()) == (Verdict.REFUTED, Verdict.REPRODUCED)
     assert found.verdict is Verdict.REFUTED
@@ -163,7 +232,9 @@ def test_absent_from_a_landscape(claim: str, kind: str, tier: str) -> None:
     assert found is Verdict.REFUTED or (claim == "fig03.critical" and found is Verdict.INCONCLUSIVE)
 
 
-def critical_grid(curve: Callable[[int], float], seeds: int = 8, **fields: object) -> dict[str, Grid]:
+def critical_grid(
+    curve: Callable[[int], float], seeds: int = 8, **fields: object
+) -> dict[str, Grid]:
     """Errors at 18 sizes with scatter .05; those off alpha = 1 are larger."""
 
     def columns(run: Run) -> dict[str, np.ndarray]:
@@ -171,7 +242,12 @@ def critical_grid(curve: Callable[[int], float], seeds: int = 8, **fields: objec
         return {"test_acc": np.full(2, 1 - min(error + 0.2 * abs(np.log10(run.alpha)), 1.0))}
 
     sizes = [round(float(n)) for n in np.geomspace(10, 2682, 18)]
-    runs = [base(seed=s, n_train=n, alpha=a, steps=100, **fields) for s in range(seeds) for n in sizes for a in (0.630957, 1.0, 1.58489)]
+    runs = [
+        base(seed=s, n_train=n, alpha=a, steps=100, **fields)
+        for s in range(seeds)
+        for n in sizes
+        for a in (0.630957, 1.0, 1.58489)
+    ]
     return {"critical": synthetic.grid_of("critical", runs, columns, LAST)}
 
 
@@ -201,13 +277,22 @@ def test_critical_tells_a_hinge_from_a_ceiling() -> None:
 
 
 def test_the_control_of_critical_can_be_reproduced() -> None:
-    """Drawn from the fitted curve with a ceiling it is REFUTED; drawn by the same code from the fitted break, REPRODUCED."""
+    """Drawn from the fitted curve with a ceiling it is REFUTED; drawn by the same code from the
+    fitted break, REPRODUCED.
+    """
     entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig03.critical")
     found = {}
     for curve in ("ceiling", "break"):
         control = entry.control.model_copy(update={"quantity": {"drawn_from": curve}})
         claim = entry.model_copy(update={"control": control})
-        case = Case(claim=claim, figure=FIGURE, protocol="paper", tier="paper", role="control", grids=critical_grid(hinge))
+        case = Case(
+            claim=claim,
+            figure=FIGURE,
+            protocol="paper",
+            tier="paper",
+            role="control",
+            grids=critical_grid(hinge),
+        )
         checks.test_critical(case)
         assert case.outcome is not None
         found[curve] = case.outcome.verdict
@@ -218,7 +303,9 @@ def test_the_control_of_critical_can_be_reproduced() -> None:
 @pytest.mark.parametrize("tier", TIERS)
 def test_seeds_that_share_their_images_are_one_data_set(tier: str) -> None:
     grids = critical_grid(hinge, data={"subset": "first"})
-    found = synthetic.judge(FIGURE, "fig03.critical", checks.test_critical, grids, protocol="code", tier=tier)  # type: ignore[arg-type]
+    found = synthetic.judge(
+        FIGURE, "fig03.critical", checks.test_critical, grids, protocol="code", tier=tier
+    )  # type: ignore[arg-type]
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.findings[0].n == 1
     assert found.findings[0].estimate > 0
@@ -227,17 +314,38 @@ def test_seeds_that_share_their_images_are_one_data_set(tier: str) -> None:
 
 def test_code_reads_the_best_logged_accuracy_and_paper_the_last() -> None:
     early = np.array([0.9, 0.5])
-    grid = synthetic.grid_of("landscape", [base(alpha=a, steps=100) for a in (0.1, 1.0)], lambda run: {"test_acc": early}, LAST)
+    grid = synthetic.grid_of(
+        "landscape",
+        [base(alpha=a, steps=100) for a in (0.1, 1.0)],
+        lambda run: {"test_acc": early},
+        LAST,
+    )
     errors = []
     for protocol in ("paper", "code", "corrected"):
         entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig03.critical")
-        case = Case(claim=entry, figure=FIGURE, protocol=protocol, tier="paper", role="claim", grids={"landscape": grid})  # type: ignore[arg-type]
+        case = Case(
+            claim=entry,
+            figure=FIGURE,
+            protocol=protocol,
+            tier="paper",
+            role="claim",
+            grids={"landscape": grid},
+        )  # type: ignore[arg-type]
         errors.append(checks.errors(case, "test_acc")[2].ravel().tolist())
     np.testing.assert_allclose(errors, [[0.5, 0.5], [0.1, 0.1], [0.5, 0.5]])
 
 
-def dynamics(name: str, late: dict[float, float], size: int = 1000, gamma: float = 0.01, decay: float = 1.0, end: float = 0.88) -> Grid:
-    """Train accuracy arrives at step 100, test accuracy at ``late[alpha]`` times that; w decays at ``decay`` times lr gamma."""
+def dynamics(
+    name: str,
+    late: dict[float, float],
+    size: int = 1000,
+    gamma: float = 0.01,
+    decay: float = 1.0,
+    end: float = 0.88,
+) -> Grid:
+    """Train accuracy arrives at step 100, test accuracy at ``late[alpha]`` times that; w decays at
+    ``decay`` times lr gamma.
+    """
 
     def columns(run: Run) -> dict[str, np.ndarray]:
         fit = 100 * float(np.exp(0.1 * seeded(run).normal()))
@@ -247,22 +355,35 @@ def dynamics(name: str, late: dict[float, float], size: int = 1000, gamma: float
             "weight_norm": 90 * np.exp(-decay * run.lr * run.weight_decay * synthetic.STEPS),
         }
 
-    runs = [base(seed=s, n_train=size, alpha=a, weight_decay=gamma) for s in range(10) for a in late]
+    runs = [
+        base(seed=s, n_train=size, alpha=a, weight_decay=gamma) for s in range(10) for a in late
+    ]
     return synthetic.grid_of(name, runs, columns)
 
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize(
     ("late", "end", "expected"),
-    [(300.0, 0.88, Verdict.REPRODUCED), (2.0, 0.88, Verdict.REFUTED), (300.0, 0.7, Verdict.REFUTED), (1e5, 0.88, Verdict.REFUTED)],
+    [
+        (300.0, 0.88, Verdict.REPRODUCED),
+        (2.0, 0.88, Verdict.REFUTED),
+        (300.0, 0.7, Verdict.REFUTED),
+        (1e5, 0.88, Verdict.REFUTED),
+    ],
 )
 def test_grok(late: float, end: float, expected: Verdict, tier: str) -> None:
     grids = {"dynamics": dynamics("dynamics", {1.0: 1.1, 8.0: late}, end=end)}
     if tier == "smoke" and (late > 1e4 or end < 0.8):
         expected = Verdict.INCONCLUSIVE  # what seconds of training did not reach may come later
-    assert synthetic.judge(FIGURE, "fig03.grok", checks.test_grok, grids, tier=tier).verdict is expected
+    assert (
+        synthetic.judge(FIGURE, "fig03.grok", checks.test_grok, grids, tier=tier).verdict
+        is expected
+    )
     control = Verdict.INCONCLUSIVE if tier == "smoke" and end < 0.8 else Verdict.REFUTED
-    assert synthetic.judge(FIGURE, "fig03.grok", checks.test_grok, grids, "control", tier=tier).verdict is control
+    assert (
+        synthetic.judge(FIGURE, "fig03.grok", checks.test_grok, grids, "control", tier=tier).verdict
+        is control
+    )
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -284,15 +405,31 @@ def test_degrok_dynamics(small: float, large: float, expected: Verdict, tier: st
     check = checks.test_degrok_dynamics
     if tier == "smoke" and large > 1e4:
         expected = Verdict.INCONCLUSIVE
-    assert synthetic.judge(FIGURE, "fig03.degrok-dynamics", check, grids, tier=tier).verdict is expected
-    assert synthetic.judge(FIGURE, "fig03.degrok-dynamics", check, grids, "control", tier=tier).verdict is Verdict.REFUTED
+    assert (
+        synthetic.judge(FIGURE, "fig03.degrok-dynamics", check, grids, tier=tier).verdict
+        is expected
+    )
+    assert (
+        synthetic.judge(FIGURE, "fig03.degrok-dynamics", check, grids, "control", tier=tier).verdict
+        is Verdict.REFUTED
+    )
 
 
 def test_the_controls_of_the_dynamics_can_fail() -> None:
     late = dynamics("dynamics", {1.0: 300.0, 8.0: 300.0})
-    assert synthetic.judge(FIGURE, "fig03.grok", checks.test_grok, {"dynamics": late}, "control").verdict is Verdict.REPRODUCED
-    grids = {"dynamics": late, "dynamics_large": dynamics("dynamics_large", {1.0: 5.0, 8.0: 5.0}, size=8192)}
-    found = synthetic.judge(FIGURE, "fig03.degrok-dynamics", checks.test_degrok_dynamics, grids, "control")
+    assert (
+        synthetic.judge(
+            FIGURE, "fig03.grok", checks.test_grok, {"dynamics": late}, "control"
+        ).verdict
+        is Verdict.REPRODUCED
+    )
+    grids = {
+        "dynamics": late,
+        "dynamics_large": dynamics("dynamics_large", {1.0: 5.0, 8.0: 5.0}, size=8192),
+    }
+    found = synthetic.judge(
+        FIGURE, "fig03.degrok-dynamics", checks.test_degrok_dynamics, grids, "control"
+    )
     assert found.verdict is Verdict.REPRODUCED
 
 
@@ -304,38 +441,65 @@ def test_a_delay_is_censored_where_it_never_generalises_and_unknown_where_it_nev
 
 
 @pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize(("decay", "expected"), [(1.0, Verdict.REPRODUCED), (0.5, Verdict.REFUTED), (1.5, Verdict.REFUTED)])
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [(1.0, Verdict.REPRODUCED), (0.5, Verdict.REFUTED), (1.5, Verdict.REFUTED)],
+)
 def test_decay(decay: float, expected: Verdict, tier: str) -> None:
     grids = {
         "dynamics": dynamics("dynamics", {1.0: 1.1, 8.0: 800.0}, decay=decay),
         "no_decay": dynamics("no_decay", {8.0: 1e6}, gamma=0.0),
     }
-    assert synthetic.judge(FIGURE, "fig03.decay", checks.test_decay, grids, tier=tier).verdict is expected
-    assert synthetic.judge(FIGURE, "fig03.decay", checks.test_decay, grids, "control", tier=tier).verdict is Verdict.REFUTED
+    assert (
+        synthetic.judge(FIGURE, "fig03.decay", checks.test_decay, grids, tier=tier).verdict
+        is expected
+    )
+    assert (
+        synthetic.judge(
+            FIGURE, "fig03.decay", checks.test_decay, grids, "control", tier=tier
+        ).verdict
+        is Verdict.REFUTED
+    )
 
 
 def test_decay_that_needs_no_weight_decay_fails_the_control() -> None:
-    grids = {"dynamics": dynamics("dynamics", {8.0: 800.0}), "no_decay": dynamics("no_decay", {8.0: 800.0})}
-    assert synthetic.judge(FIGURE, "fig03.decay", checks.test_decay, grids, "control").verdict is Verdict.REPRODUCED
+    grids = {
+        "dynamics": dynamics("dynamics", {8.0: 800.0}),
+        "no_decay": dynamics("no_decay", {8.0: 800.0}),
+    }
+    assert (
+        synthetic.judge(FIGURE, "fig03.decay", checks.test_decay, grids, "control").verdict
+        is Verdict.REPRODUCED
+    )
 
 
 def test_the_rate_of_decay_is_shown_by_windows() -> None:
     def columns(run: Run) -> dict[str, np.ndarray]:
         late = np.minimum(synthetic.STEPS, 3e4)
         return {
-            "train_acc": synthetic.sigmoid(95.0), "test_acc": synthetic.sigmoid(2.5e4, 0.3), "weight_norm": 90 * np.exp(-1e-5 * late),
-        }  # fmt: skip
+            "train_acc": synthetic.sigmoid(95.0),
+            "test_acc": synthetic.sigmoid(2.5e4, 0.3),
+            "weight_norm": 90 * np.exp(-1e-5 * late),
+        }
 
-    grid = synthetic.grid_of("dynamics", [base(seed=s, alpha=8.0, weight_decay=0.01) for s in range(3)], columns)
-    found = synthetic.judge(FIGURE, "fig03.decay", checks.test_decay, {"dynamics": grid, "no_decay": grid})
+    grid = synthetic.grid_of(
+        "dynamics", [base(seed=s, alpha=8.0, weight_decay=0.01) for s in range(3)], columns
+    )
+    found = synthetic.judge(
+        FIGURE, "fig03.decay", checks.test_decay, {"dynamics": grid, "no_decay": grid}
+    )
     windows = found.findings[1:]
     assert found.findings[0].estimate == pytest.approx(1.0)
     assert not any(finding.decides for finding in windows)
     assert windows[0].estimate == pytest.approx(1.0)
-    assert windows[-1].estimate == pytest.approx(0.0, abs=1e-9), "after step 30,000 the norm stands still"
+    assert windows[-1].estimate == pytest.approx(0.0, abs=1e-9), (
+        "after step 30,000 the norm stands still"
+    )
 
 
-def over_size(late: object, last: float = 0.9, fit: object = lambda size: 50 * (size / 128) ** 0.3) -> dict[str, Grid]:
+def over_size(
+    late: object, last: float = 0.9, fit: object = lambda size: 50 * (size / 128) ** 0.3
+) -> dict[str, Grid]:
     """t_train is ``fit(N)``; test accuracy leaves its plateau of .3 at ``late(N)``."""
 
     def columns(run: Run) -> dict[str, np.ndarray]:
@@ -343,11 +507,18 @@ def over_size(late: object, last: float = 0.9, fit: object = lambda size: 50 * (
         fits, at = fit(run.n_train), late(run.n_train)  # type: ignore[operator]
         return {
             "train_acc": synthetic.sigmoid(fits * scatter, 0.1),
-            "test_acc": np.maximum(synthetic.sigmoid(fits / 2, 0.1, 0.3), synthetic.sigmoid(at * scatter, 0.0, last)),
+            "test_acc": np.maximum(
+                synthetic.sigmoid(fits / 2, 0.1, 0.3), synthetic.sigmoid(at * scatter, 0.0, last)
+            ),
         }
 
     sizes = [int(n) for n in 128 * 2 ** np.arange(9)]
-    runs = [base(seed=s, n_train=n, alpha=9.0, weight_decay=g) for s in range(4) for g in (0.01, 0.1) for n in sizes]
+    runs = [
+        base(seed=s, n_train=n, alpha=9.0, weight_decay=g)
+        for s in range(4)
+        for g in (0.01, 0.1)
+        for n in sizes
+    ]
     return {"time_vs_size": synthetic.grid_of("time_vs_size", runs, columns)}
 
 
@@ -358,20 +529,40 @@ def diverging(size: float) -> float:
 @pytest.mark.parametrize("tier", TIERS)
 def test_time_vs_n(tier: str) -> None:
     planted = over_size(diverging)
-    assert synthetic.judge(FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, planted, tier=tier).verdict is Verdict.REPRODUCED
-    assert synthetic.judge(FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, planted, "control", tier=tier).verdict is Verdict.REFUTED
+    assert (
+        synthetic.judge(
+            FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, planted, tier=tier
+        ).verdict
+        is Verdict.REPRODUCED
+    )
+    assert (
+        synthetic.judge(
+            FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, planted, "control", tier=tier
+        ).verdict
+        is Verdict.REFUTED
+    )
     for absent in (lambda size: 1e5 * size**-0.3, lambda size: 500 + 0.1 * size):
-        found = synthetic.judge(FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, over_size(absent), tier=tier)
+        found = synthetic.judge(
+            FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, over_size(absent), tier=tier
+        )
         assert found.verdict is Verdict.REFUTED
 
 
 def test_a_time_to_fit_that_diverges_fails_the_control() -> None:
     grids = over_size(diverging, fit=diverging)
-    assert synthetic.judge(FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, grids, "control").verdict is Verdict.REPRODUCED
+    assert (
+        synthetic.judge(FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, grids, "control").verdict
+        is Verdict.REPRODUCED
+    )
 
 
 def test_a_size_that_never_generalises_is_censored_and_counts_for_the_bend() -> None:
-    found = synthetic.judge(FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, over_size(lambda n: 1e9 if n == 128 else diverging(n)))
+    found = synthetic.judge(
+        FIGURE,
+        "fig03.time-vs-N",
+        checks.test_time_vs_n,
+        over_size(lambda n: 1e9 if n == 128 else diverging(n)),
+    )
     bend = found.findings[0]
     assert bend.censored == 4
     assert np.isinf(bend.values).all()
@@ -385,7 +576,9 @@ def test_arrival_needs_a_rise_after_the_fit() -> None:
 
     def time(plateau: float, last: float, fits: float = 50.0) -> Time:
         test = np.where(synthetic.STEPS < 5000, plateau, last)
-        return checks.arrival(case, synthetic.curves_of(run, {"train_acc": synthetic.sigmoid(fits), "test_acc": test}))
+        return checks.arrival(
+            case, synthetic.curves_of(run, {"train_acc": synthetic.sigmoid(fits), "test_acc": test})
+        )
 
     assert time(0.3, 0.9).value == pytest.approx(5000, rel=0.03)
     assert time(0.9, 0.95).value == pytest.approx(5000, rel=0.03)

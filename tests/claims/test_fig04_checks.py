@@ -1,4 +1,6 @@
-"""The checks of Figure 4 on made-up curves: a planted effect is REPRODUCED, an absent one is not, and the control holds."""
+"""The checks of Figure 4 on made-up curves: a planted effect is REPRODUCED, an absent one is not,
+and the control holds.
+"""
 
 from collections.abc import Callable
 
@@ -18,24 +20,40 @@ LAST = np.array([0, 100])
 
 def noise(run: Run, size: float) -> float:
     """Of a run: the same for train and test."""
-    return size * float(np.random.default_rng([run.seed, run.n_train, round(1e4 * run.alpha)]).normal())
+    return size * float(
+        np.random.default_rng([run.seed, run.n_train, round(1e4 * run.alpha)]).normal()
+    )
 
 
-def verdict(claim: str, check: Callable[..., None], grids: dict[str, Grid], role: str = "claim", tier: str = "paper") -> Verdict:
+def verdict(
+    claim: str,
+    check: Callable[..., None],
+    grids: dict[str, Grid],
+    role: str = "claim",
+    tier: str = "paper",
+) -> Verdict:
     found = synthetic.judge(FIGURE, claim, check, grids, role=role, tier=tier).verdict
     assert isinstance(found, Verdict)
     return found
 
 
-def made(name: str, columns: Callable[[Run], dict[str, object]], step: np.ndarray = synthetic.STEPS, figure: str = FIGURE) -> Grid:
+def made(
+    name: str,
+    columns: Callable[[Run], dict[str, object]],
+    step: np.ndarray = synthetic.STEPS,
+    figure: str = FIGURE,
+) -> Grid:
     """The runs of the paper tier with made-up curves."""
-    grid = synthetic.grid_of(name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), columns, step)
+    grid = synthetic.grid_of(
+        name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), columns, step
+    )
     assert isinstance(grid, Grid)
     return grid
 
 
 def landscape(gap: float, halves: float = 0.0) -> dict[str, Grid]:
-    """Errors are Us about alpha = 1; at N = 1k training errors are smaller by ``gap``, whatever alpha.
+    """Errors are Us about alpha = 1; at N = 1k training errors are smaller by ``gap``, whatever
+    alpha.
 
     ``halves`` is what the second half of the seeds has more of training errors.
     """
@@ -45,7 +63,10 @@ def landscape(gap: float, halves: float = 0.0) -> dict[str, Grid]:
         test = u + noise(run, 0.005)
         train = test - 0.01
         if run.n_train == 1000 and gap:
-            test, train = 0.2 + gap + noise(run, 0.01), 0.2 + noise(run.replace(alpha=run.alpha * 3), 0.01)
+            test, train = (
+                0.2 + gap + noise(run, 0.01),
+                0.2 + noise(run.replace(alpha=run.alpha * 3), 0.01),
+            )
         if run.seed >= 2:
             train += halves
         return {"train_acc": 1 - train, "test_acc": 1 - test}
@@ -64,7 +85,9 @@ def test_mismatch_small(tier: str) -> None:
 
 
 def test_seeds_that_differ_fail_the_control_of_the_mismatch() -> None:
-    found = verdict("fig04.mismatch-small", checks.test_mismatch_small, landscape(0.25, halves=0.2), "control")
+    found = verdict(
+        "fig04.mismatch-small", checks.test_mismatch_small, landscape(0.25, halves=0.2), "control"
+    )
     assert found is Verdict.REPRODUCED
 
 
@@ -91,13 +114,22 @@ def test_similar_large() -> None:
     assert verdict("fig04.similar-large", check, landscape(0.25)) is Verdict.REPRODUCED
     assert verdict("fig04.similar-large", check, landscape(0.25), "control") is Verdict.REFUTED
     alike = landscape(0.0)
-    assert verdict("fig04.similar-large", check, alike, "control") is Verdict.REPRODUCED, "a control that can fail"
-    flat = {"landscape": made("landscape", lambda run: {"train_acc": 0.8 + noise(run, 0.01), "test_acc": 0.7}, LAST)}
+    assert verdict("fig04.similar-large", check, alike, "control") is Verdict.REPRODUCED, (
+        "a control that can fail"
+    )
+    flat = {
+        "landscape": made(
+            "landscape", lambda run: {"train_acc": 0.8 + noise(run, 0.01), "test_acc": 0.7}, LAST
+        )
+    }
     assert verdict("fig04.similar-large", check, flat) is not Verdict.REPRODUCED
 
 
-def dynamics(rise: float = 1000, early: float = 60, final: float = 0.7, labels: bool = True) -> dict[str, Grid]:
-    """The large initialization fits at ``early`` and generalises at ``rise``, the standard one early.
+def dynamics(
+    rise: float = 1000, early: float = 60, final: float = 0.7, labels: bool = True
+) -> dict[str, Grid]:
+    """The large initialization fits at ``early`` and generalises at ``rise``, the standard one
+    early.
 
     Without ``labels`` shuffling them makes no difference.
     """
@@ -122,7 +154,9 @@ def test_grok() -> None:
     assert verdict("fig04.grok", check, dynamics(labels=False), "control") is Verdict.REPRODUCED
     assert verdict("fig04.grok", check, dynamics(rise=50)) is Verdict.REFUTED
     never = dynamics(final=0.5)
-    assert verdict("fig04.grok", check, never) is Verdict.REFUTED, "a run that never generalises does not grok"
+    assert verdict("fig04.grok", check, never) is Verdict.REFUTED, (
+        "a run that never generalises does not grok"
+    )
 
 
 def test_grok_shows_all_arms() -> None:
@@ -136,7 +170,9 @@ def test_grok_shows_all_arms() -> None:
 
 
 def test_steps_of_smoke_count_tenfold() -> None:
-    found = synthetic.judge(FIGURE, "fig04.grok", checks.test_grok, dynamics(rise=100, early=6), tier="smoke")
+    found = synthetic.judge(
+        FIGURE, "fig04.grok", checks.test_grok, dynamics(rise=100, early=6), tier="smoke"
+    )
     assert found.verdict is Verdict.REPRODUCED
 
 
@@ -148,7 +184,9 @@ def test_standard() -> None:
     at_once = {"dynamics": dynamics(rise=20)["dynamics"]}
     assert verdict("fig04.standard", check, at_once, "control") is Verdict.REPRODUCED
     never = {"dynamics": dynamics(final=0.5)["dynamics"]}
-    assert verdict("fig04.standard", check, never) is Verdict.REFUTED, "it must generalise early, too"
+    assert verdict("fig04.standard", check, never) is Verdict.REFUTED, (
+        "it must generalise early, too"
+    )
 
 
 @pytest.mark.parametrize(
@@ -164,7 +202,10 @@ def test_no_grok_large(large: float, small: float, expected: Verdict, control: V
     def columns(run: Run) -> dict[str, object]:
         wobble = 1 + noise(run, 0.05)
         late = small if run.n_train == 1000 else large
-        return {"train_acc": synthetic.sigmoid(300 * wobble, 0.5), "test_acc": synthetic.sigmoid(late * wobble, 0.5, 0.86)}
+        return {
+            "train_acc": synthetic.sigmoid(300 * wobble, 0.5),
+            "test_acc": synthetic.sigmoid(late * wobble, 0.5, 0.86),
+        }
 
     grids = {name: made(name, columns) for name in ("large", "dynamics")}
     assert verdict("fig04.no-grok-large", checks.test_no_grok_large, grids) is expected
@@ -174,10 +215,16 @@ def test_no_grok_large(large: float, small: float, expected: Verdict, control: V
 FIGURES = {"long": FIGURE, "fig03_mnist:long": "fig03_mnist", "fig05_qm9:long": "fig05_qm9"}
 
 
-def rise(cured: bool, there: tuple[str, ...] = ("imdb", "mnist", "qm9"), test: float = 4.5, scale: str = "full") -> dict[str, Grid]:
+def rise(
+    cured: bool,
+    there: tuple[str, ...] = ("imdb", "mnist", "qm9"),
+    test: float = 4.5,
+    scale: str = "full",
+) -> dict[str, Grid]:
     """At the figure's steps the training loss rises at large alpha; with more it is cured or not.
 
-    ``there`` are the tasks with a rise, ``test`` is that of the test loss, on top of a training loss that is cured.
+    ``there`` are the tasks with a rise, ``test`` is that of the test loss, on top of a training
+    loss that is cured.
     """
 
     def columns(run: Run) -> dict[str, object]:
@@ -189,7 +236,11 @@ def rise(cured: bool, there: tuple[str, ...] = ("imdb", "mnist", "qm9"), test: f
 
     def grid(name: str, figure: str) -> Grid:
         runs = runs_of(synthetic.CLAIMS, figure, "long", "paper", "paper", scale)  # type: ignore[arg-type]
-        longer = 10 if scale == "full" else {"long": 1, "fig03_mnist:long": 6, "fig05_qm9:long": 10}[name]
+        longer = (
+            10
+            if scale == "full"
+            else {"long": 1, "fig03_mnist:long": 6, "fig05_qm9:long": 10}[name]
+        )
         step = np.array([0, 1, 3, max(longer, 4)]) * runs[0].steps // longer
         return synthetic.grid_of(name, runs, columns, step)  # type: ignore[no-any-return]
 
@@ -209,45 +260,70 @@ def test_a_rise_that_is_not_there_is_an_unmet_premise() -> None:
     found = synthetic.judge(FIGURE, "fig04.rise-is-optimisation", check, rise(cured=True, there=()))
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.reason.startswith("premise not met")
-    only = synthetic.judge(FIGURE, "fig04.rise-is-optimisation", check, rise(cured=True, there=("qm9",)))
+    only = synthetic.judge(
+        FIGURE, "fig04.rise-is-optimisation", check, rise(cured=True, there=("qm9",))
+    )
     assert only.verdict is Verdict.REPRODUCED
-    assert [finding.name.partition(":")[0] for finding in only.findings if finding.decides] == ["QM9"]
+    assert [finding.name.partition(":")[0] for finding in only.findings if finding.decides] == [
+        "QM9"
+    ]
 
 
 def test_a_figure_without_longer_runs_is_only_shown() -> None:
-    entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig04.rise-is-optimisation")
-    case = synthetic.Case(entry, FIGURE, "paper", "paper", "claim", rise(cured=True, scale="reduced"), scale="reduced")
+    entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim(
+        "fig04.rise-is-optimisation"
+    )
+    case = synthetic.Case(
+        entry, FIGURE, "paper", "paper", "claim", rise(cured=True, scale="reduced"), scale="reduced"
+    )
     checks.test_rise_is_optimisation(case)
     assert case.outcome is not None
     assert case.outcome.verdict is Verdict.REPRODUCED
-    assert [finding.name.partition(":")[0] for finding in case.outcome.findings if finding.decides] == ["MNIST", "QM9"]
+    assert [
+        finding.name.partition(":")[0] for finding in case.outcome.findings if finding.decides
+    ] == ["MNIST", "QM9"]
     assert "IMDb" in {finding.name.partition(":")[0] for finding in case.outcome.findings}
 
 
 def test_losses_under_one_percent_of_a_constants_make_no_rise() -> None:
     grids = rise(cured=False)
     tiny = {
-        name: Grid(name, {run: synthetic.curves_of(run, {key: each[key] * 1e-9 for key in each.columns}, each.step)
-                          for run, each in grid.curves.items()})
+        name: Grid(
+            name,
+            {
+                run: synthetic.curves_of(
+                    run, {key: each[key] * 1e-9 for key in each.columns}, each.step
+                )
+                for run, each in grid.curves.items()
+            },
+        )
         for name, grid in grids.items()
-    }  # fmt: skip
-    found = synthetic.judge(FIGURE, "fig04.rise-is-optimisation", checks.test_rise_is_optimisation, tiny)
+    }
+    found = synthetic.judge(
+        FIGURE, "fig04.rise-is-optimisation", checks.test_rise_is_optimisation, tiny
+    )
     assert found.findings[0].estimate == pytest.approx(1.0)
 
 
 def test_best_epoch_under_code() -> None:
     run = Run(task="imdb", model="lstm", seed=0, n_train=750, steps=100, lr=1e-3)
-    curves = synthetic.curves_of(run, {"test_acc": np.array([0.5, 0.8, 0.6])}, np.array([0, 50, 100]))
+    curves = synthetic.curves_of(
+        run, {"test_acc": np.array([0.5, 0.8, 0.6])}, np.array([0, 50, 100])
+    )
     entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig04.mismatch-small")
     read = {
-        protocol: checks.error(synthetic.Case(entry, FIGURE, protocol, "paper", "claim", {}), "test")(curves)
+        protocol: checks.error(
+            synthetic.Case(entry, FIGURE, protocol, "paper", "claim", {}), "test"
+        )(curves)
         for protocol in ("paper", "code")
     }
     assert read == pytest.approx({"paper": 0.4, "code": 0.2})
 
 
 def test_rank_correlation_of_a_constant_curve_is_missing() -> None:
-    rhos = checks.rank_correlation(np.array([[1.0, 2, 3], [1, 1, 1]]), np.array([[2.0, 3, 4], [1, 2, 3]]))
+    rhos = checks.rank_correlation(
+        np.array([[1.0, 2, 3], [1, 1, 1]]), np.array([[2.0, 3, 4], [1, 2, 3]])
+    )
     assert rhos[0] == pytest.approx(1.0)
     assert np.isnan(rhos[1])
 
@@ -256,4 +332,8 @@ def test_overfitting_that_never_comes_has_no_accuracy() -> None:
     run = Run(task="imdb", model="lstm", seed=0, n_train=750, steps=100, lr=1e-3)
     curves = synthetic.curves_of(run, {"train_acc": 0.6, "test_acc": 0.5})
     entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig04.standard")
-    assert np.isnan(checks.around_overfitting(synthetic.Case(entry, FIGURE, "paper", "paper", "claim", {}), curves)).all()
+    assert np.isnan(
+        checks.around_overfitting(
+            synthetic.Case(entry, FIGURE, "paper", "paper", "claim", {}), curves
+        )
+    ).all()

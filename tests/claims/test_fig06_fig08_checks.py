@@ -1,4 +1,6 @@
-"""The checks of Figures 6 and 8 on made-up maps: a planted effect is REPRODUCED, an absent one is not."""
+"""The checks of Figures 6 and 8 on made-up maps: a planted effect is REPRODUCED, an absent one is
+not.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ Loss = Callable[[float, float, Run], tuple[float, float]]
 
 
 def wall(u: float, m: float, lean: float = 4.0, shift: float = 0.0) -> float:
-    """A training loss that falls steadily up to ln w = PLACE + lean m and is exponentially small to the right of it."""
+    """A training loss that falls steadily up to ln w = PLACE + lean m and is exponentially small to
+    the right of it.
+    """
     return float(np.log1p(np.exp(-SHARP * (u - PLACE - shift - lean * m))) / SHARP)
 
 
@@ -36,12 +40,16 @@ E = PLACE + 0.22  # ln w where the wall's slope balances g = .0316
 
 def grokking(u: float, m: float, run: Run, lean: float = 4.0) -> tuple[float, float]:
     """A boundary that leans, and a test loss that is low at m = 0 alone."""
-    return wall(u, m, lean, 0.01 * np.sin(run.seed)), 0.01 + 10 * m + (u - E) ** 2 + 0.001 * run.seed
+    return wall(u, m, lean, 0.01 * np.sin(run.seed)), 0.01 + 10 * m + (
+        u - E
+    ) ** 2 + 0.001 * run.seed
 
 
 def flat(u: float, m: float, run: Run) -> tuple[float, float]:
     """Training and test loss fall alike, whatever m is, and nothing is ever fitted."""
-    return 0.3 + 0.1 * wall(u, 0.1, 0) + 0.001 * m, 0.31 + 0.1 * wall(u, 0.1, 0) + 0.001 * (m + run.seed)
+    return 0.3 + 0.1 * wall(u, 0.1, 0) + 0.001 * m, 0.31 + 0.1 * wall(u, 0.1, 0) + 0.001 * (
+        m + run.seed
+    )
 
 
 def alike(u: float, m: float, run: Run) -> tuple[float, float]:
@@ -66,7 +74,16 @@ def make(
     messiness: np.ndarray = M,
 ) -> Grid:
     runs = [
-        Run(task=task, model="decoder", seed=seed, n_train=size, steps=100, lr=1e-3, alpha=alpha, messiness=m)
+        Run(
+            task=task,
+            model="decoder",
+            seed=seed,
+            n_train=size,
+            steps=100,
+            lr=1e-3,
+            alpha=alpha,
+            messiness=m,
+        )
         for seed in range(seeds)
         for size in sizes
         for alpha in alphas
@@ -75,20 +92,40 @@ def make(
 
     def columns(run: Run) -> dict[str, float]:
         train, test = loss(float(np.log(run.alpha * norm)), run.messiness, run)
-        return {"train_loss": train, "test_loss": test, "test_acc": acc(run), "weight_norm": run.alpha * norm}
+        return {
+            "train_loss": train,
+            "test_loss": test,
+            "test_acc": acc(run),
+            "weight_norm": run.alpha * norm,
+        }
 
     return synthetic.grid_of("made up", runs, columns, STEP)
 
 
 def judged(figure: str, claim: str, maps: dict[str, Grid], **options: str) -> Outcome:
     checks = synthetic.load_checks(figure)
-    names = {mark.args[0]: check for check in vars(checks).values() for mark in getattr(check, "pytestmark", [])}
+    names = {
+        mark.args[0]: check
+        for check in vars(checks).values()
+        for mark in getattr(check, "pytestmark", [])
+    }
     return synthetic.judge(figure, claim, names[claim], maps, **options)
 
 
-def outcome(claim: str, loss: Loss, other: Loss = alike, tier: str = "paper", role: str = "claim", **options: object) -> Outcome:
+def outcome(
+    claim: str,
+    loss: Loss,
+    other: Loss = alike,
+    tier: str = "paper",
+    role: str = "claim",
+    **options: object,
+) -> Outcome:
     grid = make(loss, **options)
-    fewer = {key: value for key, value in options.items() if key in ("seeds", "norm", "alphas", "messiness")}
+    fewer = {
+        key: value
+        for key, value in options.items()
+        if key in ("seeds", "norm", "alphas", "messiness")
+    }
     digits = make(other, acc=lambda run: 1.0, **fewer)
     maps = dict.fromkeys(("landscape", "variants", "fine"), grid.where(n_train=45))
     maps |= {"sizes": grid, "fig08_mnist_representation:landscape": digits}
@@ -100,9 +137,14 @@ def addition(claim: str, loss: Loss, other: Loss = alike, **options: object) -> 
 
 
 PREMISED = [
-    "fig06.test-depends-on-m", "fig06.wc-order", "fig06.path", "fig06.time", "fig06.time-eta", "fig06.data-size",
+    "fig06.test-depends-on-m",
+    "fig06.wc-order",
+    "fig06.path",
+    "fig06.time",
+    "fig06.time-eta",
+    "fig06.data-size",
     "fig06.more-data-faster",
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("role", ["claim", "control"])
@@ -140,7 +182,9 @@ class TestRegions:
 
     def test_a_control_whose_permutation_restores_the_regions_is_reproduced(self):
         def restored(u, m, run):
-            order = np.random.default_rng(run.seed).permuted(np.tile(np.arange(39)[:, None], (1, 5)), axis=0)
+            order = np.random.default_rng(run.seed).permuted(
+                np.tile(np.arange(39)[:, None], (1, 5)), axis=0
+            )
             place, column = round((u - np.log(NORM)) / np.log(9) * 38), round(m / 0.05)
             at = int(np.flatnonzero(order[:, column] == place)[0])
             return grokking(float(np.log(NORM * ALPHAS[at])), m, run)
@@ -156,7 +200,9 @@ class TestDependenceOnM:
 
     @staticmethod
     def together(u, m, run):
-        """Fitted at every m from some w on, and the test loss depends on m as the training loss does."""
+        """Fitted at every m from some w on, and the test loss depends on m as the training loss
+        does.
+        """
         train = wall(u, m)
         return train, (2 + 0.01 * run.seed) * train
 
@@ -167,7 +213,10 @@ class TestDependenceOnM:
         assert addition(self.claim, grokking, seeds=8, role="control") is Verdict.REFUTED
 
     def test_a_control_on_which_test_depends_strongly_is_reproduced(self):
-        assert addition(self.claim, grokking, other=grokking, seeds=8, role="control") is Verdict.REPRODUCED
+        assert (
+            addition(self.claim, grokking, other=grokking, seeds=8, role="control")
+            is Verdict.REPRODUCED
+        )
 
 
 class TestOrder:
@@ -214,8 +263,9 @@ class TestOrder:
 
 
 class TestPath:
-    """Norms of the network's own size. Left of the boundary the loss does not depend on m, so that the 1 / w^2 of Eq. (6) is no
-    hindrance: w rises first, then m falls, and weight decay brings w back to E."""
+    """Norms of the network's own size. Left of the boundary the loss does not depend on m, so that
+    the 1 / w^2 of Eq. (6) is no hindrance: w rises first, then m falls, and weight decay brings w
+    back to E."""
 
     alphas, messiness, place = np.geomspace(0.45, 9, 51), np.linspace(0, 1, 11), float(np.log(12.0))
 
@@ -224,10 +274,20 @@ class TestPath:
         right = u - cls.place - m
         train = 0.9 * np.exp(-(u - np.log(NORM * 0.45)) - 20 * max(right, 0) ** 3)
         rise = ridge * m / (1 + np.exp(-(right - 0.5) / 0.05))
-        return float(train), float(0.05 + 1.5 * train + rise + 0.3 * (u - cls.place - 0.5) ** 2 + 0.001 * run.seed)
+        return float(train), float(
+            0.05 + 1.5 * train + rise + 0.3 * (u - cls.place - 0.5) ** 2 + 0.001 * run.seed
+        )
 
     def verdict(self, loss, **options):
-        return addition("fig06.path", loss, tier="smoke", seeds=1, alphas=self.alphas, messiness=self.messiness, **options)
+        return addition(
+            "fig06.path",
+            loss,
+            tier="smoke",
+            seeds=1,
+            alphas=self.alphas,
+            messiness=self.messiness,
+            **options,
+        )
 
     def test_planted(self):
         assert self.verdict(self.twice) is Verdict.REPRODUCED
@@ -236,7 +296,10 @@ class TestPath:
         assert self.verdict(partial(TestPath.twice, ridge=0.0)) is Verdict.REFUTED
 
     def test_control(self):
-        assert self.verdict(self.twice, other=partial(TestPath.twice, ridge=0.0), role="control") is Verdict.REFUTED
+        assert (
+            self.verdict(self.twice, other=partial(TestPath.twice, ridge=0.0), role="control")
+            is Verdict.REFUTED
+        )
 
     def test_a_control_on_which_the_test_loss_descends_twice_is_reproduced(self):
         assert self.verdict(self.twice, other=self.twice, role="control") is Verdict.REPRODUCED
@@ -269,7 +332,9 @@ class TestTime:
         assert self.verdict(claim, role="control") is Verdict.REFUTED
         # No map moves an exponent that is frozen: what can fail is the freezing.
         checks = synthetic.load_checks(FIG06)
-        monkeypatch.setattr(checks, "sweep", lambda *given, reach: sweep(*given[:6], False, reach=reach))
+        monkeypatch.setattr(
+            checks, "sweep", lambda *given, reach: sweep(*given[:6], False, reach=reach)
+        )
         assert self.verdict(claim, role="control") is Verdict.REPRODUCED
 
     def test_a_goal_that_is_never_reached_in_smoke_may_come_later(self):
@@ -304,7 +369,11 @@ class TestSizes:
 
         found = outcome("fig06.data-size", never, sizes=self.sizes, seeds=6)
         assert found.verdict is Verdict.REPRODUCED
-        small = [finding for finding in found.findings if "of 25" in finding.name or "of 35" in finding.name]
+        small = [
+            finding
+            for finding in found.findings
+            if "of 25" in finding.name or "of 35" in finding.name
+        ]
         assert [(finding.censored, finding.ci[1]) for finding in small] == [(6, np.inf)] * 2
         assert all(np.isnan(finding.estimate) for finding in small)
 
@@ -328,15 +397,23 @@ class TestSizes:
 
     @staticmethod
     def faster(u, m, run, factor=2.0):
-        return wall(u, m, 2.0 * (factor if run.n_train > 45 else 1) + 0.01 * run.seed), grokking(u, m, run)[1]
+        return wall(u, m, 2.0 * (factor if run.n_train > 45 else 1) + 0.01 * run.seed), grokking(
+            u, m, run
+        )[1]
 
-    @pytest.mark.parametrize(("factor", "verdict"), [(2.0, Verdict.REPRODUCED), (0.3, Verdict.REFUTED)])
+    @pytest.mark.parametrize(
+        ("factor", "verdict"), [(2.0, Verdict.REPRODUCED), (0.3, Verdict.REFUTED)]
+    )
     def test_angles(self, factor, verdict):
-        found = self.verdict("fig06.more-data-faster", partial(self.faster, factor=factor), sizes=(45, 55))
+        found = self.verdict(
+            "fig06.more-data-faster", partial(self.faster, factor=factor), sizes=(45, 55)
+        )
         assert found is verdict
 
     def test_equal_angles_decide_nothing(self):
-        found = self.verdict("fig06.more-data-faster", partial(self.faster, factor=1.0), sizes=(45, 55))
+        found = self.verdict(
+            "fig06.more-data-faster", partial(self.faster, factor=1.0), sizes=(45, 55)
+        )
         assert found is not Verdict.REPRODUCED
 
     def test_control_of_the_angle_stays_on_its_edge(self):
@@ -348,22 +425,37 @@ class TestSizes:
         def halved(u, m, run):
             return wall(u, m, 3.0 + sign * (1 if run.seed >= 10 else -1)), grokking(u, m, run)[1]
 
-        found = self.verdict("fig06.more-data-faster", halved, sizes=(45, 55), seeds=20, role="control")
+        found = self.verdict(
+            "fig06.more-data-faster", halved, sizes=(45, 55), seeds=20, role="control"
+        )
         assert found is verdict
 
 
 def mnist_acc(run: Run) -> float:
-    return (0.96 if run.messiness > 0.1 else 0.999) if run.task == "mnist_representation" else (0.1 if run.messiness > 0.1 else 1.0)
+    return (
+        (0.96 if run.messiness > 0.1 else 0.999)
+        if run.task == "mnist_representation"
+        else (0.1 if run.messiness > 0.1 else 1.0)
+    )
 
 
 @cache
 def both(planted: bool = True) -> dict[str, Grid]:
-    losses, acc = ((alike, grokking), mnist_acc) if planted else ((grokking, alike), lambda run: 1 - 2 * run.messiness)
-    image, toy = (make(loss, seeds=5, task=task, acc=acc) for loss, task in zip(losses, ("mnist_representation", "addition"), strict=True))
+    losses, acc = (
+        ((alike, grokking), mnist_acc)
+        if planted
+        else ((grokking, alike), lambda run: 1 - 2 * run.messiness)
+    )
+    image, toy = (
+        make(loss, seeds=5, task=task, acc=acc)
+        for loss, task in zip(losses, ("mnist_representation", "addition"), strict=True)
+    )
     return {"landscape": image, "fig06_addition:landscape": toy}
 
 
-@pytest.mark.parametrize("claim", ["fig08.similar", "fig08.weak-m", "fig08.no-grok", "fig08.accuracy-range"])
+@pytest.mark.parametrize(
+    "claim", ["fig08.similar", "fig08.weak-m", "fig08.no-grok", "fig08.accuracy-range"]
+)
 class TestMnist:
     def test_planted(self, claim):
         assert judged(FIG08, claim, both()).verdict is Verdict.REPRODUCED
@@ -376,7 +468,9 @@ class TestMnist:
 
 
 def test_maps_on_which_nothing_is_learned_are_no_evidence_against_grokking():
-    image = make(lambda u, m, run: (0.1, 0.1 + 1e-4 * run.seed), seeds=5, task="mnist_representation")
+    image = make(
+        lambda u, m, run: (0.1, 0.1 + 1e-4 * run.seed), seeds=5, task="mnist_representation"
+    )
     found = judged(FIG08, "fig08.no-grok", {**both(), "landscape": image})
     assert found.verdict is Verdict.INCONCLUSIVE
     assert found.reason.startswith("premise not met: smallest test loss on the path")
@@ -385,7 +479,10 @@ def test_maps_on_which_nothing_is_learned_are_no_evidence_against_grokking():
 def swapped(planted: bool) -> dict[str, Grid]:
     """What the two tasks show, exchanged: on the control's map the sentence is true."""
     maps = both(planted)
-    return {"landscape": maps["fig06_addition:landscape"], "fig06_addition:landscape": maps["landscape"]}
+    return {
+        "landscape": maps["fig06_addition:landscape"],
+        "fig06_addition:landscape": maps["landscape"],
+    }
 
 
 @pytest.mark.parametrize("claim", ["fig08.similar", "fig08.weak-m", "fig08.no-grok"])
@@ -396,9 +493,16 @@ def test_a_control_on_a_map_like_that_of_mnist_is_reproduced(claim):
 def test_a_control_whose_seeds_differ_as_representations_should_is_reproduced():
     def accuracy(run: Run) -> float:
         first = run.seed < 3
-        return (0.999 if first else 0.96) if run.task == "mnist_representation" else (1.0 if first else 0.1)
+        return (
+            (0.999 if first else 0.96)
+            if run.task == "mnist_representation"
+            else (1.0 if first else 0.1)
+        )
 
-    image, toy = (make(alike, seeds=6, task=task, acc=accuracy) for task in ("mnist_representation", "addition"))
+    image, toy = (
+        make(alike, seeds=6, task=task, acc=accuracy)
+        for task in ("mnist_representation", "addition")
+    )
     maps = {"landscape": image, "fig06_addition:landscape": toy}
     assert judged(FIG08, "fig08.accuracy-range", maps, role="control").verdict is Verdict.REPRODUCED
 
@@ -414,7 +518,10 @@ def test_cells_that_have_not_settled_do_not_count():
         return {"train_loss": train, "test_loss": test, "test_acc": 0.5, "weight_norm": run.alpha}
 
     step = np.array([0, 30, 60, 100])
-    runs = [run.replace(constraint="rescale") for run in make(alike, seeds=5, task="mnist_representation").curves]
+    runs = [
+        run.replace(constraint="rescale")
+        for run in make(alike, seeds=5, task="mnist_representation").curves
+    ]
     maps = {**both(), "landscape": synthetic.grid_of("made up", runs, curves, step)}
     entry = load_figure(synthetic.CLAIMS / f"{FIG08}.yaml").claim("fig08.similar")
     case = Case(entry, FIG08, "paper", "paper", "claim", maps, paper_steps=dict.fromkeys(runs, 100))
@@ -422,5 +529,8 @@ def test_cells_that_have_not_settled_do_not_count():
         synthetic.load_checks(FIG08).test_similar(case)
     assert case.outcome is not None
     settled = 5 * len(M) * int((ALPHAS >= 1.5).sum())
-    assert case.outcome.findings[0].note == f"{settled} of {5 * len(M) * len(ALPHAS)} cells have settled"
+    assert (
+        case.outcome.findings[0].note
+        == f"{settled} of {5 * len(M) * len(ALPHAS)} cells have settled"
+    )
     assert (case.cells, case.moving) == (settled, 0)

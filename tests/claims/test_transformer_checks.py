@@ -1,4 +1,6 @@
-"""The checks of Figures 7, 9 and 10 on made-up curves: an effect that is there, one that is not, and the controls."""
+"""The checks of Figures 7, 9 and 10 on made-up curves: an effect that is there, one that is not,
+and the controls.
+"""
 
 import contextlib
 from collections.abc import Callable
@@ -37,10 +39,18 @@ def slowness(run: Run, size: float = 0.2) -> float:
     return float(np.exp(size * np.random.default_rng(run.seed + 1000).normal()))
 
 
-def outcome(figure: str, claim: str, makers: dict[str, Maker], role: Role = "claim", step: np.ndarray | None = STEPS) -> Verdict:
+def outcome(
+    figure: str,
+    claim: str,
+    makers: dict[str, Maker],
+    role: Role = "claim",
+    step: np.ndarray | None = STEPS,
+) -> Verdict:
     grids: dict[str, Grid] = {}
     for name, maker in makers.items():
-        grids[name] = synthetic.grid_of(name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), maker, step)
+        grids[name] = synthetic.grid_of(
+            name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), maker, step
+        )
     checks = synthetic.load_checks(figure)
     check = getattr(checks, "test_" + claim.split(".")[1].replace("-", "_").lower())
     if role == "control":
@@ -93,17 +103,25 @@ def test_a_norm_that_humps_without_decay_too() -> None:
     assert outcome(FIG07, "fig07.norm-hump", makers, "control") is Verdict.REPRODUCED
 
 
-@pytest.mark.parametrize("maker", [early_peak, lambda run: accuracies(run, 150, 9000)], ids=["peak too early", "flat"])
+@pytest.mark.parametrize(
+    "maker", [early_peak, lambda run: accuracies(run, 150, 9000)], ids=["peak too early", "flat"]
+)
 def test_a_norm_without_that_hump(maker: Maker) -> None:
     assert outcome(FIG07, "fig07.norm-hump", {"free": maker}) is Verdict.REFUTED
 
 
 def tracked(run: Run, follows: float = 1.0) -> Columns:
-    """The norm peaks a little earlier at larger decay and falls under its start at t_test ** follows."""
+    """The norm peaks a little earlier at larger decay and falls under its start at t_test **
+    follows.
+    """
     late = 2000 / run.weight_decay * slowness(run)
     fall = 2000 * (late / 2000) ** follows * wobble(run)
     bump = sigmoid(100, 0, 0.3) * (1 - sigmoid(300 * run.weight_decay**-0.1, 0, 0.3))
-    return {"train_acc": sigmoid(150), "test_acc": sigmoid(late), "weight_norm": 1 + bump - 0.5 * sigmoid(fall) + 1e-9 * (STEPS > 0)}
+    return {
+        "train_acc": sigmoid(150),
+        "test_acc": sigmoid(late),
+        "weight_norm": 1 + bump - 0.5 * sigmoid(fall) + 1e-9 * (STEPS > 0),
+    }
 
 
 def test_the_fall_of_the_norm_tracks() -> None:
@@ -130,19 +148,28 @@ def test_a_peak_that_comes_with_the_test_accuracy_tracks() -> None:
     assert outcome_tracks(late_peak, "control") is Verdict.REPRODUCED
 
 
-@pytest.mark.parametrize(("factor", "verdict"), [(1.4, Verdict.REPRODUCED), (2.0, Verdict.REFUTED), (0.5, Verdict.REFUTED)])
+@pytest.mark.parametrize(
+    ("factor", "verdict"),
+    [(1.4, Verdict.REPRODUCED), (2.0, Verdict.REFUTED), (0.5, Verdict.REFUTED)],
+)
 def test_the_fall_comes_when_the_test_accuracy_does(factor: float, verdict: Verdict) -> None:
     """Its slope on t_test is 1 at any factor: only the ratio tells."""
 
     def shifted(run: Run) -> Columns:
         late = 1000 / run.weight_decay * slowness(run)
-        return {"train_acc": sigmoid(150), "test_acc": sigmoid(late), "weight_norm": 1 + 0.3 * sigmoid(20) - 0.6 * sigmoid(factor * late)}
+        return {
+            "train_acc": sigmoid(150),
+            "test_acc": sigmoid(late),
+            "weight_norm": 1 + 0.3 * sigmoid(20) - 0.6 * sigmoid(factor * late),
+        }
 
     assert outcome_tracks(shifted) is verdict
 
 
 def test_a_norm_that_has_not_fallen_is_not_imputed() -> None:
-    """At every weight decay the record ends above the initial norm: all that is known is a bound."""
+    """At every weight decay the record ends above the initial norm: all that is known is a
+    bound.
+    """
 
     def never(run: Run) -> Columns:
         return {**tracked(run), "weight_norm": 1 + 0.3 * sigmoid(20)}
@@ -160,14 +187,24 @@ def outcome_tracks(maker: Maker, role: Role = "claim") -> Verdict:
 
 
 def outcome_of_tracks(maker: Maker, role: Role = "claim") -> Outcome:
-    grid = synthetic.grid_of("transformer", runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper"), maker)
+    grid = synthetic.grid_of(
+        "transformer", runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper"), maker
+    )
     check = synthetic.load_checks(FIG07).test_norm_tracks
-    return synthetic.judge(FIG07, "fig07.norm-tracks", check, {"fig10_time_vs_decay:transformer": grid}, role=role)
+    return synthetic.judge(
+        FIG07, "fig07.norm-tracks", check, {"fig10_time_vs_decay:transformer": grid}, role=role
+    )
 
 
 def test_ranks_leave_out_what_was_cut() -> None:
     never = Time.never(100)
-    pairs = [(Time.at(1), Time.at(10)), (Time.at(2), Time.at(20)), (Time.at(3), Time.at(30)), (never, Time.at(30)), (never, never)]
+    pairs = [
+        (Time.at(1), Time.at(10)),
+        (Time.at(2), Time.at(20)),
+        (Time.at(3), Time.at(30)),
+        (never, Time.at(30)),
+        (never, never),
+    ]
     rank_correlation = synthetic.load_checks(FIG07).rank_correlation
     assert rank_correlation(pairs) == pytest.approx(1)
     assert np.isnan(rank_correlation(pairs[1:]))
@@ -181,11 +218,16 @@ ARMS = ("free", "held", "others")
 
 
 def test_degrok_by_constraint() -> None:
-    assert outcome(FIG07, "fig07.degrok-constraint", dict.fromkeys(ARMS, degrok)) is Verdict.REPRODUCED
+    assert (
+        outcome(FIG07, "fig07.degrok-constraint", dict.fromkeys(ARMS, degrok)) is Verdict.REPRODUCED
+    )
 
 
 def test_the_arms_exchanged_do_not_degrok() -> None:
-    assert outcome(FIG07, "fig07.degrok-constraint", dict.fromkeys(ARMS, degrok), "control") is Verdict.REFUTED
+    assert (
+        outcome(FIG07, "fig07.degrok-constraint", dict.fromkeys(ARMS, degrok), "control")
+        is Verdict.REFUTED
+    )
 
 
 def test_the_arms_exchanged_degrok_where_the_constraint_delays() -> None:
@@ -193,7 +235,11 @@ def test_the_arms_exchanged_degrok_where_the_constraint_delays() -> None:
     assert outcome(FIG07, "fig07.degrok-constraint", arms, "control") is Verdict.REPRODUCED
 
 
-@pytest.mark.parametrize(("held", "free"), [(50, 50), (1.1, 1.1), (np.inf, 50)], ids=["both late", "both together", "held never"])
+@pytest.mark.parametrize(
+    ("held", "free"),
+    [(50, 50), (1.1, 1.1), (np.inf, 50)],
+    ids=["both late", "both together", "held never"],
+)
 def test_no_degrok(held: float, free: float) -> None:
     arms = dict.fromkeys(ARMS, lambda run: degrok(run, held, free))
     assert outcome(FIG07, "fig07.degrok-constraint", arms) is Verdict.REFUTED
@@ -203,10 +249,15 @@ def test_no_degrok(held: float, free: float) -> None:
 
 
 def landscape(run: Run, rise: float = 1.0) -> Columns:
-    """Training loss: an L with its break under .8; test loss: a U with its bottom at .8 if ``rise`` is not 0."""
+    """Training loss: an L with its break under .8; test loss: a U with its bottom at .8 if ``rise``
+    is not 0.
+    """
     x = np.log(run.alpha / 0.8)
     train = 4.5 * (1 - np.exp(x)) * wobble(run) + 1e-5 if x < 0 else 1e-5
-    return {"train_loss": train, "test_loss": 0.05 + 3 * wobble(run) * abs(min(x, 0)) + rise * 8 * wobble(run) * max(x, 0)}
+    return {
+        "train_loss": train,
+        "test_loss": 0.05 + 3 * wobble(run) * abs(min(x, 0)) + rise * 8 * wobble(run) * max(x, 0),
+    }
 
 
 def test_lu() -> None:
@@ -214,16 +265,25 @@ def test_lu() -> None:
 
 
 def test_lu_swapped() -> None:
-    assert outcome(FIG09, "fig09.LU", {"landscape": landscape}, "control", step=ENDS) is Verdict.REFUTED
+    assert (
+        outcome(FIG09, "fig09.LU", {"landscape": landscape}, "control", step=ENDS)
+        is Verdict.REFUTED
+    )
 
 
 def test_two_ls_are_no_lu() -> None:
-    assert outcome(FIG09, "fig09.LU", {"landscape": lambda run: landscape(run, 0.0)}, step=ENDS) is Verdict.REFUTED
+    assert (
+        outcome(FIG09, "fig09.LU", {"landscape": lambda run: landscape(run, 0.0)}, step=ENDS)
+        is Verdict.REFUTED
+    )
 
 
 def dose(run: Run, critical: float) -> Columns:
     """Generalises at alpha = .57 and .8 from about a fraction on; with permuted labels never."""
-    works = run.n_train / 113**2 > critical * wobble(run.replace(n_train=1, alpha=1.0), 0.05) and 0.5 < run.alpha < 1
+    works = (
+        run.n_train / 113**2 > critical * wobble(run.replace(n_train=1, alpha=1.0), 0.05)
+        and 0.5 < run.alpha < 1
+    )
     return {"test_acc": 0.99 if works and not run.option("shuffle_labels") else 0.02}
 
 
@@ -231,13 +291,18 @@ def critical_at(fraction: float) -> dict[str, Maker]:
     return dict.fromkeys(("fractions", "shuffled"), lambda run: dose(run, fraction))
 
 
-@pytest.mark.parametrize(("fraction", "verdict"), [(0.25, Verdict.REPRODUCED), (0.37, Verdict.REFUTED), (0.8, Verdict.REFUTED)])
+@pytest.mark.parametrize(
+    ("fraction", "verdict"),
+    [(0.25, Verdict.REPRODUCED), (0.37, Verdict.REFUTED), (0.8, Verdict.REFUTED)],
+)
 def test_critical(fraction: float, verdict: Verdict) -> None:
     assert outcome(FIG09, "fig09.critical", critical_at(fraction), step=ENDS) is verdict
 
 
 def test_critical_with_permuted_labels() -> None:
-    assert outcome(FIG09, "fig09.critical", critical_at(0.25), "control", step=ENDS) is Verdict.REFUTED
+    assert (
+        outcome(FIG09, "fig09.critical", critical_at(0.25), "control", step=ENDS) is Verdict.REFUTED
+    )
 
 
 def test_permuted_labels_that_generalise_all_the_same() -> None:
@@ -251,14 +316,23 @@ def test_permuted_labels_that_generalise_all_the_same() -> None:
 def reduced_critical(fraction: float, role: Role = "claim") -> Any:
     """The same on the fractions of the reduced scale, which end where the region does."""
     grids = {
-        name: synthetic.grid_of(name, runs_of(synthetic.CLAIMS, FIG09, name, "paper", "paper", "reduced"), maker, ENDS)
+        name: synthetic.grid_of(
+            name, runs_of(synthetic.CLAIMS, FIG09, name, "paper", "paper", "reduced"), maker, ENDS
+        )
         for name, maker in critical_at(fraction).items()
     }
-    return synthetic.judge(FIG09, "fig09.critical", synthetic.load_checks(FIG09).test_critical, grids, role=role)
+    return synthetic.judge(
+        FIG09, "fig09.critical", synthetic.load_checks(FIG09).test_critical, grids, role=role
+    )
 
 
-@pytest.mark.parametrize(("fraction", "verdict"), [(0.25, Verdict.REPRODUCED), (0.1, Verdict.INCONCLUSIVE), (0.8, Verdict.INCONCLUSIVE)])
-def test_five_fractions_hold_the_bracket_or_leave_it_open(fraction: float, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("fraction", "verdict"),
+    [(0.25, Verdict.REPRODUCED), (0.1, Verdict.INCONCLUSIVE), (0.8, Verdict.INCONCLUSIVE)],
+)
+def test_five_fractions_hold_the_bracket_or_leave_it_open(
+    fraction: float, verdict: Verdict
+) -> None:
     found = reduced_critical(fraction)
     assert found.verdict is verdict
     assert found.findings[1].censored == (0 if verdict is Verdict.REPRODUCED else 8)
@@ -312,22 +386,47 @@ def test_lu_of_the_best_values() -> None:
 # Figure 10
 
 
-def power(run: Run, slope: float, at_one: float, seed: float = 0.0, jitter: float = 0.03) -> Columns:
+def power(
+    run: Run, slope: float, at_one: float, seed: float = 0.0, jitter: float = 0.03
+) -> Columns:
     late = at_one * run.weight_decay**slope * slowness(run, seed) * wobble(run, jitter)
-    return {"train_acc": sigmoid(200 * wobble(run)), "test_acc": sigmoid(late) if late < 8e4 else 0.3}
+    return {
+        "train_acc": sigmoid(200 * wobble(run)),
+        "test_acc": sigmoid(late) if late < 8e4 else 0.3,
+    }
 
 
-@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, Verdict.REPRODUCED), (-0.6, Verdict.REFUTED)])
+@pytest.mark.parametrize(
+    ("slope", "verdict"), [(-1.0, Verdict.REPRODUCED), (-0.6, Verdict.REFUTED)]
+)
 def test_transformer_inverse(slope: float, verdict: Verdict) -> None:
-    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, slope, 3000)}) is verdict
+    assert (
+        outcome(
+            FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, slope, 3000)}
+        )
+        is verdict
+    )
 
 
 def test_transformer_inverse_holds_with_censored_times() -> None:
-    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, -1, 6000)}) is Verdict.REPRODUCED
+    assert (
+        outcome(
+            FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, -1, 6000)}
+        )
+        is Verdict.REPRODUCED
+    )
 
 
 def test_transformer_time_to_fit() -> None:
-    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": lambda run: power(run, -1, 3000)}, "control") is Verdict.REFUTED
+    assert (
+        outcome(
+            FIG10,
+            "fig10.transformer-inverse",
+            {"transformer": lambda run: power(run, -1, 3000)},
+            "control",
+        )
+        is Verdict.REFUTED
+    )
 
 
 def sides_exchanged(slope: float, at_one: float) -> Maker:
@@ -341,15 +440,30 @@ def sides_exchanged(slope: float, at_one: float) -> Maker:
 
 
 def test_a_time_to_fit_that_goes_as_one_over_weight_decay() -> None:
-    assert outcome(FIG10, "fig10.transformer-inverse", {"transformer": sides_exchanged(-1, 3000)}, "control") is Verdict.REPRODUCED
-    assert outcome(FIG10, "fig10.mnist-inverse", {"mnist": sides_exchanged(-1, 2000)}, "control") is Verdict.REPRODUCED
+    assert (
+        outcome(
+            FIG10,
+            "fig10.transformer-inverse",
+            {"transformer": sides_exchanged(-1, 3000)},
+            "control",
+        )
+        is Verdict.REPRODUCED
+    )
+    assert (
+        outcome(FIG10, "fig10.mnist-inverse", {"mnist": sides_exchanged(-1, 2000)}, "control")
+        is Verdict.REPRODUCED
+    )
 
 
-@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, Verdict.INCONCLUSIVE), (-0.6, Verdict.REFUTED)])
+@pytest.mark.parametrize(
+    ("slope", "verdict"), [(-1.0, Verdict.INCONCLUSIVE), (-0.6, Verdict.REFUTED)]
+)
 def test_less_than_two_decades_can_refute_but_not_show_it(slope: float, verdict: Verdict) -> None:
     """The reduced scale's weight decays, .2 to 5."""
     runs = runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper", "reduced")
-    grids = {"transformer": synthetic.grid_of("transformer", runs, lambda run: power(run, slope, 3000))}
+    grids = {
+        "transformer": synthetic.grid_of("transformer", runs, lambda run: power(run, slope, 3000))
+    }
     check = synthetic.load_checks(FIG10).test_transformer_inverse
     found = synthetic.judge(FIG10, "fig10.transformer-inverse", check, grids)
     assert found.verdict is verdict
@@ -373,35 +487,64 @@ def test_a_slope_that_changes_is_not_inverse() -> None:
     ],
 )
 def test_seed_offset(seed: float, jitter: float, role: Role, verdict: Verdict) -> None:
-    assert outcome(FIG10, "fig10.seed-offset", {"transformer": lambda run: power(run, -1, 2000, seed, jitter)}, role) is verdict
+    assert (
+        outcome(
+            FIG10,
+            "fig10.seed-offset",
+            {"transformer": lambda run: power(run, -1, 2000, seed, jitter)},
+            role,
+        )
+        is verdict
+    )
 
 
 def test_seed_offset_in_rows_that_were_permuted() -> None:
-    """Who is slow changes with weight decay as the control permutes the seeds, so that its rows are slow throughout."""
+    """Who is slow changes with weight decay as the control permutes the seeds, so that its rows are
+    slow throughout.
+    """
     runs = runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper")
     gammas, seeds = sorted({run.weight_decay for run in runs}), sorted({run.seed for run in runs})
-    places = synthetic.load_checks(FIG10).mixed(np.tile(np.arange(len(seeds), dtype=float)[:, None], len(gammas)))
+    places = synthetic.load_checks(FIG10).mixed(
+        np.tile(np.arange(len(seeds), dtype=float)[:, None], len(gammas))
+    )
 
     def moved(run: Run) -> Columns:
         row = int(np.flatnonzero(places[:, gammas.index(run.weight_decay)] == run.seed)[0])
         return power(run, -1, 2000 * float(np.exp(0.1 * row)), 0.0)
 
-    assert outcome(FIG10, "fig10.seed-offset", {"transformer": moved}, "control") is Verdict.REPRODUCED
+    assert (
+        outcome(FIG10, "fig10.seed-offset", {"transformer": moved}, "control") is Verdict.REPRODUCED
+    )
     assert outcome(FIG10, "fig10.seed-offset", {"transformer": moved}) is Verdict.REFUTED
 
 
-@pytest.mark.parametrize(("slope", "verdict"), [(-1.0, Verdict.REPRODUCED), (-0.5, Verdict.REFUTED)])
+@pytest.mark.parametrize(
+    ("slope", "verdict"), [(-1.0, Verdict.REPRODUCED), (-0.5, Verdict.REFUTED)]
+)
 def test_mnist_inverse(slope: float, verdict: Verdict) -> None:
-    assert outcome(FIG10, "fig10.mnist-inverse", {"mnist": lambda run: power(run, slope, 2000)}) is verdict
+    assert (
+        outcome(FIG10, "fig10.mnist-inverse", {"mnist": lambda run: power(run, slope, 2000)})
+        is verdict
+    )
 
 
 def test_mnist_time_to_fit() -> None:
-    assert outcome(FIG10, "fig10.mnist-inverse", {"mnist": lambda run: power(run, -1, 2000)}, "control") is Verdict.REFUTED
+    assert (
+        outcome(
+            FIG10, "fig10.mnist-inverse", {"mnist": lambda run: power(run, -1, 2000)}, "control"
+        )
+        is Verdict.REFUTED
+    )
 
 
 def delayed(run: Run, low: float, b: float = 500.0) -> Columns:
     """50 / weight decay + b inside the range, and ``low`` times that below it."""
-    late = (50 / run.weight_decay + b) * (1.0 if run.weight_decay >= 0.05 else low) * slowness(run) * wobble(run)
+    late = (
+        (50 / run.weight_decay + b)
+        * (1.0 if run.weight_decay >= 0.05 else low)
+        * slowness(run)
+        * wobble(run)
+    )
     return {"train_acc": sigmoid(200), "test_acc": sigmoid(late)}
 
 
@@ -409,14 +552,23 @@ def low_and_inside(curves: Callable[[Run], Columns]) -> dict[str, Callable[[Run]
     return {"mnist": curves, "mnist_low": curves}
 
 
-@pytest.mark.parametrize(("low", "verdict"), [(0.2, Verdict.REPRODUCED), (1.5, Verdict.REFUTED), (1.0, Verdict.INCONCLUSIVE)])
+@pytest.mark.parametrize(
+    ("low", "verdict"),
+    [(0.2, Verdict.REPRODUCED), (1.5, Verdict.REFUTED), (1.0, Verdict.INCONCLUSIVE)],
+)
 def test_mnist_low(low: float, verdict: Verdict) -> None:
-    assert outcome(FIG10, "fig10.mnist-low", low_and_inside(lambda run: delayed(run, low))) is verdict
+    assert (
+        outcome(FIG10, "fig10.mnist-low", low_and_inside(lambda run: delayed(run, low))) is verdict
+    )
 
 
 def test_mnist_low_is_open_where_runs_are_cut() -> None:
     def cut(run: Run) -> Columns:
-        return power(run, -1, 3000) if run.weight_decay >= 0.05 else {"train_acc": 1.0, "test_acc": 0.5}
+        return (
+            power(run, -1, 3000)
+            if run.weight_decay >= 0.05
+            else {"train_acc": 1.0, "test_acc": 0.5}
+        )
 
     assert outcome(FIG10, "fig10.mnist-low", low_and_inside(cut)) is Verdict.INCONCLUSIVE
 
@@ -439,14 +591,21 @@ def test_mnist_low_reports_the_lowest_weight_decays() -> None:
 
 def outcome_of_low(maker: Maker, role: Role = "claim") -> Outcome:
     grids = {
-        name: synthetic.grid_of(name, runs_of(synthetic.CLAIMS, FIG10, name, "paper", "paper"), maker) for name in ("mnist", "mnist_low")
+        name: synthetic.grid_of(
+            name, runs_of(synthetic.CLAIMS, FIG10, name, "paper", "paper"), maker
+        )
+        for name in ("mnist", "mnist_low")
     }
-    return synthetic.judge(FIG10, "fig10.mnist-low", synthetic.load_checks(FIG10).test_mnist_low, grids, role=role)
+    return synthetic.judge(
+        FIG10, "fig10.mnist-low", synthetic.load_checks(FIG10).test_mnist_low, grids, role=role
+    )
 
 
 @pytest.mark.parametrize("low", [0.2, 1.0])
 def test_times_simulated_from_the_law_are_neutral(low: float) -> None:
-    """The control is on the region's edge whatever the times at low weight decay are, and closer to it than the claim."""
+    """The control is on the region's edge whatever the times at low weight decay are, and closer to
+    it than the claim.
+    """
     found = outcome_of_low(lambda run: delayed(run, low), "control")
     assert found.verdict is Verdict.INCONCLUSIVE
     claim = outcome_of_low(lambda run: delayed(run, low))
@@ -455,14 +614,21 @@ def test_times_simulated_from_the_law_are_neutral(low: float) -> None:
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(0.3, Verdict.REPRODUCED), (3.0, Verdict.REFUTED)])
-def test_simulated_times_that_leave_the_law_would_be_seen(factor: float, verdict: Verdict, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_simulated_times_that_leave_the_law_would_be_seen(
+    factor: float, verdict: Verdict, monkeypatch: pytest.MonkeyPatch
+) -> None:
     checks = synthetic.load_checks(FIG10)
     honest = checks.simulated
 
     def biased(found: Any, delay: bool) -> Any:
         drawn = honest(found, delay)
         return replace(
-            drawn, low={gamma: [Time.at(factor * time.value) for time in row] for gamma, row in drawn.low.items() if gamma > 0.005}
+            drawn,
+            low={
+                gamma: [Time.at(factor * time.value) for time in row]
+                for gamma, row in drawn.low.items()
+                if gamma > 0.005
+            },
         )
 
     monkeypatch.setattr(checks, "simulated", biased)
@@ -483,7 +649,10 @@ def spoils(run: Run, from_decay: float) -> Columns:
     ],
 )
 def test_mnist_high(from_decay: float, role: Role, verdict: Verdict) -> None:
-    assert outcome(FIG10, "fig10.mnist-high", {"mnist": lambda run: spoils(run, from_decay)}, role) is verdict
+    assert (
+        outcome(FIG10, "fig10.mnist-high", {"mnist": lambda run: spoils(run, from_decay)}, role)
+        is verdict
+    )
 
 
 def test_mnist_high_where_the_second_half_of_the_seeds_fits_worse() -> None:

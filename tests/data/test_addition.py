@@ -25,7 +25,15 @@ SUM = FIRST + SECOND
 
 
 def a_run(protocol: dict[str, object], **changes: object) -> Run:
-    fields: dict[str, object] = {"task": "addition", "model": "mlp", "seed": 0, "n_train": 45, "steps": 10, **protocol, **changes}
+    fields: dict[str, object] = {
+        "task": "addition",
+        "model": "mlp",
+        "seed": 0,
+        "n_train": 45,
+        "steps": 10,
+        **protocol,
+        **changes,
+    }
     return Run(**fields)  # type: ignore[arg-type]
 
 
@@ -46,10 +54,15 @@ def test_shapes_and_disjoint_splits(protocol, dimension, n_train):
     assert len(split.train) == n_train
 
 
-@pytest.mark.parametrize(("n_train", "unseen_sums"), [(25, {1, 2, 3}), (35, {1}), (45, set()), (54, set())])
+@pytest.mark.parametrize(
+    ("n_train", "unseen_sums"), [(25, {1, 2, 3}), (35, {1}), (45, set()), (54, set())]
+)
 def test_code_splits_miss_the_sums_that_the_published_ones_miss(n_train, unseen_sums):
     split, _ = draw(a_run(CODE, n_train=n_train))
-    assert set(SUM[split.test.numpy().reshape(-1)].ravel()) - set(SUM[split.train.numpy()]) == unseen_sums
+    assert (
+        set(SUM[split.test.numpy().reshape(-1)].ravel()) - set(SUM[split.train.numpy()])
+        == unseen_sums
+    )
 
 
 def test_code_draws_the_published_decoder_and_first_loss():
@@ -68,10 +81,14 @@ def test_code_draws_the_published_decoder_and_first_loss():
 
 @pytest.mark.parametrize("protocol", [PAPER, CODE])
 def test_messiness_changes_the_representation_and_nothing_else(protocol):
-    (linear, decoder), (half, other), (random, _) = (draw(a_run(protocol, messiness=m)) for m in (0.0, 0.5, 1.0))
+    (linear, decoder), (half, other), (random, _) = (
+        draw(a_run(protocol, messiness=m)) for m in (0.0, 0.5, 1.0)
+    )
     assert torch.equal(linear.pool.targets, random.pool.targets)
     assert torch.equal(linear.train, random.train)
-    assert all(torch.equal(a, b) for a, b in zip(decoder.parameters(), other.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(decoder.parameters(), other.parameters(), strict=True)
+    )
     mixed = (linear.pool.inputs[0] + random.pool.inputs[0]) / 2
     assert torch.allclose(half.pool.inputs[0], mixed, atol=1e-6)
     assert not torch.allclose(linear.pool.inputs[0], random.pool.inputs[0], atol=0.1)
@@ -127,15 +144,21 @@ def test_standardised_input(messiness):
 
 def test_standardised_line_leaves_the_random_end_alone():
     options = {"standardise": "linear"}
-    linear = draw(a_run(PAPER, data=options))[0].pool.inputs[0][torch.from_numpy(FIRST == SECOND)] / 2
+    linear = (
+        draw(a_run(PAPER, data=options))[0].pool.inputs[0][torch.from_numpy(FIRST == SECOND)] / 2
+    )
     assert float(linear.std(correction=0)) == pytest.approx(1, rel=1e-5)
-    plain, changed = (draw(a_run(PAPER, messiness=1.0, data=data))[0].pool.inputs[0] for data in ({}, options))
+    plain, changed = (
+        draw(a_run(PAPER, messiness=1.0, data=data))[0].pool.inputs[0] for data in ({}, options)
+    )
     assert torch.equal(plain, changed)
 
 
 @pytest.mark.parametrize("protocol", [PAPER, CODE])
 def test_a_seed_fixes_everything_and_another_changes_it(protocol):
-    (one, net), (again, same), (other, net_2) = (draw(a_run(protocol, seed=seed, messiness=0.5)) for seed in (3, 3, 4))
+    (one, net), (again, same), (other, net_2) = (
+        draw(a_run(protocol, seed=seed, messiness=0.5)) for seed in (3, 3, 4)
+    )
     assert torch.equal(one.pool.inputs[0], again.pool.inputs[0])
     assert torch.equal(one.pool.targets, again.pool.targets)
     assert torch.equal(one.train, again.train)
@@ -156,11 +179,15 @@ def test_neither_numpys_nor_the_callers_stream_is_touched():
 
 
 def test_a_stack_of_three_equals_three_networks():
-    drawn = [draw(a_run(CODE, seed=seed, messiness=m)) for seed, m in ((0, 0.0), (1, 0.5), (2, 1.0))]
+    drawn = [
+        draw(a_run(CODE, seed=seed, messiness=m)) for seed, m in ((0, 0.0), (1, 0.5), (2, 1.0))
+    ]
     nets = [net.double() for _, net in drawn]
     inputs = torch.stack([split.pool.inputs[0] for split, _ in drawn]).double()
     params, buffers = stack_module_state(nets)
-    stacked = torch.func.vmap(lambda p, b, x: functional_call(nets[0], (p, b), (x,)))(params, buffers, inputs)
+    stacked = torch.func.vmap(lambda p, b, x: functional_call(nets[0], (p, b), (x,)))(
+        params, buffers, inputs
+    )
     for out, net, x in zip(stacked, nets, inputs, strict=True):
         assert torch.allclose(out, net(x), rtol=1e-9, atol=1e-12)
 
@@ -168,7 +195,13 @@ def test_a_stack_of_three_equals_three_networks():
 def test_accuracy_counts_outputs_within_half_the_way_to_another_target():
     run = a_run(PAPER)
     targets = draw(run)[0].pool.targets
-    for error, right, close in ((0.0, 1, 1), (0.04, 1, 1), (0.06, 1, 0), (0.49, 1, 0), (0.51, 0, 0)):
+    for error, right, close in (
+        (0.0, 1, 1),
+        (0.04, 1, 1),
+        (0.06, 1, 0),
+        (0.49, 1, 0),
+        (0.51, 0, 0),
+    ):
         scores = addition.accuracy(run, targets + error**0.5, targets)
         assert (float(scores["acc"].mean()), float(scores["acc_close"].mean())) == (right, close)
         assert scores["acc"].shape == (55,)
@@ -184,15 +217,23 @@ def test_accuracy_is_zero_for_outputs_that_know_nothing():
 
 
 def test_accuracy_stands_for_nearest_target_accuracy():
-    """Outputs on the way from the target to a random other one, with noise: what acc counts is nearest to its own."""
+    """Outputs on the way from the target to a random other one, with noise: what acc counts is
+    nearest to its own.
+    """
     targets = draw(a_run(PAPER))[0].pool.targets
     generator = torch.Generator().manual_seed(0)
     wrong = torch.from_numpy(SUM[None, :] != SUM[:, None])
     for share in (0.0, 0.2, 0.4, 0.6, 1.0):
         other = targets[torch.multinomial(wrong.float(), 1, generator=generator).flatten()]
-        outputs = (1 - share) * targets + share * other + 0.3 * torch.randn(targets.shape, generator=generator)
+        outputs = (
+            (1 - share) * targets
+            + share * other
+            + 0.3 * torch.randn(targets.shape, generator=generator)
+        )
         distances = torch.cdist(outputs, targets)
-        nearest = distances.masked_fill(wrong, torch.inf).amin(1) <= distances.masked_fill(~wrong, torch.inf).amin(1)
+        nearest = distances.masked_fill(wrong, torch.inf).amin(1) <= distances.masked_fill(
+            ~wrong, torch.inf
+        ).amin(1)
         counted = addition.accuracy(a_run(PAPER), outputs, targets)["acc"].bool()
         assert (counted & ~nearest).float().mean() < 0.1
         assert (counted == nearest).float().mean() > 0.7
@@ -204,7 +245,9 @@ def test_accuracy_under_vmap_and_for_a_stack():
     outputs = targets + 0.7 * torch.randn(3, 7, 30)
     whole = addition.accuracy(run, outputs, targets)["acc"]
     assert whole.shape == (3, 7)
-    assert torch.equal(whole, torch.func.vmap(lambda o, t: addition.accuracy(run, o, t)["acc"])(outputs, targets))
+    assert torch.equal(
+        whole, torch.func.vmap(lambda o, t: addition.accuracy(run, o, t)["acc"])(outputs, targets)
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,13 +256,25 @@ def test_accuracy_under_vmap_and_for_a_stack():
         ({"n_train": 18}, r"n_train = 18 is not accepted; 19 to 55 pairs \(19 outputs"),
         ({"n_train": 56}, "n_train = 56 is not accepted; 19 to 55"),
         ({"messiness": 1.5}, "messiness = 1.5 is not accepted"),
-        ({"data": {"labels": "product"}}, "labels = 'product' is not accepted; one of sum, modular"),
+        (
+            {"data": {"labels": "product"}},
+            "labels = 'product' is not accepted; one of sum, modular",
+        ),
         ({"data": {"unseen": 1}}, "unseen = 1 is not accepted; one of False, True"),
-        ({"data": {"standardise": True}}, "standardise = True is not accepted; one of none, linear, input"),
+        (
+            {"data": {"standardise": True}},
+            "standardise = True is not accepted; one of none, linear, input",
+        ),
         ({"data": {"base": 1}}, "base = 1 is not accepted; a whole number from 2"),
         ({"data": {"target_dim": "30"}}, "target_dim = '30' is not accepted"),
-        ({"data": {"colour": "red"}}, "unknown data option 'colour'; accepted: representation, labels"),
-        ({"data": {"representation": "planar"}}, r"widths = \[1, 200, 200, 30\] do not fit; representation = planar needs 2 inputs"),
+        (
+            {"data": {"colour": "red"}},
+            "unknown data option 'colour'; accepted: representation, labels",
+        ),
+        (
+            {"data": {"representation": "planar"}},
+            r"widths = \[1, 200, 200, 30\] do not fit; representation = planar needs 2 inputs",
+        ),
         ({"data": {"target_dim": 29}}, "target_dim = 29 as many outputs"),
     ],
 )

@@ -1,4 +1,6 @@
-"""Data files from strangers: only DataCorrupt and DataMissing come out of the readers, and no bomb unpacks."""
+"""Data files from strangers: only DataCorrupt and DataMissing come out of the readers, and no bomb
+unpacks.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.data import _mnist_idx, imdb_files
-from omnigrok.data.imdb_files import ARCHIVES, TOKENS, archive_reviews, full, read_reviews, read_tokens
+from omnigrok.data.imdb_files import (
+    ARCHIVES,
+    TOKENS,
+    archive_reviews,
+    full,
+    read_reviews,
+    read_tokens,
+)
 from omnigrok.data.imdb_text import Corpus, to_bytes, tokenise
 from omnigrok.errors import DataCorrupt, DataMissing
 
@@ -31,7 +40,11 @@ REVIEWS = {
     for k in range(3)
 }
 kinds = st.sampled_from(["flip", "cut", "insert", "splice"])
-edits = st.lists(st.tuples(kinds, st.integers(0, 2**20), st.binary(min_size=1, max_size=30)), min_size=1, max_size=3)
+edits = st.lists(
+    st.tuples(kinds, st.integers(0, 2**20), st.binary(min_size=1, max_size=30)),
+    min_size=1,
+    max_size=3,
+)
 Edits = list[tuple[str, int, bytes]]
 
 
@@ -63,13 +76,21 @@ def _small() -> Iterator[None]:
         patch.setattr(imdb_files, "ARCHIVE_BYTES", 200_000)
         patch.setattr(imdb_files, "TOKENS_BYTES", 200_000)
         for name, data in IDX.items():
-            patch.setitem(_mnist_idx.FILES, name, _mnist_idx.Known(len(data), hashlib.md5(data, usedforsecurity=False).hexdigest()))
+            patch.setitem(
+                _mnist_idx.FILES,
+                name,
+                _mnist_idx.Known(len(data), hashlib.md5(data, usedforsecurity=False).hexdigest()),
+            )
         yield
 
 
 def idx(*shape: int) -> bytes:
     values = np.random.default_rng(sum(shape)).integers(0, 10, shape, dtype=np.uint8)
-    return bytes([0, 0, 8, len(shape)]) + b"".join(length.to_bytes(4, "big") for length in shape) + values.tobytes()
+    return (
+        bytes([0, 0, 8, len(shape)])
+        + b"".join(length.to_bytes(4, "big") for length in shape)
+        + values.tobytes()
+    )
 
 
 IDX = dict(zip(_mnist_idx.FILES, (idx(60, 28, 28), idx(60), idx(40, 28, 28), idx(40)), strict=True))
@@ -96,7 +117,9 @@ def test_archives(name: str, inside: bool, edits: Edits) -> None:
     """Changed before or after compression: it is the data set, or it is refused."""
     if inside:
         changed = edited(PLAIN, edits)
-        content = lzma.compress(changed, preset=0) if name.endswith("xz") else gzip.compress(changed, 1)
+        content = (
+            lzma.compress(changed, preset=0) if name.endswith("xz") else gzip.compress(changed, 1)
+        )
     else:
         content = edited(SOUND[name], edits)
     with tempfile.TemporaryDirectory() as folder:
@@ -116,7 +139,9 @@ def bomb(folder: Path, name: str, member: tarfile.TarInfo, size: int) -> Path:
 
 
 @pytest.mark.parametrize("name", ARCHIVES)
-@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.SOLARIS_XHDTYPE])
+@pytest.mark.parametrize(
+    "kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.SOLARIS_XHDTYPE]
+)
 def test_bombs_in_members_and_in_headers(tmp_path: Path, name: str, kind: bytes) -> None:
     """A header of gigabytes would be read whole by tarfile: the stream itself has an end."""
     member = tarfile.TarInfo("aclImdb/README")
@@ -169,7 +194,10 @@ def npy(header: str) -> bytes:
     [
         {"format.npy": bytes(300_000)},
         {"format.npy": npy("{'descr': '<u8', 'fortran_order': False, 'shape': (99999999999999,)}")},
-        {"format.npy": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}") + b"\x80\x04."},
+        {
+            "format.npy": npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,)}")
+            + b"\x80\x04."
+        },
         {"format.npy": npy("__import__('os').system('true')")},
         {"format.npy": b"no array"},
         {"format": b"1"},
@@ -205,7 +233,11 @@ def images(folder: Path, zipped: bool) -> dict[str, Path]:
 def test_idx_files(name: str, zipped: bool, inside: bool, edits: Edits) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = images(Path(folder), zipped)[name]
-        path.write_bytes(gzip.compress(edited(IDX[name], edits), 1) if zipped and inside else edited(path.read_bytes(), edits))
+        path.write_bytes(
+            gzip.compress(edited(IDX[name], edits), 1)
+            if zipped and inside
+            else edited(path.read_bytes(), edits)
+        )
         with contextlib.suppress(DataCorrupt, DataMissing):
             found = _mnist_idx.read(_mnist_idx.find(Path(folder)))
             assert found.train_pixels.tobytes() == IDX[next(iter(IDX))][16:]

@@ -17,11 +17,21 @@ CODE = {"sampling": "first", "stop_words": "drop", "digits": "drop"}
 
 
 def make_run(n_train: int = 200, seed: int = 0, **data: object) -> Run:
-    return Run(task="imdb", model="lstm", seed=seed, n_train=n_train, steps=1, lr=1e-3, data={"source": "bundled", **data})
+    return Run(
+        task="imdb",
+        model="lstm",
+        seed=seed,
+        n_train=n_train,
+        steps=1,
+        lr=1e-3,
+        data={"source": "bundled", **data},
+    )
 
 
 def rows(n_train: int = 200, seed: int = 0, part: str = "train", **data: object) -> set[bytes]:
-    """The reviews of a part as byte strings; 2,000 words of length 900 tell nearly all of them apart."""
+    """The reviews of a part as byte strings; 2,000 words of length 900 tell nearly all of them
+    apart.
+    """
     made = split(make_run(n_train, seed, **data), NOWHERE)
     return {row.tobytes() for row in made.pool.inputs[0][getattr(made, part)].numpy()}
 
@@ -41,7 +51,9 @@ def test_paper_holds_back_a_quarter_and_draws_n_of_the_rest(n_train: int) -> Non
 
 @pytest.mark.parametrize("n", [8, 100, 158, 251, 398, 1584, 2511, 3981, 4000])
 def test_code_tests_on_a_quarter_of_the_first_rows(n: int) -> None:
-    """The authors' N gives its n_train, and n_train gives N back (or one row less, where both have the same n_train)."""
+    """The authors' N gives its n_train, and n_train gives N back (or one row less, where both have
+    the same n_train).
+    """
     n_train = n - -(-n // 4)
     made = split(make_run(n_train, sampling="first"), NOWHERE)
     assert len(made.train) == n_train
@@ -84,14 +96,19 @@ def test_padding_is_on_the_left() -> None:
 
 
 def test_a_short_length_keeps_the_first_tokens() -> None:
-    long, short = (split(make_run(50, length=length), NOWHERE).pool.inputs[0] for length in (2000, 40))
+    long, short = (
+        split(make_run(50, length=length), NOWHERE).pool.inputs[0] for length in (2000, 40)
+    )
     for whole, part in zip(long, short, strict=True):
         words = whole[whole > 0]
         assert torch.equal(part[part > 0], words[:40])
 
 
 def test_stop_words_and_digits_shorten_reviews() -> None:
-    lengths = [(split(make_run(400, length=2000, stop_words=choice), NOWHERE).pool.inputs[0] > 0).sum() for choice in ("keep", "drop")]
+    lengths = [
+        (split(make_run(400, length=2000, stop_words=choice), NOWHERE).pool.inputs[0] > 0).sum()
+        for choice in ("keep", "drop")
+    ]
     assert lengths[1] < 0.7 * lengths[0]
 
 
@@ -107,16 +124,22 @@ def test_same_seed_same_samples_and_shared_memory() -> None:
 def test_seeds_draw_other_reviews() -> None:
     assert len(rows(seed=0, length=900) & rows(seed=1, length=900)) < 40
     # 300 of 1,000: two seeds' test sets are drawn independently
-    shared = rows(3000, 0, "test", length=900, vocabulary=2000) & rows(3000, 1, "test", length=900, vocabulary=2000)
+    shared = rows(3000, 0, "test", length=900, vocabulary=2000) & rows(
+        3000, 1, "test", length=900, vocabulary=2000
+    )
     assert len(shared) < 400
 
 
 def test_code_uses_the_same_first_rows_at_every_seed() -> None:
-    both = [rows(75, seed, "train", sampling="first", vocabulary=2000, length=900) for seed in (0, 1)]
+    both = [
+        rows(75, seed, "train", sampling="first", vocabulary=2000, length=900) for seed in (0, 1)
+    ]
     sizes = [len(part) for part in both]
     assert sizes == [75, 75]
     assert both[0] != both[1]
-    labels = [split(make_run(75, seed, sampling="first"), NOWHERE).pool.targets.sum() for seed in (0, 1)]
+    labels = [
+        split(make_run(75, seed, sampling="first"), NOWHERE).pool.targets.sum() for seed in (0, 1)
+    ]
     assert labels[0] == labels[1]
 
 
@@ -126,7 +149,9 @@ def test_larger_training_sets_contain_smaller_ones() -> None:
 
 
 def test_shuffled_labels_keep_inputs_test_labels_and_shares() -> None:
-    plain, control = (split(make_run(400, shuffle_labels=choice), NOWHERE) for choice in (False, True))
+    plain, control = (
+        split(make_run(400, shuffle_labels=choice), NOWHERE) for choice in (False, True)
+    )
     assert torch.equal(plain.pool.inputs[0], control.pool.inputs[0])
     assert torch.equal(plain.pool.targets[plain.test], control.pool.targets[control.test])
     train, shuffled = plain.pool.targets[plain.train], control.pool.targets[control.train]
@@ -145,7 +170,8 @@ def test_generator_is_left_where_the_authors_build_their_network(seed: int) -> N
         assert torch.equal(torch.get_rng_state(), theirs)
 
 
-# Rows of train_test_split(arange(12), stratify=labels) of scikit-learn 1.9.1 after numpy.random.seed(0)
+# Rows of train_test_split(arange(12), stratify=labels) of scikit-learn 1.9.1 after
+# numpy.random.seed(0)
 LABELS = np.array([0, 1, 1, 0, 1, 0, 0, 1, 1, 1, 0, 1])
 
 
@@ -166,7 +192,10 @@ def test_stratified_covers_every_row_once(n: int) -> None:
 
 def test_accuracy_is_the_sign_of_the_logit() -> None:
     targets = torch.tensor([1.0, 1.0, 0.0, 0.0])
-    for outputs in (torch.tensor([2.0, -1.0, 0.0, 3.0]), torch.tensor([[2.0], [-1.0], [0.0], [3.0]])):
+    for outputs in (
+        torch.tensor([2.0, -1.0, 0.0, 3.0]),
+        torch.tensor([[2.0], [-1.0], [0.0], [3.0]]),
+    ):
         scores = accuracy(make_run(), outputs, targets)
         assert list(scores) == ["acc"]
         assert scores["acc"].tolist() == [1, 0, 1, 0]
@@ -199,7 +228,9 @@ def test_files_name_the_download() -> None:
 
 
 def test_labels_can_be_learned_from_words() -> None:
-    """Labels and reviews belong together: naive Bayes on the presence of words is far above chance."""
+    """Labels and reviews belong together: naive Bayes on the presence of words is far above
+    chance.
+    """
     made = split(make_run(3000), NOWHERE)
     (tokens,) = made.pool.inputs
     present = torch.zeros(len(tokens), 1001).scatter_(1, tokens.long(), 1.0)[:, 1:]

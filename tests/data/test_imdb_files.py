@@ -1,4 +1,6 @@
-"""Reviews from folder and archive, the token file beside them, the bundled subset, and the download."""
+"""Reviews from folder and archive, the token file beside them, the bundled subset, and the
+download.
+"""
 
 import hashlib
 import io
@@ -10,12 +12,22 @@ import numpy as np
 import pytest
 
 from omnigrok.data import imdb_files
-from omnigrok.data.imdb_files import ARCHIVES, TOKENS, bundled, fetch, full, make_bundle, read_reviews
+from omnigrok.data.imdb_files import (
+    ARCHIVES,
+    TOKENS,
+    bundled,
+    fetch,
+    full,
+    make_bundle,
+    read_reviews,
+)
 from omnigrok.data.imdb_text import from_bytes, tokenise
 from omnigrok.errors import DataCorrupt, DataMissing
 
 REVIEWS = {
-    f"aclImdb/{part}/{label}/{k}_{7 if label == 'pos' else 2}.txt": f"{word} film number {k} of {part} \u00e9t\u00e9".encode()
+    f"aclImdb/{part}/{label}/{k}_{7 if label == 'pos' else 2}.txt": (
+        f"{word} film number {k} of {part} \u00e9t\u00e9".encode()
+    )
     for part in ("test", "train")
     for label, word in (("neg", "bad"), ("pos", "good"))
     for k in range(3)
@@ -61,7 +73,15 @@ def test_every_form_gives_the_same_corpus(tmp_path: Path, form: str) -> None:
     before = sorted(tmp_path.rglob("*"))
     corpus = read_reviews(tmp_path)
     assert corpus.labels.tolist() == [0] * 3 + [1] * 3 + [0] * 3 + [1] * 3
-    assert [corpus.words[k] for k in corpus.reviews(np.array([1]))[0]] == ["bad", "film", "number", "1", "of", "test", "\u00e9t\u00e9"]
+    assert [corpus.words[k] for k in corpus.reviews(np.array([1]))[0]] == [
+        "bad",
+        "film",
+        "number",
+        "1",
+        "of",
+        "test",
+        "\u00e9t\u00e9",
+    ]
     assert sorted(tmp_path.rglob("*")) == before
     assert not (tmp_path.parent / "outside.txt").exists()
 
@@ -69,7 +89,14 @@ def test_every_form_gives_the_same_corpus(tmp_path: Path, form: str) -> None:
 def test_missing_data_names_files_folder_and_command(tmp_path: Path) -> None:
     with pytest.raises(DataMissing) as error:
         full(tmp_path)
-    for part in ("aclImdb.tar.xz", "aclImdb_v1.tar.gz", str(tmp_path), "omnigrok data fetch imdb", "--data-root", "bundled"):
+    for part in (
+        "aclImdb.tar.xz",
+        "aclImdb_v1.tar.gz",
+        str(tmp_path),
+        "omnigrok data fetch imdb",
+        "--data-root",
+        "bundled",
+    ):
         assert part in str(error.value)
 
 
@@ -78,7 +105,9 @@ def test_altered_reviews_are_refused(tmp_path: Path, fault: str) -> None:
     reviews = dict(REVIEWS)
     name, data = reviews.popitem()
     if fault != "missing":
-        reviews[name if fault == "altered" else name.replace("2_", "5_")] = data.replace(b"good", b"poor") if fault == "altered" else data
+        reviews[name if fault == "altered" else name.replace("2_", "5_")] = (
+            data.replace(b"good", b"poor") if fault == "altered" else data
+        )
     pack(tmp_path / ARCHIVES[0], reviews)
     with pytest.raises(DataCorrupt, match="not the 12 labelled reviews"):
         full(tmp_path)
@@ -95,9 +124,15 @@ def test_truncated_archive(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "message"), [("REVIEW_BYTES", "no review is that long"), ("ARCHIVE_BYTES", "unpacks to more than 16 bytes")]
+    ("limit", "message"),
+    [
+        ("REVIEW_BYTES", "no review is that long"),
+        ("ARCHIVE_BYTES", "unpacks to more than 16 bytes"),
+    ],
 )
-def test_size_limits_of_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, message: str) -> None:
+def test_size_limits_of_archives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, message: str
+) -> None:
     monkeypatch.setattr(imdb_files, limit, 16)
     pack(tmp_path / ARCHIVES[0])
     with pytest.raises(DataCorrupt, match=message):
@@ -174,7 +209,9 @@ def test_altered_bundle_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_make_bundle_keeps_frequent_words_of_a_balanced_draw() -> None:
-    corpus = tokenise((f"good good film {k}" if k % 2 else f"bad bad film {k}", k % 2) for k in range(10))
+    corpus = tokenise(
+        (f"good good film {k}" if k % 2 else f"bad bad film {k}", k % 2) for k in range(10)
+    )
     made = from_bytes(lzma.decompress(make_bundle(corpus, 2, 3)), "x")
     assert len(made) == 4
     assert made.labels.sum() == 2
@@ -206,7 +243,11 @@ def test_fetch_then_read(tmp_path: Path, served: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("fault", ["short", "long", "altered"])
 def test_fetch_leaves_nothing_of_a_wrong_file(tmp_path: Path, served: Path, fault: str) -> None:
     data = served.read_bytes()
-    served.write_bytes({"short": data[:-1], "long": data + b"x", "altered": data[:-1] + bytes([data[-1] ^ 1])}[fault])
+    served.write_bytes(
+        {"short": data[:-1], "long": data + b"x", "altered": data[:-1] + bytes([data[-1] ^ 1])}[
+            fault
+        ]
+    )
     with pytest.raises(DataCorrupt, match="md5"):
         fetch(tmp_path / "root")
     assert list((tmp_path / "root").iterdir()) == []

@@ -5,7 +5,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.data.imdb_text import STOP_WORDS, Corpus, encode, from_bytes, most_frequent, to_bytes, tokenise, write_whole
+from omnigrok.data.imdb_text import (
+    STOP_WORDS,
+    Corpus,
+    encode,
+    from_bytes,
+    most_frequent,
+    to_bytes,
+    tokenise,
+    write_whole,
+)
 from omnigrok.errors import DataCorrupt
 
 REVIEWS = [
@@ -29,7 +38,18 @@ def words_of(corpus: Corpus, row: int) -> list[str]:
 
 
 def test_words_are_lower_case_without_marks(corpus: Corpus) -> None:
-    assert words_of(corpus, 0) == ["the", "movie", "was", "great", "great", "funbr", "br", "dont", "miss", "it"]
+    assert words_of(corpus, 0) == [
+        "the",
+        "movie",
+        "was",
+        "great",
+        "great",
+        "funbr",
+        "br",
+        "dont",
+        "miss",
+        "it",
+    ]
     assert words_of(corpus, 2) == []
     assert corpus.labels.tolist() == [1, 0, 0, 1]
     assert len(corpus) == 4
@@ -90,12 +110,18 @@ def reference_padding(reviews: list[list[int]], length: int) -> list[list[int]]:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.lists(st.sampled_from("abcdefg"), max_size=12), min_size=1, max_size=6), st.integers(1, 15), st.integers(1, 7))
+@given(
+    st.lists(st.lists(st.sampled_from("abcdefg"), max_size=12), min_size=1, max_size=6),
+    st.integers(1, 15),
+    st.integers(1, 7),
+)
 def test_encode_agrees_with_a_plain_loop(reviews: list[list[str]], length: int, size: int) -> None:
     corpus = tokenise((" ".join(review), 1) for review in reviews)
     every = np.arange(len(reviews))
     words, rank = most_frequent(corpus, every, size, **KEEP)
-    expected = reference_padding([[words.index(word) + 1 for word in review if word in words] for review in reviews], length)
+    expected = reference_padding(
+        [[words.index(word) + 1 for word in review if word in words] for review in reviews], length
+    )
     assert encode(corpus, every, rank, length).tolist() == expected
 
 

@@ -69,14 +69,19 @@ def test_train_and_test_are_disjoint_and_without_repeats(subset: str, n_train: i
 
 
 def test_first_takes_the_first() -> None:
-    assert torch.equal(mnist.split(options(subset="first").replace(seed=3), NOWHERE).train, torch.arange(200))
+    assert torch.equal(
+        mnist.split(options(subset="first").replace(seed=3), NOWHERE).train, torch.arange(200)
+    )
 
 
 def test_random_is_the_default_and_set_by_the_seed_alone() -> None:
     torch.manual_seed(5)
     one = mnist.split(RUN, NOWHERE).train
     torch.manual_seed(6)
-    same, other = mnist.split(options(subset="random"), NOWHERE).train, mnist.split(RUN.replace(seed=1), NOWHERE).train
+    same, other = (
+        mnist.split(options(subset="random"), NOWHERE).train,
+        mnist.split(RUN.replace(seed=1), NOWHERE).train,
+    )
     assert torch.equal(one, same)
     # 200 of 5,000: two independent subsets share about 8.
     shared = len(set(one.tolist()) & set(other.tolist()))
@@ -90,9 +95,17 @@ def test_random_subsets_of_one_seed_are_nested() -> None:
 
 
 def test_runs_share_one_tensor_of_images() -> None:
-    runs = [RUN, RUN.replace(seed=1), options(subset="first"), RUN.replace(loss="cross_entropy"), options(shuffle_labels=True)]
+    runs = [
+        RUN,
+        RUN.replace(seed=1),
+        options(subset="first"),
+        RUN.replace(loss="cross_entropy"),
+        options(shuffle_labels=True),
+    ]
     assert len({id(mnist.split(run, NOWHERE).pool.inputs[0]) for run in runs}) == 1
-    assert mnist.split(RUN, NOWHERE).pool is mnist.split(RUN.replace(seed=1, n_train=7), NOWHERE).pool
+    assert (
+        mnist.split(RUN, NOWHERE).pool is mnist.split(RUN.replace(seed=1, n_train=7), NOWHERE).pool
+    )
 
 
 def test_shuffled_labels_permute_the_training_targets_of_this_run_only() -> None:
@@ -110,10 +123,14 @@ def test_shuffled_labels_permute_the_training_targets_of_this_run_only() -> None
 
 def test_shuffled_labels_follow_the_seed_and_the_loss() -> None:
     run = options(shuffle_labels=True, subset="first")
-    one, same, other = (mnist.split(run.replace(seed=seed), NOWHERE).pool.targets for seed in (0, 0, 1))
+    one, same, other = (
+        mnist.split(run.replace(seed=seed), NOWHERE).pool.targets for seed in (0, 0, 1)
+    )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
-    assert torch.equal(mnist.split(run.replace(loss="cross_entropy"), NOWHERE).pool.targets, one.argmax(-1))
+    assert torch.equal(
+        mnist.split(run.replace(loss="cross_entropy"), NOWHERE).pool.targets, one.argmax(-1)
+    )
 
 
 def test_n_test_takes_the_first_test_images() -> None:
@@ -144,7 +161,9 @@ def test_accuracy_is_equality_of_the_largest() -> None:
     expected = torch.tensor([1.0, 0.0, 1.0])
     one_hot = torch.nn.functional.one_hot(classes, 3).float()
     assert torch.equal(mnist.accuracy(RUN, outputs, one_hot)["acc"], expected)
-    assert torch.equal(mnist.accuracy(RUN.replace(loss="cross_entropy"), outputs, classes)["acc"], expected)
+    assert torch.equal(
+        mnist.accuracy(RUN.replace(loss="cross_entropy"), outputs, classes)["acc"], expected
+    )
     stacked = mnist.accuracy(RUN, outputs.double().expand(4, 3, 3), one_hot.expand(4, 3, 3))["acc"]
     assert stacked.shape == (4, 3)
     assert stacked.dtype == torch.float64
@@ -159,7 +178,8 @@ def test_one_hot_targets_score_fully_and_shuffled_ones_do_not() -> None:
 
 
 def test_class_means_of_the_training_images_recognise_the_test_images() -> None:
-    # Fails if images and labels are out of step anywhere; least squares to the nearest mean needs no training.
+    # Fails if images and labels are out of step anywhere; least squares to the nearest mean needs
+    # no training.
     split = mnist.split(options(subset="random").replace(n_train=1000), NOWHERE)
     (pixels,), targets = split.pool.inputs, split.pool.targets
     means = (targets[split.train].T @ pixels[split.train]) / targets[split.train].sum(0)[:, None]
@@ -170,15 +190,33 @@ def test_class_means_of_the_training_images_recognise_the_test_images() -> None:
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        (options(source="kaggle"), "mnist: source = 'kaggle' is not accepted; one of full, bundled"),
+        (
+            options(source="kaggle"),
+            "mnist: source = 'kaggle' is not accepted; one of full, bundled",
+        ),
         (options(subset="last"), "mnist: subset = 'last' is not accepted; one of random, first"),
         (options(n_test=0), "mnist: n_test = 0 is not accepted; 1 or more, or null for all"),
         (options(n_test=True), "mnist: n_test = True is not accepted"),
         (options(n_test=2001), "mnist: n_test = 2001, but the bundled source has 2000 test images"),
-        (options(shuffle_labels="yes"), "mnist: shuffle_labels = 'yes' is not accepted; true or false"),
-        (options(n_tests=5), "mnist: unknown option 'n_tests'; accepted: source, subset, n_test, shuffle_labels"),
-        (RUN.replace(n_train=5001), "mnist: n_train = 5001, but the bundled source has 5000 training images; source: full has more"),
-        (RUN.replace(loss="binary_cross_entropy"), "mnist: loss = 'binary_cross_entropy' is not accepted; mse"),
+        (
+            options(shuffle_labels="yes"),
+            "mnist: shuffle_labels = 'yes' is not accepted; true or false",
+        ),
+        (
+            options(n_tests=5),
+            "mnist: unknown option 'n_tests'; accepted: source, subset, n_test, shuffle_labels",
+        ),
+        (
+            RUN.replace(n_train=5001),
+            (
+                "mnist: n_train = 5001, but the bundled source has 5000 training images; source: "
+                "full has more"
+            ),
+        ),
+        (
+            RUN.replace(loss="binary_cross_entropy"),
+            "mnist: loss = 'binary_cross_entropy' is not accepted; mse",
+        ),
     ],
 )
 def test_bad_input(run: Run, message: str) -> None:
@@ -208,7 +246,10 @@ def test_the_registry_finds_it() -> None:
     assert find_task("mnist") is mnist
 
 
-@pytest.mark.skipif("missing" in mnist.status(default_root()).values(), reason="the full MNIST is not below $OMNIGROK_DATA")
+@pytest.mark.skipif(
+    "missing" in mnist.status(default_root()).values(),
+    reason="the full MNIST is not below $OMNIGROK_DATA",
+)
 def test_the_full_set() -> None:
     run = RUN.replace(data={"subset": "first"}, n_train=60_000)
     split = mnist.split(run, default_root())
@@ -219,10 +260,23 @@ def test_the_full_set() -> None:
     # Mean and deviation that everybody normalises with.
     assert pixels[:60_000].mean().item() == pytest.approx(0.1307, abs=1e-4)
     assert pixels[:60_000].std().item() == pytest.approx(0.3081, abs=1e-4)
-    assert split.pool.targets[:60_000].sum(0).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert split.pool.targets[:60_000].sum(0).tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
     assert split.pool.inputs[0] is mnist.split(run.replace(seed=1), default_root()).pool.inputs[0]
     (bundled,) = mnist.split(RUN, NOWHERE).pool.inputs
     assert torch.equal(bundled[:5000], pixels[:5000])
     assert torch.equal(bundled[5000:6000], pixels[60_000::10])
-    with pytest.raises(BadInput, match=r"n_train = 60001, but the full source has 60000 training images$"):
+    with pytest.raises(
+        BadInput, match=r"n_train = 60001, but the full source has 60000 training images$"
+    ):
         mnist.split(run.replace(n_train=60_001), default_root())

@@ -23,13 +23,17 @@ RUN = Run(task="mnist", model="mlp", seed=0, n_train=30, steps=1, lr=1e-3)
 
 
 def idx_bytes(array: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(length.to_bytes(4, "big") for length in array.shape)
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(
+        length.to_bytes(4, "big") for length in array.shape
+    )
     return header + array.tobytes()
 
 
 @pytest.fixture
 def contents(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """A data set of 40 + 20 images of 28 x 28, and its sizes and checksums in place of the real ones."""
+    """A data set of 40 + 20 images of 28 x 28, and its sizes and checksums in place of the real
+    ones.
+    """
     rng = np.random.default_rng(0)
     arrays = (
         rng.integers(0, 256, (40, 28, 28), dtype=np.uint8),
@@ -39,7 +43,11 @@ def contents(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     )
     made = {name: idx_bytes(array) for name, array in zip(NAMES, arrays, strict=True)}
     for name, data in made.items():
-        monkeypatch.setitem(_mnist_idx.FILES, name, _mnist_idx.Known(len(data), hashlib.md5(data, usedforsecurity=False).hexdigest()))
+        monkeypatch.setitem(
+            _mnist_idx.FILES,
+            name,
+            _mnist_idx.Known(len(data), hashlib.md5(data, usedforsecurity=False).hexdigest()),
+        )
     return made
 
 
@@ -120,10 +128,15 @@ def test_an_empty_root_and_no_root_miss_all_four(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_truncated_file_is_named_with_expected_and_found_bytes(root: Path, contents: dict[str, bytes], name: str) -> None:
+def test_a_truncated_file_is_named_with_expected_and_found_bytes(
+    root: Path, contents: dict[str, bytes], name: str
+) -> None:
     raw(root, name).write_bytes(contents[name][:-5])
     size = len(contents[name])
-    with pytest.raises(DataCorrupt, match=f"{name} is damaged: expected {size} bytes, found {size - 5}; delete it and run"):
+    with pytest.raises(
+        DataCorrupt,
+        match=f"{name} is damaged: expected {size} bytes, found {size - 5}; delete it and run",
+    ):
         mnist.split(RUN, root)
 
 
@@ -134,10 +147,18 @@ def test_an_empty_and_a_longer_file_are_damaged(root: Path, contents: dict[str, 
             mnist.split(RUN, root)
 
 
-def test_a_truncated_gz_file_is_named_with_decompressed_bytes(root: Path, contents: dict[str, bytes]) -> None:
+def test_a_truncated_gz_file_is_named_with_decompressed_bytes(
+    root: Path, contents: dict[str, bytes]
+) -> None:
     path = zip_up(root, NAMES[0])
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DataCorrupt, match=rf"{NAMES[0]}\.gz is damaged: expected {len(contents[NAMES[0]])} decompressed bytes, found \d+;"):
+    with pytest.raises(
+        DataCorrupt,
+        match=(
+            rf"{NAMES[0]}\.gz is damaged: expected {len(contents[NAMES[0]])} decompressed bytes, "
+            r"found \d+;"
+        ),
+    ):
         mnist.split(RUN, root)
 
 
@@ -151,7 +172,10 @@ def test_one_changed_byte_is_noticed(root: Path, contents: dict[str, bytes]) -> 
     data = bytearray(contents[NAMES[2]])
     data[1000] ^= 1
     raw(root, NAMES[2]).write_bytes(data)
-    with pytest.raises(DataCorrupt, match=f"{NAMES[2]} is altered: expected md5 [0-9a-f]{{32}}, found [0-9a-f]{{32}}"):
+    with pytest.raises(
+        DataCorrupt,
+        match=f"{NAMES[2]} is altered: expected md5 [0-9a-f]{{32}}, found [0-9a-f]{{32}}",
+    ):
         mnist.split(RUN, root)
 
 
@@ -191,7 +215,10 @@ def test_the_bundled_file_is_verified_and_has_every_digit() -> None:
     images = _mnist_bundle.read()
     assert images.train_pixels.shape == (5000, 784)
     assert images.test_pixels.shape == (2000, 784)
-    train, test = np.bincount(images.train_labels, minlength=10), np.bincount(images.test_labels, minlength=10)
+    train, test = (
+        np.bincount(images.train_labels, minlength=10),
+        np.bincount(images.test_labels, minlength=10),
+    )
     assert train.min() > 400
     assert train.max() < 600
     assert test.min() > 150
@@ -235,7 +262,9 @@ def test_a_damaged_or_absent_bundled_file(tmp_path: Path) -> None:
     packed = _mnist_bundle.PATH.read_bytes()
     path = tmp_path / "mnist.xz"
     path.write_bytes(packed[:-1])
-    with pytest.raises(DataCorrupt, match=r"mnist\.xz \(\d+ bytes\) is truncated or altered: expected sha256"):
+    with pytest.raises(
+        DataCorrupt, match=r"mnist\.xz \(\d+ bytes\) is truncated or altered: expected sha256"
+    ):
         _mnist_bundle.read(path)
     path.unlink()
     with pytest.raises(DataMissing, match=r"the bundled mnist\.xz is not in"):
@@ -246,7 +275,11 @@ class FakeTorchvision:
     """Stands in for torchvision: ``MNIST(root, download=True)`` writes the given files."""
 
     def __init__(self, contents: dict[str, bytes]) -> None:
-        self.contents, self.calls, self.failures = contents, 0, [] if contents else [RuntimeError("Error downloading:\nTried x")]
+        self.contents, self.calls, self.failures = (
+            contents,
+            0,
+            [] if contents else [RuntimeError("Error downloading:\nTried x")],
+        )
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         package, datasets = ModuleType("torchvision"), ModuleType("torchvision.datasets")
@@ -277,7 +310,9 @@ def import_error(monkeypatch: pytest.MonkeyPatch) -> list[Exception]:
     return errors
 
 
-def test_fetch_downloads_and_verifies(tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_downloads_and_verifies(
+    tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake = FakeTorchvision(contents)
     fake.install(monkeypatch)
     mnist.fetch(tmp_path)
@@ -287,35 +322,53 @@ def test_fetch_downloads_and_verifies(tmp_path: Path, contents: dict[str, bytes]
     assert fake.calls == 1
 
 
-def test_fetch_of_what_is_there_does_not_import_torchvision(root: Path, import_error: list[Exception]) -> None:
+def test_fetch_of_what_is_there_does_not_import_torchvision(
+    root: Path, import_error: list[Exception]
+) -> None:
     import_error.append(AssertionError("imported"))
     mnist.fetch(root)
     assert import_error
 
 
-def test_fetch_of_damaged_files_says_so(tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_of_damaged_files_says_so(
+    tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     FakeTorchvision({**contents, NAMES[1]: b"short"}).install(monkeypatch)
     with pytest.raises(DataCorrupt, match="expected 48 bytes, found 5"):
         mnist.fetch(tmp_path)
 
 
-def test_fetch_without_a_network(tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_without_a_network(
+    tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     FakeTorchvision({}).install(monkeypatch)
-    with pytest.raises(DataMissing, match=r"^MNIST: the download failed \(Error downloading: Tried x\); or copy train-images") as caught:
+    with pytest.raises(
+        DataMissing,
+        match=r"^MNIST: the download failed \(Error downloading: Tried x\); or copy train-images",
+    ) as caught:
         mnist.fetch(tmp_path)
     assert str(tmp_path / "MNIST" / "raw") in str(caught.value)
 
 
-def test_fetch_without_torchvision(tmp_path: Path, contents: dict[str, bytes], import_error: list[Exception]) -> None:
+def test_fetch_without_torchvision(
+    tmp_path: Path, contents: dict[str, bytes], import_error: list[Exception]
+) -> None:
     import_error.append(ModuleNotFoundError("No module named 'torchvision'", name="torchvision"))
     with pytest.raises(
-        DataMissing, match=r"fetching needs torchvision \(No module named 'torchvision'\): `pip install torchvision`, or copy"
+        DataMissing,
+        match=(
+            r"fetching needs torchvision \(No module named 'torchvision'\): `pip install "
+            r"torchvision`, or copy"
+        ),
     ):
         mnist.fetch(tmp_path)
 
 
 def test_fetch_with_a_torchvision_for_another_torch_declares_its_operators(
-    tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, import_error: list[Exception]
+    tmp_path: Path,
+    contents: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    import_error: list[Exception],
 ) -> None:
     fake = FakeTorchvision(contents)
     monkeypatch.setattr(_mnist_fetch, "_declare_operators", lambda: fake.install(monkeypatch))
@@ -328,17 +381,26 @@ def test_fetch_with_a_torchvision_for_another_torch_declares_its_operators(
 @pytest.mark.parametrize(
     "errors",
     [
-        [RuntimeError("operator torchvision::nms does not exist"), RuntimeError("operator torchvision::other does not exist")],
+        [
+            RuntimeError("operator torchvision::nms does not exist"),
+            RuntimeError("operator torchvision::other does not exist"),
+        ],
         [RuntimeError("undefined symbol")],
     ],
 )
 def test_fetch_with_a_torchvision_that_cannot_be_imported(
-    tmp_path: Path, contents: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, import_error: list[Exception], errors: list[Exception]
+    tmp_path: Path,
+    contents: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    import_error: list[Exception],
+    errors: list[Exception],
 ) -> None:
     monkeypatch.setattr(_mnist_fetch, "_declare_operators", lambda: None)
     import_error.extend(errors)
     last = str(errors[-1])
-    with pytest.raises(DataMissing, match=rf"the installed torchvision does not fit this torch \({last}\)"):
+    with pytest.raises(
+        DataMissing, match=rf"the installed torchvision does not fit this torch \({last}\)"
+    ):
         mnist.fetch(tmp_path)
 
 
@@ -347,11 +409,17 @@ def test_declared_operators_exist_and_can_be_described() -> None:
         _mnist_fetch._declare_operators()
     for name in ("nms", "qnms"):
         schema = getattr(torch.ops.torchvision, name).default._schema
-        assert [argument.name for argument in schema.arguments] == ["dets", "scores", "iou_threshold"]
+        assert [argument.name for argument in schema.arguments] == [
+            "dets",
+            "scores",
+            "iou_threshold",
+        ]
 
 
 def test_nothing_imports_torchvision_before_it_is_needed() -> None:
     for module in (mnist, _mnist_fetch, _mnist_idx, _mnist_bundle):
         assert module.__file__ is not None
         lines = Path(module.__file__).read_text().splitlines()
-        assert not [line for line in lines if line.startswith(("import torchvision", "from torchvision"))]
+        assert not [
+            line for line in lines if line.startswith(("import torchvision", "from torchvision"))
+        ]

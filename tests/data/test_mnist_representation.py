@@ -46,7 +46,10 @@ def test_samples_are_those_of_mnist() -> None:
 
 
 def test_runs_share_one_pool() -> None:
-    assert mnist_representation.split(RUN, NOWHERE).pool is mnist_representation.split(RUN.replace(seed=1, messiness=0.1), NOWHERE).pool
+    assert (
+        mnist_representation.split(RUN, NOWHERE).pool
+        is mnist_representation.split(RUN.replace(seed=1, messiness=0.1), NOWHERE).pool
+    )
 
 
 def test_weights_depend_on_the_seed_only_and_equal_those_of_mnist() -> None:
@@ -54,7 +57,9 @@ def test_weights_depend_on_the_seed_only_and_equal_those_of_mnist() -> None:
     here = find_model("messy_mlp").build(RUN)
     mnist.split(RUN, NOWHERE)
     there = find_model("mlp").build(RUN)
-    assert all(torch.equal(a, b) for a, b in zip(here.parameters(), there.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(here.parameters(), there.parameters(), strict=True)
+    )
 
 
 def test_accuracy_is_that_of_mnist() -> None:
@@ -79,7 +84,9 @@ def test_at_messiness_zero_the_test_images_are_learned_from_their_labels_alone()
 
 def test_bad_input() -> None:
     with pytest.raises(BadInput, match="mnist_representation: shuffle_labels is not accepted here"):
-        mnist_representation.split(RUN.replace(data={"source": "bundled", "shuffle_labels": True}), NOWHERE)
+        mnist_representation.split(
+            RUN.replace(data={"source": "bundled", "shuffle_labels": True}), NOWHERE
+        )
     with pytest.raises(BadInput, match="n_train = 5001"):
         mnist_representation.split(RUN.replace(n_train=5001), NOWHERE)
     with pytest.raises(DataMissing, match="omnigrok data fetch mnist"):

@@ -18,7 +18,15 @@ ROOT = Path("unused")
 
 
 def a_run(**changes):
-    fields = {"task": "modular", "model": "transformer", "seed": 0, "n_train": 20, "steps": 1, "lr": 1e-3, "data": {"p": 7}}
+    fields = {
+        "task": "modular",
+        "model": "transformer",
+        "seed": 0,
+        "n_train": 20,
+        "steps": 1,
+        "lr": 1e-3,
+        "data": {"p": 7},
+    }
     return Run(**(fields | changes))
 
 
@@ -40,7 +48,14 @@ def test_every_ordered_pair_once_with_its_sum():
 
 
 def test_second_number_runs_fastest():
-    assert modular.pairs(5).inputs[0][:6].tolist() == [[0, 0, 5], [0, 1, 5], [0, 2, 5], [0, 3, 5], [0, 4, 5], [1, 0, 5]]
+    assert modular.pairs(5).inputs[0][:6].tolist() == [
+        [0, 0, 5],
+        [0, 1, 5],
+        [0, 2, 5],
+        [0, 3, 5],
+        [0, 4, 5],
+        [1, 0, 5],
+    ]
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -50,7 +65,9 @@ def test_split_and_the_stream_after_it_are_those_of_random_split(seed):
     split = modular.split(a_run(seed=seed, n_train=n_train, data={}), ROOT)
     follows = torch.rand(3)
     torch.manual_seed(42 + seed)
-    train, test = random_split(TensorDataset(torch.arange(113 * 113)), [n_train, 113 * 113 - n_train])
+    train, test = random_split(
+        TensorDataset(torch.arange(113 * 113)), [n_train, 113 * 113 - n_train]
+    )
     assert split.train.tolist() == list(train.indices)
     assert split.test.tolist() == list(test.indices)
     assert len(split.test) == 8939
@@ -58,10 +75,14 @@ def test_split_and_the_stream_after_it_are_those_of_random_split(seed):
 
 
 @settings(deadline=None, max_examples=25)
-@given(p=st.integers(2, 12), share=st.floats(0, 1), seed=st.integers(0, 1000), shuffle=st.booleans())
+@given(
+    p=st.integers(2, 12), share=st.floats(0, 1), seed=st.integers(0, 1000), shuffle=st.booleans()
+)
 def test_train_and_test_part_all_pairs(p, share, seed, shuffle):
     n_train = 1 + int(share * (p * p - 2))
-    split = modular.split(a_run(seed=seed, n_train=n_train, data={"p": p, "shuffle_labels": shuffle}), ROOT)
+    split = modular.split(
+        a_run(seed=seed, n_train=n_train, data={"p": p, "shuffle_labels": shuffle}), ROOT
+    )
     assert len(split.train) == n_train
     assert len(split.test) >= 1
     assert sorted(split.train.tolist() + split.test.tolist()) == list(range(p * p))
@@ -113,12 +134,16 @@ def test_shuffled_labels_are_the_training_labels_in_another_order():
 
 
 def test_shuffle_false_is_no_shuffle():
-    assert modular.split(a_run(data={"p": 7, "shuffle_labels": False}), ROOT).pool is modular.pairs(7)
+    assert modular.split(a_run(data={"p": 7, "shuffle_labels": False}), ROOT).pool is modular.pairs(
+        7
+    )
 
 
 @pytest.mark.parametrize("p", [1, 0, -3, 7.0, "7", True])
 def test_bad_modulus(p):
-    with pytest.raises(BadInput, match=r"data: p = .* is not accepted; give a whole number of 2 or more"):
+    with pytest.raises(
+        BadInput, match=r"data: p = .* is not accepted; give a whole number of 2 or more"
+    ):
         modular.split(a_run(data={"p": p}), ROOT)
 
 

@@ -1,4 +1,6 @@
-"""Molecules as graphs: features by hand, and against what PyTorch Geometric's own QM9 makes of the same structures."""
+"""Molecules as graphs: features by hand, and against what PyTorch Geometric's own QM9 makes of the
+same structures.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,17 @@ from omnigrok.errors import DataCorrupt, DataMissing
 
 Chem = pytest.importorskip("rdkit.Chem")
 
-SMILES = ["C", "O", "C#N", "CC=O", "c1cc[nH]c1", "C1=CC=CC=C1", "[NH3+]CC([O-])=O", "FC(F)(F)C#C", "Cc1ccno1"]
+SMILES = [
+    "C",
+    "O",
+    "C#N",
+    "CC=O",
+    "c1cc[nH]c1",
+    "C1=CC=CC=C1",
+    "[NH3+]CC([O-])=O",
+    "FC(F)(F)C#C",
+    "Cc1ccno1",
+]
 
 
 def test_methane_by_hand() -> None:
@@ -115,7 +127,10 @@ def test_same_as_torch_geometric(tmp_path: Path) -> None:
             molecule.SetProp("_Name", smiles)
             molecule.AddConformer(Chem.Conformer(molecule.GetNumAtoms()))
             writer.write(molecule)
-    rows = [",".join(["gdb", *(str(20 * row + column) for column in range(19))]) for row in range(len(SMILES))]
+    rows = [
+        ",".join(["gdb", *(str(20 * row + column) for column in range(19))])
+        for row in range(len(SMILES))
+    ]
     (raw / "gdb9.sdf.csv").write_text("\n".join(["header", *rows]) + "\n")
     # Nine lines of header, the uncharacterized molecules (here the second), one line of footer.
     (raw / "uncharacterized.txt").write_text("\n" * 9 + "  2 O\n" + "footer\n")
@@ -128,6 +143,10 @@ def test_same_as_torch_geometric(tmp_path: Path) -> None:
         nodes, bonds = graph(smiles)
         assert torch.equal(data.x, torch.from_numpy(nodes)), smiles
         dense = torch.zeros(bonds.shape, dtype=torch.uint8)
-        dense[data.edge_index[0], data.edge_index[1]] = (data.edge_attr.argmax(1) + 1).to(torch.uint8)
+        dense[data.edge_index[0], data.edge_index[1]] = (data.edge_attr.argmax(1) + 1).to(
+            torch.uint8
+        )
         assert torch.equal(dense, torch.from_numpy(bonds)), smiles
-        assert data.y[0, 1] == 20 * row + 4, "the published target, column 1, is the table's alpha column"
+        assert data.y[0, 1] == 20 * row + 4, (
+            "the published target, column 1, is the table's alpha column"
+        )

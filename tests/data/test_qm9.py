@@ -1,4 +1,6 @@
-"""The QM9 task: the bundled table, both subsets, the splits, the scores, and the published metric's factors."""
+"""The QM9 task: the bundled table, both subsets, the splits, the scores, and the published metric's
+factors.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ ROOT = Path("unused")
 
 
 def a_run(n_train: int = 12, seed: int = 0, **data: Any) -> Run:
-    return Run(task="qm9", model="nnconv", seed=seed, n_train=n_train, steps=1, lr=1e-3, data=freeze(data))
+    return Run(
+        task="qm9", model="nnconv", seed=seed, n_train=n_train, steps=1, lr=1e-3, data=freeze(data)
+    )
 
 
 def test_found_by_name() -> None:
@@ -68,7 +72,11 @@ def test_shapes(subset: str) -> None:
     split = qm9.split(a_run(12, subset=subset, n_test=8), ROOT)
     nodes, bonds, mask = split.pool.inputs
     atoms = nodes.shape[1]
-    assert (nodes.shape, bonds.shape, mask.shape) == ((20, atoms, 11), (20, atoms, atoms), (20, atoms))
+    assert (nodes.shape, bonds.shape, mask.shape) == (
+        (20, atoms, 11),
+        (20, atoms, atoms),
+        (20, atoms),
+    )
     assert (nodes.dtype, bonds.dtype, mask.dtype) == (torch.float32, torch.uint8, torch.float32)
     assert (split.pool.targets.shape, split.pool.targets.dtype) == ((20, 1), torch.float32)
     assert (len(split.train), len(split.test)) == (12, 8)
@@ -84,7 +92,9 @@ def test_first_is_the_authors_split() -> None:
     split = qm9.split(a_run(50, subset="first"), ROOT)
     after = torch.rand(1)
     torch.manual_seed(0)
-    theirs = torch.utils.data.random_split(torch.utils.data.TensorDataset(torch.arange(100)), [50, 50])
+    theirs = torch.utils.data.random_split(
+        torch.utils.data.TensorDataset(torch.arange(100)), [50, 50]
+    )
     assert list(theirs[0].indices) == split.train.tolist()
     assert list(theirs[1].indices) == split.test.tolist()
     assert torch.equal(torch.rand(1), after), "the model draws next in the authors' stream"
@@ -92,7 +102,10 @@ def test_first_is_the_authors_split() -> None:
 
 
 def test_first_shares_the_pool() -> None:
-    assert qm9.split(a_run(12, 0, subset="first"), ROOT).pool is qm9.split(a_run(12, 5, subset="first"), ROOT).pool
+    assert (
+        qm9.split(a_run(12, 0, subset="first"), ROOT).pool
+        is qm9.split(a_run(12, 5, subset="first"), ROOT).pool
+    )
 
 
 @pytest.mark.parametrize("subset", qm9.SUBSETS)
@@ -107,8 +120,13 @@ def test_seeds(subset: str) -> None:
 def test_random_draws_from_everywhere_and_never_twice() -> None:
     split = qm9.split(a_run(150), ROOT)
     assert split.pool.targets.std() > 6
-    assert split.pool.targets.mean().item() == pytest.approx(75.3, abs=3), "the whole table's mean, not that of the smallest molecules"
-    graphs = {(nodes.numpy().tobytes(), bonds.numpy().tobytes()) for nodes, bonds, _ in zip(*split.pool.inputs, strict=True)}
+    assert split.pool.targets.mean().item() == pytest.approx(75.3, abs=3), (
+        "the whole table's mean, not that of the smallest molecules"
+    )
+    graphs = {
+        (nodes.numpy().tobytes(), bonds.numpy().tobytes())
+        for nodes, bonds, _ in zip(*split.pool.inputs, strict=True)
+    }
     assert len(graphs) >= 299
 
 
@@ -124,7 +142,10 @@ def test_targets_belong_to_their_molecules() -> None:
 
 
 def test_perceived_features() -> None:
-    plain, perceived = (qm9.split(a_run(40, subset="first", features=features), ROOT).pool.inputs[0] for features in qm9.FEATURES)
+    plain, perceived = (
+        qm9.split(a_run(40, subset="first", features=features), ROOT).pool.inputs[0]
+        for features in qm9.FEATURES
+    )
     assert plain[..., 6:10].abs().sum() == 0
     assert perceived[..., 7:10].sum() > 0
     assert torch.equal(plain[..., :6], perceived[..., :6])
@@ -192,5 +213,9 @@ def test_published_factor(n: int, one_over: int) -> None:
 def test_published_step_factor() -> None:
     assert qm9.published_step_factor(50, train=True) == pytest.approx((1 / 32 + 1 / 18) / 2)
     assert qm9.published_step_factor(50, train=False) == pytest.approx(1 / 32)
-    assert qm9.published_step_factor(20, train=False) == qm9.published_step_factor(20, train=True) == pytest.approx(1 / 20)
+    assert (
+        qm9.published_step_factor(20, train=False)
+        == qm9.published_step_factor(20, train=True)
+        == pytest.approx(1 / 20)
+    )
     assert qm9.published_step_factor(64, train=True) == pytest.approx(1 / 32)

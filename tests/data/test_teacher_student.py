@@ -24,11 +24,15 @@ NOWHERE = Path()
 
 
 def network() -> nn.Sequential:
-    return nn.Sequential(nn.Linear(5, 100), nn.Tanh(), nn.Linear(100, 100), nn.Tanh(), nn.Linear(100, 5))
+    return nn.Sequential(
+        nn.Linear(5, 100), nn.Tanh(), nn.Linear(100, 100), nn.Tanh(), nn.Linear(100, 5)
+    )
 
 
 def test_draws_are_in_the_order_of_the_published_code() -> None:
-    """PROTOCOL.md: seed 0, the teacher, 100 training inputs, 100 test inputs; then seed 1, the student."""
+    """PROTOCOL.md: seed 0, the teacher, 100 training inputs, 100 test inputs; then seed 1, the
+    student.
+    """
     torch.manual_seed(0)
     teacher = network()
     inputs = torch.cat([torch.randn(100, 5), torch.randn(100, 5)])
@@ -39,7 +43,10 @@ def test_draws_are_in_the_order_of_the_published_code() -> None:
     with torch.no_grad():
         torch.testing.assert_close(split.pool.targets, teacher(inputs))
     ours = mlp.build(RUN)  # from what split leaves in torch's generator
-    assert all(torch.equal(one, other) for one, other in zip(ours.parameters(), student.parameters(), strict=True))
+    assert all(
+        torch.equal(one, other)
+        for one, other in zip(ours.parameters(), student.parameters(), strict=True)
+    )
 
 
 def test_labels_are_noiseless_and_carry_no_gradient() -> None:
@@ -70,14 +77,22 @@ def test_no_two_seeds_share_a_teacher_a_data_set_or_a_student() -> None:
     firsts = []
     for seed in range(4):
         split = teacher_student.split(RUN.replace(seed=seed), NOWHERE)
-        firsts += [float(split.pool.inputs[0][0, 0]), float(split.pool.targets[0, 0]), float(torch.randn(1))]
+        firsts += [
+            float(split.pool.inputs[0][0, 0]),
+            float(split.pool.targets[0, 0]),
+            float(torch.randn(1)),
+        ]
     assert len(set(firsts)) == len(firsts)
 
 
 def test_accuracies_count_samples_below_their_thresholds() -> None:
-    """Per-sample mean squared error under .01 (text) or .001 (code), Euclidean error under .01, each strictly."""
+    """Per-sample mean squared error under .01 (text) or .001 (code), Euclidean error under .01,
+    each strictly.
+    """
     errors = torch.tensor([0.0, 0.004, 0.02, 0.05, 0.2])
-    outputs = errors[:, None] * torch.tensor([1.0, -1.0])  # mean square e^2, Euclidean norm sqrt(2) e
+    outputs = errors[:, None] * torch.tensor(
+        [1.0, -1.0]
+    )  # mean square e^2, Euclidean norm sqrt(2) e
     scores = teacher_student.accuracy(RUN, outputs, torch.zeros(5, 2))
     assert {name: values.tolist() for name, values in scores.items()} == {
         "acc": [1, 1, 1, 1, 0],
@@ -97,7 +112,13 @@ def test_a_sample_on_the_threshold_is_not_below_it() -> None:
 
 def test_it_is_found_by_name_and_an_unknown_one_is_not() -> None:
     assert find_task("teacher_student") is teacher_student
-    with pytest.raises(BadInput, match=r"unknown task 'teacher'; accepted: .*addition, .*teacher_student, or the dotted path of a module"):
+    with pytest.raises(
+        BadInput,
+        match=(
+            r"unknown task 'teacher'; accepted: .*addition, .*teacher_student, or the dotted path "
+            r"of a module"
+        ),
+    ):
         find_task("teacher")
 
 
@@ -107,5 +128,8 @@ def test_only_data_sets_are_listed_as_accepted() -> None:
 
 
 def test_a_module_that_is_no_data_set_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"task 'omnigrok.errors': module omnigrok.errors must define split\(run, root\)"):
+    with pytest.raises(
+        BadInput,
+        match=r"task 'omnigrok.errors': module omnigrok.errors must define split\(run, root\)",
+    ):
         find_task("omnigrok.errors")

@@ -1,4 +1,6 @@
-"""``omnigrok data verify``: sound, missing and damaged files told apart, with the exit status that scripts read."""
+"""``omnigrok data verify``: sound, missing and damaged files told apart, with the exit status that
+scripts read.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +18,27 @@ from omnigrok.data import _mnist_bundle, _mnist_idx, imdb_files, qm9
 from omnigrok.data.imdb_text import to_bytes
 from omnigrok.data.verify import DATA_SETS, MISSING, Checked, verify
 
-REVIEWS = {f"aclImdb/test/{label}/{k}_7.txt": f"{label} film {k}".encode() for label in ("neg", "pos") for k in range(2)}
+REVIEWS = {
+    f"aclImdb/test/{label}/{k}_7.txt": f"{label} film {k}".encode()
+    for label in ("neg", "pos")
+    for k in range(2)
+}
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Four reviews stand for the 50,000, a few bytes for MNIST; the bundled files are the real ones."""
+    """Four reviews stand for the 50,000, a few bytes for MNIST; the bundled files are the real
+    ones.
+    """
     digest = hashlib.sha256()
     for name, data in sorted(REVIEWS.items()):
         digest.update(f"{name}\0{len(data)}\0".encode() + data)
     monkeypatch.setattr(imdb_files, "REVIEWS", len(REVIEWS))
     monkeypatch.setattr(imdb_files, "SHA256", digest.hexdigest())
     for name in _mnist_idx.FILES:
-        known = _mnist_idx.Known(len(name), hashlib.md5(name.encode(), usedforsecurity=False).hexdigest())
+        known = _mnist_idx.Known(
+            len(name), hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+        )
         monkeypatch.setitem(_mnist_idx.FILES, name, known)
     imdb_files.bundled.cache_clear()
     yield
@@ -76,7 +86,14 @@ def test_all_sound(root: Path) -> None:
     ]
     done = call(root)
     assert done.exit_code == 0, done.output
-    for part in ("5,000 + 2,000 images", "4,000 reviews", "4 reviews", "130,831 molecules", "md5", "sound"):
+    for part in (
+        "5,000 + 2,000 images",
+        "4,000 reviews",
+        "4 reviews",
+        "130,831 molecules",
+        "md5",
+        "sound",
+    ):
         assert part in done.output
     assert "DAMAGED" not in done.output
 
@@ -133,13 +150,17 @@ def test_a_token_file_of_fewer_reviews(root: Path, monkeypatch: pytest.MonkeyPat
         (qm9, "MOLECULES", "bundled/qm9.csv.xz"),
     ],
 )
-def test_bundled_files_are_held_to_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str, file: str) -> None:
+def test_bundled_files_are_held_to_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, name: str, file: str
+) -> None:
     monkeypatch.setattr(module, name, 7 if name == "MOLECULES" else "0" * 64)
     assert list(damaged(tmp_path)) == [file]
     assert call(tmp_path).exit_code == 1
 
 
-def test_a_bundled_file_that_was_not_installed_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundled_file_that_was_not_installed_is_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(qm9, "TABLE", "bundled/none.xz")
     assert "No such file" in damaged(tmp_path, "qm9")["bundled/none.xz"]
     monkeypatch.setattr(imdb_files, "BUNDLED", "none.xz")

@@ -1,4 +1,6 @@
-"""A pytest plugin that plants one fault in the trainer or the data, named by $OMNIGROK_PLANTED. For tests only."""
+"""A pytest plugin that plants one fault in the trainer or the data, named by $OMNIGROK_PLANTED. For
+tests only.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def _decay_off() -> None:
 
 
 def _decay_coupled() -> None:
-    """L2 regularisation instead of decoupled decay: gamma w joins the gradient, where Adam normalises it away."""
+    """L2 regularisation instead of decoupled decay: gamma w joins the gradient, where Adam
+    normalises it away.
+    """
     original = stack.Stack._stepper
 
     def stepper(self: Any) -> Any:
@@ -94,7 +98,9 @@ def _labels_shuffled() -> None:
 
 def _test_in_train() -> None:
     """A training sample is in the test set, too."""
-    _splits(lambda run, split: Split(split.pool, split.train, torch.cat([split.test, split.train[:1]])))
+    _splits(
+        lambda run, split: Split(split.pool, split.train, torch.cat([split.test, split.train[:1]]))
+    )
 
 
 def _seeds_equal() -> None:
@@ -103,7 +109,13 @@ def _seeds_equal() -> None:
 
     def init(self: Any, runs: Any, *args: Any, **kwargs: Any) -> None:
         original(self, [run.replace(seed=0) for run in runs], *args, **kwargs)
-        self.histories = dict(zip(runs, [stack.State(np.zeros(0), np.zeros(0), np.zeros(0), 0.0) for _ in runs], strict=True))
+        self.histories = dict(
+            zip(
+                runs,
+                [stack.State(np.zeros(0), np.zeros(0), np.zeros(0), 0.0) for _ in runs],
+                strict=True,
+            )
+        )
         self.runs = list(runs)
         self.calendar = {run: frozenset(stack.log_steps(run)) for run in runs}
 
@@ -116,7 +128,10 @@ def _grid_shifted() -> None:
 
     def trained(self: Any, experiments: Any) -> Any:
         found = original(self, experiments)
-        return {run: (replace(curves, step=curves.step + 1), env) for run, (curves, env) in found.items()}
+        return {
+            run: (replace(curves, step=curves.step + 1), env)
+            for run, (curves, env) in found.items()
+        }
 
     session.AuditSession._trained = trained  # type: ignore[method-assign]
 

@@ -1,4 +1,6 @@
-"""The README's table of planted faults: what each of ``planted.py`` does, and the claims that ``test_planted_faults.py`` says notice it."""
+"""The README's table of planted faults: what each of ``planted.py`` does, and the claims that
+``test_planted_faults.py`` says notice it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ def _assigned(tree: ast.Module, name: str) -> Any:
     (value,) = (
         node.value
         for node in tree.body
-        if isinstance(node, ast.Assign) and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
+        if isinstance(node, ast.Assign)
+        and any(isinstance(target, ast.Name) and target.id == name for target in node.targets)
     )
     return value
 
@@ -42,7 +45,9 @@ def noticed(folder: Path = FOLDER) -> dict[str, tuple[tuple[str, ...], str]]:
     refutes: dict[str, tuple[str, ...]] = ast.literal_eval(_assigned(tree, "REFUTES"))
     errors: dict[str, tuple[str, str]] = ast.literal_eval(_assigned(tree, "ERRORS"))
     found = {fault: (claims, "REFUTED or INCONCLUSIVE") for fault, claims in refutes.items()}
-    return found | {fault: ((claim,), f"ERROR: ... {message} ...") for fault, (claim, message) in errors.items()}
+    return found | {
+        fault: ((claim,), f"ERROR: ... {message} ...") for fault, (claim, message) in errors.items()
+    }
 
 
 def planted_table(folder: Path = FOLDER) -> str:
@@ -53,8 +58,13 @@ def planted_table(folder: Path = FOLDER) -> str:
     """
     what, by = descriptions(folder), noticed(folder)
     if set(what) != set(by):
-        raise ValueError(f"planted, or noticed, but not both: {', '.join(sorted(set(what) ^ set(by)))}")
-    lines = ["| planted fault | what it does | REPRODUCED without it | with it |", "|---|---|---|---|"]
+        raise ValueError(
+            f"planted, or noticed, but not both: {', '.join(sorted(set(what) ^ set(by)))}"
+        )
+    lines = [
+        "| planted fault | what it does | REPRODUCED without it | with it |",
+        "|---|---|---|---|",
+    ]
     for fault, text in what.items():
         claims, verdict = by[fault]
         lines.append(f"| {fault} | {text} | {', '.join(claims)} | {verdict} |")

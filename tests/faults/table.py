@@ -1,4 +1,5 @@
-"""The README's table of faults, from the tests that bear the mark ``fault(name)``: what happens is the docstring of the first of them.
+"""The README's table of faults, from the tests that bear the mark ``fault(name)``: what happens is
+the docstring of the first of them.
 
 python tests/faults/table.py                     print it, and the table of planted faults
 python tests/faults/table.py --into README.md    put both between the markers of a file
@@ -21,7 +22,8 @@ from planted_table import planted_table
 
 TESTS = Path(__file__).parents[1]
 MARKERS, PLANTED = "faults", "planted"
-# In the order of the table. A test whose mark names another fault is an error, as is a fault without a test.
+# In the order of the table. A test whose mark names another fault is an error, as is a fault
+# without a test.
 FAULTS = (
     "SIGINT (Ctrl-C)",
     "SIGTERM",
@@ -61,7 +63,9 @@ def marked(folder: Path = TESTS) -> Iterator[Marked]:
             if isinstance(node, ast.FunctionDef):
                 for fault in _faults(node):
                     name = path.relative_to(folder.parent).as_posix()
-                    yield Marked(fault, name, node.name, " ".join((ast.get_docstring(node) or "").split()))
+                    yield Marked(
+                        fault, name, node.name, " ".join((ast.get_docstring(node) or "").split())
+                    )
 
 
 def _faults(node: ast.FunctionDef) -> Iterator[str]:

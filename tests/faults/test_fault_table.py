@@ -42,7 +42,9 @@ def test_every_fault_has_a_test_and_every_mark_a_row() -> None:
 
 def test_every_fault_file_is_in_the_table() -> None:
     """A file named after a fault whose tests bear no mark would be missing unseen."""
-    named = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_fault_*.py")} - {"tests/faults/test_fault_table.py"}
+    named = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_fault_*.py")
+    } - {"tests/faults/test_fault_table.py"}
     assert named == {test.path for test in faults.marked() if "/test_fault_" in test.path}
 
 
@@ -66,9 +68,18 @@ def write(folder: Path, body: str) -> list[object]:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ('@pytest.mark.fault("a typo")\ndef test_a():\n    """What."""\n', "no fault of the list: a typo"),
-        ('@pytest.mark.fault("SIGTERM")\ndef test_a():\n    pass\n', r"without a docstring: tests/test_x\.py::test_a"),
-        ('@pytest.mark.fault("SIGTERM")\ndef test_a():\n    """What."""\n', r"no test of: SIGINT \(Ctrl-C\)"),
+        (
+            '@pytest.mark.fault("a typo")\ndef test_a():\n    """What."""\n',
+            "no fault of the list: a typo",
+        ),
+        (
+            '@pytest.mark.fault("SIGTERM")\ndef test_a():\n    pass\n',
+            r"without a docstring: tests/test_x\.py::test_a",
+        ),
+        (
+            '@pytest.mark.fault("SIGTERM")\ndef test_a():\n    """What."""\n',
+            r"no test of: SIGINT \(Ctrl-C\)",
+        ),
     ],
 )
 def test_what_is_missing_is_said(tmp_path: Path, body: str, message: str) -> None:
@@ -87,7 +98,9 @@ def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
     subprocess.run([*command, "--into", str(target)], check=True)
     assert all(text in target.read_text() for text in both)
     target.write_text("no markers")
-    refused = subprocess.run([*command, "--into", str(target)], capture_output=True, text=True, check=False)
+    refused = subprocess.run(
+        [*command, "--into", str(target)], capture_output=True, text=True, check=False
+    )
     assert refused.returncode == 1
     assert "lacks the markers" in refused.stderr
     assert target.read_text() == "no markers"
@@ -96,7 +109,9 @@ def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("which", ["faults", "planted"])
 def test_the_readme_is_current(which: str) -> None:
     made = faults.table(list(faults.marked())) if which == "faults" else faults.planted_table()
-    assert between(ROOT / "README.md", which) == made, "run: python tests/faults/table.py --into README.md"
+    assert between(ROOT / "README.md", which) == made, (
+        "run: python tests/faults/table.py --into README.md"
+    )
 
 
 def test_every_planted_fault_has_a_row_and_is_noticed() -> None:
@@ -119,11 +134,23 @@ def copied(tmp_path: Path, name: str, old: str, new: str) -> Path:
 @pytest.mark.parametrize(
     ("name", "old", "new", "message"),
     [
-        ("planted.py", '    """Every network starts at the norm of alpha = 1."""\n', "", "without a docstring: _alpha_ignored"),
+        (
+            "planted.py",
+            '    """Every network starts at the norm of alpha = 1."""\n',
+            "",
+            "without a docstring: _alpha_ignored",
+        ),
         ("planted.py", '    "decay_off": _decay_off,\n', "", "not both: decay_off"),
-        ("test_planted_faults.py", '    "alpha_ignored": ("fig02.grok",),\n', "", "not both: alpha_ignored"),
+        (
+            "test_planted_faults.py",
+            '    "alpha_ignored": ("fig02.grok",),\n',
+            "",
+            "not both: alpha_ignored",
+        ),
     ],
 )
-def test_a_fault_that_nobody_notices_is_said(tmp_path: Path, name: str, old: str, new: str, message: str) -> None:
+def test_a_fault_that_nobody_notices_is_said(
+    tmp_path: Path, name: str, old: str, new: str, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         faults.planted_table(copied(tmp_path, name, old, new))

@@ -1,4 +1,6 @@
-"""Planted faults: with each, claims that are REPRODUCED without it no longer are, or are ERROR, on a fresh store."""
+"""Planted faults: with each, claims that are REPRODUCED without it no longer are, or are ERROR, on
+a fresh store.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FIGURE = "claims/test_fig02_teacher_student.py"
-# fault: the smoke claims that are REPRODUCED without it, and REFUTED or INCONCLUSIVE with it (a time that seconds of training no longer
-# reach may come later)
+# fault: the smoke claims that are REPRODUCED without it, and REFUTED or INCONCLUSIVE with it (a
+# time that seconds of training no longer reach may come later)
 REFUTES = {
     "decay_off": ("fig02.grok", "fig02.large-reg"),
     "decay_coupled": ("fig02.grok", "fig02.large-reg", "fig02.train-flat"),
@@ -36,12 +38,41 @@ def audit(folder: Path, fault: str, claims: tuple[str, ...]) -> dict[str, tuple[
     target = folder / f"{fault or 'clean'}.json"
     # Faults of the step are planted in torch's; the native one is compiled.
     path = os.pathsep.join([str(Path(__file__).parent), str(ROOT)])
-    environment = {**os.environ, "OMNIGROK_PLANTED": fault, "OMNIGROK_NATIVE": "0", "PYTHONPATH": path}
-    command = [sys.executable, "-m", "pytest", FIGURE, "-q", "-p", "planted", "-p", "no:cacheprovider", "-n", "0"]
-    command += ["-k", " or ".join(claims), "--runs", str(folder / f"{fault or 'clean'}.sqlite"), "--audit-json", str(target)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    environment = {
+        **os.environ,
+        "OMNIGROK_PLANTED": fault,
+        "OMNIGROK_NATIVE": "0",
+        "PYTHONPATH": path,
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        FIGURE,
+        "-q",
+        "-p",
+        "planted",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        "0",
+    ]
+    command += [
+        "-k",
+        " or ".join(claims),
+        "--runs",
+        str(folder / f"{fault or 'clean'}.sqlite"),
+        "--audit-json",
+        str(target),
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert target.exists(), done.stdout + done.stderr
-    return {row["id"]: (row["verdict"], row["reason"]) for row in json.loads(target.read_text())["claims"]}
+    return {
+        row["id"]: (row["verdict"], row["reason"])
+        for row in json.loads(target.read_text())["claims"]
+    }
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +96,9 @@ def test_fault_refutes(folder: Path, fault: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", REFUTES)
 def test_fault_refutes_with_all_claims_of_the_figure(tmp_path: Path, fault: str) -> None:
-    """The whole matrix: claims trained together come to the same verdicts, and no fault makes an honest claim of another."""
+    """The whole matrix: claims trained together come to the same verdicts, and no fault makes an
+    honest claim of another.
+    """
     check(tmp_path, fault, ("fig02",))
 
 

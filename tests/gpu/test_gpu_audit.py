@@ -17,7 +17,21 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_smoke_audit_of_figure_2(tmp_path: Path, workers: str) -> None:
     audit = tmp_path / "audit.json"
-    command = [sys.executable, "-m", "pytest", "claims", "--gpu", "--tier", "smoke", "-k", "fig02", "-n", workers, "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "claims",
+        "--gpu",
+        "--tier",
+        "smoke",
+        "-k",
+        "fig02",
+        "-n",
+        workers,
+        "-p",
+        "no:cacheprovider",
+    ]
     done = subprocess.run(
         [*command, "--runs", str(tmp_path / "runs.sqlite"), "--audit-json", str(audit)],
         cwd=ROOT,
@@ -28,6 +42,8 @@ def test_a_smoke_audit_of_figure_2(tmp_path: Path, workers: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(audit.read_text())
     assert document["device"] == torch.cuda.get_device_name()
-    verdicts = {claim["verdict"] for claim in document["claims"] if claim["id"].startswith("fig02.")}
+    verdicts = {
+        claim["verdict"] for claim in document["claims"] if claim["id"].startswith("fig02.")
+    }
     assert "REPRODUCED" in verdicts
     assert verdicts <= {"REPRODUCED", "REFUTED", "INCONCLUSIVE"}

@@ -1,4 +1,6 @@
-"""A step that is captured as a CUDA graph and replayed is the step that is launched kernel by kernel."""
+"""A step that is captured as a CUDA graph and replayed is the step that is launched kernel by
+kernel.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,23 @@ def trained(runs: list[Run], gpu: torch.device) -> tuple[list[Curves], bool]:
     """Curves in the order of ``runs``, and whether the last steps were replayed."""
     stack = Stack(runs, gpu)
     found = {curves.run: curves for curves in stack.advance()}
-    return [found[run] for run in runs], stack.replayed is not None and stack.replayed.graph is not None
+    return [
+        found[run] for run in runs
+    ], stack.replayed is not None and stack.replayed.graph is not None
 
 
 @pytest.mark.parametrize("constraint", ["free", "rescale", "published", "tangent"])
 def test_replayed_steps_are_launched_ones(
-    family: Run, constraint: str, gpu: torch.device, replicas: Replicas, assert_near: Near, monkeypatch: pytest.MonkeyPatch
+    family: Run,
+    constraint: str,
+    gpu: torch.device,
+    replicas: Replicas,
+    assert_near: Near,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Over three chunks: the tensors that a step reads are filled anew for each, and stay in their place."""
+    """Over three chunks: the tensors that a step reads are filled anew for each, and stay in their
+    place.
+    """
     runs = replicas(family.replace(constraint=constraint, steps=250, log_every=25, lr=1e-3), 2)
     monkeypatch.setenv("OMNIGROK_CUDA_GRAPHS", "0")
     launched, captured = trained(runs, gpu)
@@ -37,15 +48,21 @@ def test_replayed_steps_are_launched_ones(
     assert_near(replayed, launched)
 
 
-def test_a_smaller_stack_is_captured_anew(student: Run, gpu: torch.device, replicas: Replicas, assert_near: Near) -> None:
-    runs = [run.replace(steps=steps) for run, steps in zip(replicas(student, 2), (10, 30), strict=True)]
+def test_a_smaller_stack_is_captured_anew(
+    student: Run, gpu: torch.device, replicas: Replicas, assert_near: Near
+) -> None:
+    runs = [
+        run.replace(steps=steps) for run, steps in zip(replicas(student, 2), (10, 30), strict=True)
+    ]
     together, captured = trained(runs, gpu)
     assert captured
     alone = [trained([run], gpu)[0][0] for run in runs]
     assert_near(together, alone)
 
 
-def test_a_stack_that_is_gone_leaves_no_memory(student: Run, gpu: torch.device, replicas: Replicas) -> None:
+def test_a_stack_that_is_gone_leaves_no_memory(
+    student: Run, gpu: torch.device, replicas: Replicas
+) -> None:
     """Or a session of hundreds of stacks would run out of it."""
     runs = replicas(student, 4)
     trained(runs, gpu)

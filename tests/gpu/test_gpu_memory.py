@@ -1,4 +1,6 @@
-"""A GPU whose memory really ends: a stack that does not fit is split, and one network that does not is an error that says what to do."""
+"""A GPU whose memory really ends: a stack that does not fit is split, and one network that does not
+is an error that says what to do.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +18,23 @@ from omnigrok.training import train
 from omnigrok.training.device import choose_device, describe, memory_share
 
 pytestmark = pytest.mark.gpu
-# 2.1 million weights in float64: 17 MB, and as much for each of two moments, the gradient and what an update makes on the way.
+# 2.1 million weights in float64: 17 MB, and as much for each of two moments, the gradient and what
+# an update makes on the way.
 WIDE = {"widths": (3, 1024, 2048, 2), "activation": "tanh"}
 # 16.8 million: 134 MB three times at least.
 WIDEST = {"widths": (3, 4096, 4096, 2), "activation": "tanh"}
 
 
 def test_a_stack_that_does_not_fit_is_split(
-    tmp_path: Path, student: Run, gpu: torch.device, limited: Callable[[float], None], assert_near: Callable[..., None]
+    tmp_path: Path,
+    student: Run,
+    gpu: torch.device,
+    limited: Callable[[float], None],
+    assert_near: Callable[..., None],
 ) -> None:
-    """The plan counts on the whole card, which this process may not have, and the stack is trained in parts that fit."""
+    """The plan counts on the whole card, which this process may not have, and the stack is trained
+    in parts that fit.
+    """
     runs = [student.replace(seed=seed, network=WIDE, steps=6) for seed in range(24)]
     expected = train(runs[:1])
     limited(1.2e9)
@@ -53,7 +62,9 @@ def test_one_network_that_does_not_fit_is_an_error_and_the_others_are_trained(
         assert executor.missing([student]) == []
 
 
-def test_a_share_of_the_memory_is_some_of_the_card(gpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_share_of_the_memory_is_some_of_the_card(
+    gpu: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
     total = torch.cuda.get_device_properties(gpu).total_memory
     monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     alone = memory_share(gpu)

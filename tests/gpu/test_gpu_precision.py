@@ -16,20 +16,37 @@ NETWORK = {"widths": (64, 256, 256, 64), "activation": "tanh"}
 
 @pytest.fixture
 def wide(student: Run) -> Run:
-    return student.replace(n_train=256, steps=50, lr=1e-3, network=NETWORK, data={"n_test": 64}, loss_precision="float32")
+    return student.replace(
+        n_train=256,
+        steps=50,
+        lr=1e-3,
+        network=NETWORK,
+        data={"n_test": 64},
+        loss_precision="float32",
+    )
 
 
 def relative(wide: Run, one: str, other: str, gpu: torch.device) -> float:
     """The largest relative difference of the losses of two precisions."""
-    first, second = (train([wide.replace(precision=precision)], gpu)[0] for precision in (one, other))
-    return max(float(np.max(np.abs(first[name] / second[name] - 1))) for name in ("train_loss", "test_loss"))
+    first, second = (
+        train([wide.replace(precision=precision)], gpu)[0] for precision in (one, other)
+    )
+    return max(
+        float(np.max(np.abs(first[name] / second[name] - 1)))
+        for name in ("train_loss", "test_loss")
+    )
 
 
 def test_tf32_rounds_more_and_changes_no_result(wide: Run, gpu: torch.device) -> None:
     if torch.cuda.get_device_capability(gpu) < (8, 0):
-        pytest.skip(f"{torch.cuda.get_device_name(gpu)} has no TF32: run on an Ampere GPU or a newer one")
+        pytest.skip(
+            f"{torch.cuda.get_device_name(gpu)} has no TF32: run on an Ampere GPU or a newer one"
+        )
     before = torch.get_float32_matmul_precision()
-    tf32, float32 = relative(wide, "tf32", "float64", gpu), relative(wide, "float32", "float64", gpu)
+    tf32, float32 = (
+        relative(wide, "tf32", "float64", gpu),
+        relative(wide, "float32", "float64", gpu),
+    )
     assert float32 < tf32 < 1e-2
     assert torch.get_float32_matmul_precision() == before
 

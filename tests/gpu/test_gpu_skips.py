@@ -1,4 +1,6 @@
-"""Without a GPU everything that bears the mark is skipped with one reason, and counted; the mark is on every test of this folder."""
+"""Without a GPU everything that bears the mark is skipped with one reason, and counted; the mark is
+on every test of this folder.
+"""
 
 from __future__ import annotations
 
@@ -41,4 +43,6 @@ def test_every_file_of_this_folder_bears_the_mark() -> None:
     files = sorted(Path(__file__).parent.glob("test_*.py"))
     assert len(files) > 3
     for file in files:
-        assert ("pytestmark = pytest.mark.gpu\n" in file.read_text()) == (file.name != Path(__file__).name), file.name
+        assert ("pytestmark = pytest.mark.gpu\n" in file.read_text()) == (
+            file.name != Path(__file__).name
+        ), file.name

@@ -11,7 +11,16 @@ from omnigrok.runs.run import Run
 
 def run(model: str = "decoder", data: object = None, **network: object) -> Run:
     options = {"hidden": [8, 8], "activation": "relu", **network}
-    return Run(task="addition", model=model, seed=0, n_train=45, steps=1, lr=1e-3, data=data or {}, network=options)
+    return Run(
+        task="addition",
+        model=model,
+        seed=0,
+        n_train=45,
+        steps=1,
+        lr=1e-3,
+        data=data or {},
+        network=options,
+    )
 
 
 @pytest.mark.parametrize(("representation", "ends"), [("scalar", (1, 30)), ("planar", (2, 30))])
@@ -25,17 +34,26 @@ def test_it_is_the_mlp_with_the_ends_written_out():
     first = decoder.build(run(data={"target_dim": 5}))
     torch.manual_seed(3)
     second = mlp.build(run("mlp", widths=[1, 8, 8, 5]))
-    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)
+    )
 
 
 def test_the_data_set_accepts_it(tmp_path):
     wide = run("mlp", data={"unseen": False}, widths=[1, 8, 8, 30])
-    assert torch.equal(addition.split(run(data={"unseen": False}), tmp_path).pool.inputs[0], addition.split(wide, tmp_path).pool.inputs[0])
+    assert torch.equal(
+        addition.split(run(data={"unseen": False}), tmp_path).pool.inputs[0],
+        addition.split(wide, tmp_path).pool.inputs[0],
+    )
 
 
 @pytest.mark.parametrize(
     ("data", "network", "message"),
-    [({}, {"hidden": None}, "needs hidden"), ({}, {"hidden": [0]}, "needs hidden"), ({"representation": "x"}, {}, "representation = 'x'")],
+    [
+        ({}, {"hidden": None}, "needs hidden"),
+        ({}, {"hidden": [0]}, "needs hidden"),
+        ({"representation": "x"}, {}, "representation = 'x'"),
+    ],
 )
 def test_errors(data, network, message):
     with pytest.raises(BadInput, match=message):

@@ -1,4 +1,6 @@
-"""Graph convolutions after Kipf and Welling: by hand, and against PyTorch Geometric, weights included."""
+"""Graph convolutions after Kipf and Welling: by hand, and against PyTorch Geometric, weights
+included.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ ROWS = (0, 3, 11, 40, 200, 213, 900, 100_000)
 
 
 def a_run(**network: Any) -> Run:
-    return Run(task="qm9", model="graph_conv", seed=0, n_train=8, steps=1, lr=1e-3, network=freeze(network))
+    return Run(
+        task="qm9", model="graph_conv", seed=0, n_train=8, steps=1, lr=1e-3, network=freeze(network)
+    )
 
 
 def molecules(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
@@ -30,15 +34,27 @@ def molecules(dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
 
 def test_found_by_name_and_size() -> None:
     model = find_model("graph_conv").build(a_run())
-    assert sum(parameter.numel() for parameter in model.parameters()) == 11 * 32 + 32 + 32 * 16 + 16 + 16 + 1
+    assert (
+        sum(parameter.numel() for parameter in model.parameters())
+        == 11 * 32 + 32 + 32 * 16 + 16 + 16 + 1
+    )
 
 
 def test_propagation_by_hand() -> None:
     """Two atoms with a triple bond: degrees 2 and 2 unweighted, 4 and 4 by bond order."""
     bonds = torch.tensor([[0, 3, 0], [3, 0, 0], [0, 0, 0]], dtype=torch.uint8)
-    half, quarter = [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]], [[0.25, 0.75, 0], [0.75, 0.25, 0], [0, 0, 1]]
-    torch.testing.assert_close(graph_conv.propagation(bonds, "none", torch.float64), torch.tensor(half, dtype=torch.float64))
-    torch.testing.assert_close(graph_conv.propagation(bonds, "order", torch.float64), torch.tensor(quarter, dtype=torch.float64))
+    half, quarter = (
+        [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]],
+        [[0.25, 0.75, 0], [0.75, 0.25, 0], [0, 0, 1]],
+    )
+    torch.testing.assert_close(
+        graph_conv.propagation(bonds, "none", torch.float64),
+        torch.tensor(half, dtype=torch.float64),
+    )
+    torch.testing.assert_close(
+        graph_conv.propagation(bonds, "order", torch.float64),
+        torch.tensor(quarter, dtype=torch.float64),
+    )
 
 
 def test_initial_weights_have_the_range_of_torch_geometric() -> None:
@@ -64,7 +80,9 @@ def test_equals_torch_geometric(edge_weight: str, dtype: torch.dtype, tolerance:
     found = ours(nodes, graph_conv.propagation(bonds, edge_weight, dtype))
     for row, size in enumerate(mask.sum(1).int().tolist()):
         index = bonds[row].nonzero().T
-        weights = torch.tensor(graph_conv.EDGE_WEIGHTS[edge_weight], dtype=dtype)[bonds[row][tuple(index)].long()]
+        weights = torch.tensor(graph_conv.EDGE_WEIGHTS[edge_weight], dtype=dtype)[
+            bonds[row][tuple(index)].long()
+        ]
         expected = theirs(nodes[row, :size], index, weights)
         assert (found[row, :size] - expected).norm() <= tolerance * expected.norm()
 
@@ -77,9 +95,13 @@ def test_padding_and_order_of_atoms_change_nothing(edge_weight: str) -> None:
     together = model(nodes, bonds, mask)
     assert together.shape == (len(ROWS), 1)
     for row, size in enumerate(mask.sum(1).int().tolist()):
-        torch.testing.assert_close(model(nodes[row, :size], bonds[row, :size, :size], mask[row, :size]), together[row])
+        torch.testing.assert_close(
+            model(nodes[row, :size], bonds[row, :size, :size], mask[row, :size]), together[row]
+        )
     order = torch.randperm(nodes.shape[1])
-    torch.testing.assert_close(model(nodes[:, order], bonds[:, order][:, :, order], mask[:, order]), together)
+    torch.testing.assert_close(
+        model(nodes[:, order], bonds[:, order][:, :, order], mask[:, order]), together
+    )
 
 
 def test_bond_types_matter_only_by_order() -> None:
@@ -87,7 +109,10 @@ def test_bond_types_matter_only_by_order() -> None:
     for edge_weight, same in (("none", True), ("order", False)):
         torch.manual_seed(0)
         model = graph_conv.build(a_run(edge_weight=edge_weight)).double()
-        assert torch.allclose(model(nodes, bonds.clamp(max=1), mask), model(nodes, bonds, mask)) is same
+        assert (
+            torch.allclose(model(nodes, bonds.clamp(max=1), mask), model(nodes, bonds, mask))
+            is same
+        )
 
 
 @pytest.mark.parametrize("network", [{}, {"edge_weight": "order"}, {"widths": (11, 8)}])
@@ -95,8 +120,12 @@ def test_stack_equals_single_networks(network: dict[str, Any]) -> None:
     torch.manual_seed(0)
     models = [graph_conv.build(a_run(**network)).double() for _ in range(3)]
     parameters, buffers = stack_module_state(models)
-    inputs = tuple(torch.stack([x.roll(shift, 0) for shift in range(3)]) for x in molecules(torch.float64))
-    stacked = vmap(lambda p, b, *x: functional_call(models[0], (p, b), x))(parameters, buffers, *inputs)
+    inputs = tuple(
+        torch.stack([x.roll(shift, 0) for shift in range(3)]) for x in molecules(torch.float64)
+    )
+    stacked = vmap(lambda p, b, *x: functional_call(models[0], (p, b), x))(
+        parameters, buffers, *inputs
+    )
     single = torch.stack([model(*(x[row] for x in inputs)) for row, model in enumerate(models)])
     torch.testing.assert_close(stacked, single, rtol=1e-9, atol=0)
 

@@ -40,7 +40,16 @@ def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 def make_run(**network: object) -> Run:
-    return Run(task="imdb", model="lstm", seed=0, n_train=10, steps=1, lr=1e-3, loss="binary_cross_entropy", network=network)
+    return Run(
+        task="imdb",
+        model="lstm",
+        seed=0,
+        n_train=10,
+        steps=1,
+        lr=1e-3,
+        loss="binary_cross_entropy",
+        network=network,
+    )
 
 
 def reference(model: LSTM, tokens: Tensor) -> Tensor:
@@ -60,16 +69,26 @@ def relative(value: Tensor, wanted: Tensor) -> float:
     return float((value - wanted).norm() / wanted.norm().clamp(min=1e-30))
 
 
-def single_gradients(model: LSTM, tokens: Tensor, targets: Tensor, network: Callable[[LSTM, Tensor], Tensor]) -> dict[str, Tensor]:
+def single_gradients(
+    model: LSTM, tokens: Tensor, targets: Tensor, network: Callable[[LSTM, Tensor], Tensor]
+) -> dict[str, Tensor]:
     model.zero_grad()
     loss_of(network(model, tokens), targets).backward()
-    return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+    return {
+        name: parameter.grad.clone()
+        for name, parameter in model.named_parameters()
+        if parameter.grad is not None
+    }
 
 
-def stacked_gradients(models: list[LSTM], tokens: Tensor, targets: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+def stacked_gradients(
+    models: list[LSTM], tokens: Tensor, targets: Tensor
+) -> tuple[dict[str, Tensor], Tensor]:
     parameters, _ = stack_module_state(models)  # type: ignore[arg-type]
     detached = {name: parameter.detach() for name, parameter in parameters.items()}
-    return vmap(grad_and_value(lambda p, x, y: loss_of(functional_call(models[0], p, (x,)), y)))(detached, tokens, targets)
+    return vmap(grad_and_value(lambda p, x, y: loss_of(functional_call(models[0], p, (x,)), y)))(
+        detached, tokens, targets
+    )
 
 
 def test_registry_and_compile_switch() -> None:
@@ -79,23 +98,34 @@ def test_registry_and_compile_switch() -> None:
 
 def test_parameters_and_norms_of_the_published_network() -> None:
     model = build(make_run(hidden=256))
-    squares = {name: float(parameter.detach().square().sum()) for name, parameter in model.named_parameters()}
+    squares = {
+        name: float(parameter.detach().square().sum())
+        for name, parameter in model.named_parameters()
+    }
     assert sum(parameter.numel() for parameter in model.parameters()) == 920_385
     assert sum(squares.values()) ** 0.5 == pytest.approx(255.0, abs=1)
     assert squares["embedding.weight"] ** 0.5 == pytest.approx(252.8, abs=1)
-    assert sum(v for name, v in squares.items() if name.startswith("lstm.")) ** 0.5 == pytest.approx(33.4, abs=0.2)
+    assert sum(
+        v for name, v in squares.items() if name.startswith("lstm.")
+    ) ** 0.5 == pytest.approx(33.4, abs=0.2)
 
 
 def test_default_is_the_papers_hidden_size() -> None:
     model = build(make_run())
-    assert (model.lstm.hidden_size, model.lstm.num_layers, model.embedding.weight.shape) == (128, 2, (1001, 64))
+    assert (model.lstm.hidden_size, model.lstm.num_layers, model.embedding.weight.shape) == (
+        128,
+        2,
+        (1001, 64),
+    )
 
 
 def test_initialization_is_torchs_in_torchs_order() -> None:
     torch.manual_seed(3)
     model = build(make_run(**SIZES))
     torch.manual_seed(3)
-    theirs = nn.ModuleList([nn.Embedding(21, 5), nn.LSTM(5, 7, 2, batch_first=True), nn.Linear(7, 1)])
+    theirs = nn.ModuleList(
+        [nn.Embedding(21, 5), nn.LSTM(5, 7, 2, batch_first=True), nn.Linear(7, 1)]
+    )
     for ours, wanted in zip(model.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(ours, wanted)
 
@@ -103,14 +133,19 @@ def test_initialization_is_torchs_in_torchs_order() -> None:
 @pytest.mark.parametrize("name", ["vocabulary", "embedding", "hidden", "layers"])
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, "many"])
 def test_refusals(name: str, value: object) -> None:
-    with pytest.raises(BadInput, match=f"network: {name} = .* is not accepted; the lstm needs a whole number"):
+    with pytest.raises(
+        BadInput, match=f"network: {name} = .* is not accepted; the lstm needs a whole number"
+    ):
         build(make_run(**{name: value}))
 
 
 def test_other_refusals() -> None:
     with pytest.raises(BadInput, match="carry = 1 is not accepted; true or false"):
         build(make_run(carry=1))
-    with pytest.raises(BadInput, match="unknown option 'width'; the lstm accepts vocabulary, embedding, hidden, layers, carry"):
+    with pytest.raises(
+        BadInput,
+        match="unknown option 'width'; the lstm accepts vocabulary, embedding, hidden, layers",
+    ):
         build(make_run(width=5))
 
 
@@ -121,7 +156,10 @@ def test_equals_torchs_lstm(engine: str, dtype: torch.dtype, steps: int, layers:
     model = build(make_run(**SIZES, layers=layers)).to(dtype)
     tokens, targets = reviews(6, steps), torch.randint(0, 2, (6,)).to(dtype)
     assert relative(model(tokens), reference(model, tokens)) < TOLERANCE[dtype]
-    ours, theirs = (single_gradients(model, tokens, targets, network) for network in (lambda m, x: m(x), reference))
+    ours, theirs = (
+        single_gradients(model, tokens, targets, network)
+        for network in (lambda m, x: m(x), reference)
+    )
     assert list(ours) == list(theirs)
     for name, wanted in theirs.items():
         assert relative(ours[name], wanted) < 2 * TOLERANCE[dtype], name
@@ -137,12 +175,17 @@ def test_every_way_of_joining_the_chain(engine: str, lengths: list[int]) -> None
     tokens = torch.randint(1, 21, (len(lengths), 9))
     tokens[torch.arange(9) < 9 - torch.tensor(lengths).unsqueeze(1)] = 0
     targets = torch.ones(len(lengths))
-    ours, theirs = (single_gradients(model, tokens, targets, network) for network in (lambda m, x: m(x), reference))
+    ours, theirs = (
+        single_gradients(model, tokens, targets, network)
+        for network in (lambda m, x: m(x), reference)
+    )
     assert max(relative(ours[name], wanted) for name, wanted in theirs.items()) < 3e-6
 
 
 def test_zeros_inside_a_review_are_steps_like_any_other(engine: str) -> None:
-    """Only leading padding is shared; the network does not rely on where the data set puts its zeros."""
+    """Only leading padding is shared; the network does not rely on where the data set puts its
+    zeros.
+    """
     model = build(make_run(**SIZES))
     tokens = torch.randint(0, 2, (8, 9)) * torch.randint(1, 21, (8, 9))
     assert relative(model(tokens), reference(model, tokens)) < 1e-6
@@ -167,7 +210,9 @@ def test_parameters_that_require_a_gradient_make_no_difference(engine: str) -> N
     wanted, _ = stacked_gradients(models, tokens, targets)
     parameters, _ = stack_module_state(models)  # type: ignore[arg-type]
     assert all(parameter.requires_grad for parameter in parameters.values())
-    found = vmap(grad(lambda p, x, y: loss_of(functional_call(models[0], p, (x,)), y)))(parameters, tokens, targets)
+    found = vmap(grad(lambda p, x, y: loss_of(functional_call(models[0], p, (x,)), y)))(
+        parameters, tokens, targets
+    )
     for name, gradient in found.items():
         assert torch.equal(gradient, wanted[name]), name
 
@@ -201,7 +246,9 @@ def test_other_orders_of_transforms(engine: str) -> None:
     leaves = {name: parameter.detach().requires_grad_() for name, parameter in parameters.items()}
 
     def total(stack: dict[str, Tensor]) -> Tensor:
-        return vmap(lambda p, x, y: loss_of(functional_call(models[0], p, (x,)), y))(stack, tokens, targets).sum()
+        return vmap(lambda p, x, y: loss_of(functional_call(models[0], p, (x,)), y))(
+            stack, tokens, targets
+        ).sum()
 
     total(leaves).backward()
     by_func = grad(total)({name: leaf.detach() for name, leaf in leaves.items()})
@@ -215,14 +262,18 @@ def test_nested_stacks(engine: str) -> None:
     models = [build(make_run(**SIZES)) for _ in range(2)]
     parameters, _ = stack_module_state(models)  # type: ignore[arg-type]
     tokens = reviews(4, 9, 2, 3)
-    outputs = vmap(lambda p, xs: vmap(lambda x: functional_call(models[0], p, (x,)))(xs))(parameters, tokens)
+    outputs = vmap(lambda p, xs: vmap(lambda x: functional_call(models[0], p, (x,)))(xs))(
+        parameters, tokens
+    )
     for r, k in itertools.product(range(2), range(3)):
         assert relative(outputs[r, k], models[r](tokens[r, k])) < 1e-6
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_carried_state_is_torchs(engine: str, dtype: torch.dtype) -> None:
-    """Two batches one after the other, as the authors train: the second starts from the first one's last state, without gradient."""
+    """Two batches one after the other, as the authors train: the second starts from the first one's
+    last state, without gradient.
+    """
     model = build(make_run(**SIZES, carry=True).replace(n_train=18, batch_size=6)).to(dtype)
     assert model.state is not None
     targets = torch.randint(0, 2, (6,)).to(dtype)
@@ -233,11 +284,18 @@ def test_carried_state_is_torchs(engine: str, dtype: torch.dtype) -> None:
         theirs = model.fc(x[:, -1]).squeeze(-1)
         model.zero_grad()
         loss_of(theirs, targets).backward()
-        wanted = {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
+        wanted = {
+            name: parameter.grad.clone()
+            for name, parameter in model.named_parameters()
+            if parameter.grad is not None
+        }
         logits, carried = model(tokens)
         assert relative(logits, theirs) < 2 * TOLERANCE[dtype]
         ours = single_gradients(model, tokens, targets, lambda m, x: m(x)[0])
-        assert max(relative(ours[name], value) for name, value in wanted.items()) < 5 * TOLERANCE[dtype]
+        assert (
+            max(relative(ours[name], value) for name, value in wanted.items())
+            < 5 * TOLERANCE[dtype]
+        )
         assert relative(carried["state"], torch.stack(hidden)) < 2 * TOLERANCE[dtype]
         assert not carried["state"].requires_grad
         model.state.copy_(carried["state"])
@@ -250,11 +308,15 @@ def test_carried_state_of_a_stack(engine: str) -> None:
     buffers["state"] = torch.randn_like(buffers["state"])
     tokens = reviews(6, 9, 3)
 
-    def step(p: dict[str, Tensor], b: dict[str, Tensor], x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def step(
+        p: dict[str, Tensor], b: dict[str, Tensor], x: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         logits, carried = functional_call(models[0], (p, b), (x,))
         return logits.square().mean(), carried
 
-    gradients, carried = vmap(grad(step, has_aux=True))({k: v.detach() for k, v in parameters.items()}, buffers, tokens)
+    gradients, carried = vmap(grad(step, has_aux=True))(
+        {k: v.detach() for k, v in parameters.items()}, buffers, tokens
+    )
     for r in range(3):
         part = {name: value[r].detach() for name, value in parameters.items()}
         single, end = grad(step, has_aux=True)(part, {"state": buffers["state"][r]}, tokens[r])
@@ -279,7 +341,9 @@ def test_batches_of_another_size_start_from_zero_and_leave_the_state_alone(engin
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_evaluation_keeps_nothing(engine: str, monkeypatch: pytest.MonkeyPatch, mode: Callable[[], object]) -> None:
+def test_evaluation_keeps_nothing(
+    engine: str, monkeypatch: pytest.MonkeyPatch, mode: Callable[[], object]
+) -> None:
     models = [build(make_run(**SIZES)) for _ in range(2)]
     tokens = reviews(6, 9, 2)
     wanted = torch.stack([model(part) for model, part in zip(models, tokens, strict=True)])
@@ -302,7 +366,9 @@ def test_evaluation_keeps_nothing(engine: str, monkeypatch: pytest.MonkeyPatch, 
 
 def test_evaluation_in_slabs(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lstm_function, "SLAB", 3)
-    models = [build(make_run(**SIZES, carry=True).replace(n_train=8, batch_size=8)) for _ in range(2)]
+    models = [
+        build(make_run(**SIZES, carry=True).replace(n_train=8, batch_size=8)) for _ in range(2)
+    ]
     parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
     tokens = reviews(8, 9, 2)
     for scale in (0.0, 1.0):
@@ -317,7 +383,9 @@ def test_evaluation_in_slabs(engine: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_second_derivatives_are_refused(engine: str) -> None:
     model = build(make_run(**SIZES))
-    (first,) = torch.autograd.grad(model(reviews(2, 5)).sum(), [model.lstm.weight_hh_l0], create_graph=True)
+    (first,) = torch.autograd.grad(
+        model(reviews(2, 5)).sum(), [model.lstm.weight_hh_l0], create_graph=True
+    )
     with pytest.raises((NotImplementedError, RuntimeError)):
         first.sum().backward()
 
@@ -351,7 +419,9 @@ def test_threads_are_restored_after_an_error() -> None:
 
 def test_plan_orders_reviews_by_their_first_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lstm_packed, "CHUNK", 4)
-    tokens = torch.tensor([[0, 0, 0, 0, 0, 3], [0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 1], [0, 0, 0, 2, 1, 1]])
+    tokens = torch.tensor(
+        [[0, 0, 0, 0, 0, 3], [0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0, 1], [0, 0, 0, 2, 1, 1]]
+    )
     order, counts = lstm_packed.plan(tokens, False)
     assert order.tolist() == [2, 3, 0, 1]
     assert counts == [2, 4]
@@ -365,11 +435,15 @@ def test_join_and_leave_are_adjoint() -> None:
     joined = lstm_packed.join(state, 2, 5, 9)
     assert torch.equal(joined[0, 2:], state[0, 2:].expand(4, -1))
     assert torch.equal(joined[0, :2], state[0, :2])
-    assert float((joined * gradient).sum()) == pytest.approx(float((state * lstm_packed.leave(gradient, 2, True)).sum()), rel=1e-5)
+    assert float((joined * gradient).sum()) == pytest.approx(
+        float((state * lstm_packed.leave(gradient, 2, True)).sum()), rel=1e-5
+    )
 
 
 def test_a_few_steps_learn_the_sign_of_a_word() -> None:
-    """Reviews with token 1 are positive: a planted rule that the network finds, so that gradients point downhill."""
+    """Reviews with token 1 are positive: a planted rule that the network finds, so that gradients
+    point downhill.
+    """
     model = LSTM(vocabulary=4, embedding=8, hidden=16, layers=2)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     tokens = torch.randint(2, 5, (60, 12))

@@ -21,7 +21,11 @@ RUN = Run(
 
 
 def small(messiness: float, template: str = "label", **fields: object) -> Run:
-    return RUN.replace(messiness=messiness, network={"widths": (6, 8, 10), "activation": "relu", "template": template}, **fields)
+    return RUN.replace(
+        messiness=messiness,
+        network={"widths": (6, 8, 10), "activation": "relu", "template": template},
+        **fields,
+    )
 
 
 def test_parameters_and_norm_are_those_of_the_mlp_and_buffers_are_not_parameters() -> None:
@@ -38,15 +42,22 @@ def test_draws_the_weights_of_the_mlp() -> None:
     here = messy_mlp.build(small(0.5))
     torch.manual_seed(7)
     there = mlp.build(small(0.5))
-    assert all(torch.equal(a, b) for a, b in zip(here.parameters(), there.parameters(), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(here.parameters(), there.parameters(), strict=True)
+    )
 
 
 @pytest.mark.parametrize(
     ("template", "values"),
-    [("label", [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]), ("linspace", [-0.5 + i / 9 for i in range(10)])],
+    [
+        ("label", [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]),
+        ("linspace", [-0.5 + i / 9 for i in range(10)]),
+    ],
 )
 def test_template_values(template: str, values: list[float]) -> None:
-    assert messy_mlp.build(small(0.5, template)).template.tolist() == pytest.approx(values, abs=1e-7)
+    assert messy_mlp.build(small(0.5, template)).template.tolist() == pytest.approx(
+        values, abs=1e-7
+    )
 
 
 def test_label_is_the_default_template() -> None:
@@ -58,7 +69,12 @@ def test_label_is_the_default_template() -> None:
 def test_forward_is_equation_7(template: str, messiness: float) -> None:
     model = messy_mlp.build(small(messiness, template))
     image, label = torch.rand(5, 6), torch.tensor([0, 3, 9, 3, 1])
-    raw = torch.stack([messiness * image[i] + (1 - messiness) * torch.full((6,), float(model.template[k])) for i, k in enumerate(label)])
+    raw = torch.stack(
+        [
+            messiness * image[i] + (1 - messiness) * torch.full((6,), float(model.template[k]))
+            for i, k in enumerate(label)
+        ]
+    )
     torch.testing.assert_close(model(image, label), model.network(raw))
 
 
@@ -79,11 +95,16 @@ def test_one_sample_without_a_batch_axis() -> None:
 
 
 def test_a_stack_of_three_equals_three_single_networks() -> None:
-    runs = [small(m, template, precision="float64") for m, template in ((0.0, "label"), (0.3, "linspace"), (1.0, "label"))]
+    runs = [
+        small(m, template, precision="float64")
+        for m, template in ((0.0, "label"), (0.3, "linspace"), (1.0, "label"))
+    ]
     models = [messy_mlp.build(run).double() for run in runs]
     state = stack_module_state(models)
     image, label = torch.rand(3, 7, 6, dtype=torch.float64), torch.randint(0, 10, (3, 7))
-    stacked = vmap(lambda parameters, buffers, *x: functional_call(models[0], (parameters, buffers), x))(*state, image, label)
+    stacked = vmap(
+        lambda parameters, buffers, *x: functional_call(models[0], (parameters, buffers), x)
+    )(*state, image, label)
     for i, model in enumerate(models):
         torch.testing.assert_close(stacked[i], model(image[i], label[i]), rtol=1e-9, atol=0)
 
@@ -93,13 +114,17 @@ def test_gradients_of_a_stack_equal_those_of_single_networks() -> None:
     parameters, buffers = stack_module_state(models)
     image, label = torch.rand(3, 7, 6, dtype=torch.float64), torch.randint(0, 10, (3, 7))
 
-    def loss(p: dict[str, torch.Tensor], b: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def loss(
+        p: dict[str, torch.Tensor], b: dict[str, torch.Tensor], x: torch.Tensor, y: torch.Tensor
+    ) -> torch.Tensor:
         out: torch.Tensor = functional_call(models[0], (p, b), (x, y))
         return out.square().mean()
 
     stacked = vmap(torch.func.grad(loss))(parameters, buffers, image, label)
     for i, model in enumerate(models):
-        alone = torch.autograd.grad(model(image[i], label[i]).square().mean(), list(model.parameters()))
+        alone = torch.autograd.grad(
+            model(image[i], label[i]).square().mean(), list(model.parameters())
+        )
         for (name, _), expected in zip(model.named_parameters(), alone, strict=True):
             torch.testing.assert_close(stacked[name][i], expected, rtol=1e-9, atol=1e-15)
 
@@ -124,11 +149,17 @@ def test_buffers_have_the_precision_of_the_run() -> None:
 @pytest.mark.parametrize(
     ("run", "message"),
     [
-        (small(0.5, "one_hot"), "network: template = 'one_hot' is not accepted; one of label, linspace"),
+        (
+            small(0.5, "one_hot"),
+            "network: template = 'one_hot' is not accepted; one of label, linspace",
+        ),
         (small(1.5), r"Run: messiness = 1.5 is not accepted by messy_mlp; in \[0, 1\]"),
         (small(-0.1), "Run: messiness = -0.1 is not accepted"),
         (RUN.replace(network={"activation": "relu"}), "network: the mlp needs widths"),
-        (RUN.replace(network={"widths": (6, 8, 10), "activation": "gelu"}), "network: activation = 'gelu' is not accepted"),
+        (
+            RUN.replace(network={"widths": (6, 8, 10), "activation": "gelu"}),
+            "network: activation = 'gelu' is not accepted",
+        ),
     ],
 )
 def test_bad_input(run: Run, message: str) -> None:

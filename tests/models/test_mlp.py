@@ -32,12 +32,21 @@ def test_the_network_of_figure_3() -> None:
     torch.manual_seed(0)
     model = mlp.build(MNIST)
     assert sum(parameter.numel() for parameter in model.parameters()) == 199_210
-    norm = torch.stack([parameter.detach().square().sum() for parameter in model.parameters()]).sum().sqrt()
+    norm = (
+        torch.stack([parameter.detach().square().sum() for parameter in model.parameters()])
+        .sum()
+        .sqrt()
+    )
     assert float(norm) == pytest.approx(11.71, abs=0.01)
 
 
-@pytest.mark.parametrize(("activation", "module"), [("tanh", nn.Tanh()), ("relu", nn.ReLU()), ("leaky_relu_0.2", nn.LeakyReLU(0.2))])
-def test_initialization_and_outputs_are_those_of_torchs_layers(activation: str, module: nn.Module) -> None:
+@pytest.mark.parametrize(
+    ("activation", "module"),
+    [("tanh", nn.Tanh()), ("relu", nn.ReLU()), ("leaky_relu_0.2", nn.LeakyReLU(0.2))],
+)
+def test_initialization_and_outputs_are_those_of_torchs_layers(
+    activation: str, module: nn.Module
+) -> None:
     torch.manual_seed(4)
     model = mlp.build(small(activation, (3, 4, 5, 2)))
     torch.manual_seed(4)
@@ -48,7 +57,12 @@ def test_initialization_and_outputs_are_those_of_torchs_layers(activation: str, 
 
 def test_the_output_is_linear_and_every_layer_has_a_bias() -> None:
     model = mlp.build(small())
-    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert [name for name, _ in model.named_parameters()] == [
+        "0.weight",
+        "0.bias",
+        "2.weight",
+        "2.bias",
+    ]
     assert isinstance(model[-1], nn.Linear)
 
 
@@ -66,16 +80,24 @@ def test_stacked_networks_give_what_each_gives() -> None:
     parameters, buffers = stack_module_state(models)
     inputs = torch.randn(3, 6, 3)
     template = mlp.build(small()).to("meta")
-    outputs = vmap(lambda p, b, x: functional_call(template, (p, b), (x,)))(parameters, buffers, inputs)
-    torch.testing.assert_close(outputs, torch.stack([model(x) for model, x in zip(models, inputs, strict=True)]))
+    outputs = vmap(lambda p, b, x: functional_call(template, (p, b), (x,)))(
+        parameters, buffers, inputs
+    )
+    torch.testing.assert_close(
+        outputs, torch.stack([model(x) for model, x in zip(models, inputs, strict=True)])
+    )
 
 
 def test_an_unknown_activation_is_named_with_the_known_ones() -> None:
-    with pytest.raises(BadInput, match=r"activation = 'sine' is not accepted; one of tanh, relu, leaky_relu_0\.2"):
+    with pytest.raises(
+        BadInput, match=r"activation = 'sine' is not accepted; one of tanh, relu, leaky_relu_0\.2"
+    ):
         mlp.build(small("sine"))
 
 
-@pytest.mark.parametrize("network", [{"activation": "tanh"}, {"activation": "tanh", "widths": (3,)}])
+@pytest.mark.parametrize(
+    "network", [{"activation": "tanh"}, {"activation": "tanh", "widths": (3,)}]
+)
 def test_missing_widths_are_named(network: dict[str, object]) -> None:
     with pytest.raises(BadInput, match="the mlp needs widths, a list of at least two layer sizes"):
         mlp.build(MNIST.replace(network=network))
@@ -89,16 +111,23 @@ def test_widths_that_are_no_sizes_are_named(widths: object) -> None:
 
 def test_it_is_found_by_name_and_an_unknown_one_is_not() -> None:
     assert find_model("mlp") is mlp
-    with pytest.raises(BadInput, match=r"unknown model 'perceptron'; accepted: .*mlp.*, or the dotted path of a module"):
+    with pytest.raises(
+        BadInput,
+        match=r"unknown model 'perceptron'; accepted: .*mlp.*, or the dotted path of a module",
+    ):
         find_model("perceptron")
 
 
 def test_a_module_that_builds_nothing_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"model 'omnigrok.errors': module omnigrok.errors must define build\(run\)"):
+    with pytest.raises(
+        BadInput, match=r"model 'omnigrok.errors': module omnigrok.errors must define build\(run\)"
+    ):
         find_model("omnigrok.errors")
 
 
-def test_an_import_error_inside_a_module_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_error_inside_a_module_is_not_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = tmp_path / "somebody_without_a_dependency"
     package.mkdir()
     (package / "__init__.py").touch()

@@ -1,4 +1,6 @@
-"""The published graph network: against a loop over edges and against PyTorch Geometric, weights included."""
+"""The published graph network: against a loop over edges and against PyTorch Geometric, weights
+included.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ ROWS = (0, 3, 11, 40, 200, 213, 900, 100_000)
 
 
 def a_run(**network: Any) -> Run:
-    return Run(task="qm9", model="nnconv", seed=0, n_train=8, steps=1, lr=1e-3, network=freeze(network))
+    return Run(
+        task="qm9", model="nnconv", seed=0, n_train=8, steps=1, lr=1e-3, network=freeze(network)
+    )
 
 
 def molecules(dtype: torch.dtype, features: str = "perceived") -> tuple[Tensor, Tensor, Tensor]:
@@ -29,7 +33,9 @@ def molecules(dtype: torch.dtype, features: str = "perceived") -> tuple[Tensor, 
 
 
 def edges_of(bonds: Tensor) -> tuple[Tensor, Tensor]:
-    """The edges of one molecule as PyTorch Geometric has them: (2, e) indices and (e, 4) one-hot features."""
+    """The edges of one molecule as PyTorch Geometric has them: (2, e) indices and (e, 4) one-hot
+    features.
+    """
     start, end = bonds.nonzero(as_tuple=True)
     return torch.stack([start, end]), nn.functional.one_hot(bonds[start, end].long() - 1, 4)
 
@@ -52,7 +58,9 @@ def test_found_by_name_with_the_published_size() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_norm_at_alpha_one(seed: int) -> None:
     torch.manual_seed(seed)
-    squares = sum(parameter.square().sum().item() for parameter in nnconv.build(a_run()).parameters())
+    squares = sum(
+        parameter.square().sum().item() for parameter in nnconv.build(a_run()).parameters()
+    )
     assert squares**0.5 == pytest.approx(18.7, rel=0.01)
 
 
@@ -83,7 +91,10 @@ def test_order_of_atoms_changes_nothing() -> None:
     model = nnconv.build(a_run()).double()
     nodes, bonds, mask = molecules(torch.float64)
     order = torch.randperm(nodes.shape[1])
-    torch.testing.assert_close(model(nodes[:, order], bonds[:, order][:, :, order], mask[:, order]), model(nodes, bonds, mask))
+    torch.testing.assert_close(
+        model(nodes[:, order], bonds[:, order][:, :, order], mask[:, order]),
+        model(nodes, bonds, mask),
+    )
 
 
 def test_bond_types_matter() -> None:
@@ -94,10 +105,17 @@ def test_bond_types_matter() -> None:
 
 
 def geometric_net() -> nn.Module:
-    """A network of PyTorch Geometric's own layers, made in the order in which the published code makes them."""
+    """A network of PyTorch Geometric's own layers, made in the order in which the published code
+    makes them.
+    """
     layers = pytest.importorskip("torch_geometric.nn")
-    edges = [nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, size)) for size in (11 * 32, 32 * 16)]
-    convolutions = [layers.NNConv(*shape, edge) for shape, edge in zip(((11, 32), (32, 16)), edges, strict=True)]
+    edges = [
+        nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, size))
+        for size in (11 * 32, 32 * 16)
+    ]
+    convolutions = [
+        layers.NNConv(*shape, edge) for shape, edge in zip(((11, 32), (32, 16)), edges, strict=True)
+    ]
     return nn.ModuleList([*convolutions, nn.Linear(16, 32), nn.Linear(32, 1)])
 
 
@@ -118,7 +136,12 @@ def test_initial_weights_are_those_of_torch_geometric() -> None:
     torch.manual_seed(7)
     ours = nnconv.build(a_run())
     assert torch.equal(torch.rand(1), drawn)
-    names = {"0.nn": "conv_1.edge", "1.nn": "conv_2.edge", "0.lin": "conv_1.root", "1.lin": "conv_2.root"}
+    names = {
+        "0.nn": "conv_1.edge",
+        "1.nn": "conv_2.edge",
+        "0.lin": "conv_1.root",
+        "1.lin": "conv_2.root",
+    }
     names |= {"0.bias": "conv_1.bias", "1.bias": "conv_2.bias", "2": "head.0", "3": "head.2"}
     state = ours.state_dict()
     for name, value in theirs.state_dict().items():
@@ -128,7 +151,9 @@ def test_initial_weights_are_those_of_torch_geometric() -> None:
 
 
 def readout_terms(net: Any, nodes: Tensor, bonds: Tensor) -> Tensor:
-    """The sum of the absolute terms that the last layer adds up: what the rounding of its output is relative to."""
+    """The sum of the absolute terms that the last layer adds up: what the rounding of its output is
+    relative to.
+    """
     index, attributes = edges_of(bonds)
     x = nodes
     for convolution in net[:2]:
@@ -137,10 +162,13 @@ def readout_terms(net: Any, nodes: Tensor, bonds: Tensor) -> Tensor:
     return terms
 
 
-# At seed 7 the last layer's terms, 49 in all, cancel to outputs of norm 1.7: 1.3e-6 of the outputs in float32 are 4.5e-8 of the terms.
+# At seed 7 the last layer's terms, 49 in all, cancel to outputs of norm 1.7: 1.3e-6 of the outputs
+# in float32 are 4.5e-8 of the terms.
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-6)])
 @pytest.mark.parametrize("seed", [7, 1])
-def test_outputs_and_gradients_are_those_of_torch_geometric(dtype: torch.dtype, tolerance: float, seed: int) -> None:
+def test_outputs_and_gradients_are_those_of_torch_geometric(
+    dtype: torch.dtype, tolerance: float, seed: int
+) -> None:
     torch.manual_seed(seed)
     theirs = geometric_net().to(dtype)
     torch.manual_seed(seed)
@@ -153,7 +181,9 @@ def test_outputs_and_gradients_are_those_of_torch_geometric(dtype: torch.dtype, 
     found = ours(nodes, bonds, mask)
     assert (found - expected).norm() <= tolerance * scale
     pairs = ((found, ours), (expected, theirs))
-    gradients = [torch.autograd.grad(out.square().mean(), list(net.parameters())) for out, net in pairs]
+    gradients = [
+        torch.autograd.grad(out.square().mean(), list(net.parameters())) for out, net in pairs
+    ]
     norms = [sum(gradient.square().sum().item() for gradient in each) ** 0.5 for each in gradients]
     assert norms[0] == pytest.approx(norms[1], rel=10 * tolerance)
 
@@ -163,8 +193,12 @@ def test_stack_equals_single_networks(head_hidden: int) -> None:
     torch.manual_seed(0)
     models = [nnconv.build(a_run(head_hidden=head_hidden)).double() for _ in range(3)]
     parameters, buffers = stack_module_state(models)
-    inputs = tuple(torch.stack([x.roll(shift, 0) for shift in range(3)]) for x in molecules(torch.float64))
-    stacked = vmap(lambda p, b, *x: functional_call(models[0], (p, b), x))(parameters, buffers, *inputs)
+    inputs = tuple(
+        torch.stack([x.roll(shift, 0) for shift in range(3)]) for x in molecules(torch.float64)
+    )
+    stacked = vmap(lambda p, b, *x: functional_call(models[0], (p, b), x))(
+        parameters, buffers, *inputs
+    )
     single = torch.stack([model(*(x[row] for x in inputs)) for row, model in enumerate(models)])
     torch.testing.assert_close(stacked, single, rtol=1e-9, atol=0)
 

@@ -1,4 +1,6 @@
-"""The transformer of ``omnigrok.models.transformer`` against its definition written out, and against the authors' numbers."""
+"""The transformer of ``omnigrok.models.transformer`` against its definition written out, and
+against the authors' numbers.
+"""
 
 from __future__ import annotations
 
@@ -39,22 +41,36 @@ AUTHORS = {"data": {}, "network": {}, "n_train": 3830}
 
 
 def norm(model):
-    return math.sqrt(sum(float(parameter.detach().double().square().sum()) for parameter in model.parameters()))
+    return math.sqrt(
+        sum(float(parameter.detach().double().square().sum()) for parameter in model.parameters())
+    )
 
 
 def written_out(model, tokens):
-    """All three positions, an explicit causal mask, every sample and head on its own; (batch, 3, vocabulary)."""
+    """All three positions, an explicit causal mask, every sample and head on its own; (batch, 3,
+    vocabulary).
+    """
     n_heads, d_head, _ = model.key.shape
     outputs = []
     for prompt in tokens:
-        stream = torch.stack([model.embedding[token] + model.position[place] for place, token in enumerate(prompt)])
+        stream = torch.stack(
+            [model.embedding[token] + model.position[place] for place, token in enumerate(prompt)]
+        )
         heads = []
         for head in range(n_heads):
-            key, query, value = (stream @ weight[head].T for weight in (model.key, model.query, model.value))
-            scores = (query @ key.T / math.sqrt(d_head)).masked_fill(torch.ones(3, 3).triu(1).bool(), -math.inf)
+            key, query, value = (
+                stream @ weight[head].T for weight in (model.key, model.query, model.value)
+            )
+            scores = (query @ key.T / math.sqrt(d_head)).masked_fill(
+                torch.ones(3, 3).triu(1).bool(), -math.inf
+            )
             heads.append(scores.softmax(-1) @ value)
         stream = stream + torch.cat(heads, -1) @ model.output.T
-        stream = stream + (stream @ model.mlp_in.T + model.bias_in).relu() @ model.mlp_out.T + model.bias_out
+        stream = (
+            stream
+            + (stream @ model.mlp_in.T + model.bias_in).relu() @ model.mlp_out.T
+            + model.bias_out
+        )
         outputs.append(stream @ model.unembedding)
     return torch.stack(outputs)
 
@@ -87,8 +103,22 @@ def test_draws_in_the_order_of_registration():
     shapes = [(8, 8), (3, 8), (2, 4, 8), (2, 4, 8), (2, 4, 8), (8, 8), (16, 8), (8, 16), (8, 8)]
     drawn = [torch.randn(shape, dtype=torch.float64) / math.sqrt(8) for shape in shapes]
     drawn[0] = drawn[0].T
-    weights = {name: parameter for name, parameter in model.named_parameters() if not name.startswith("bias")}
-    assert list(weights) == ["embedding", "position", "key", "query", "value", "output", "mlp_in", "mlp_out", "unembedding"]
+    weights = {
+        name: parameter
+        for name, parameter in model.named_parameters()
+        if not name.startswith("bias")
+    }
+    assert list(weights) == [
+        "embedding",
+        "position",
+        "key",
+        "query",
+        "value",
+        "output",
+        "mlp_in",
+        "mlp_out",
+        "unembedding",
+    ]
     for weight, draw in zip(weights.values(), drawn, strict=True):
         torch.testing.assert_close(weight.detach(), draw, rtol=1e-15, atol=0)
 
@@ -101,7 +131,9 @@ def test_spread_of_the_weights_and_zero_biases():
             assert not parameter.any()
         else:
             fan = 114 if name == "unembedding" else 128
-            assert float(parameter.detach().std()) == pytest.approx(1 / math.sqrt(fan), rel=0.15 if name == "position" else 0.03)
+            assert float(parameter.detach().std()) == pytest.approx(
+                1 / math.sqrt(fan), rel=0.15 if name == "position" else 0.03
+            )
 
 
 def test_same_draws_in_float32():
@@ -132,7 +164,9 @@ def test_gradients_are_those_of_the_network_written_out():
     (tokens,), targets = modular.pairs(7).inputs, modular.pairs(7).targets
     batch = torch.tensor([3, 17, 17, 40])
     for_each = [
-        torch.autograd.grad(functional.cross_entropy(outputs, targets[batch]), list(model.parameters()))
+        torch.autograd.grad(
+            functional.cross_entropy(outputs, targets[batch]), list(model.parameters())
+        )
         for outputs in (model(tokens[batch]), written_out(model, tokens[batch])[:, -1])
     ]
     for ours, theirs in zip(*for_each, strict=True):
@@ -165,17 +199,23 @@ def test_stack_of_three_equals_three_networks():
         return functional.cross_entropy(outputs, pool.targets[index])
 
     assert not buffers
-    stacked = vmap(lambda own, index: functional_call(models[0], own, (pool.inputs[0][index],)))(parameters, batches)
+    stacked = vmap(lambda own, index: functional_call(models[0], own, (pool.inputs[0][index],)))(
+        parameters, batches
+    )
     gradients = vmap(grad(loss))(parameters, batches)
     for replica, (model, batch) in enumerate(zip(models, batches, strict=True)):
-        torch.testing.assert_close(stacked[replica], model(pool.inputs[0][batch]), rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(
+            stacked[replica], model(pool.inputs[0][batch]), rtol=1e-9, atol=1e-12
+        )
         alone = grad(loss)(dict(model.named_parameters()), batch)
         for name, gradient in alone.items():
             torch.testing.assert_close(gradients[name][replica], gradient, rtol=1e-9, atol=1e-12)
 
 
 def test_learns_its_training_pairs_and_not_the_others():
-    run = a_run(n_train=60, data={"p": 11}, network={"d_model": 32, "d_mlp": 64}, precision="float32")
+    run = a_run(
+        n_train=60, data={"p": 11}, network={"d_model": 32, "d_mlp": 64}, precision="float32"
+    )
     split = modular.split(run, ROOT)
     model = transformer.build(run)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0)
@@ -184,7 +224,10 @@ def test_learns_its_training_pairs_and_not_the_others():
         optimiser.zero_grad()
         functional.cross_entropy(model(tokens[split.train]), targets[split.train]).backward()
         optimiser.step()
-    train, test = (modular.accuracy(run, model(tokens[part]), targets[part])["acc"].mean() for part in (split.train, split.test))
+    train, test = (
+        modular.accuracy(run, model(tokens[part]), targets[part])["acc"].mean()
+        for part in (split.train, split.test)
+    )
     assert train == 1
     assert test < 0.6
 
@@ -201,7 +244,9 @@ def test_defaults_are_those_of_the_paper():
 @pytest.mark.parametrize("name", ["d_model", "n_heads", "d_mlp"])
 @pytest.mark.parametrize("value", [0, -4, 8.0, "8", True])
 def test_bad_size(name, value):
-    with pytest.raises(BadInput, match=rf"network: {name} = .* is not accepted; give a whole number of 1 or more"):
+    with pytest.raises(
+        BadInput, match=rf"network: {name} = .* is not accepted; give a whole number of 1 or more"
+    ):
         transformer.build(a_run(network=SMALL | {name: value}))
 
 
@@ -227,7 +272,9 @@ GOLDEN = {
 
 @pytest.mark.slow
 def test_accuracies_that_the_authors_printed_at_constant_norm():
-    """GOLDEN.md, Figure 7b: alpha = .8, norm held at 33.825; a plain loop, about a minute on one core."""
+    """GOLDEN.md, Figure 7b: alpha = .8, norm held at 33.825; a plain loop, about a minute on one
+    core.
+    """
     run = a_run(**AUTHORS)
     split = modular.split(run, ROOT)
     model = transformer.build(run)
@@ -241,7 +288,9 @@ def test_accuracies_that_the_authors_printed_at_constant_norm():
         outputs = model(tokens[split.train])
         if step in GOLDEN:
             with torch.no_grad():
-                test = modular.accuracy(run, model(tokens[split.test]), targets[split.test])["acc"].mean()
+                test = modular.accuracy(run, model(tokens[split.test]), targets[split.test])[
+                    "acc"
+                ].mean()
             train = modular.accuracy(run, outputs, targets[split.train])["acc"].mean()
             assert (float(train), float(test)) == pytest.approx(GOLDEN[step], abs=5.1e-5), step
         optimiser.zero_grad()

@@ -1,6 +1,8 @@
-"""A page in headless Chromium, and what can be wrong with it: every check gives a list of faults, empty for a page that is in order.
+"""A page in headless Chromium, and what can be wrong with it: every check gives a list of faults,
+empty for a page that is in order.
 
-Needs Debian's ``chromium`` and the extra ``browser`` (playwright, axe-playwright-python, which carries axe-core).
+Needs Debian's ``chromium`` and the extra ``browser`` (playwright, axe-playwright-python, which
+carries axe-core).
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 300_000  # milliseconds: a page of two megabytes on a machine that is busy with something else
+PATIENCE = (
+    300_000  # milliseconds: a page of two megabytes on a machine that is busy with something else
+)
 INSTALL = 'install Chromium (apt-get install chromium) and pip install "omnigrok[browser]"'
 playwright_api = pytest.importorskip("playwright.sync_api", reason=INSTALL)
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason=INSTALL)
@@ -40,9 +44,18 @@ class Opened:
         scripts: let the checks run scripts, which the page's own policy forbids.
     """
 
-    def __init__(self, browser: Any, page: Path, width: int = 1200, scheme: str = "light", scripts: bool = True) -> None:
+    def __init__(
+        self,
+        browser: Any,
+        page: Path,
+        width: int = 1200,
+        scheme: str = "light",
+        scripts: bool = True,
+    ) -> None:
         self.page = page
-        self.context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=scripts)
+        self.context = browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=scripts
+        )
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(PATIENCE)
         self.said: list[str] = []
@@ -60,7 +73,9 @@ class Opened:
 
     def unfold(self, within: str = "") -> None:
         """Open all details: what is hidden now will be opened."""
-        self.tab.evaluate(f"document.querySelectorAll('{within} details').forEach(each => each.open = true)")
+        self.tab.evaluate(
+            f"document.querySelectorAll('{within} details').forEach(each => each.open = true)"
+        )
 
 
 def noise(opened: Opened) -> list[str]:
@@ -70,26 +85,35 @@ def noise(opened: Opened) -> list[str]:
 
 def requests(opened: Opened) -> list[str]:
     """Whatever was asked for besides the file itself."""
-    return [url for url in opened.asked if not url.startswith("data:") and url != opened.page.as_uri()]
+    return [
+        url for url in opened.asked if not url.startswith("data:") and url != opened.page.as_uri()
+    ]
 
 
 def unseen(opened: Opened) -> list[str]:
     """Figures that are too small to see, or empty."""
     boxes = opened.tab.eval_on_selector_all(
-        "figure svg[role=img]", "all => all.map(svg => [svg.getBoundingClientRect().width, svg.getBoundingClientRect().height, "
+        "figure svg[role=img]",
+        "all => all.map(svg => [svg.getBoundingClientRect().width, "
+        "svg.getBoundingClientRect().height, "
         "svg.querySelectorAll('path').length, svg.getAttribute('aria-label')])",
-    )  # fmt: skip
+    )
     drawn = opened.page.read_text(encoding="utf-8").count("<figure ")
-    return [f"{label}: {width:.0f} x {height:.0f}, {paths} paths" for width, height, paths, label in boxes
-            if width <= 150 or height <= 80 or paths <= 10 or not label] + [f"{drawn} figures, {len(boxes)} drawings"] * (
-                len(boxes) != drawn)  # fmt: skip
+    return [
+        f"{label}: {width:.0f} x {height:.0f}, {paths} paths"
+        for width, height, paths, label in boxes
+        if width <= 150 or height <= 80 or paths <= 10 or not label
+    ] + [f"{drawn} figures, {len(boxes)} drawings"] * (len(boxes) != drawn)
 
 
 def dead_links(opened: Opened) -> list[str]:
     """Links to nowhere, and out of the page."""
     found: list[str] = opened.tab.eval_on_selector_all(
         "a[href]",
-        "all => all.map(a => a.getAttribute('href')).filter(to => to[0] != '#' || !document.getElementById(to.slice(1)))",
+        (
+            "all => all.map(a => a.getAttribute('href')).filter(to => to[0] != '#' || "
+            "!document.getElementById(to.slice(1)))"
+        ),
     )
     return found
 
@@ -97,7 +121,9 @@ def dead_links(opened: Opened) -> list[str]:
 def sideways(opened: Opened) -> list[str]:
     """Pixels by which the page is wider than the window, with everything unfolded."""
     opened.unfold()
-    wide, window = opened.tab.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    wide, window = opened.tab.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
     return [f"{wide} pixels wide in a window of {window}"] * (wide > window)
 
 
@@ -106,12 +132,18 @@ def violations(opened: Opened) -> list[str]:
     opened.unfold('[id^="fig02"]')
     results = axe.Axe().run(opened.tab)
     assert len(results.response["passes"]) > 12, "axe did not look at the page"
-    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in results.response["violations"]]
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in results.response["violations"]
+    ]
 
 
 def contrast(opened: Opened) -> list[str]:
     """Text that is hard to read."""
-    results = axe.Axe().run(opened.tab, context="header, [id^='summary'], [id^='fig02.'], .added", options={"runOnly": ["color-contrast"]})
+    results = axe.Axe().run(
+        opened.tab,
+        context="header, [id^='summary'], [id^='fig02.'], .added",
+        options={"runOnly": ["color-contrast"]},
+    )
     assert [each["id"] for each in results.response["passes"]] == ["color-contrast"]
     return [node["html"][:200] for each in results.response["violations"] for node in each["nodes"]]
 

@@ -1,4 +1,6 @@
-"""A smoke audit with made-up curves: a run store with every run that the figures are drawn from, and the JSON of all claims."""
+"""A smoke audit with made-up curves: a run store with every run that the figures are drawn from,
+and the JSON of all claims.
+"""
 
 from __future__ import annotations
 
@@ -27,33 +29,72 @@ DEVICE = "cpu"
 
 
 def made_up(run: Run) -> Curves:
-    """Curves with an L in the training loss, a U in the test loss, and a delay that grows with alpha and shrinks with weight decay."""
+    """Curves with an L in the training loss, a U in the test loss, and a delay that grows with
+    alpha and shrinks with weight decay.
+    """
     step = np.array(log_steps(run), dtype=np.int64)
     late = 0.5 * run.steps / (1 + 10 * run.weight_decay)
-    fit, learn = (1 / (1 + np.exp(-3 * np.log((step + 1) / at))) for at in (0.02 * run.steps + 1, late + 1))
+    fit, learn = (
+        1 / (1 + np.exp(-3 * np.log((step + 1) / at))) for at in (0.02 * run.steps + 1, late + 1)
+    )
     floor = 0.01 + 0.3 * abs(np.log(max(run.alpha, 0.01))) / 5 + 0.2 * run.messiness
     wobble = 1 + 0.02 * (run.seed + 1)
     train, test = 1.2 * wobble * (1 - fit) + 1e-4, wobble * (1.3 * (1 - learn) + floor)
     norm = 10 * (run.alpha + 0.1) * np.exp(-run.lr * run.weight_decay * step)
-    columns = {"train_loss": train, "test_loss": test, "train_acc": fit, "test_acc": learn / (1 + floor), "weight_norm": norm}
+    columns = {
+        "train_loss": train,
+        "test_loss": test,
+        "train_acc": fit,
+        "test_acc": learn / (1 + floor),
+        "weight_norm": norm,
+    }
     columns |= {"train_acc_code": fit, "test_acc_code": learn}
     return Curves(run, step, columns, seconds=0.5)
 
 
-def row(name: str, protocol: str = "paper", verdict: str = "REPRODUCED", **more: Any) -> dict[str, Any]:
+def row(
+    name: str, protocol: str = "paper", verdict: str = "REPRODUCED", **more: Any
+) -> dict[str, Any]:
     """One row of an audit document."""
     region = {"lo": 0.5, "hi": "inf", "closed": False, "text": "> 0.5"}
     finding = {
-        "name": "a ratio", "estimate": 2.0, "ci": [1.0, 3.0], "p": 0.01, "n": 10, "censored": 1, "smallest_p": 0.001, "region": region,
-        "values": [1.5, 2.0, 2.5], "verdict": verdict if verdict in ("REPRODUCED", "REFUTED", "INCONCLUSIVE") else "INCONCLUSIVE",
-        "decides": True, "method": "t interval", "note": "", "extra": {}, "level": 0.95,
-    }  # fmt: skip
+        "name": "a ratio",
+        "estimate": 2.0,
+        "ci": [1.0, 3.0],
+        "p": 0.01,
+        "n": 10,
+        "censored": 1,
+        "smallest_p": 0.001,
+        "region": region,
+        "values": [1.5, 2.0, 2.5],
+        "verdict": verdict
+        if verdict in ("REPRODUCED", "REFUTED", "INCONCLUSIVE")
+        else "INCONCLUSIVE",
+        "decides": True,
+        "method": "t interval",
+        "note": "",
+        "extra": {},
+        "level": 0.95,
+    }
     return {
-        "id": name, "figure": "toy", "protocol": protocol, "tier": "paper", "verdict": verdict, "reason": "because", "findings": [finding],
-        "scale": "full", "reduction": "", "cost": {"runs": 3, "steps": 30, "seconds": 90.0, "shared_runs": 1}, "digests": {}, "stale": 0,
-        "headline": False, "statement": "a sentence", "place": "Section 1",
-        "control": {"verdict": "REFUTED", "reason": "as it should", "findings": []}, **more,
-    }  # fmt: skip
+        "id": name,
+        "figure": "toy",
+        "protocol": protocol,
+        "tier": "paper",
+        "verdict": verdict,
+        "reason": "because",
+        "findings": [finding],
+        "scale": "full",
+        "reduction": "",
+        "cost": {"runs": 3, "steps": 30, "seconds": 90.0, "shared_runs": 1},
+        "digests": {},
+        "stale": 0,
+        "headline": False,
+        "statement": "a sentence",
+        "place": "Section 1",
+        "control": {"verdict": "REFUTED", "reason": "as it should", "findings": []},
+        **more,
+    }
 
 
 def document(*rows: dict[str, Any], tier: str = "paper", device: str = DEVICE) -> dict[str, Any]:
@@ -79,14 +120,23 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
             figure, _, name = experiment.partition(":")
             runs |= dict.fromkeys(runs_of(CLAIMS, figure, name, "smoke", "paper"))
     with Store(folder / "runs.sqlite") as store:
-        store.adopt((made_up(run), Environment(identity(run), torch.__version__, DEVICE)) for run in runs)
+        store.adopt(
+            (made_up(run), Environment(identity(run), torch.__version__, DEVICE)) for run in runs
+        )
     verdicts = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
     claims = [(figure.figure, claim) for figure in figures(CLAIMS) for claim in figure.claims]
     rows = [
-        row(claim.id, verdict=verdicts[place % 5], figure=name, tier="smoke", statement=claim.statement, place=claim.place,
-            headline=claim.headline)
+        row(
+            claim.id,
+            verdict=verdicts[place % 5],
+            figure=name,
+            tier="smoke",
+            statement=claim.statement,
+            place=claim.place,
+            headline=claim.headline,
+        )
         for place, (name, claim) in enumerate(claims)
-    ]  # fmt: skip
+    ]
     (folder / "audit.json").write_text(json.dumps(document(*rows, tier="smoke")))
     return Example(folder / "audit.json", folder / "runs.sqlite")
 

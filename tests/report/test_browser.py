@@ -1,7 +1,9 @@
-"""The page in headless Chromium: silent console, nothing fetched, figures visible, links work, no sideways scroll, no axe violation.
+"""The page in headless Chromium: silent console, nothing fetched, figures visible, links work, no
+sideways scroll, no axe violation.
 
-The page is that of a smoke audit with made-up curves. Pages that real audits wrote are checked too where ``OMNIGROK_PAGES`` names them
-(paths joined as in ``PATH``): ``.ci/run`` names the page of its smoke audit and the one of the replayed paper tier.
+The page is that of a smoke audit with made-up curves. Pages that real audits wrote are checked too
+where ``OMNIGROK_PAGES`` names them (paths joined as in ``PATH``): ``.ci/run`` names the page of its
+smoke audit and the one of the replayed paper tier.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def test_the_figure_of_a_card_opens_with_the_keyboard(opened: Opened) -> None:
 def test_a_link_of_the_table_arrives(opened: Opened) -> None:
     opened.tab.locator("table a", has_text="fig02.inverse").first.click()
     assert opened.tab.url.endswith("#fig02.inverse")
-    top = opened.tab.evaluate("document.getElementById('fig02.inverse').getBoundingClientRect().top")
+    top = opened.tab.evaluate(
+        "document.getElementById('fig02.inverse').getBoundingClientRect().top"
+    )
     assert 0 <= top < 800
 
 
@@ -73,15 +77,22 @@ def test_light_and_dark_differ(browser: Any, page: Path) -> None:
     grounds = set()
     for scheme in ("light", "dark"):
         with Opened(browser, page, scheme=scheme) as window:
-            ground, ink = window.tab.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
-            axis = window.tab.evaluate("getComputedStyle(document.querySelector('figure svg text')).fill")
+            ground, ink = window.tab.evaluate(
+                "[getComputedStyle(document.body).backgroundColor, "
+                "getComputedStyle(document.body).color]"
+            )
+            axis = window.tab.evaluate(
+                "getComputedStyle(document.querySelector('figure svg text')).fill"
+            )
             assert axis == ink
             grounds.add(ground)
     assert len(grounds) == 2
 
 
 @pytest.mark.parametrize("opened_width", [360, 1200])
-def test_a_verdict_has_its_word_for_a_screen_reader_where_only_its_mark_is_seen(browser: Any, page: Path, opened_width: int) -> None:
+def test_a_verdict_has_its_word_for_a_screen_reader_where_only_its_mark_is_seen(
+    browser: Any, page: Path, opened_width: int
+) -> None:
     with Opened(browser, page, width=opened_width) as window:
         word = window.tab.locator("table.short td .verdict .word").first
         assert word.inner_text() in ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")

@@ -1,4 +1,6 @@
-"""The browser test can fail: each fault is planted into a page that is in order, and found by the check that is there for it."""
+"""The browser test can fail: each fault is planted into a page that is in order, and found by the
+check that is there for it.
+"""
 
 from __future__ import annotations
 
@@ -17,23 +19,44 @@ from .conftest import CLAIMS, document, row
 POLICY = '<meta http-equiv="Content-Security-Policy"'
 PLANTED = {
     "a script that fails": ("console", "<script>nothing.here()</script>"),
-    "an image from elsewhere, which the policy blocks": ("console", '<img src="http://127.0.0.1:9/x.png" alt="x">'),
+    "an image from elsewhere, which the policy blocks": (
+        "console",
+        '<img src="http://127.0.0.1:9/x.png" alt="x">',
+    ),
     "an image from elsewhere": ("requests", '<img src="http://127.0.0.1:9/x.png" alt="x">'),
-    "a style sheet from elsewhere": ("requests", '<link rel="stylesheet" href="http://127.0.0.1:9/x.css">'),
+    "a style sheet from elsewhere": (
+        "requests",
+        '<link rel="stylesheet" href="http://127.0.0.1:9/x.css">',
+    ),
     "a file beside the page": ("requests", '<img src="beside.png" alt="x">'),
-    "a figure of no size": ("figures", '<figure ><svg role="img" aria-label="x" width="0" height="0"></svg></figure>'),
-    "a figure that is not shown": ("figures", f'<figure hidden><svg role="img" aria-label="x">{"<path d=m0/>" * 20}</svg></figure>'),
+    "a figure of no size": (
+        "figures",
+        '<figure ><svg role="img" aria-label="x" width="0" height="0"></svg></figure>',
+    ),
+    "a figure that is not shown": (
+        "figures",
+        f'<figure hidden><svg role="img" aria-label="x">{"<path d=m0/>" * 20}</svg></figure>',
+    ),
     "a figure without a drawing": ("figures", "<figure >nothing</figure>"),
     "a link to nowhere": ("links", '<a href="#nowhere">there</a>'),
     "a link out of the page": ("links", '<a href="http://127.0.0.1:9/">there</a>'),
     "a wide block": ("360 px", '<div style="width: 500px">wide</div>'),
-    "a wide block that was folded": ("360 px", '<details><summary>more</summary><div style="width: 500px">wide</div></details>'),
+    "a wide block that was folded": (
+        "360 px",
+        '<details><summary>more</summary><div style="width: 500px">wide</div></details>',
+    ),
     "a block wider than a tablet": ("768 px", '<div style="width: 800px">wide</div>'),
     "a block wider than a desktop": ("1920 px", '<div style="width: 2000px">wide</div>'),
     "an image without a text": ("axe", '<img src="data:image/gif;base64,R0lGODlhAQABAAAAACw=">'),
     "a drawing without a text": ("axe", '<svg role="img" width="20" height="20"></svg>'),
-    "a scrolling box that no key reaches": ("axe", '<div style="overflow: auto; height: 20px; width: 50px">' + "text " * 50 + "</div>"),
-    "ink like the ground": ("contrast in the dark", '<p class="added" style="color: #333; background: #222">unreadable</p>'),
+    "a scrolling box that no key reaches": (
+        "axe",
+        '<div style="overflow: auto; height: 20px; width: 50px">' + "text " * 50 + "</div>",
+    ),
+    "ink like the ground": (
+        "contrast in the dark",
+        '<p class="added" style="color: #333; background: #222">unreadable</p>',
+    ),
 }
 # The policy would block these before the browser asks.
 UNGUARDED = {"an image from elsewhere", "a style sheet from elsewhere", "a file beside the page"}
@@ -47,7 +70,9 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def sound() -> str:
-    return render(parse(document(row("fig02.inverse", figure="fig02_teacher_student"))), CLAIMS, [], {})
+    return render(
+        parse(document(row("fig02.inverse", figure="fig02_teacher_student"))), CLAIMS, [], {}
+    )
 
 
 def test_every_check_is_tried() -> None:

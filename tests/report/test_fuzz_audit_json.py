@@ -19,21 +19,55 @@ from omnigrok.report.page import render
 from .conftest import CLAIMS
 
 FINDING = {
-    "name": "mean", "estimate": 2.0, "ci": [1.0, "inf"], "p": 0.01, "n": 10, "censored": 0, "decides": True, "verdict": "REPRODUCED",
-    "region": {"lo": 0.5, "hi": "inf", "closed": False, "text": "> 0.5"}, "values": [2.0, None, "inf"],
-}  # fmt: skip
+    "name": "mean",
+    "estimate": 2.0,
+    "ci": [1.0, "inf"],
+    "p": 0.01,
+    "n": 10,
+    "censored": 0,
+    "decides": True,
+    "verdict": "REPRODUCED",
+    "region": {"lo": 0.5, "hi": "inf", "closed": False, "text": "> 0.5"},
+    "values": [2.0, None, "inf"],
+}
 ROW = {
-    "id": "fig02.grok", "figure": "fig02_teacher_student", "protocol": "paper", "tier": "paper", "verdict": "REPRODUCED", "reason": "r",
-    "findings": [FINDING], "control": {"verdict": "REFUTED", "reason": "x"}, "cost": {"runs": 1, "steps": 2, "seconds": 0.5},
-}  # fmt: skip
-SOUND = json.dumps({"schema": 1, "tier": "paper", "device": "cpu", "versions": {"torch": "2"}, "claims": [ROW]}).encode()
-PIECES = [b"1e999", b"NaN", b"[" * 2000, b'"\\ud800"', b"null", b"{}", b"[]", b"1" * 5000, b",", b"}", b"\xff", b"<script>"]
-edit = st.tuples(st.integers(0, len(SOUND)), st.integers(0, 20), st.sampled_from(PIECES) | st.binary(max_size=9))
+    "id": "fig02.grok",
+    "figure": "fig02_teacher_student",
+    "protocol": "paper",
+    "tier": "paper",
+    "verdict": "REPRODUCED",
+    "reason": "r",
+    "findings": [FINDING],
+    "control": {"verdict": "REFUTED", "reason": "x"},
+    "cost": {"runs": 1, "steps": 2, "seconds": 0.5},
+}
+SOUND = json.dumps(
+    {"schema": 1, "tier": "paper", "device": "cpu", "versions": {"torch": "2"}, "claims": [ROW]}
+).encode()
+PIECES = [
+    b"1e999",
+    b"NaN",
+    b"[" * 2000,
+    b'"\\ud800"',
+    b"null",
+    b"{}",
+    b"[]",
+    b"1" * 5000,
+    b",",
+    b"}",
+    b"\xff",
+    b"<script>",
+]
+edit = st.tuples(
+    st.integers(0, len(SOUND)), st.integers(0, 20), st.sampled_from(PIECES) | st.binary(max_size=9)
+)
 edits = st.lists(edit, min_size=1, max_size=3)
 
 
 def shown(path: Path) -> None:
-    """What the page and ``omnigrok compare`` do with a file; the latter compares it with itself, in which nothing changed."""
+    """What the page and ``omnigrok compare`` do with a file; the latter compares it with itself, in
+    which nothing changed.
+    """
     audit = load_audit(path)
     page = render(audit, CLAIMS, [], {})
     assert "<script" not in page
@@ -44,7 +78,9 @@ def shown(path: Path) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(edits=edits)
-def test_changed_bytes(tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int, bytes]]) -> None:
+def test_changed_bytes(
+    tmp_path_factory: pytest.TempPathFactory, edits: list[tuple[int, int, bytes]]
+) -> None:
     content = bytearray(SOUND)
     for place, removed, new in edits:
         content[place : place + removed] = new
@@ -55,17 +91,30 @@ def test_changed_bytes(tmp_path_factory: pytest.TempPathFactory, edits: list[tup
 
 
 values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(["inf", "<b>", "REPRODUCED", 10**400]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["inf", "<b>", "REPRODUCED", 10**400]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
 
 @settings(max_examples=150, deadline=None)
 @given(where=st.sampled_from(["top", "row", "finding"]), number=st.integers(0, 20), value=values)
-def test_changed_values(tmp_path_factory: pytest.TempPathFactory, where: str, number: int, value: Any) -> None:
+def test_changed_values(
+    tmp_path_factory: pytest.TempPathFactory, where: str, number: int, value: Any
+) -> None:
     document = json.loads(SOUND)
-    target = {"top": document, "row": document["claims"][0], "finding": document["claims"][0]["findings"][0]}[where]
+    target = {
+        "top": document,
+        "row": document["claims"][0],
+        "finding": document["claims"][0]["findings"][0],
+    }[where]
     target[list(target)[number % len(target)]] = value
     path = tmp_path_factory.mktemp("fuzz") / "a.json"
     path.write_text(json.dumps(document))

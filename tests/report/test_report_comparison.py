@@ -27,7 +27,11 @@ def audit(values: list[float | None], verdict: str = "REPRODUCED", **more: Any) 
     return document(row("a.b", verdict=verdict, findings=[finding(values)]), **more)
 
 
-SAME, NEAR, FAR = [1.0, 1.1, 1.2, 0.9, 1.05], [1.02, 1.08, 1.21, 0.92, 1.0], [5.0, 5.5, 6.0, 4.5, 5.2]
+SAME, NEAR, FAR = (
+    [1.0, 1.1, 1.2, 0.9, 1.05],
+    [1.02, 1.08, 1.21, 0.92, 1.0],
+    [5.0, 5.5, 6.0, 4.5, 5.2],
+)
 
 
 def test_welch_against_a_worked_example() -> None:
@@ -35,14 +39,18 @@ def test_welch_against_a_worked_example() -> None:
     left, right = [-1.0, 0.0, 1.0, 2.0], [3.0, 5.0, 7.0, 9.0]
     difference, error = 5.5, np.sqrt(5 / 3 / 4 + 20 / 3 / 4)
     freedom = (5 / 12 + 5 / 3) ** 2 / ((5 / 12) ** 2 / 3 + (5 / 3) ** 2 / 3)
-    assert same_mean_p(left, right) == pytest.approx(2 * stats.t.sf(difference / error, freedom), rel=1e-9)
+    assert same_mean_p(left, right) == pytest.approx(
+        2 * stats.t.sf(difference / error, freedom), rel=1e-9
+    )
 
 
 def test_positive_numbers_are_compared_by_ratio() -> None:
     rng = np.random.default_rng(1)
     left, right = np.exp(rng.normal(0, 1, 10)), np.exp(rng.normal(0, 1, 10))
     assert same_mean_p(left, right) == pytest.approx(same_mean_p(1000 * left, 1000 * right))
-    assert same_mean_p(left, right) == pytest.approx(stats.ttest_ind(np.log(left), np.log(right), equal_var=False).pvalue)
+    assert same_mean_p(left, right) == pytest.approx(
+        stats.ttest_ind(np.log(left), np.log(right), equal_var=False).pvalue
+    )
 
 
 def test_without_spread_the_permutation_test_keeps_its_smallest_p() -> None:
@@ -72,8 +80,13 @@ def test_moved_effect_without_a_new_verdict() -> None:
 def test_holm_runs_over_all_effects() -> None:
     def many(shift: float) -> dict[str, Any]:
         rng = np.random.default_rng(3)
-        rows = [row(f"a.{place}", findings=[finding((3 + rng.normal(0, 0.2, 5)).tolist())]) for place in range(40)]
-        rows[0]["findings"] = [finding([3.0 + shift, 3.1 + shift, 2.9 + shift, 3.05 + shift, 2.95 + shift])]
+        rows = [
+            row(f"a.{place}", findings=[finding((3 + rng.normal(0, 0.2, 5)).tolist())])
+            for place in range(40)
+        ]
+        rows[0]["findings"] = [
+            finding([3.0 + shift, 3.1 + shift, 2.9 + shift, 3.05 + shift, 2.95 + shift])
+        ]
         return document(*rows)
 
     differences = compare(parse(many(0)), parse(many(0.12)))
@@ -92,7 +105,12 @@ def test_intervals_decide_where_seeds_have_no_numbers() -> None:
 
     assert compare(bare(1, 2), bare(3, 4))[0].changed
     assert not compare(bare(1, 2), bare(1.5, 4))[0].changed
-    assert compare(bare(1, 2), parse(document(row("a.b", findings=[finding([], ci=None)]))))[0].effects[0].apart is None
+    assert (
+        compare(bare(1, 2), parse(document(row("a.b", findings=[finding([], ci=None)]))))[0]
+        .effects[0]
+        .apart
+        is None
+    )
 
 
 def test_claims_of_one_audit_only() -> None:
@@ -104,7 +122,10 @@ def test_claims_of_one_audit_only() -> None:
 
 
 def test_two_protocols_of_one_audit() -> None:
-    rows = row("a.b", findings=[finding(SAME, "t (acc, 95%)")]), row("a.b", "code", findings=[finding(FAR, "t (acc_code, 95%)")])
+    rows = (
+        row("a.b", findings=[finding(SAME, "t (acc, 95%)")]),
+        row("a.b", "code", findings=[finding(FAR, "t (acc_code, 95%)")]),
+    )
     both = parse(document(*rows))
     (found,) = compare(both, both, ("paper", "code"))
     assert found.protocols == ("paper", "code")
@@ -118,7 +139,9 @@ def files(tmp_path: Path) -> Any:
         for name, content in (("a.json", left), ("b.json", right)):
             paths.append(str(tmp_path / name))
             if content is not None:
-                (tmp_path / name).write_text(content if isinstance(content, str) else json.dumps(content))
+                (tmp_path / name).write_text(
+                    content if isinstance(content, str) else json.dumps(content)
+                )
         return CliRunner().invoke(main, ["compare", *paths, *options])
 
     return call
@@ -127,7 +150,9 @@ def files(tmp_path: Path) -> Any:
 def test_status_0(files: Any) -> None:
     done = files(audit(SAME), audit(NEAR))
     assert done.exit_code == 0
-    assert done.output.splitlines() == ["1 claims compared: 0 verdicts changed, 0 effects moved (1 tested, Holm, level 0.05)"]
+    assert done.output.splitlines() == [
+        "1 claims compared: 0 verdicts changed, 0 effects moved (1 tested, Holm, level 0.05)"
+    ]
 
 
 def test_status_1_for_a_verdict(files: Any) -> None:
@@ -150,9 +175,24 @@ def test_status_1_for_an_effect(files: Any) -> None:
     [
         (None, document(row("a.b")), [], "a.json: there is no such file"),
         (document(row("a.b")), "[]", [], "b.json: is no audit"),
-        (document(row("a.b")), document(row("a.b"), tier="smoke"), [], "different tiers (paper and smoke)"),
-        (document(row("a.b")), document(row("a.b")), ["--protocols", "paper,mine"], "give two of paper, code, corrected"),
-        (document(row("a.b")), document(row("a.b")), ["--protocols", "corrected,code"], "no claim to compare"),
+        (
+            document(row("a.b")),
+            document(row("a.b"), tier="smoke"),
+            [],
+            "different tiers (paper and smoke)",
+        ),
+        (
+            document(row("a.b")),
+            document(row("a.b")),
+            ["--protocols", "paper,mine"],
+            "give two of paper, code, corrected",
+        ),
+        (
+            document(row("a.b")),
+            document(row("a.b")),
+            ["--protocols", "corrected,code"],
+            "no claim to compare",
+        ),
     ],
 )
 def test_status_2(files: Any, left: Any, right: Any, options: list[str], said: str) -> None:
@@ -178,8 +218,13 @@ def test_help_has_examples() -> None:
 
 def test_a_deciding_finding_in_one_audit_only_is_a_change(tmp_path: Path) -> None:
     """It must not go unseen that a check asks less, or something else, than before."""
-    both, one = [finding(SAME), finding(NEAR, "a slope")], [finding(SAME), finding(NEAR, "shown only", decides=False)]
-    (found,) = compare(parse(document(row("a.b", findings=both))), parse(document(row("a.b", findings=one))))
+    both, one = (
+        [finding(SAME), finding(NEAR, "a slope")],
+        [finding(SAME), finding(NEAR, "shown only", decides=False)],
+    )
+    (found,) = compare(
+        parse(document(row("a.b", findings=both))), parse(document(row("a.b", findings=one)))
+    )
     assert [[part.name for part in side] for side in found.alone] == [["a slope"], []]
     assert found.changed
     assert not found.verdict_changed
@@ -189,12 +234,17 @@ def test_a_deciding_finding_in_one_audit_only_is_a_change(tmp_path: Path) -> Non
     done = CliRunner().invoke(main, ["compare", *map(str, paths)])
     assert done.exit_code == 1
     assert "a slope: 2 [1, 3], in B only" in done.output
-    (told,) = json.loads(CliRunner().invoke(main, ["compare", *map(str, paths), "--json"]).output)["claims"]
+    (told,) = json.loads(CliRunner().invoke(main, ["compare", *map(str, paths), "--json"]).output)[
+        "claims"
+    ]
     assert (told["only_in_a"], told["only_in_b"]) == ([], ["a slope"])
 
 
 def test_a_finding_from_another_size_on_is_the_same_question() -> None:
-    left, right = (document(row("a.b", findings=[finding(SAME, f"width, from N = {size}")])) for size in (100, 51))
+    left, right = (
+        document(row("a.b", findings=[finding(SAME, f"width, from N = {size}")]))
+        for size in (100, 51)
+    )
     (found,) = compare(parse(left), parse(right))
     assert [effect.name for effect in found.effects] == ["width, from N = 100; width, from N = 51"]
     assert not found.changed

@@ -22,7 +22,12 @@ def write(path: Path, content: Any) -> Path:
 
 
 def test_infinities_and_gaps(tmp_path: Path) -> None:
-    finding = {**row("a.b")["findings"][0], "values": [1.0, None, "inf"], "ci": [None, "inf"], "estimate": None}
+    finding = {
+        **row("a.b")["findings"][0],
+        "values": [1.0, None, "inf"],
+        "ci": [None, "inf"],
+        "estimate": None,
+    }
     audit = load_audit(write(tmp_path / "a.json", document(row("a.b", findings=[finding]))))
     found = audit.claims[0].findings[0]
     assert found.values == (1.0, None, math.inf)
@@ -35,7 +40,9 @@ def test_the_deciding_finding_is_the_one_with_the_verdict() -> None:
     base = row("a.b")["findings"][0]
     first, second = {**base, "name": "x"}, {**base, "name": "y", "verdict": "REFUTED"}
     shown = {**first, "name": "z", "decides": False, "verdict": "REFUTED"}
-    (refuted,) = parse(document(row("a.b", verdict="REFUTED", findings=[shown, first, second]))).claims
+    (refuted,) = parse(
+        document(row("a.b", verdict="REFUTED", findings=[shown, first, second]))
+    ).claims
     assert refuted.deciding() is not None
     assert refuted.deciding().name == "y"  # type: ignore[union-attr]
     (error,) = parse(document(row("a.b", verdict="ERROR", findings=[shown, first]))).claims
@@ -52,12 +59,18 @@ def test_the_deciding_finding_is_the_one_with_the_verdict() -> None:
         ({"id": "a b"}, "claims.0.id"),
         ({"protocol": "mine"}, "claims.0.protocol"),
         ({"findings": [{"values": ["many"]}]}, "claims.0.findings.0.values"),
-        ({"findings": [{"ci": [2.0, 1.0]}]}, r"claims.0.findings.0.ci.* lower end 2 is above its upper end 1"),
+        (
+            {"findings": [{"ci": [2.0, 1.0]}]},
+            r"claims.0.findings.0.ci.* lower end 2 is above its upper end 1",
+        ),
         ({"findings": 3}, "claims.0.findings"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, change: dict[str, Any], said: str) -> None:
-    path = write(tmp_path / "a.json", document(row("a.b", **{key: value for key, value in change.items() if key != "id"})))
+    path = write(
+        tmp_path / "a.json",
+        document(row("a.b", **{key: value for key, value in change.items() if key != "id"})),
+    )
     content = json.loads(path.read_text())
     content["claims"][0].update(change)
     with pytest.raises(BadInput, match=said) as caught:

@@ -1,4 +1,6 @@
-"""Sentences whose numbers come from an audit, and that fail when the audit no longer says what they say."""
+"""Sentences whose numbers come from an audit, and that fail when the audit no longer says what they
+say.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ from omnigrok.report.findings import TEMPLATE, findings_text
 
 
 def finding(name: str, estimate: float, **more: Any) -> dict[str, Any]:
-    return {"name": name, "estimate": estimate, "ci": [estimate - 1, estimate + 1], "n": 5, "decides": False, **more}
+    return {
+        "name": name,
+        "estimate": estimate,
+        "ci": [estimate - 1, estimate + 1],
+        "n": 5,
+        "decides": False,
+        **more,
+    }
 
 
 AUDIT = parse(
@@ -41,7 +50,10 @@ def told(folder: Path, text: str, audit: Audit = AUDIT) -> str:
 
 
 def test_numbers_are_filled_in(tmp_path: Path) -> None:
-    text = 'It is {{ effect("a.b", "paper", "upper") }}, below {{ effect("a.b", "paper", "lower|exponent") }} <i>.\n'
+    text = (
+        'It is {{ effect("a.b", "paper", "upper") }}, below {{ effect("a.b", "paper", '
+        '"lower|exponent") }} <i>.\n'
+    )
     assert told(tmp_path, text) == "It is -3 [-4, -2], below -1 [-2, 0] <i>.\n"
 
 
@@ -51,7 +63,14 @@ def test_without_words_the_deciding_finding(tmp_path: Path) -> None:
 
 def test_a_name_in_full_means_that_finding_among_longer_ones(tmp_path: Path) -> None:
     findings = [finding("slope", 1.0), finding("slope, map smoothed", 2.0)]
-    audit = parse({"tier": "paper", "claims": [{"id": "a.b", "protocol": "paper", "verdict": "REFUTED", "findings": findings}]})
+    audit = parse(
+        {
+            "tier": "paper",
+            "claims": [
+                {"id": "a.b", "protocol": "paper", "verdict": "REFUTED", "findings": findings}
+            ],
+        }
+    )
     assert told(tmp_path, '{{ effect("a.b", "paper", "slope") }}', audit) == "1 [0, 2]"
     assert told(tmp_path, '{{ effect("a.b", "paper", "slope|smoothed") }}', audit) == "2 [1, 3]"
     with pytest.raises(BadInput, match="has 2 findings named 'slop'"):
@@ -61,14 +80,29 @@ def test_a_name_in_full_means_that_finding_among_longer_ones(tmp_path: Path) -> 
 def test_digits(tmp_path: Path) -> None:
     assert told(tmp_path, '{{ effect("a.b", "paper", "lower", digits=1) }}') == "-1 [-2, 0]"
     audit = parse(
-        {"tier": "paper", "claims": [{"id": "a.b", "protocol": "paper", "verdict": "REFUTED", "findings": [finding("x", 1.23456)]}]}
+        {
+            "tier": "paper",
+            "claims": [
+                {
+                    "id": "a.b",
+                    "protocol": "paper",
+                    "verdict": "REFUTED",
+                    "findings": [finding("x", 1.23456)],
+                }
+            ],
+        }
     )
-    assert told(tmp_path, '{{ effect("a.b", "paper", "x", digits=5) }}', audit) == "1.2346 [0.23456, 2.2346]"
+    assert (
+        told(tmp_path, '{{ effect("a.b", "paper", "x", digits=5) }}', audit)
+        == "1.2346 [0.23456, 2.2346]"
+    )
 
 
 def test_a_sentence_for_another_verdict_fails(tmp_path: Path) -> None:
     assert told(tmp_path, '{{ stands("a.b", "paper", "REFUTED") }}x') == "x"
-    with pytest.raises(BadInput, match=r"written for a\.b under paper being REPRODUCED; it is REFUTED"):
+    with pytest.raises(
+        BadInput, match=r"written for a\.b under paper being REPRODUCED; it is REFUTED"
+    ):
         told(tmp_path, '{{ stands("a.b", "paper", "REPRODUCED") }}')
 
 
@@ -78,7 +112,10 @@ def test_a_sentence_for_another_verdict_fails(tmp_path: Path) -> None:
         ('{{ effect("x.y", "paper") }}', "no claim 'x.y' under protocol 'paper'"),
         ('{{ effect("a.b", "code") }}', "no claim 'a.b' under protocol 'code'"),
         ('{{ effect("a.b", "paper", "exponent") }}', "has 2 findings named 'exponent'"),
-        ('{{ effect("a.b", "paper", "middle") }}', "has 0 findings named 'middle'; it has: exponent, lower half"),
+        (
+            '{{ effect("a.b", "paper", "middle") }}',
+            "has 0 findings named 'middle'; it has: exponent, lower half",
+        ),
         ('{{ effect("c.d", "code") }}', "is NOT RUN and has no finding"),
         ("{{ effect(", "unexpected"),
         ("{{ unknown }}", "'unknown' is undefined"),

@@ -28,7 +28,14 @@ def row(name: str, protocol: str, verdict: str, **more: Any) -> dict[str, Any]:
         "region": {"text": "> 0.5"},
         "values": [2.0],
     }
-    return {"id": name, "protocol": protocol, "verdict": verdict, "findings": [finding], "reason": "", **more}
+    return {
+        "id": name,
+        "protocol": protocol,
+        "verdict": verdict,
+        "findings": [finding],
+        "reason": "",
+        **more,
+    }
 
 
 DOCUMENT = {
@@ -52,7 +59,10 @@ def test_table() -> None:
 
 
 def test_experiments_and_costs_come_from_the_figures() -> None:
-    document = {**DOCUMENT, "claims": [row("fig02.grok", "paper", "REPRODUCED"), row("fig03.grok", "paper", "NOT RUN")]}
+    document = {
+        **DOCUMENT,
+        "claims": [row("fig02.grok", "paper", "REPRODUCED"), row("fig03.grok", "paper", "NOT RUN")],
+    }
     text = table(parse(document), CLAIMS)
     assert "| 10 |  |  | large, small |" in text
     assert "Claims without evidence: 1." in text
@@ -61,9 +71,19 @@ def test_experiments_and_costs_come_from_the_figures() -> None:
 
 
 def test_what_is_undecided_has_its_power_beside_it() -> None:
-    document = {**DOCUMENT, "claims": [row("fig02.inverse", "code", "INCONCLUSIVE"), row("x.y", "paper", "INCONCLUSIVE")]}
+    document = {
+        **DOCUMENT,
+        "claims": [
+            row("fig02.inverse", "code", "INCONCLUSIVE"),
+            row("x.y", "paper", "INCONCLUSIVE"),
+        ],
+    }
     text = table(parse(document))
-    assert re.search(r"^Power of those that are INCONCLUSIVE.*: fig02.inverse \d+ %\. Not simulated: x\.y\.$", text, re.MULTILINE)
+    assert re.search(
+        r"^Power of those that are INCONCLUSIVE.*: fig02.inverse \d+ %\. Not simulated: x\.y\.$",
+        text,
+        re.MULTILINE,
+    )
     assert "Power" not in table(parse({**document, "tier": "smoke"}))
     assert "Power" not in table(parse(DOCUMENT))
 
@@ -79,7 +99,9 @@ def test_versions_do_not_make_a_table_old() -> None:
     assert without_versions(one) != without_versions(other.replace("y", "z"))
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"claims": 3}', '{"schema": 99, "claims": []}', "\xff"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"claims": 3}', '{"schema": 99, "claims": []}', "\xff"]
+)
 def test_what_is_no_audit(tmp_path: Path, content: str) -> None:
     path = tmp_path / "a.json"
     path.write_text(content, encoding="latin-1")

@@ -68,7 +68,9 @@ def test_all_parts_or_none(readme: Path) -> None:
     assert readme.read_text() == f"top\n{BEGIN}\nnew\n{END}\nbottom\n{begin}\nmore\n{end}\n"
 
 
-def test_an_audit_without_what_the_findings_name(readme: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_without_what_the_findings_name(
+    readme: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The table is written only if the sentences below it can be: both are of one audit."""
     row = {"id": "fig02.grok", "protocol": "paper", "verdict": "REPRODUCED"}
     audit = readme.with_name("a.json")

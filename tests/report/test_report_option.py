@@ -39,7 +39,9 @@ def test_good(case: Case) -> None:
 
 @pytest.fixture
 def toy(pytester: pytest.Pytester) -> pytest.Pytester:
-    pytester.makeini("[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\nfilterwarnings = error\n")
+    pytester.makeini(
+        "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\nfilterwarnings = error\n"
+    )
     pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n')
     folder = pytester.mkdir("claims")
     (folder / "toy.yaml").write_text(TOY)
@@ -104,7 +106,9 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_bad_arguments(audit: Path, arguments: list[str], said: str) -> None:
-    done = CliRunner().invoke(main, ["report", *(str(audit) if each == "AUDIT" else each for each in arguments)])
+    done = CliRunner().invoke(
+        main, ["report", *(str(audit) if each == "AUDIT" else each for each in arguments)]
+    )
     assert done.exit_code == 1
     assert said in done.output
 

@@ -74,10 +74,23 @@ def test_smoke_is_unmistakable(page: Path) -> None:
 
 
 def test_hostile_text_is_escaped() -> None:
-    bad = {"statement": HOSTILE, "place": HOSTILE, "reason": HOSTILE, "reduction": HOSTILE, "scale": "reduced"}
-    finding = {**row("a.b")["findings"][0], "name": HOSTILE, "note": HOSTILE, "region": {"lo": 0, "hi": 1, "text": HOSTILE}}
+    bad = {
+        "statement": HOSTILE,
+        "place": HOSTILE,
+        "reason": HOSTILE,
+        "reduction": HOSTILE,
+        "scale": "reduced",
+    }
+    finding = {
+        **row("a.b")["findings"][0],
+        "name": HOSTILE,
+        "note": HOSTILE,
+        "region": {"lo": 0, "hi": 1, "text": HOSTILE},
+    }
     control = {"verdict": "REFUTED", "reason": HOSTILE, "findings": []}
-    content = document(row("a.b", figure=HOSTILE, findings=[finding], control=control, **bad), device=HOSTILE)
+    content = document(
+        row("a.b", figure=HOSTILE, findings=[finding], control=control, **bad), device=HOSTILE
+    )
     text = render(parse({**content, "versions": {HOSTILE: HOSTILE}}), CLAIMS, [], {})
     found = Links(text)
     assert "script" not in found.tags
@@ -102,9 +115,19 @@ def test_protocols_side_by_side_and_marks() -> None:
 def test_a_recorded_deviation_is_explained(tmp_path: Path) -> None:
     for path in CLAIMS.glob("*fig02*.*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    entry = "claim: fig02.inverse, tier: paper, protocol: paper, version: 2, finding: the exponent, interval: [-0.9, -0.8]"
-    (tmp_path / "deviations.yaml").write_text(f"- {{{entry}, evidence: abc, why: the law bends at large decay}}\n")
-    audit = parse(document(row("fig02.inverse", verdict="REFUTED", figure="fig02_teacher_student"), row("fig02.inverse", "code")))
+    entry = (
+        "claim: fig02.inverse, tier: paper, protocol: paper, version: 2, finding: the exponent, "
+        "interval: [-0.9, -0.8]"
+    )
+    (tmp_path / "deviations.yaml").write_text(
+        f"- {{{entry}, evidence: abc, why: the law bends at large decay}}\n"
+    )
+    audit = parse(
+        document(
+            row("fig02.inverse", verdict="REFUTED", figure="fig02_teacher_student"),
+            row("fig02.inverse", "code"),
+        )
+    )
     text = render(audit, tmp_path, [], {})
     assert text.count("Recorded deviation") == 1
     assert "the law bends at large decay" in text
@@ -113,7 +136,9 @@ def test_a_recorded_deviation_is_explained(tmp_path: Path) -> None:
 
 def test_only_deciding_findings_count_seeds_and_censored() -> None:
     decides = row("a.b")["findings"][0]
-    text = toy_page(row("a.b", findings=[decides, {**decides, "decides": False, "censored": 70, "n": 99}]))
+    text = toy_page(
+        row("a.b", findings=[decides, {**decides, "decides": False, "censored": 70, "n": 99}])
+    )
     table = text[text.index('class="lines short"') :]
     table = table[: table.index("</table>")]
     assert '<td class="n">10</td><td class="n">1</td>' in table
@@ -130,54 +155,96 @@ def test_replay_says_so() -> None:
 
 def test_the_summary_is_one_sentence_and_the_sentences_of_the_headline_claims() -> None:
     headline = {"statement": "time is inverse", "headline": True, "holm_p": 0.04}
-    text = toy_page(row("fig02.inverse", verdict="REFUTED", **headline), row("a.b"), row("c.d", verdict="NOT RUN", findings=[]))
-    assert (
-        "3 claims, settings as the paper&#39;s text describes them: 1 REPRODUCED, 1 REFUTED. There is no evidence on the other 1." in text
+    text = toy_page(
+        row("fig02.inverse", verdict="REFUTED", **headline),
+        row("a.b"),
+        row("c.d", verdict="NOT RUN", findings=[]),
     )
+    assert (
+        "3 claims, settings as the paper&#39;s text describes them: 1 REPRODUCED, 1 REFUTED. "
+        "There is no evidence on the other 1."
+    ) in text
     assert re.search(
-        r'<a href="#fig02.inverse">fig02.inverse</a>: time is inverse\s+<span class="place">a ratio: 2 \[1, 3\], should be', text
+        (
+            r'<a href="#fig02.inverse">fig02.inverse</a>: time is inverse\s+<span class="place">a '
+            r"ratio: 2 \[1, 3\], should be"
+        ),
+        text,
     )
     assert "fig03.critical: not in this audit under this protocol" in text
-    assert "fig02.inverse: not in this audit under this protocol" in toy_page(row("fig02.inverse", "code", **headline))
+    assert "fig02.inverse: not in this audit under this protocol" in toy_page(
+        row("fig02.inverse", "code", **headline)
+    )
 
 
 @pytest.mark.parametrize(
     ("verdict", "word"),
-    [("REFUTED", "holds"), ("INCONCLUSIVE", "weak"), ("REPRODUCED", "broken"), ("ERROR", "error"), ("NOT RUN", "not run")],
+    [
+        ("REFUTED", "holds"),
+        ("INCONCLUSIVE", "weak"),
+        ("REPRODUCED", "broken"),
+        ("ERROR", "error"),
+        ("NOT RUN", "not run"),
+    ],
 )
 def test_a_control_is_shown_by_what_it_means(verdict: str, word: str) -> None:
     text = toy_page(row("a.b", control={"verdict": verdict, "reason": "", "findings": []}))
-    assert f'<td><span class="verdict control {verdict.replace(" ", "")}">{word}</span></td>' in text
+    assert (
+        f'<td><span class="verdict control {verdict.replace(" ", "")}">{word}</span></td>' in text
+    )
 
 
 def test_a_claim_without_evidence_has_a_short_card_with_the_command_that_trains_it() -> None:
     there = row("fig02.grok", figure="fig02_teacher_student")
-    absent = row("fig02.inverse", verdict="NOT RUN", findings=[], reason="no evidence of it", figure="fig02_teacher_student")
+    absent = row(
+        "fig02.inverse",
+        verdict="NOT RUN",
+        findings=[],
+        reason="no evidence of it",
+        figure="fig02_teacher_student",
+    )
     text = toy_page(there, absent, device="replay")
     card = text[text.index('id="fig02.inverse"') :]
     card = card[: card.index("</article>")]
     assert "<table" not in card
     assert "no evidence of it" in card
-    assert "<pre>pytest claims/test_fig02_teacher_student.py -k fig02.inverse-paper --tier paper</pre>" in card
+    assert (
+        "<pre>pytest claims/test_fig02_teacher_student.py -k fig02.inverse-paper --tier paper</pre>"
+        in card
+    )
     assert "Train and judge" in card
 
 
 def test_conclusions_come_after_what_they_are_drawn_from() -> None:
-    text = toy_page(row("concl.LU", figure="conclusions"), row("fig12.ce-plateau", figure="fig11_cross_entropy"))
+    text = toy_page(
+        row("concl.LU", figure="conclusions"), row("fig12.ce-plateau", figure="fig11_cross_entropy")
+    )
     assert text.index('id="section-fig11_cross_entropy"') < text.index('id="section-conclusions"')
 
 
 def test_left_out_figures_name_the_command(tmp_path: Path) -> None:
-    audit = parse(document(row("fig03.grok", figure="fig03_mnist"), row("fig03.grok", "code", figure="fig03_mnist")))
+    audit = parse(
+        document(
+            row("fig03.grok", figure="fig03_mnist"), row("fig03.grok", "code", figure="fig03_mnist")
+        )
+    )
     drawn, seconds = draw_all(audit, CLAIMS, tmp_path / "none.sqlite")
     assert {each.protocol for each in drawn} == {"paper", "code"}
     text = render(audit, CLAIMS, drawn, seconds)
-    assert "Record it with <code>pytest claims/test_fig03_mnist.py --tier paper --protocol code</code>" in text
+    assert (
+        "Record it with <code>pytest claims/test_fig03_mnist.py --tier paper --protocol code</code>"
+        in text
+    )
 
 
 def test_a_damaged_store_leaves_the_verdicts(tmp_path: Path) -> None:
     (tmp_path / "runs.sqlite").write_bytes(b"no store" * 1000)
-    write_page(tmp_path / "r.html", parse(document(row("fig02.grok", figure="fig02_teacher_student"))), CLAIMS, tmp_path / "runs.sqlite")
+    write_page(
+        tmp_path / "r.html",
+        parse(document(row("fig02.grok", figure="fig02_teacher_student"))),
+        CLAIMS,
+        tmp_path / "runs.sqlite",
+    )
     text = (tmp_path / "r.html").read_text()
     assert "Figure 2a, paper: store" in text
     assert 'id="fig02.grok"' in text
@@ -201,5 +268,10 @@ def test_what_to_install(missing: str, tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(builtins, "__import__", no)
     with pytest.raises(BadInput, match=r'pip install "omnigrok\[report\]"'):
-        write_page(tmp_path / "r.html", parse(document(row("fig02.grok", figure="fig02_teacher_student"))), CLAIMS, None)
+        write_page(
+            tmp_path / "r.html",
+            parse(document(row("fig02.grok", figure="fig02_teacher_student"))),
+            CLAIMS,
+            None,
+        )
     assert not (tmp_path / "r.html").exists()

@@ -112,7 +112,8 @@ def test_drawn_from_the_store(name: str, source: Recorded) -> None:
     assert drawn.seeds == 3
     assert drawn.notes == ()
     assert drawn.size[0] > 100
-    # Ids of several drawings must not meet on the page, and every reference must be within its own drawing.
+    # Ids of several drawings must not meet on the page, and every reference must be within its own
+    # drawing.
     ids = set(re.findall(r'\bid="([^"]+)"', drawn.svg))
     assert ids
     assert all(each.startswith(f"{name}-paper-") for each in ids)
@@ -122,15 +123,21 @@ def test_drawn_from_the_store(name: str, source: Recorded) -> None:
 def test_what_is_drawn_beside_may_be_absent_and_is_then_said(source: Recorded) -> None:
     drawn = draw(BY_NAME["10b"], "paper", source)
     assert drawn.svg
-    assert drawn.notes == ("0 of 6 runs of fig10_time_vs_decay:mnist_low are recorded under protocol paper",)
+    assert drawn.notes == (
+        "0 of 6 runs of fig10_time_vs_decay:mnist_low are recorded under protocol paper",
+    )
 
 
 def test_what_is_drawn_beside_is_drawn(tmp_path: Path) -> None:
     with Store(tmp_path / "runs.sqlite") as store:
         for name in ("mnist", "mnist_low"):
             runs = runs_of(CLAIMS, "fig10_time_vs_decay", name, "smoke", "paper")
-            store.adopt((made_up(run), Environment(identity(run), torch.__version__, "cpu")) for run in runs)
-        drawn = draw(BY_NAME["10d"], "paper", Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu"))
+            store.adopt(
+                (made_up(run), Environment(identity(run), torch.__version__, "cpu")) for run in runs
+            )
+        drawn = draw(
+            BY_NAME["10d"], "paper", Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu")
+        )
     assert drawn.notes == ()
     assert "0.01" in drawn.svg  # the very low weight decay of the smoke tier
 
@@ -144,9 +151,14 @@ def test_other_versions_are_said(example: Example) -> None:
 
 def test_left_out_with_the_count(tmp_path: Path) -> None:
     with Store(tmp_path / "empty.sqlite") as store:
-        drawn = draw(BY_NAME["2a"], "paper", Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu"))
+        drawn = draw(
+            BY_NAME["2a"], "paper", Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu")
+        )
     assert not drawn.svg
-    assert drawn.missing == "0 of 27 runs of fig02_teacher_student:landscape are recorded under protocol paper"
+    assert (
+        drawn.missing
+        == "0 of 27 runs of fig02_teacher_student:landscape are recorded under protocol paper"
+    )
 
 
 def test_damaged_evidence_leaves_the_figure_out_with_the_reason(tmp_path: Path) -> None:

@@ -20,20 +20,37 @@ from .conftest import document, row
 CLAIMS = Path(__file__).parents[2] / "claims"
 
 
-def finding(values: list[float], ci: list[float] | None, name: str = "a ratio", **more: Any) -> dict[str, Any]:
+def finding(
+    values: list[float], ci: list[float] | None, name: str = "a ratio", **more: Any
+) -> dict[str, Any]:
     middle = sum(values) / len(values)
-    return {**row("a.b")["findings"][0], "name": name, "values": values, "estimate": middle, "ci": ci, "n": len(values), **more}
+    return {
+        **row("a.b")["findings"][0],
+        "name": name,
+        "values": values,
+        "estimate": middle,
+        "ci": ci,
+        "n": len(values),
+        **more,
+    }
 
 
 RECORDED = [1.0, 1.1, 1.2, 0.9, 1.05]
-LIKE, UNLIKE = finding([1.02, 1.08, 1.21, 0.92, 1.0], [0.95, 1.15]), finding([5.0, 5.5, 6.0, 4.5, 5.2], [4.6, 5.9])
+LIKE, UNLIKE = (
+    finding([1.02, 1.08, 1.21, 0.92, 1.0], [0.95, 1.15]),
+    finding([5.0, 5.5, 6.0, 4.5, 5.2], [4.6, 5.9]),
+)
 
 
 def recorded(*rows: dict[str, Any]) -> Audit:
-    return parse(document(*(rows or (row("a.b", findings=[finding(RECORDED, [0.94, 1.16])]), row("a.c")))))
+    return parse(
+        document(*(rows or (row("a.b", findings=[finding(RECORDED, [0.94, 1.16])]), row("a.c"))))
+    )
 
 
-def table(folder: Path, *rows: dict[str, Any], first_seed: int = 100, beside: Audit | None = None) -> list[str]:
+def table(
+    folder: Path, *rows: dict[str, Any], first_seed: int = 100, beside: Audit | None = None
+) -> list[str]:
     (folder / FILE).write_text(json.dumps({**document(*rows), "first_seed": first_seed}))
     return retrained_table(folder, beside or recorded()).splitlines()
 
@@ -46,12 +63,19 @@ def test_what_agrees(tmp_path: Path) -> None:
     heading, _, line, blank, words = table(tmp_path, row("a.b", findings=[LIKE]))
     assert tuple(cells(heading)) == HEADINGS
     assert cells(line)[:7] == [
-        "a.b", "REPRODUCED", "REPRODUCED", "a ratio", "1.05 [0.94, 1.16]", "1.05 [0.95, 1.15]", "overlap",
-    ]  # fmt: skip
+        "a.b",
+        "REPRODUCED",
+        "REPRODUCED",
+        "a ratio",
+        "1.05 [0.94, 1.16]",
+        "1.05 [0.95, 1.15]",
+        "overlap",
+    ]
     assert float(cells(line)[7]) > 0.5
     assert blank == ""
     assert words.startswith(
-        "1 claims from seed 100 on: 1 with the same verdict; of 1 intervals 1 overlap those of the recorded seeds (smallest p"
+        "1 claims from seed 100 on: 1 with the same verdict; of 1 intervals 1 overlap those of the "
+        "recorded seeds (smallest p"
     )
 
 
@@ -74,7 +98,12 @@ def test_only_what_decides_is_shown_and_only_what_was_trained(tmp_path: Path) ->
     found = table(tmp_path, row("a.b", findings=both), row("a.d", verdict="NOT RUN", findings=[]))
     assert [cells(line)[3] for line in found[2:-2]] == ["a ratio"]
     # Several findings: the claim and its verdicts stand once.
-    beside = recorded(row("a.b", findings=[finding(RECORDED, [0.9, 1.2]), finding(RECORDED, [0.9, 1.2], "a slope")]))
+    beside = recorded(
+        row(
+            "a.b",
+            findings=[finding(RECORDED, [0.9, 1.2]), finding(RECORDED, [0.9, 1.2], "a slope")],
+        )
+    )
     found = table(tmp_path, row("a.b", findings=[LIKE, {**LIKE, "name": "a slope"}]), beside=beside)
     assert [cells(line)[0] for line in found[2:-2]] == ["a.b", ""]
     assert "of 2 intervals 2 overlap" in found[-1]
@@ -83,10 +112,14 @@ def test_only_what_decides_is_shown_and_only_what_was_trained(tmp_path: Path) ->
 def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"retrained\.json: there is no such file"):
         retrained_table(tmp_path, recorded())
-    with pytest.raises(BadInput, match=r"its first seed is 3, and the evidence has seeds up to 4; use other ones"):
+    with pytest.raises(
+        BadInput, match=r"its first seed is 3, and the evidence has seeds up to 4; use other ones"
+    ):
         table(tmp_path, row("a.b", findings=[LIKE]), first_seed=3)
     assert table(tmp_path, row("a.b", findings=[LIKE]), first_seed=5)
-    with pytest.raises(BadInput, match=r"none of its claims has recorded evidence to compare with: a\.x"):
+    with pytest.raises(
+        BadInput, match=r"none of its claims has recorded evidence to compare with: a\.x"
+    ):
         table(tmp_path, row("a.x", findings=[LIKE]))
     with pytest.raises(BadInput, match="holds no claim that was trained"):
         table(tmp_path, row("a.b", verdict="NOT RUN", findings=[]))
@@ -99,7 +132,10 @@ def test_it_stands_between_the_markers_of_a_page(tmp_path: Path) -> None:
     audit = tmp_path / "audit.json"
     audit.write_text(json.dumps(document(row("a.b", findings=[finding(RECORDED, [0.94, 1.16])]))))
     page = tmp_path / "page.md"
-    page.write_text("<!-- verdicts: begin -->\n<!-- verdicts: end -->\nbetween\n<!-- retrained: begin -->\n<!-- retrained: end -->\n")
+    page.write_text(
+        "<!-- verdicts: begin -->\n<!-- verdicts: end -->\nbetween\n<!-- retrained: begin "
+        "-->\n<!-- retrained: end -->\n"
+    )
     command = ["report", str(audit), "--into", str(page), "--claims", str(claims)]
     missing = CliRunner().invoke(main, command)
     assert missing.exit_code == 1
@@ -113,7 +149,12 @@ def test_it_stands_between_the_markers_of_a_page(tmp_path: Path) -> None:
 
 
 def test_a_finding_on_one_side_only_is_shown(tmp_path: Path) -> None:
-    beside = recorded(row("a.b", findings=[finding(RECORDED, [0.9, 1.2]), finding([3.0, 3.1], [2.9, 3.2], "a slope")]))
+    beside = recorded(
+        row(
+            "a.b",
+            findings=[finding(RECORDED, [0.9, 1.2]), finding([3.0, 3.1], [2.9, 3.2], "a slope")],
+        )
+    )
     found = table(tmp_path, row("a.b", findings=[LIKE, {**LIKE, "name": "a share"}]), beside=beside)
     assert [cells(line)[3:7] for line in found[3:-2]] == [
         ["a slope", "3.05 [2.9, 3.2]", "", "**recorded only**"],
@@ -123,8 +164,14 @@ def test_a_finding_on_one_side_only_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_width_from_another_size_is_the_same_question(tmp_path: Path) -> None:
-    beside = recorded(row("a.b", findings=[finding(RECORDED, [0.9, 1.2], "error < 0.4: width, from N = 100")]))
-    found = table(tmp_path, row("a.b", findings=[{**LIKE, "name": "error < 0.4: width, from N = 51"}]), beside=beside)
+    beside = recorded(
+        row("a.b", findings=[finding(RECORDED, [0.9, 1.2], "error < 0.4: width, from N = 100")])
+    )
+    found = table(
+        tmp_path,
+        row("a.b", findings=[{**LIKE, "name": "error < 0.4: width, from N = 51"}]),
+        beside=beside,
+    )
     assert cells(found[2])[3] == "error < 0.4: width, from N = 100; error < 0.4: width, from N = 51"
     assert cells(found[2])[6] == "overlap"
     assert found[-1].endswith("0 deciding findings are on one side only.")

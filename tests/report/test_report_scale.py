@@ -21,7 +21,9 @@ def test_inside_a_region() -> None:
     scale = effect_scale(finding(0.9, 1.1, estimate=1.0, ci=(0.95, 1.05), values=(0.95, 1.05)))
     assert scale is not None
     assert not scale.log
-    assert scale.region[0] < scale.interval[0] < scale.estimate < scale.interval[1] < scale.region[1]  # type: ignore[index, operator]
+    assert (
+        scale.region[0] < scale.interval[0] < scale.estimate < scale.interval[1] < scale.region[1]
+    )  # type: ignore[index, operator]
     assert scale.estimate == 50
     assert [tick.text for tick in scale.ticks] == ["0.9", "1.1"]
 
@@ -62,10 +64,20 @@ intervals = st.tuples(numbers, numbers).filter(lambda ends: None in ends or ends
 Ends = tuple[float | None, float | None]
 
 
-@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), numbers, intervals, st.lists(numbers, max_size=5))
-def test_everything_stays_on_the_scale(lo: float, width: float, estimate: float | None, ci: Ends, values: list[float | None]) -> None:
+@given(
+    st.floats(-1e9, 1e9), st.floats(1e-6, 1e9), numbers, intervals, st.lists(numbers, max_size=5)
+)
+def test_everything_stays_on_the_scale(
+    lo: float, width: float, estimate: float | None, ci: Ends, values: list[float | None]
+) -> None:
     scale = effect_scale(finding(lo, lo + width, estimate=estimate, ci=ci, values=tuple(values)))
     if scale is not None:
-        parts = [*scale.region, *(scale.interval or ()), *scale.seeds, *(tick.at for tick in scale.ticks), scale.estimate or 0]
+        parts = [
+            *scale.region,
+            *(scale.interval or ()),
+            *scale.seeds,
+            *(tick.at for tick in scale.ticks),
+            scale.estimate or 0,
+        ]
         assert all(0 <= part <= 100 for part in parts)
         assert scale.region[0] <= scale.region[1]

@@ -18,12 +18,20 @@ def test_a_claim_without_evidence_costs_all_its_runs(tmp_path: Path) -> None:
         (folder / path.name).write_bytes(path.read_bytes())
     runs = runs_of(folder, "fig02_teacher_student", "large", "paper", "paper")
     assert list(cost_rows(folder, ["fig02.inverse"])) == [
-        ("fig02.inverse", len(runs), sum(run.steps for run in runs), sum(run.steps * step_operations(run) for run in runs))
+        (
+            "fig02.inverse",
+            len(runs),
+            sum(run.steps for run in runs),
+            sum(run.steps * step_operations(run) for run in runs),
+        )
     ]
 
 
 def test_what_is_recorded_costs_nothing() -> None:
-    rows = {name: (runs, steps) for name, runs, steps, _ in cost_rows(CLAIMS, ["fig02.inverse", "fig02.train-L"])}
+    rows = {
+        name: (runs, steps)
+        for name, runs, steps, _ in cost_rows(CLAIMS, ["fig02.inverse", "fig02.train-L"])
+    }
     assert rows["fig02.inverse"] == (0, 0)  # its evidence is at full scale
     assert rows["fig02.train-L"][0] > 0  # its evidence is reduced
 

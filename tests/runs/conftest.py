@@ -1,4 +1,6 @@
-"""Made-up Curves, a toy Run that really trains, stores, executors and worker processes for the tests of the run store."""
+"""Made-up Curves, a toy Run that really trains, stores, executors and worker processes for the
+tests of the run store.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,21 @@ TOY = Run(
 
 
 def _curves(seed: int = 0, points: int = 12, **changes: object) -> Curves:
-    """Curves that follow from the Run alone, so that another process can tell whether a record is whole."""
-    run = Run(task="made_up", model="none", seed=seed, n_train=5, steps=100, lr=1e-3).replace(**changes)
+    """Curves that follow from the Run alone, so that another process can tell whether a record is
+    whole.
+    """
+    run = Run(task="made_up", model="none", seed=seed, n_train=5, steps=100, lr=1e-3).replace(
+        **changes
+    )
     step = np.arange(points, dtype=np.int64) * 7
     rng = np.random.default_rng(seed)
-    columns = {name: rng.random(points).astype(np.float32).astype(np.float64) for name in ("train_loss", "test_loss", "weight_norm")}
-    return Curves(run, step, columns, seconds=float(seed), provenance={"torch": "2.5", "seed": seed})
+    columns = {
+        name: rng.random(points).astype(np.float32).astype(np.float64)
+        for name in ("train_loss", "test_loss", "weight_norm")
+    }
+    return Curves(
+        run, step, columns, seconds=float(seed), provenance={"torch": "2.5", "seed": seed}
+    )
 
 
 def _same(one: Curves, other: Curves) -> bool:
@@ -52,14 +63,21 @@ def _same(one: Curves, other: Curves) -> bool:
         and list(one.columns) == list(other.columns)
         and np.array_equal(one.step, other.step)
         and all(np.array_equal(one[name], other[name], equal_nan=True) for name in one.columns)
-        and (one.diverged, one.seconds, dict(one.provenance)) == (other.diverged, other.seconds, dict(other.provenance))
+        and (one.diverged, one.seconds, dict(one.provenance))
+        == (other.diverged, other.seconds, dict(other.provenance))
     )
 
 
 def _start(source: str, *arguments: object) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(omnigrok.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(omnigrok.__file__).parents[1]),
+        "OMP_NUM_THREADS": "1",
+    }
     command = [sys.executable, "-W", "error", "-c", source, *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +121,13 @@ def toy() -> Run:
 def digits() -> Run:
     """A mini-batch setting on the bundled MNIST images, of which there are 5000 to train on."""
     data = {"source": "bundled", "n_test": 10}
-    return TOY.replace(task="mnist", batch_size=4, steps=20, data=data, network={"widths": (784, 4, 10), "activation": "relu"})
+    return TOY.replace(
+        task="mnist",
+        batch_size=4,
+        steps=20,
+        data=data,
+        network={"widths": (784, 4, 10), "activation": "relu"},
+    )
 
 
 @lru_cache(maxsize=64)
@@ -125,7 +149,9 @@ def _assert_trained(executor: Executor, runs: Sequence[Run]) -> None:
 
 @pytest.fixture(scope="session")
 def assert_trained() -> Callable[[Executor, Sequence[Run]], None]:
-    """Every Run has the Curves of an uninterrupted training, and nothing is left of the work on it."""
+    """Every Run has the Curves of an uninterrupted training, and nothing is left of the
+    work on it.
+    """
     return _assert_trained
 
 
@@ -171,7 +197,8 @@ def before_chunk() -> Callable[[pytest.MonkeyPatch, int, Callable[[], object]], 
     return _before_chunk
 
 
-# Arguments: the store, a Run, the number of training sizes. Says after each chunk how far it is, and goes on when told to.
+# Arguments: the store, a Run, the number of training sizes. Says after each chunk how far it is,
+# and goes on when told to.
 _WORKER = """
 import json, sys, torch
 from pathlib import Path
@@ -183,7 +210,8 @@ def report(progress):
     print(progress.runs_done, progress.steps_done, flush=True)
     sys.stdin.readline()
 with Store(sys.argv[1]) as store:
-    runs = [toy.replace(n_train=n, seed=seed) for n in range(10, 10 + int(sys.argv[3])) for seed in (0, 1)]
+    sizes = range(10, 10 + int(sys.argv[3]))
+    runs = [toy.replace(n_train=n, seed=seed) for n in sizes for seed in (0, 1)]
     executor = execute.Executor(store, torch.device("cpu"), Path(), runs, report=report)
     executor.ensure(runs)
     print("trained", executor.tally.runs_done, flush=True)
@@ -191,7 +219,9 @@ with Store(sys.argv[1]) as store:
 
 
 class Trainer:
-    """Another process that trains the toy Run at several training sizes, two seeds each; every chunk is a heartbeat and a checkpoint."""
+    """Another process that trains the toy Run at several training sizes, two seeds each; every
+    chunk is a heartbeat and a checkpoint.
+    """
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
@@ -237,7 +267,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own with half a megabyte; only root may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder], capture_output=True, text=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if mounted.returncode:
         pytest.skip(f"a file system cannot be mounted here: {mounted.stderr.strip()}")
     try:

@@ -1,4 +1,6 @@
-"""Full disks and disks that cannot be written: what was recorded stays, the message says what to do, and room is all it takes to go on."""
+"""Full disks and disks that cannot be written: what was recorded stays, the message says what to
+do, and room is all it takes to go on.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ from omnigrok.runs.store import Environment, Store
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]
 Check = Callable[[Executor, Sequence[Run]], None]
-FULL = r"runs.db: the disk is full: free some space, or name another store with --runs; all that was recorded before is kept"
+FULL = (
+    r"runs.db: the disk is full: free some space, or name another store with --runs; all that was "
+    r"recorded before is kept"
+)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +54,12 @@ def fill(folder: Path) -> Path:
 
 
 @pytest.mark.fault("the disk is full")
-def test_training_on_a_disk_that_fills_up(small_disk: Path, run: Run, assert_trained: Check) -> None:
-    """The audit ends with a message; once there is room, the same command goes on, and nothing recorded before is lost."""
+def test_training_on_a_disk_that_fills_up(
+    small_disk: Path, run: Run, assert_trained: Check
+) -> None:
+    """The audit ends with a message; once there is room, the same command goes on, and nothing
+    recorded before is lost.
+    """
     first, second = run, run.replace(seed=1)
     with Store(small_disk / "runs.db") as store:
         executor = Executor(store, torch.device("cpu"), Path(), [first])
@@ -63,15 +72,20 @@ def test_training_on_a_disk_that_fills_up(small_disk: Path, run: Run, assert_tra
         assert store.problems() == []
         hog.unlink()
         again = Executor(store, torch.device("cpu"), Path(), [first, second])
-        # The process lives, and there was no room to note that its lease has ended: it ends by itself.
+        # The process lives, and there was no room to note that its lease has ended: it ends by
+        # itself.
         again.leases.clock = lambda: time.time() + execute.LEASE_SECONDS
         again.ensure([first, second])
         assert_trained(again, [first, second])
 
 
 @pytest.mark.fault("the disk is full")
-def test_a_store_at_its_largest_keeps_what_was_recorded(store: Store, env: Environment, make_curves: Make, same: Same) -> None:
-    """A result or checkpoint that does not fit is refused whole, and fits under the same lease once there is room."""
+def test_a_store_at_its_largest_keeps_what_was_recorded(
+    store: Store, env: Environment, make_curves: Make, same: Same
+) -> None:
+    """A result or checkpoint that does not fit is refused whole, and fits under the same lease once
+    there is room.
+    """
     store.adopt([(make_curves(1), env)])
     big = make_curves(2, points=20_000)
     token = Leases(store).acquire([big.run], env, "me", 60)[big.run.digest]
@@ -92,7 +106,9 @@ def test_a_store_at_its_largest_keeps_what_was_recorded(store: Store, env: Envir
 
 
 @pytest.mark.fault("a limit on the size of files")
-def test_a_file_that_may_not_grow(store: Store, env: Environment, make_curves: Make, run: Run) -> None:
+def test_a_file_that_may_not_grow(
+    store: Store, env: Environment, make_curves: Make, run: Run
+) -> None:
     """ulimit -f: the write is refused with a message, and the store is as it was."""
     store.adopt([(make_curves(1), env)])
     child = os.fork()
@@ -115,7 +131,9 @@ def test_a_file_that_may_not_grow(store: Store, env: Environment, make_curves: M
 def test_evidence_and_salvage_on_a_full_disk(
     small_disk: Path, tmp_path: Path, env: Environment, make_curves: Make, same: Same, run: Run
 ) -> None:
-    """Evidence is written whole or not at all: the older version stays, and no half file is left."""
+    """Evidence is written whole or not at all: the older version stays, and no half file is
+    left.
+    """
     path, old = small_disk / "x.ogev", make_curves(1)
     write(path, [(old, env)])
     hog = fill(small_disk)
@@ -131,7 +149,9 @@ def test_evidence_and_salvage_on_a_full_disk(
 
 @pytest.fixture
 def frozen(small_disk: Path, env: Environment, make_curves: Make) -> Path:
-    """A store on a file system that has become read-only; root could write into a folder that is only marked so."""
+    """A store on a file system that has become read-only; root could write into a folder that is
+    only marked so.
+    """
     with Store(small_disk / "runs.db") as store:
         store.adopt([(make_curves(1), env)])
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
@@ -139,8 +159,12 @@ def frozen(small_disk: Path, env: Environment, make_curves: Make) -> Path:
 
 
 @pytest.mark.fault("a read-only store or folder")
-def test_a_store_on_a_read_only_disk(frozen: Path, env: Environment, make_curves: Make, same: Same, run: Run) -> None:
-    """It can be read and exported; training stops with a message that names the store and --runs."""
+def test_a_store_on_a_read_only_disk(
+    frozen: Path, env: Environment, make_curves: Make, same: Same, run: Run
+) -> None:
+    """It can be read and exported; training stops with a message that names the store and
+    --runs.
+    """
     with Store(frozen, readonly=True) as store:
         back = store.get(make_curves(1).run, env)
         assert back is not None
@@ -166,12 +190,17 @@ def test_new_files_on_a_read_only_disk(frozen: Path, env: Environment, make_curv
 
 
 @pytest.mark.fault("a read-only store or folder")
-def test_the_disk_becomes_read_only_in_the_middle(small_disk: Path, env: Environment, make_curves: Make, run: Run) -> None:
-    """As a file system does that has found errors: the next write is refused, and what was recorded can be read."""
+def test_the_disk_becomes_read_only_in_the_middle(
+    small_disk: Path, env: Environment, make_curves: Make, run: Run
+) -> None:
+    """As a file system does that has found errors: the next write is refused, and what was recorded
+    can be read.
+    """
     with Store(small_disk / "runs.db") as store:
         store.adopt([(make_curves(1), env)])
         os.sync()
-        # A file that is open for writing keeps the disk from being remounted: this is what the kernel itself can do, not mount.
+        # A file that is open for writing keeps the disk from being remounted: this is what the
+        # kernel itself can do, not mount.
         store.close()
         subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
         with pytest.raises(StoreError, match=r"runs.db: .*--runs"):

@@ -1,4 +1,6 @@
-"""CUDA out of memory: the stack is halved, and only a network that does not fit alone is an error. The error is injected, on the CPU."""
+"""CUDA out of memory: the stack is halved, and only a network that does not fit alone is an error.
+The error is injected, on the CPU.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ def capture_failed() -> RuntimeError:
 SHORTAGES = {
     "torch": lambda: torch.cuda.OutOfMemoryError("CUDA out of memory"),
     "CUDA": lambda: RuntimeError("CUDA error: out of memory"),
-    "cuBLAS": lambda: RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    "cuBLAS": lambda: RuntimeError(
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+    ),
     "capture": capture_failed,
 }
 
@@ -62,9 +66,15 @@ def test_a_stack_that_does_not_fit_is_trained_in_halves(
 
 @pytest.mark.fault("CUDA out of memory")
 def test_in_the_middle_of_training_the_halves_go_on_from_the_checkpoint(
-    make: Make, runs: list[Run], assert_trained: Check, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    make: Make,
+    runs: list[Run],
+    assert_trained: Check,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
-    """In the middle of a training, the halves go on from the last checkpoint, once the memory of the whole stack is free."""
+    """In the middle of a training, the halves go on from the last checkpoint, once the memory of
+    the whole stack is free.
+    """
     monkeypatch.setattr(execute, "CHECKPOINT_EVERY", 0.0)
     request.addfinalizer(gc.enable)
     gc.disable()
@@ -76,7 +86,9 @@ def test_in_the_middle_of_training_the_halves_go_on_from_the_checkpoint(
             if self.step >= 40:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         elif self not in [stack for _, stack in begun]:
-            assert all(stack() is None for stack in wide), "the stack that failed still holds its memory"
+            assert all(stack() is None for stack in wide), (
+                "the stack that failed still holds its memory"
+            )
             begun.append((self.step, self))
         return advance(self, seconds)
 
@@ -91,7 +103,9 @@ def test_in_the_middle_of_training_the_halves_go_on_from_the_checkpoint(
 def test_one_network_that_does_not_fit_is_the_error_of_who_asks_for_it(
     make: Make, toy: Run, assert_trained: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A network that does not fit alone is ERROR, with advice, for the claims that need it; the others get theirs."""
+    """A network that does not fit alone is ERROR, with advice, for the claims that need it; the
+    others get theirs.
+    """
     build, large = Stack._build, toy.replace(n_train=11)
 
     def too_large(self: Stack, states: object) -> None:
@@ -103,13 +117,18 @@ def test_one_network_that_does_not_fit_is_the_error_of_who_asks_for_it(
     executor = make([large, toy])
     executor.ensure([toy])
     assert_trained(executor, [toy])
-    with pytest.raises(OutOfMemory, match=r"teacher_student, mlp: one network alone does not fit .*80 GiB.*smaller batch_size"):
+    with pytest.raises(
+        OutOfMemory,
+        match=r"teacher_student, mlp: one network alone does not fit .*80 GiB.*smaller batch_size",
+    ):
         executor.ensure([large])
     assert executor.leases.holders([large], executor.environment(large)) == {}
     assert executor.store.count() == 1
 
 
-def test_another_error_is_not_taken_for_one_of_memory(make: Make, runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_error_is_not_taken_for_one_of_memory(
+    make: Make, runs: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Broken(Stack):
         def __init__(self, runs: Sequence[Run], *arguments: object) -> None:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")

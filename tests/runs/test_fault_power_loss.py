@@ -1,4 +1,6 @@
-"""Power loss: a write that was torn in the middle loses at most what was not yet acknowledged, and never records something else."""
+"""Power loss: a write that was torn in the middle loses at most what was not yet acknowledged, and
+never records something else.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def test_a_copy_without_the_wal_is_an_older_store_or_an_error(
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory, env: Environment, make_curves: Make) -> Path:
-    """A folder with a store as the power went off: seven results in its file, three in its write-ahead log."""
+    """A folder with a store as the power went off: seven results in its file, three in its
+    write-ahead log.
+    """
     folder = tmp_path_factory.mktemp("before")
     with Store(folder / "made.db") as store:
         store.adopt([(make_curves(seed, points=POINTS), env) for seed in range(7)])
@@ -63,21 +67,33 @@ def torn(before: Path, folder: Path, file: bytes | None = None, wal: bytes | Non
     path = folder / "copy.db"
     path.write_bytes((before / "off.db").read_bytes() if file is None else file)
     path.with_name("copy.db-shm").unlink(missing_ok=True)
-    path.with_name("copy.db-wal").write_bytes((before / "off.db-wal").read_bytes() if wal is None else wal)
+    path.with_name("copy.db-wal").write_bytes(
+        (before / "off.db-wal").read_bytes() if wal is None else wal
+    )
     return path
 
 
 @pytest.mark.fault("power loss while a result is written")
 @pytest.mark.parametrize("lost", [1, 40, 5000])
-def test_a_torn_wal_loses_only_its_end(before: Path, tmp_path: Path, make_curves: Make, same: Same, lost: int) -> None:
-    """Whatever was acknowledged before is there; the write that was torn is not recorded, and is trained again."""
-    seeds = seeds_of(torn(before, tmp_path, wal=(before / "off.db-wal").read_bytes()[:-lost]), make_curves, same)
+def test_a_torn_wal_loses_only_its_end(
+    before: Path, tmp_path: Path, make_curves: Make, same: Same, lost: int
+) -> None:
+    """Whatever was acknowledged before is there; the write that was torn is not recorded, and is
+    trained again.
+    """
+    seeds = seeds_of(
+        torn(before, tmp_path, wal=(before / "off.db-wal").read_bytes()[:-lost]), make_curves, same
+    )
     assert seeds in ([*range(9)],) if lost < PAGE_SIZE else ([*range(8)], [*range(9)])
 
 
 @pytest.mark.fault("power loss while a result is written")
-def test_a_wal_cut_or_changed_anywhere_is_an_older_store(before: Path, tmp_path: Path, make_curves: Make, same: Same) -> None:
-    """A write-ahead log cut or overwritten at any place gives the store as it was some commits ago, never a mixture."""
+def test_a_wal_cut_or_changed_anywhere_is_an_older_store(
+    before: Path, tmp_path: Path, make_curves: Make, same: Same
+) -> None:
+    """A write-ahead log cut or overwritten at any place gives the store as it was some commits ago,
+    never a mixture.
+    """
     chance, wal = random.Random(1), (before / "off.db-wal").read_bytes()  # noqa: S311
     seen = set()
     for _ in range(40):
@@ -92,8 +108,12 @@ def test_a_wal_cut_or_changed_anywhere_is_an_older_store(before: Path, tmp_path:
 
 
 @pytest.mark.fault("power loss while the log is copied into the file")
-def test_a_checkpoint_torn_anywhere_loses_nothing(before: Path, tmp_path: Path, make_curves: Make, same: Same) -> None:
-    """Some pages of the file are new and some old, or half of each: the log still has them all, and nothing is lost."""
+def test_a_checkpoint_torn_anywhere_loses_nothing(
+    before: Path, tmp_path: Path, make_curves: Make, same: Same
+) -> None:
+    """Some pages of the file are new and some old, or half of each: the log still has them all, and
+    nothing is lost.
+    """
     chance, old = random.Random(2), (before / "off.db").read_bytes()  # noqa: S311
     whole = torn(before, tmp_path)
     with Store(whole) as store, store.reading() as db:
@@ -101,18 +121,27 @@ def test_a_checkpoint_torn_anywhere_loses_nothing(before: Path, tmp_path: Path, 
     new = whole.read_bytes()
     assert len(new) > len(old)
     for _ in range(25):
-        mixed = bytearray(new[: chance.choice([len(old), len(new), chance.randrange(len(old), len(new))])])
+        mixed = bytearray(
+            new[: chance.choice([len(old), len(new), chance.randrange(len(old), len(new))])]
+        )
         for page in range(len(old) // PAGE_SIZE):
-            start, end = page * PAGE_SIZE, page * PAGE_SIZE + chance.choice([0, 512, 2048, PAGE_SIZE])
+            start, end = (
+                page * PAGE_SIZE,
+                page * PAGE_SIZE + chance.choice([0, 512, 2048, PAGE_SIZE]),
+            )
             mixed[start:end] = old[start:end]
-        assert seeds_of(torn(before, tmp_path, file=bytes(mixed)), make_curves, same) == [*range(10)]
+        assert seeds_of(torn(before, tmp_path, file=bytes(mixed)), make_curves, same) == [
+            *range(10)
+        ]
 
 
 @pytest.mark.fault("a disk that loses sectors")
 def test_a_file_damaged_beside_its_wal_is_refused_or_salvaged(
     before: Path, tmp_path: Path, make_curves: Make, same: Same, refusal_naming: Refusal
 ) -> None:
-    """Random sectors of file and log are lost: what opens holds only true results, and salvage copies every whole one."""
+    """Random sectors of file and log are lost: what opens holds only true results, and salvage
+    copies every whole one.
+    """
     chance = random.Random(3)  # noqa: S311
     files = {suffix: (before / f"off.db{suffix}").read_bytes() for suffix in ("", "-wal")}
     copied = 0

@@ -1,4 +1,6 @@
-"""SIGKILL at any moment: every committed run is whole, and the interrupted one goes on from its checkpoint."""
+"""SIGKILL at any moment: every committed run is whole, and the interrupted one goes on from its
+checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -51,15 +53,26 @@ with Store(sys.argv[1]) as store:
 
 @pytest.mark.fault("SIGKILL while writing")
 def test_killed_writers_leave_every_committed_run_whole(
-    tmp_path: Path, env: Environment, make_curves: Make, same: Same, start: Callable[..., subprocess.Popen[str]]
+    tmp_path: Path,
+    env: Environment,
+    make_curves: Make,
+    same: Same,
+    start: Callable[..., subprocess.Popen[str]],
 ) -> None:
-    """Every committed result is whole; the next process takes the dead one's leases at once and goes on from its checkpoints."""
+    """Every committed result is whole; the next process takes the dead one's leases at once and
+    goes on from its checkpoints.
+    """
     path = tmp_path / "runs.db"
     put: set[int] = set()
     steps: dict[int, int] = {}
     resumed = 0
     for kill in range(10):
-        with start(WRITER, path, "wait" if kill % 2 == 0 else "run", Path(__file__).with_name("conftest.py")) as writer:
+        with start(
+            WRITER,
+            path,
+            "wait" if kill % 2 == 0 else "run",
+            Path(__file__).with_name("conftest.py"),
+        ) as writer:
             assert writer.stdout is not None
             lines = [writer.stdout.readline()]  # it has begun
             while kill % 2 == 0 and lines[-1].split()[2:3] != ["2"]:
@@ -74,7 +87,9 @@ def test_killed_writers_leave_every_committed_run_whole(
                 put.add(int(seed))
             else:
                 if int(seed) not in begun and int(seed) in steps:
-                    assert int(rest[2]) >= steps[int(seed)]  # nothing that was acknowledged is trained again
+                    assert (
+                        int(rest[2]) >= steps[int(seed)]
+                    )  # nothing that was acknowledged is trained again
                     resumed += 1
                 begun.add(int(seed))
                 steps[int(seed)] = int(rest[0])
@@ -88,8 +103,8 @@ def test_killed_writers_leave_every_committed_run_whole(
     assert sorted(found) == list(range(1, len(found) + 1))
 
 
-# A process that has imported torch and taken its slow first steps once, and forks a trainer for each line it reads: fifty kills then cost
-# fifty forks, not fifty imports.
+# A process that has imported torch and taken its slow first steps once, and forks a trainer for
+# each line it reads: fifty kills then cost fifty forks, not fifty imports.
 NURSERY = """
 import json, os, sys
 import torch
@@ -103,7 +118,8 @@ FORM = Run.from_dict(json.loads(sys.argv[2]))
 def trainer():
     with Store(sys.argv[1]) as store:
         for block in count():
-            runs = [FORM.replace(seed=seed, n_train=n) for seed in (3 * block, 3 * block + 1, 3 * block + 2) for n in (8, 10)]
+            seeds = range(3 * block, 3 * block + 3)
+            runs = [FORM.replace(seed=seed, n_train=n) for seed in seeds for n in (8, 10)]
             executor = execute.Executor(store, torch.device("cpu"), Path(), runs)
             executor.ensure(runs)
 train([FORM.replace(steps=50)])
@@ -139,7 +155,9 @@ def recorded(path: Path) -> int:
 def test_trainers_killed_fifty_times_end_as_uninterrupted_ones(
     tmp_path: Path, start: Start, form: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same command goes on; after fifty kills every run is recorded once, with the curves of an uninterrupted training."""
+    """The same command goes on; after fifty kills every run is recorded once, with the curves of an
+    uninterrupted training.
+    """
     kills, path = 50, tmp_path / "runs.db"
     monkeypatch.setenv("OMNIGROK_COMPILE", "0")
     moments = random.Random(kills)  # noqa: S311
@@ -161,7 +179,9 @@ def test_trainers_killed_fifty_times_end_as_uninterrupted_ones(
             else:
                 time.sleep(moments.uniform(0, longest))
             os.kill(child, signal.SIGKILL)
-            assert int(nursery.stdout.readline()) == -signal.SIGKILL  # a trainer never ends by itself
+            assert (
+                int(nursery.stdout.readline()) == -signal.SIGKILL
+            )  # a trainer never ends by itself
             with Store(path) as store:
                 assert store.problems() == []
                 with store.reading() as db:
@@ -173,7 +193,11 @@ def test_trainers_killed_fifty_times_end_as_uninterrupted_ones(
     assert waiting >= kills // 4  # most kills hit the middle of a training, not the start of Python
     with Store(path) as store:
         found = {run: curves for run, _, curves in store.records()}
-        expected_of = {each.run: each for n in (8, 10) for each in train([run for run in found if run.n_train == n])}
+        expected_of = {
+            each.run: each
+            for n in (8, 10)
+            for each in train([run for run in found if run.n_train == n])
+        }
         for run, curves in found.items():
             expected = expected_of[run]
             assert curves.step.tolist() == expected.step.tolist()

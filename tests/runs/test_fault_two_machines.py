@@ -1,4 +1,6 @@
-"""Two machines on one store, and clocks that jump: leases and fencing tokens let each run be recorded once, by whoever is entitled."""
+"""Two machines on one store, and clocks that jump: leases and fencing tokens let each run be
+recorded once, by whoever is entitled.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +70,16 @@ def assert_recorded_once(assert_trained: Check) -> Check:
 
 @pytest.mark.fault("two machines on one store")
 def test_a_machine_that_is_silent_is_taken_over_and_its_late_write_refused(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, runs: list[Run], toy: Run, before_chunk: Before, assert_recorded_once: Check
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: list[Run],
+    toy: Run,
+    before_chunk: Before,
+    assert_recorded_once: Check,
 ) -> None:
-    """A machine that fell asleep is taken over once its lease has run out; awake again, its old token writes nothing, and it goes on."""
+    """A machine that fell asleep is taken over once its lease has run out; awake again, its old
+    token writes nothing, and it goes on.
+    """
     asleep, awake = machine("laptop"), machine("server")
     awake.leases.clock.ahead = LEASE_SECONDS + 1  # type: ignore[attr-defined]
 
@@ -88,9 +97,16 @@ def test_a_machine_that_is_silent_is_taken_over_and_its_late_write_refused(
 
 @pytest.mark.fault("two machines on one store")
 def test_what_a_live_machine_trains_is_not_trained_twice(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, runs: list[Run], toy: Run, before_chunk: Before, assert_recorded_once: Check
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: list[Run],
+    toy: Run,
+    before_chunk: Before,
+    assert_recorded_once: Check,
 ) -> None:
-    """The work of a machine that renews its leases is left alone; the other waits, and has the results when they are recorded."""
+    """The work of a machine that renews its leases is left alone; the other waits, and has the
+    results when they are recorded.
+    """
     first, second = machine("laptop"), machine("server")
     naps: list[float] = []
 
@@ -110,9 +126,16 @@ def test_what_a_live_machine_trains_is_not_trained_twice(
 
 @pytest.mark.fault("two machines on one store")
 def test_a_taken_over_stack_waits_for_the_other_machine(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, runs: list[Run], toy: Run, before_chunk: Before, assert_recorded_once: Check
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: list[Run],
+    toy: Run,
+    before_chunk: Before,
+    assert_recorded_once: Check,
 ) -> None:
-    """Taken over while the other still trains, a machine writes nothing, waits for the results, and ends as if nothing had been."""
+    """Taken over while the other still trains, a machine writes nothing, waits for the results, and
+    ends as if nothing had been.
+    """
     sleeper, other = machine("laptop"), machine("server")
     other.leases.clock.ahead = LEASE_SECONDS + 1  # type: ignore[attr-defined]
     env = other.environment(toy)
@@ -124,7 +147,11 @@ def test_a_taken_over_stack_waits_for_the_other_machine(
         other.store.put_many(train(runs), env, tokens)
 
     with monkeypatch.context() as patch:
-        before_chunk(patch, 2, lambda: tokens.update(other.leases.acquire(runs, env, other.owner, LEASE_SECONDS)))
+        before_chunk(
+            patch,
+            2,
+            lambda: tokens.update(other.leases.acquire(runs, env, other.owner, LEASE_SECONDS)),
+        )
         patch.setattr(time, "sleep", nap)
         sleeper.ensure(runs)
     assert naps == [0]
@@ -132,8 +159,12 @@ def test_a_taken_over_stack_waits_for_the_other_machine(
 
 
 @pytest.mark.fault("two machines on one store")
-def test_an_old_token_is_refused_whatever_the_clocks_say(machine: Machine, runs: list[Run], toy: Run) -> None:
-    """Fencing tokens only rise: a write with an older one is refused as a whole, with a message that says so."""
+def test_an_old_token_is_refused_whatever_the_clocks_say(
+    machine: Machine, runs: list[Run], toy: Run
+) -> None:
+    """Fencing tokens only rise: a write with an older one is refused as a whole, with a message
+    that says so.
+    """
     old, new = machine("laptop"), machine("server")
     new.leases.clock.ahead = 1e9  # type: ignore[attr-defined]
     env, results = old.environment(toy), train(runs)
@@ -141,7 +172,10 @@ def test_an_old_token_is_refused_whatever_the_clocks_say(machine: Machine, runs:
     second = new.leases.acquire(runs, env, new.owner, 60)
     assert min(second.values()) > max(first.values())
     for tokens in (first, {**first, toy.digest: second[toy.digest]}):
-        with pytest.raises(StaleToken, match=r"run .* came with token \d+, but the lease has token \d+; nothing was written"):
+        with pytest.raises(
+            StaleToken,
+            match=r"run .* came with token \d+, but the lease has token \d+; nothing was written",
+        ):
             old.store.put_many(results, env, tokens)
     assert old.store.count() == 0
     assert new.store.put_many(results, env, second) == {run.digest for run in runs}
@@ -149,9 +183,15 @@ def test_an_old_token_is_refused_whatever_the_clocks_say(machine: Machine, runs:
 
 @pytest.mark.fault("a store on a network file system")
 def test_a_network_file_system_gets_a_rollback_journal(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runs: list[Run], assert_recorded_once: Check
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    runs: list[Run],
+    assert_recorded_once: Check,
 ) -> None:
-    """A rollback journal in place of the write-ahead log, which two machines cannot share; a store that had one is turned back."""
+    """A rollback journal in place of the write-ahead log, which two machines cannot share; a store
+    that had one is turned back.
+    """
     machine("server").store.close()
     monkeypatch.setattr(database, "file_system", lambda _: "nfs4")
     first, second = machine("laptop"), machine("server")
@@ -166,9 +206,16 @@ def test_a_network_file_system_gets_a_rollback_journal(
 @pytest.mark.fault("the clock jumps")
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0, 1e9, -1e9])
 def test_a_clock_that_jumps_in_the_middle_changes_no_curve(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, jump: float, runs: list[Run], before_chunk: Before, assert_recorded_once: Check
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    jump: float,
+    runs: list[Run],
+    before_chunk: Before,
+    assert_recorded_once: Check,
 ) -> None:
-    """Forward or back by a day or by decades: the training goes on, its seconds come from a clock that cannot jump."""
+    """Forward or back by a day or by decades: the training goes on, its seconds come from a clock
+    that cannot jump.
+    """
     executor, other = machine("laptop"), machine("server")
 
     def jumps() -> None:
@@ -186,9 +233,15 @@ def test_a_clock_that_jumps_in_the_middle_changes_no_curve(
 
 @pytest.mark.fault("the clock jumps")
 def test_clocks_that_differ_by_hours_train_nothing_twice_for_long(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, runs: list[Run], before_chunk: Before, assert_recorded_once: Check
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: list[Run],
+    before_chunk: Before,
+    assert_recorded_once: Check,
 ) -> None:
-    """A machine whose clock is hours ahead may take over live work: the tokens decide who records it, and it is recorded once."""
+    """A machine whose clock is hours ahead may take over live work: the tokens decide who records
+    it, and it is recorded once.
+    """
     behind, ahead = machine("laptop"), machine("server")
     ahead.leases.clock.ahead = 5 * 3600  # type: ignore[attr-defined]
     with monkeypatch.context() as patch:

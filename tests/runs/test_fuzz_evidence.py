@@ -1,4 +1,6 @@
-"""Evidence from strangers: records forged with checksums that are right give Curves or an EvidenceError, and nothing else."""
+"""Evidence from strangers: records forged with checksums that are right give Curves or an
+EvidenceError, and nothing else.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,13 @@ def forged(record: bytes, changes: dict[str, str]) -> bytes:
     for mark, value in marks.items():
         text = text.replace(f'"{mark}"', value)
     header = text.encode()
-    return _PREFIX.pack(_CURVES, VERSION, len(header), len(payload), _checksum(VERSION, header, payload)) + header + payload
+    return (
+        _PREFIX.pack(
+            _CURVES, VERSION, len(header), len(payload), _checksum(VERSION, header, payload)
+        )
+        + header
+        + payload
+    )
 
 
 FIELDS = [
@@ -54,7 +62,15 @@ FIELDS = [
 ]
 NUMBERS = ["1e999", "-1e999", "1" + "0" * 400, "-1", "0.1", "null", "true"]
 LISTS = ["[]", "[1e999, 1e999]", "[[1, 2]]", "[0.9]", "[1.0, 0.5]", "[" * 3000 + "]" * 3000]
-OTHERS = ["{}", '{"a": 1e999}', '{"a": [1e999]}', '{"a": {"b": 1}}', '{"a": "\\ud800"}', '"\\u0000"', '"x"']
+OTHERS = [
+    "{}",
+    '{"a": 1e999}',
+    '{"a": [1e999]}',
+    '{"a": {"b": 1}}',
+    '{"a": "\\ud800"}',
+    '"\\u0000"',
+    '"x"',
+]
 texts = st.sampled_from([*NUMBERS, *LISTS, *OTHERS])
 HEAD = ["seconds", "diverged", "provenance", "arrays", "compression"]
 
@@ -62,7 +78,10 @@ HEAD = ["seconds", "diverged", "provenance", "arrays", "compression"]
 @settings(max_examples=200, deadline=None)
 @given(
     changes=st.dictionaries(
-        st.sampled_from([*FIELDS, "seconds", "diverged", "provenance", "arrays", "compression"]), texts, min_size=1, max_size=2
+        st.sampled_from([*FIELDS, "seconds", "diverged", "provenance", "arrays", "compression"]),
+        texts,
+        min_size=1,
+        max_size=2,
     )
 )
 def test_forged_records(make_curves: Make, changes: dict[str, str]) -> None:
@@ -76,10 +95,19 @@ def test_forged_records(make_curves: Make, changes: dict[str, str]) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(changes=st.dictionaries(st.sampled_from(FIELDS), texts, min_size=1, max_size=2))
-def test_forged_records_in_a_file(make_curves: Make, env: Environment, changes: dict[str, str]) -> None:
+def test_forged_records_in_a_file(
+    make_curves: Make, env: Environment, changes: dict[str, str]
+) -> None:
     """Read, imported and asked for again."""
     record = forged(encode(make_curves(1), compress=False), changes)
-    header = {"format": ev.FORMAT, "schema": ev.SCHEMA, "date": "2024-01-01", "meta": {}, "parts": [], "total": 1}
+    header = {
+        "format": ev.FORMAT,
+        "schema": ev.SCHEMA,
+        "date": "2024-01-01",
+        "meta": {},
+        "parts": [],
+        "total": 1,
+    }
     content = ev._file(header, [("digest", env, record)], ev.lzma.compress(record))
     memory = Path("/dev/shm")  # noqa: S108 (a disk would be waited for at every commit)
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
@@ -92,7 +120,15 @@ def test_forged_records_in_a_file(make_curves: Make, env: Environment, changes: 
 
 
 def signed(env: Environment, **changes: Any) -> bytes:
-    header = {"format": ev.FORMAT, "schema": ev.SCHEMA, "date": "2024-01-01", "meta": {}, "parts": [], "total": 0, **changes}
+    header = {
+        "format": ev.FORMAT,
+        "schema": ev.SCHEMA,
+        "date": "2024-01-01",
+        "meta": {},
+        "parts": [],
+        "total": 0,
+        **changes,
+    }
     return ev._file(header, [], ev.lzma.compress(b""))
 
 

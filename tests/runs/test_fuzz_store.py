@@ -1,4 +1,6 @@
-"""Stores from strangers: whatever a file holds, only the package's own errors come out, and no other result than was recorded."""
+"""Stores from strangers: whatever a file holds, only the package's own errors come out, and no
+other result than was recorded.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,9 @@ def copied(content: bytes) -> Iterator[Path]:
 
 
 def used(path: Path, env: Environment, make_curves: Make) -> dict[int, Curves]:
-    """Everything that can be asked of a store; the results that it gave, and no exception but the package's own."""
+    """Everything that can be asked of a store; the results that it gave, and no exception but the
+    package's own.
+    """
     found: dict[int, Curves] = {}
     runs = [make_curves(seed).run for seed in (*SEEDS, 99)]
     asked: list[Callable[[Store], object]] = [
@@ -80,14 +84,24 @@ def used(path: Path, env: Environment, make_curves: Make) -> dict[int, Curves]:
 
 
 kinds = st.sampled_from(["flip", "cut", "insert", "splice"])
-edits = st.lists(st.tuples(kinds, st.integers(0, 2**16), st.booleans(), st.binary(min_size=1, max_size=40)), min_size=1, max_size=4)
+edits = st.lists(
+    st.tuples(kinds, st.integers(0, 2**16), st.booleans(), st.binary(min_size=1, max_size=40)),
+    min_size=1,
+    max_size=4,
+)
 
 
 def edited(sound: bytes, edits: list[tuple[str, int, bool, bytes]]) -> bytes:
-    """Bytes flipped, cut, inserted and spliced, every second time where a page begins, which is where a file's structure is."""
+    """Bytes flipped, cut, inserted and spliced, every second time where a page begins, which is
+    where a file's structure is.
+    """
     content = bytearray(sound)
     for kind, number, structure, new in edits:
-        place = (number % 40) + number // 40 % (len(content) // 4096) * 4096 if structure else number % len(content)
+        place = (
+            (number % 40) + number // 40 % (len(content) // 4096) * 4096
+            if structure
+            else number % len(content)
+        )
         if kind == "flip":
             content[place] ^= new[0] or 1
         elif kind == "cut":
@@ -102,7 +116,13 @@ def edited(sound: bytes, edits: list[tuple[str, int, bool, bytes]]) -> bytes:
 
 @settings(max_examples=100, deadline=None)
 @given(edits=edits)
-def test_changed_bytes(sound: Path, env: Environment, make_curves: Make, same: Same, edits: list[tuple[str, int, bool, bytes]]) -> None:
+def test_changed_bytes(
+    sound: Path,
+    env: Environment,
+    make_curves: Make,
+    same: Same,
+    edits: list[tuple[str, int, bool, bytes]],
+) -> None:
     with copied(edited(sound.read_bytes(), edits)) as path:
         for seed, curves in used(path, env, make_curves).items():
             assert same(curves, make_curves(seed))
@@ -119,7 +139,19 @@ values = (
 Cell = tuple[str, str]
 cells = st.sampled_from(
     [
-        *[("results", name) for name in ("digest", "env", "fingerprint", "torch", "device", "seconds", "sha256", "record")],
+        *[
+            ("results", name)
+            for name in (
+                "digest",
+                "env",
+                "fingerprint",
+                "torch",
+                "device",
+                "seconds",
+                "sha256",
+                "record",
+            )
+        ],
         *[("checkpoints", name) for name in ("digest", "env", "step", "sha256", "state")],
         *[("leases", name) for name in ("digest", "env", "token", "owner", "ttl", "expires_at")],
         ("last_token", "token"),
@@ -129,7 +161,13 @@ cells = st.sampled_from(
 
 @settings(max_examples=120, deadline=None)
 @given(changes=st.lists(st.tuples(cells, values), min_size=1, max_size=3))
-def test_changed_cells(sound: Path, env: Environment, make_curves: Make, same: Same, changes: list[tuple[tuple[str, str], object]]) -> None:
+def test_changed_cells(
+    sound: Path,
+    env: Environment,
+    make_curves: Make,
+    same: Same,
+    changes: list[tuple[tuple[str, str], object]],
+) -> None:
     """A file that SQLite finds whole, with values of any kind in any column."""
     with copied(sound.read_bytes()) as path:
         with closing(sqlite3.connect(path)) as db:
@@ -153,7 +191,8 @@ FOREIGN = {
     "a view": "CREATE VIEW w AS SELECT * FROM results",
     "a view in place of a table": "DROP TABLE leases; CREATE VIEW leases AS SELECT 1 AS digest",
     "an endless view": (
-        "DROP TABLE results; CREATE VIEW results AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id FROM n) SELECT * FROM n"
+        "DROP TABLE results; CREATE VIEW results AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL "
+        "SELECT id FROM n) SELECT * FROM n"
     ),
 }
 
@@ -165,13 +204,25 @@ def test_a_schema_that_acts_by_itself_is_refused(sound: Path, kind: str) -> None
             db.executescript(FOREIGN[kind])
         before = path.read_bytes()
         for readonly in (True, False):
-            with pytest.raises(StoreError, match=r"runs.db: it holds triggers or views, and is no omnigrok store; name another"):
+            with pytest.raises(
+                StoreError,
+                match=r"runs.db: it holds triggers or views, and is no omnigrok store; name",
+            ):
                 Store(path, readonly=readonly)
         assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize("change", ["DROP TABLE checkpoints", "ALTER TABLE results RENAME COLUMN env TO place", "DELETE FROM last_token"])
-def test_tables_that_are_not_a_stores(sound: Path, env: Environment, make_curves: Make, change: str) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DROP TABLE checkpoints",
+        "ALTER TABLE results RENAME COLUMN env TO place",
+        "DELETE FROM last_token",
+    ],
+)
+def test_tables_that_are_not_a_stores(
+    sound: Path, env: Environment, make_curves: Make, change: str
+) -> None:
     with copied(sound.read_bytes()) as path:
         with closing(sqlite3.connect(path)) as db:
             db.execute(change)
@@ -180,7 +231,9 @@ def test_tables_that_are_not_a_stores(sound: Path, env: Environment, make_curves
             store.get(make_curves(1).run, env)
 
 
-def test_a_value_larger_than_a_store_keeps(sound: Path, env: Environment, make_curves: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_larger_than_a_store_keeps(
+    sound: Path, env: Environment, make_curves: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SQLite would read up to a gigabyte into memory."""
     monkeypatch.setattr(database, "LARGEST_VALUE", 1_000_000)
     with copied(sound.read_bytes()) as path:

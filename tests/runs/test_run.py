@@ -19,8 +19,16 @@ from omnigrok.training.calendar import log_steps
 EVIDENCE = Path(__file__).parents[2] / "claims" / "evidence"
 RUN = Run(task="mnist", model="mlp", seed=3, n_train=1000, steps=10, lr=1e-3)
 
-scalars = st.one_of(st.text(max_size=5), st.integers(-5, 5), st.floats(allow_nan=False, allow_infinity=False), st.booleans(), st.none())
-options = st.dictionaries(st.text(min_size=1, max_size=5), st.one_of(scalars, st.lists(scalars, max_size=3)), max_size=4)
+scalars = st.one_of(
+    st.text(max_size=5),
+    st.integers(-5, 5),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.booleans(),
+    st.none(),
+)
+options = st.dictionaries(
+    st.text(min_size=1, max_size=5), st.one_of(scalars, st.lists(scalars, max_size=3)), max_size=4
+)
 positive = st.floats(1e-6, 1e6)
 
 
@@ -41,7 +49,13 @@ def runs(draw: st.DrawFn) -> Run:
         lr_drops=tuple(draw(st.lists(st.integers(1, 100), max_size=3))),
         data=freeze(draw(options)),
         network=freeze(draw(options)),
-        stop_at=draw(st.dictionaries(st.sampled_from(["train_acc", "test_acc", "test_acc_code"]), st.floats(1e-3, 1.0), max_size=3)),  # type: ignore[arg-type]
+        stop_at=draw(
+            st.dictionaries(
+                st.sampled_from(["train_acc", "test_acc", "test_acc_code"]),
+                st.floats(1e-3, 1.0),
+                max_size=3,
+            )
+        ),  # type: ignore[arg-type]
     )
 
 
@@ -109,7 +123,10 @@ def test_every_field_is_part_of_the_digest(name: str) -> None:
 
 
 def test_whole_numbers_are_floats_where_the_field_is_one() -> None:
-    one, other = RUN.replace(lr=1, alpha=2, weight_decay=0, betas=(0, 0.5)), RUN.replace(lr=1.0, alpha=2.0, betas=(0.0, 0.5))
+    one, other = (
+        RUN.replace(lr=1, alpha=2, weight_decay=0, betas=(0, 0.5)),
+        RUN.replace(lr=1.0, alpha=2.0, betas=(0.0, 0.5)),
+    )
     assert one == other
     assert one.digest == other.digest
 
@@ -168,19 +185,27 @@ def test_a_value_that_is_not_accepted_is_named(name: str, value: object) -> None
 
 @pytest.mark.parametrize("log", [{"log_every": 1}, {"log_ratio": 1e-12}])
 def test_more_logged_steps_than_memory_holds(log: dict[str, float]) -> None:
-    with pytest.raises(BadInput, match=f"Run: {next(iter(log))} = .* is not accepted; log at most 1000000 of the steps"):
+    with pytest.raises(
+        BadInput,
+        match=f"Run: {next(iter(log))} = .* is not accepted; log at most 1000000 of the steps",
+    ):
         RUN.replace(steps=10**9, **log)
     assert RUN.replace(steps=10**9).steps == 10**9
 
 
 @given(steps=st.integers(1, 10**7), ratio=st.floats(1e-3, 1.0), every=st.integers(0, 2000))
 def test_the_bound_of_logged_steps_is_one(steps: int, ratio: float, every: int) -> None:
-    run = RUN.replace(steps=steps, log_ratio=ratio, log_every=every and max(every, steps // 100_000))
+    run = RUN.replace(
+        steps=steps, log_ratio=ratio, log_every=every and max(every, steps // 100_000)
+    )
     assert len(log_steps(run)) <= run._logged()
 
 
 def test_the_message_lists_the_words_that_are_accepted() -> None:
-    with pytest.raises(BadInput, match="'held' is not accepted; one of free, rescale, rescale_double, published, tangent"):
+    with pytest.raises(
+        BadInput,
+        match="'held' is not accepted; one of free, rescale, rescale_double, published, tangent",
+    ):
         RUN.replace(constraint="held")
 
 
@@ -197,7 +222,12 @@ def test_a_missing_key_is_named() -> None:
 
 
 def test_keys_with_a_default_can_be_left_out() -> None:
-    assert Run.from_dict({"task": "mnist", "model": "mlp", "seed": 3, "n_train": 1000, "steps": 10, "lr": 1e-3}) == RUN
+    assert (
+        Run.from_dict(
+            {"task": "mnist", "model": "mlp", "seed": 3, "n_train": 1000, "steps": 10, "lr": 1e-3}
+        )
+        == RUN
+    )
 
 
 # Options

@@ -53,15 +53,27 @@ def state(run: Run) -> State:
 def test_a_state_goes_round(state: State, run: Run) -> None:
     back = unpack(run, 20, pack(state))
     assert back is not None
-    assert (back.step, back.logged, back.columns, back.held) == (20, [0, 20], state.columns, state.held)
-    for old, new in ((state.weights, back.weights), (state.first, back.first), (state.second, back.second)):
+    assert (back.step, back.logged, back.columns, back.held) == (
+        20,
+        [0, 20],
+        state.columns,
+        state.held,
+    )
+    for old, new in (
+        (state.weights, back.weights),
+        (state.first, back.first),
+        (state.second, back.second),
+    ):
         np.testing.assert_array_equal(old, new)
 
 
 def test_a_state_beyond_the_end_of_a_run_that_stops_is_none(state: State, run: Run) -> None:
     """It is none either if it lacks what the run stops at."""
     stopping = run.replace(stop_at={"test_acc": 0.5})
-    low, high = (replace(state, columns={**state.columns, "test_acc": [value, value]}) for value in (0.4, 0.6))
+    low, high = (
+        replace(state, columns={**state.columns, "test_acc": [value, value]})
+        for value in (0.4, 0.6)
+    )
     assert unpack(stopping, 20, pack(low)) is not None
     assert unpack(stopping, 20, pack(high)) is None
     assert unpack(run, 20, pack(high)) is not None
@@ -74,7 +86,12 @@ def test_what_a_model_carries_goes_round(reviews: Run) -> None:
     assert back is not None
     assert back.carried["state"].shape == (2, 1, 24, 4)
     assert unpack(reviews, state.step, pack(replace(state, carried={}))) is None
-    assert unpack(reviews, state.step, pack(replace(state, carried={"state": np.zeros((2, 1, 32, 4))}))) is None
+    assert (
+        unpack(
+            reviews, state.step, pack(replace(state, carried={"state": np.zeros((2, 1, 32, 4))}))
+        )
+        is None
+    )
 
 
 CHANGES: dict[str, Callable[[State], Any]] = {
@@ -104,9 +121,14 @@ def test_another_step_is_none(state: State, step: int, run: Run) -> None:
 
 
 def test_another_run_is_none(state: State, run: Run) -> None:
-    assert unpack(run.replace(network={"widths": (3, 5, 2), "activation": "tanh"}), 20, pack(state)) is None
+    assert (
+        unpack(run.replace(network={"widths": (3, 5, 2), "activation": "tanh"}), 20, pack(state))
+        is None
+    )
     assert unpack(run.replace(log_every=10), 20, pack(state)) is None
-    assert unpack(run.replace(seed=1), 20, pack(state)) is not None  # seeds share shapes: the store's key and checksum tell them apart
+    assert (
+        unpack(run.replace(seed=1), 20, pack(state)) is not None
+    )  # seeds share shapes: the store's key and checksum tell them apart
 
 
 @settings(max_examples=100, deadline=None)
@@ -124,8 +146,12 @@ def test_damaged_bytes_are_none(state: State, data: st.DataObject, run: Run) -> 
     assert unpack(run, 20, bytes(blob)) is None
 
 
-names = st.sampled_from(["weights", "first", "second", "scalars", "logged", "column.train_loss", "carried.state"])
-arrays = st.lists(st.floats() | st.integers(-(2**62), 2**62), max_size=4).map(lambda values: np.asarray(values, dtype=np.float64))
+names = st.sampled_from(
+    ["weights", "first", "second", "scalars", "logged", "column.train_loss", "carried.state"]
+)
+arrays = st.lists(st.floats() | st.integers(-(2**62), 2**62), max_size=4).map(
+    lambda values: np.asarray(values, dtype=np.float64)
+)
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,4 +1,6 @@
-"""The file under a store: opened where it can be, refused with one message, shared by threads, forks and workers."""
+"""The file under a store: opened where it can be, refused with one message, shared by threads,
+forks and workers.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     before = path.read_bytes()
     for readonly in (False, True):
         with pytest.raises(
-            StoreError, match=rf"newer omnigrok \(schema {SCHEMA + 1}, this one reads {SCHEMA}\): upgrade, or name .* --runs"
+            StoreError,
+            match=(
+                rf"newer omnigrok \(schema {SCHEMA + 1}, this one reads {SCHEMA}\): upgrade, or "
+                "name .* --runs"
+            ),
         ):
             Store(path, readonly=readonly)
     assert path.read_bytes() == before
@@ -47,7 +53,9 @@ def test_another_sqlite_file_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("notes " * 2000)
-    with pytest.raises(StoreError, match=r"notes.txt: it is damaged, or no omnigrok store: .*salvage"):
+    with pytest.raises(
+        StoreError, match=r"notes.txt: it is damaged, or no omnigrok store: .*salvage"
+    ):
         Store(path)
     assert path.read_text() == "notes " * 2000
 
@@ -59,7 +67,9 @@ def test_places_that_cannot_hold_a_store(tmp_path: Path) -> None:
             Store(path)
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path, env: Environment, make_curves: Make) -> None:
+def test_a_folder_that_cannot_be_written(
+    tmp_path: Path, env: Environment, make_curves: Make
+) -> None:
     with Store(tmp_path / "in" / "x.db") as store:
         store.adopt([(make_curves(1), env)])
     (tmp_path / "in").chmod(0o500)
@@ -128,7 +138,9 @@ def test_names_with_odd_characters(tmp_path: Path, env: Environment, make_curves
         assert store.count() == 1
 
 
-def test_a_locked_store_says_so(store: Store, env: Environment, make_curves: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_store_says_so(
+    store: Store, env: Environment, make_curves: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("omnigrok.runs.database.BUSY_SECONDS", 0.05)
     with Store(store.path) as second, store.writing():
         with pytest.raises(StoreError, match="locked"):
@@ -149,7 +161,9 @@ def test_threads_share_a_store(store: Store, env: Environment, make_curves: Make
     assert store.count() == 30
 
 
-def test_a_forked_child_opens_its_own_connection(store: Store, env: Environment, make_curves: Make) -> None:
+def test_a_forked_child_opens_its_own_connection(
+    store: Store, env: Environment, make_curves: Make
+) -> None:
     store.adopt([(make_curves(1), env)])
     child = os.fork()
     if child == 0:
@@ -165,7 +179,9 @@ def test_a_forked_child_opens_its_own_connection(store: Store, env: Environment,
     assert store.problems() == []
 
 
-def test_a_fork_within_a_transaction_keeps_it(store: Store, env: Environment, make_curves: Make) -> None:
+def test_a_fork_within_a_transaction_keeps_it(
+    store: Store, env: Environment, make_curves: Make
+) -> None:
     with store.writing() as db:
         db.execute("UPDATE last_token SET token = 7")
         child = os.fork()

@@ -16,10 +16,27 @@ from hypothesis.extra import numpy as hnp
 
 from omnigrok.errors import EvidenceError
 from omnigrok.runs import Curves, Run
-from omnigrok.runs.encode import _CURVES, _PREFIX, _checksum, decode, decode_state, encode, encode_state
+from omnigrok.runs.encode import (
+    _CURVES,
+    _PREFIX,
+    _checksum,
+    decode,
+    decode_state,
+    encode,
+    encode_state,
+)
 
-RUN = Run(task="made_up", model="none", seed=3, n_train=5, steps=100, lr=1e-3, network=(("width", 7), ("sizes", (1, 2))))
-# Format 1 of Run(task="t", model="m", seed=1, n_train=2, steps=3, lr=0.5) with step [0, 1, 3], train_loss [1, 0.5, nan] and seconds 2.0
+RUN = Run(
+    task="made_up",
+    model="none",
+    seed=3,
+    n_train=5,
+    steps=100,
+    lr=1e-3,
+    network=(("width", 7), ("sizes", (1, 2))),
+)
+# Format 1 of Run(task="t", model="m", seed=1, n_train=2, steps=3, lr=0.5) with step [0, 1, 3],
+# train_loss [1, 0.5, nan] and seconds 2.0
 GOLDEN = """
 T0dDVVJWRVMBAAAATAIAABQAAAAAAAAAfUmgNzo6i/2DmA7N3Tthgb3FlKXRcpU3J+F393nO/kh7ImFycmF5cyI6W3siZGVsdGEiOnRydWUsImR0eXBlIjoi
 PGk4IiwibmFtZSI6InN0ZXAiLCJzaGFwZSI6WzNdfSx7ImRlbHRhIjpmYWxzZSwiZHR5cGUiOiI8ZjQiLCJuYW1lIjoidHJhaW5fbG9zcyIsInNoYXBlIjpb
@@ -33,7 +50,13 @@ InNlY29uZHMiOjIuMH14nGNgZGLADRoYDtjb1wMACEUCQQ==
 
 numbers = st.floats(width=32)
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists, max_leaves=5
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    st.lists,
+    max_leaves=5,
 )
 
 
@@ -44,7 +67,14 @@ def any_curves(draw: st.DrawFn) -> Curves:
     columns = {name: draw(hnp.arrays(np.float64, length, elements=numbers)) for name in names}
     step = draw(hnp.arrays(np.int64, length))
     seconds = draw(st.floats(0, 1e9))
-    return Curves(RUN, step, columns, draw(st.booleans()), seconds, draw(st.dictionaries(st.text(), plain, max_size=3)))
+    return Curves(
+        RUN,
+        step,
+        columns,
+        draw(st.booleans()),
+        seconds,
+        draw(st.dictionaries(st.text(), plain, max_size=3)),
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -59,7 +89,11 @@ def test_curves_come_back(curves: Curves, compress: bool) -> None:
     for name in curves.columns:
         assert back[name].dtype == np.float64
         assert np.array_equal(back[name], curves[name], equal_nan=True)
-    assert (back.diverged, back.seconds, back.provenance) == (curves.diverged, curves.seconds, curves.provenance)
+    assert (back.diverged, back.seconds, back.provenance) == (
+        curves.diverged,
+        curves.seconds,
+        curves.provenance,
+    )
     assert encode(back, compress=compress) == encode(curves, compress=compress)
 
 
@@ -82,7 +116,9 @@ def test_a_record_of_format_1_still_reads() -> None:
         ({}, [np.inf, np.nan, -np.inf, -0.0], True),
     ],
 )
-def test_float64_is_kept_where_float32_would_lose_meaning(changes: dict[str, str], values: list[float], exact: bool) -> None:
+def test_float64_is_kept_where_float32_would_lose_meaning(
+    changes: dict[str, str], values: list[float], exact: bool
+) -> None:
     curves = Curves(RUN.replace(**changes), np.arange(len(values)), {"loss": np.array(values)})
     back = decode(encode(curves))["loss"]
     assert np.array_equal(back, curves["loss"], equal_nan=True) == exact
@@ -121,7 +157,9 @@ def test_what_is_not_json_is_refused(value: object) -> None:
     ),
     meta=st.dictionaries(st.text(), plain, max_size=3),
 )
-def test_states_come_back_bit_for_bit(arrays: dict[str, np.ndarray], meta: dict[str, object]) -> None:
+def test_states_come_back_bit_for_bit(
+    arrays: dict[str, np.ndarray], meta: dict[str, object]
+) -> None:
     back, back_meta = decode_state(encode_state(arrays, meta))
     assert back_meta == meta
     assert list(back) == list(arrays)
@@ -166,7 +204,13 @@ def test_any_cut_or_tail_is_found(length: int, tail: bytes) -> None:
 def sealed(head: object, payload: bytes, version: int = 1) -> bytes:
     """A record with a valid checksum over anything."""
     header = json.dumps(head).encode()
-    return _PREFIX.pack(_CURVES, version, len(header), len(payload), _checksum(version, header, payload)) + header + payload
+    return (
+        _PREFIX.pack(
+            _CURVES, version, len(header), len(payload), _checksum(version, header, payload)
+        )
+        + header
+        + payload
+    )
 
 
 def opened() -> dict[str, object]:
@@ -175,7 +219,23 @@ def opened() -> dict[str, object]:
 
 
 paths = st.lists(
-    st.sampled_from(["run", "arrays", "shape", "dtype", "name", "delta", "compression", "seconds", "data", "lr", 0, 1]), max_size=3
+    st.sampled_from(
+        [
+            "run",
+            "arrays",
+            "shape",
+            "dtype",
+            "name",
+            "delta",
+            "compression",
+            "seconds",
+            "data",
+            "lr",
+            0,
+            1,
+        ]
+    ),
+    max_size=3,
 )
 
 
@@ -185,12 +245,16 @@ paths = st.lists(
     value=plain | st.integers(-(2**70), 2**70) | st.lists(st.integers(-2, 2**62), max_size=4),
     payload=st.binary(max_size=40) | st.none(),
 )
-def test_a_forged_header_raises_only_evidence_errors(path: list[str | int], value: object, payload: bytes | None) -> None:
+def test_a_forged_header_raises_only_evidence_errors(
+    path: list[str | int], value: object, payload: bytes | None
+) -> None:
     head: object = opened()
     parent, last = {"head": head}, "head"
     for key in path:
         node = parent[last]
-        if (isinstance(node, dict) and isinstance(key, str)) or (isinstance(node, list) and isinstance(key, int) and key < len(node)):
+        if (isinstance(node, dict) and isinstance(key, str)) or (
+            isinstance(node, list) and isinstance(key, int) and key < len(node)
+        ):
             parent, last = node, key
             if isinstance(node, dict):
                 node.setdefault(key, None)
@@ -208,15 +272,42 @@ def test_a_forged_header_raises_only_evidence_errors(path: list[str | int], valu
         (b"x" * 100, "starts with"),
         (encode_state({}), "starts with"),
         (sealed({}, b"", version=2), "newer omnigrok .format 2, this one reads 1.: upgrade"),
-        (sealed({**opened(), "arrays": [{"name": "step", "dtype": "<i8", "shape": [2**39], "delta": True}]}, b""), "claims"),
         (
-            sealed({**opened(), "arrays": [{"name": "step", "dtype": "<i8", "shape": [4], "delta": True}]}, zlib.compress(bytes(10**8))),
+            sealed(
+                {
+                    **opened(),
+                    "arrays": [{"name": "step", "dtype": "<i8", "shape": [2**39], "delta": True}],
+                },
+                b"",
+            ),
+            "claims",
+        ),
+        (
+            sealed(
+                {
+                    **opened(),
+                    "arrays": [{"name": "step", "dtype": "<i8", "shape": [4], "delta": True}],
+                },
+                zlib.compress(bytes(10**8)),
+            ),
             "as long",
         ),
-        (sealed({**opened(), "arrays": [{"name": "step", "dtype": "|O", "shape": [4], "delta": True}]}, b""), "dtype"),
+        (
+            sealed(
+                {
+                    **opened(),
+                    "arrays": [{"name": "step", "dtype": "|O", "shape": [4], "delta": True}],
+                },
+                b"",
+            ),
+            "dtype",
+        ),
         (sealed({**opened(), "compression": "pickle"}, b""), "not known"),
         (sealed(opened(), b"not zlib"), "decompress"),
-        (sealed({**opened(), "run": {"task": "t"}}, WHOLE[-_PREFIX.unpack_from(WHOLE)[3] :]), "Run is not accepted"),
+        (
+            sealed({**opened(), "run": {"task": "t"}}, WHOLE[-_PREFIX.unpack_from(WHOLE)[3] :]),
+            "Run is not accepted",
+        ),
         (struct.pack("<8sIIQ32s", _CURVES, 1, 2**31, 2**63, bytes(32)), "truncated"),
         (sealed([[]] * 3, b""), "header is damaged"),
     ],

@@ -25,7 +25,9 @@ Same = Callable[[Curves, Curves], bool]
 OTHER = Environment("fingerprint", "2.6", "cuda")
 
 
-def test_evidence_goes_round(store: Store, tmp_path: Path, env: Environment, make_curves: Make, same: Same) -> None:
+def test_evidence_goes_round(
+    store: Store, tmp_path: Path, env: Environment, make_curves: Make, same: Same
+) -> None:
     batch = [make_curves(seed) for seed in range(5)]
     store.adopt([(curves, env) for curves in batch])
     runs = [curves.run for curves in batch[:4]]
@@ -41,12 +43,17 @@ def test_evidence_goes_round(store: Store, tmp_path: Path, env: Environment, mak
         assert ev.import_into(other, path) == 4
         assert ev.import_into(other, path) == 0
         assert all(
-            same(back, curves) for (_, _, back), curves in zip(other.records(), sorted(batch[:4], key=lambda c: c.run.digest), strict=True)
+            same(back, curves)
+            for (_, _, back), curves in zip(
+                other.records(), sorted(batch[:4], key=lambda c: c.run.digest), strict=True
+            )
         )
     assert [file.name for file in path.parent.iterdir()] == ["fig02.ogev"]
 
 
-def test_the_newest_environment_or_the_named_one(store: Store, tmp_path: Path, env: Environment, make_curves: Make) -> None:
+def test_the_newest_environment_or_the_named_one(
+    store: Store, tmp_path: Path, env: Environment, make_curves: Make
+) -> None:
     run = make_curves(1).run
     store.adopt([(make_curves(1, points=3), env), (make_curves(1, points=4), OTHER)])
     for runs in ([run], None):
@@ -57,12 +64,18 @@ def test_the_newest_environment_or_the_named_one(store: Store, tmp_path: Path, e
             assert evidence.curves[run.digest].step.size == (3 if expected == env else 4)
 
 
-def test_a_missing_run_is_named_and_nothing_written(store: Store, tmp_path: Path, env: Environment, make_curves: Make) -> None:
+def test_a_missing_run_is_named_and_nothing_written(
+    store: Store, tmp_path: Path, env: Environment, make_curves: Make
+) -> None:
     store.adopt([(make_curves(1), env)])
     runs = [make_curves(1).run, make_curves(2).run]
-    with pytest.raises(EvidenceError, match=rf"1 of 2 runs have no result, the first {runs[1].digest}"):
+    with pytest.raises(
+        EvidenceError, match=rf"1 of 2 runs have no result, the first {runs[1].digest}"
+    ):
         ev.export(store, runs, tmp_path / "x.ogev")
-    with pytest.raises(EvidenceError, match=f"2 of 2 runs have no result in environment {OTHER.key}"):
+    with pytest.raises(
+        EvidenceError, match=f"2 of 2 runs have no result in environment {OTHER.key}"
+    ):
         ev.export(store, runs, tmp_path / "x.ogev", env=OTHER)
     assert not (tmp_path / "x.ogev").exists()
 
@@ -72,10 +85,22 @@ def test_no_runs_are_evidence_too(store: Store, tmp_path: Path) -> None:
     assert ev.read(tmp_path / "x.ogev").curves == {}
 
 
-def test_records_of_one_grid_are_compressed_together(tmp_path: Path, env: Environment, make_curves: Make) -> None:
+def test_records_of_one_grid_are_compressed_together(
+    tmp_path: Path, env: Environment, make_curves: Make
+) -> None:
     flat = {"train_loss": np.zeros(500)}
-    batch = [Curves(make_curves(seed).run, np.unique(np.geomspace(1, 1e6, 500).astype(np.int64)), {}) for seed in range(50)]
-    batch = [Curves(curves.run, curves.step, {name: values[: curves.step.size] for name, values in flat.items()}) for curves in batch]
+    batch = [
+        Curves(make_curves(seed).run, np.unique(np.geomspace(1, 1e6, 500).astype(np.int64)), {})
+        for seed in range(50)
+    ]
+    batch = [
+        Curves(
+            curves.run,
+            curves.step,
+            {name: values[: curves.step.size] for name, values in flat.items()},
+        )
+        for curves in batch
+    ]
     ev.write(tmp_path / "x.ogev", [(curves, env) for curves in batch])
     assert (tmp_path / "x.ogev").stat().st_size < sum(len(encode(curves)) for curves in batch) / 2
 
@@ -86,7 +111,9 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> int:
     return 80_000
 
 
-def test_large_evidence_is_split(small_files: int, tmp_path: Path, env: Environment, make_curves: Make, same: Same) -> None:
+def test_large_evidence_is_split(
+    small_files: int, tmp_path: Path, env: Environment, make_curves: Make, same: Same
+) -> None:
     batch = [make_curves(seed, points=400) for seed in range(30)]
     path = tmp_path / "x.ogev"
     files = ev.write(path, [(curves, env) for curves in batch])
@@ -98,15 +125,21 @@ def test_large_evidence_is_split(small_files: int, tmp_path: Path, env: Environm
     assert all(same(evidence.curves[curves.run.digest], curves) for curves in batch)
     with pytest.raises(EvidenceError, match=r"a further part of 'x.ogev': read that"):
         ev.read(files[1])
-    assert ev.write(path, [(batch[0], env)]) == [path] == list(tmp_path.iterdir())  # the older version's parts are gone
+    assert (
+        ev.write(path, [(batch[0], env)]) == [path] == list(tmp_path.iterdir())
+    )  # the older version's parts are gone
 
 
-def test_a_missing_or_changed_part_is_named(small_files: int, tmp_path: Path, env: Environment, make_curves: Make) -> None:
+def test_a_missing_or_changed_part_is_named(
+    small_files: int, tmp_path: Path, env: Environment, make_curves: Make
+) -> None:
     path = tmp_path / "x.ogev"
     files = ev.write(path, [(make_curves(seed, points=400), env) for seed in range(30)])
     content = files[1].read_bytes()
     files[1].write_bytes(content[:-1] + b"x")
-    with pytest.raises(EvidenceError, match=rf"{files[1].name}: it is not the part that x.ogev was written with"):
+    with pytest.raises(
+        EvidenceError, match=rf"{files[1].name}: it is not the part that x.ogev was written with"
+    ):
         ev.read(path)
     files[1].unlink()
     with pytest.raises(EvidenceError, match=rf"{files[1].name} cannot be read"):
@@ -136,7 +169,9 @@ def test_a_failure_leaves_the_older_version_whole(
     assert not list(tmp_path.glob("*.tmp"))
 
 
-def test_what_cannot_be_written(tmp_path: Path, env: Environment, make_curves: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_written(
+    tmp_path: Path, env: Environment, make_curves: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = (make_curves(1, points=400), env)
     with pytest.raises(EvidenceError, match=r"must end in .ogev"):
         ev.write(tmp_path / "x.json", [one])
@@ -192,8 +227,24 @@ def test_any_cut_or_tail_is_found(whole: bytes, data: st.DataObject, tail: bytes
     assert reads(whole[:length] + whole) is None or length == 0
 
 
-plain = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4), st.lists, max_leaves=4)
-keys = ["format", "schema", "count", "parts", "part_of", "total", "environments", "records", "raw", "meta", "date"]
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
+    st.lists,
+    max_leaves=4,
+)
+keys = [
+    "format",
+    "schema",
+    "count",
+    "parts",
+    "part_of",
+    "total",
+    "environments",
+    "records",
+    "raw",
+    "meta",
+    "date",
+]
 
 
 def opened(content: bytes) -> tuple[dict[str, object], bytes]:
@@ -202,8 +253,14 @@ def opened(content: bytes) -> tuple[dict[str, object], bytes]:
 
 
 @settings(max_examples=150, deadline=None)
-@given(key=st.sampled_from(keys), value=plain | st.dictionaries(st.text(max_size=3), plain, max_size=2), deep=st.integers(0, 3))
-def test_a_forged_header_raises_only_evidence_errors(whole: bytes, same: Same, key: str, value: object, deep: int) -> None:
+@given(
+    key=st.sampled_from(keys),
+    value=plain | st.dictionaries(st.text(max_size=3), plain, max_size=2),
+    deep=st.integers(0, 3),
+)
+def test_a_forged_header_raises_only_evidence_errors(
+    whole: bytes, same: Same, key: str, value: object, deep: int
+) -> None:
     header, body = opened(whole)
     place: object = header.get(key)
     if key == "records" and deep and isinstance(place, list):
@@ -245,7 +302,9 @@ def test_messages(whole: bytes, tmp_path: Path, change: dict[str, object], messa
         ev.read(tmp_path / "x.ogev")
 
 
-def test_bombs_and_other_files(whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bombs_and_other_files(
+    whole: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     header, _ = opened(whole)
     bomb = lzma.compress(bytes(50 << 20), preset=1)
     assert reads(ev._signed(header, bomb)) is None

@@ -1,4 +1,6 @@
-"""Leases: one holder a key, also in races; expiry; fencing tokens; dead processes and clocks that jump."""
+"""Leases: one holder a key, also in races; expiry; fencing tokens; dead processes and clocks that
+jump.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ def leases(store: Store, clock: Clock) -> Leases:
 def test_a_held_key_is_not_given_twice(leases: Leases, env: Environment) -> None:
     assert set(leases.acquire(["a", "b"], env, "one", TTL)) == {"a", "b"}
     assert set(leases.acquire(["a", "b", "c"], env, "two", TTL)) == {"c"}
-    assert leases.acquire(["a"], env, "one", TTL) == {}  # not even to its holder: a second lease would fence out the first
+    assert (
+        leases.acquire(["a"], env, "one", TTL) == {}
+    )  # not even to its holder: a second lease would fence out the first
     assert leases.holders(["a", "c", "d"], env) == {"a": "one", "c": "two"}
 
 
@@ -66,7 +70,9 @@ def test_whole_stack_or_none(leases: Leases, env: Environment) -> None:
     assert set(leases.acquire(["a", "c"], env, "two", TTL, whole=True)) == {"a", "c"}
 
 
-def test_a_key_with_a_result_is_not_leased(store: Store, leases: Leases, env: Environment, make_curves: Callable[..., Curves]) -> None:
+def test_a_key_with_a_result_is_not_leased(
+    store: Store, leases: Leases, env: Environment, make_curves: Callable[..., Curves]
+) -> None:
     done, open_ = make_curves(1), make_curves(2)
     tokens = leases.acquire([done.run], env, "one", TTL)
     assert store.put(done, env, tokens[done.run.digest])
@@ -105,7 +111,9 @@ def test_a_lease_that_ran_out_counts_until_it_is_replaced(
 
 
 @pytest.mark.parametrize("jump", [-1e9, -11 * TTL, 1e9])
-def test_a_clock_that_jumps_blocks_nobody_for_long(leases: Leases, clock: Clock, env: Environment, jump: float) -> None:
+def test_a_clock_that_jumps_blocks_nobody_for_long(
+    leases: Leases, clock: Clock, env: Environment, jump: float
+) -> None:
     leases.acquire(["a"], env, "one", TTL)
     clock.now += jump
     assert leases.acquire(["a"], env, "two", TTL)
@@ -150,14 +158,17 @@ def test_a_killed_process_that_nobody_waited_for_is_dead() -> None:
         assert is_dead(owner)
 
 
-def test_a_dead_process_frees_its_keys_at_once(store: Store, env: Environment, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_a_dead_process_frees_its_keys_at_once(
+    store: Store, env: Environment, start: Callable[..., subprocess.Popen[str]]
+) -> None:
     source = """
 import sys
 import time
 from omnigrok.runs.lease import Leases, new_owner
 from omnigrok.runs.store import Environment, Store
 with Store(sys.argv[1]) as store:
-    print(Leases(store).acquire(["a"], Environment("fingerprint", "2.5", "cpu"), new_owner(), 1e6), flush=True)
+    here = Environment("fingerprint", "2.5", "cpu")
+    print(Leases(store).acquire(["a"], here, new_owner(), 1e6), flush=True)
     sys.stdin.readline()
 """
     with start(source, store.path) as child:
@@ -180,13 +191,16 @@ won = {}
 with Store(path) as store:
     leases, owner = Leases(store), new_owner()
     for place in range(0, 60, 3):
-        won |= leases.acquire(keys[place:place + 3], Environment("fingerprint", "2.5", "cpu"), owner, 60)
+        here = Environment("fingerprint", "2.5", "cpu")
+        won |= leases.acquire(keys[place:place + 3], here, owner, 60)
     print(json.dumps(won), flush=True)
     sys.stdin.readline()  # stay alive: the dead hold nothing
 """
 
 
-def test_racing_processes_win_each_key_once(tmp_path: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
+def test_racing_processes_win_each_key_once(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[str]]
+) -> None:
     """Four workers that also race to make the file."""
     begin = time.time() + 0.7
     workers = [start(RACE, tmp_path / "new" / "race.db", begin, seed * 15) for seed in range(4)]

@@ -43,7 +43,9 @@ def test_it_repeats_twice_at_least_and_then_while_there_is_time(seconds: float) 
 
 
 def test_the_matrix_rate_is_operations_over_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "best_seconds", lambda work, device, seconds: work() is None or 0.5)
+    monkeypatch.setattr(
+        measure, "best_seconds", lambda work, device, seconds: work() is None or 0.5
+    )
     monkeypatch.setattr(measure, "MATRICES", {"cpu": 2})
     monkeypatch.setattr(measure, "ORDER", 3)
     assert matrix_rate(CPU) == 2 * 2 * 27 / 0.5
@@ -63,7 +65,11 @@ def test_measuring_leaves_the_random_state_alone() -> None:
 
 def test_a_stack_is_timed_with_all_its_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
-    monkeypatch.setattr(measure.Stack, "take_steps", lambda self, count: (taken.append(count), time.sleep(0.01 * count)))
+    monkeypatch.setattr(
+        measure.Stack,
+        "take_steps",
+        lambda self, count: (taken.append(count), time.sleep(0.01 * count)),
+    )
     found = time_stack([FORM.replace(seed=seed) for seed in range(3)], CPU, Path(), 0.05)
     assert found.replicas == 3
     assert taken[0] == measure.WARM_UP
@@ -75,7 +81,9 @@ def test_a_stack_is_timed_with_all_its_replicas(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize(("each", "count"), [(0.001, 50), (1e-6, 62), (0.0, 62), (1.0, 1)])
-def test_short_steps_are_timed_as_many_as_training_takes_at_once(monkeypatch: pytest.MonkeyPatch, each: float, count: int) -> None:
+def test_short_steps_are_timed_as_many_as_training_takes_at_once(
+    monkeypatch: pytest.MonkeyPatch, each: float, count: int
+) -> None:
     """What a call costs besides is shared among its steps: 4 ms here."""
     taken: list[int] = []
 
@@ -112,7 +120,9 @@ def test_compiling_can_be_spared(monkeypatch: pytest.MonkeyPatch) -> None:
         time_stack([FORM], CPU, Path(), 0.0)
 
 
-@pytest.mark.parametrize(("eval_samples", "test", "shown"), [(0, 8, 28), (5, 8, 10), (15, 8, 23), (100, 0, 20)])
+@pytest.mark.parametrize(
+    ("eval_samples", "test", "shown"), [(0, 8, 28), (5, 8, 10), (15, 8, 23), (100, 0, 20)]
+)
 def test_samples_of_an_evaluation(eval_samples: int, test: int, shown: int) -> None:
     assert evaluated(FORM.replace(eval_samples=eval_samples), test) == shown
 

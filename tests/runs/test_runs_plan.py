@@ -26,7 +26,9 @@ COSTS = {10: 1e3, 20: 3e8, 40: 1e9}
 
 run_lists = st.lists(
     st.builds(
-        lambda seed, n_train, steps, alpha: FORM.replace(seed=seed, n_train=n_train, steps=steps, alpha=alpha),
+        lambda seed, n_train, steps, alpha: FORM.replace(
+            seed=seed, n_train=n_train, steps=steps, alpha=alpha
+        ),
         st.integers(0, 300),
         st.sampled_from(sorted(COSTS)),
         st.sampled_from([10, 100, 1000]),
@@ -53,7 +55,9 @@ def test_every_run_is_in_one_stack_of_its_shape(runs: list[Run], device: str) ->
 
 @settings(deadline=None)
 @given(run_lists, st.randoms(use_true_random=False))
-def test_the_plan_does_not_depend_on_the_order_or_on_repetitions(runs: list[Run], rng: random.Random) -> None:
+def test_the_plan_does_not_depend_on_the_order_or_on_repetitions(
+    runs: list[Run], rng: random.Random
+) -> None:
     """Every worker makes its own, from items it may have collected in another order."""
     shuffled = [*runs, *runs[:5]]
     rng.shuffle(shuffled)
@@ -158,7 +162,9 @@ def test_at_most_half_of_a_batch_is_filling(sizes: list[int], batch_size: int) -
 
 @settings(deadline=None)
 @given(run_lists, st.sampled_from(["cpu", "cuda"]), st.floats(1e3, 1e6), st.floats(1e3, 1e9))
-def test_no_stack_takes_more_than_the_memory(runs: list[Run], device: str, each: float, memory: float) -> None:
+def test_no_stack_takes_more_than_the_memory(
+    runs: list[Run], device: str, each: float, memory: float
+) -> None:
     """A single network is the least that can be trained, whether it fits or not."""
     sizes = {shape_key(run): each for run in runs}
     stacks = plan(runs, costs(runs), device, sizes, memory)
@@ -193,11 +199,15 @@ def test_the_plan_counts_the_widest_batch_of_a_stack() -> None:
     runs = [form.replace(n_train=33), form.replace(n_train=64)]
     (stack,) = make_plan(runs, "cpu")
     assert stack.operations == 20 * step_operations(runs[1])
-    assert [len(part.runs) for part in make_plan(runs, "cpu", memory=1.9 * replica_bytes(runs[1]))] == [1, 1]
+    assert [
+        len(part.runs) for part in make_plan(runs, "cpu", memory=1.9 * replica_bytes(runs[1]))
+    ] == [1, 1]
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_workers_of_one_machine_make_the_same_plan(monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+def test_workers_of_one_machine_make_the_same_plan(
+    monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
     """Whichever worker makes it, from items in whatever order."""
     runs = [FORM.replace(seed=seed, n_train=n_train) for seed in range(40) for n_train in (10, 11)]
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "4")

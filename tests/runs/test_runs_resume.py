@@ -1,4 +1,6 @@
-"""A training that ends before its time, by its budget, a signal, an error or a kill, goes on from its checkpoint as if nothing had been."""
+"""A training that ends before its time, by its budget, a signal, an error or a kill, goes on from
+its checkpoint as if nothing had been.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,10 @@ def test_a_spent_budget_ends_with_a_checkpoint_and_the_next_session_goes_on(
     make: Make, stacks: Stacks, toy: Run, assert_trained: Check
 ) -> None:
     runs = [toy.replace(seed=seed) for seed in range(2)]
-    with pytest.raises(BudgetSpent, match=r"the --budget is spent; what was trained is saved in .*runs.db: run the same command"):
+    with pytest.raises(
+        BudgetSpent,
+        match=r"the --budget is spent; what was trained is saved in .*runs.db: run the same",
+    ):
         make(runs, budget=0.0).ensure(runs)
     executor = make(runs)
     assert executor.missing(runs) == runs
@@ -70,7 +75,9 @@ def test_an_interrupt_ends_the_chunk_saves_and_raises(
     assert_trained: Check,
     before_chunk: Before,
 ) -> None:
-    """As Ctrl-C: the chunk is finished and its state saved; what a batch system or a shutdown sends costs nothing."""
+    """As Ctrl-C: the chunk is finished and its state saved; what a batch system or a shutdown sends
+    costs nothing.
+    """
     before = signal.getsignal(number)
     executor = make([toy])
     with monkeypatch.context() as patch:
@@ -96,7 +103,11 @@ def test_an_interrupt_between_two_chunks_saves_too(make: Make, toy: Run) -> None
 
 
 def test_an_error_in_the_middle_gives_the_leases_back(
-    make: Make, monkeypatch: pytest.MonkeyPatch, toy: Run, assert_trained: Check, before_chunk: Before
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    toy: Run,
+    assert_trained: Check,
+    before_chunk: Before,
 ) -> None:
     executor = make([toy])
 
@@ -111,11 +122,15 @@ def test_an_error_in_the_middle_gives_the_leases_back(
     assert_trained(executor, [toy])
 
 
-def test_checkpoints_are_written_from_time_to_time(make: Make, monkeypatch: pytest.MonkeyPatch, toy: Run) -> None:
+def test_checkpoints_are_written_from_time_to_time(
+    make: Make, monkeypatch: pytest.MonkeyPatch, toy: Run
+) -> None:
     monkeypatch.setattr(execute, "CHECKPOINT_EVERY", 0.0)
     steps = []
     executor = make([toy])
-    executor.report = lambda _: steps.append((executor.store.load_checkpoint(toy, executor.environment(toy)) or (None,))[0])
+    executor.report = lambda _: steps.append(
+        (executor.store.load_checkpoint(toy, executor.environment(toy)) or (None,))[0]
+    )
     executor.ensure([toy])
     assert steps == [20, 40, 60, 80, None]
 
@@ -131,14 +146,20 @@ def test_replicas_with_checkpoints_of_several_steps_are_resumed_each_from_its_ow
     stacks.clear()
     executor = make(runs)
     executor.ensure(runs)
-    assert sorted((start, [run.seed for run in members]) for members, start in stacks) == [(0, [2]), (20, [0]), (40, [1])]
+    assert sorted((start, [run.seed for run in members]) for members, start in stacks) == [
+        (0, [2]),
+        (20, [0]),
+        (40, [1]),
+    ]
     assert_trained(executor, runs)
 
 
 def test_killed_in_the_middle_the_same_command_goes_on(
     make: Make, trainer: Trainer, stacks: Stacks, toy: Run, assert_trained: Check
 ) -> None:
-    """SIGKILL after the second chunk's checkpoint: its dead lease is taken over at once, and the curves are those of no kill."""
+    """SIGKILL after the second chunk's checkpoint: its dead lease is taken over at once, and the
+    curves are those of no kill.
+    """
     with trainer(1) as worker:
         assert worker.hear() == "0 40"  # two networks, 20 steps
         worker.tell()

@@ -43,9 +43,18 @@ def damages(path: Path) -> list[tuple[str, Callable[[bytearray], bytearray]]]:
         (f"cut at {size}", lambda content, size=size: content[:size]) for size in sizes
     ]
     for page in (0, 1, 2, pages - 1, *(rng.randrange(pages) for _ in range(4))):
-        for name, new in (("zeroed", bytes(PAGE_SIZE)), ("overwritten", rng.randbytes(PAGE_SIZE)), ("torn", rng.randbytes(512))):
+        for name, new in (
+            ("zeroed", bytes(PAGE_SIZE)),
+            ("overwritten", rng.randbytes(PAGE_SIZE)),
+            ("torn", rng.randbytes(512)),
+        ):
             start = page * PAGE_SIZE
-            changes.append((f"page {page} {name}", lambda content, start=start, new=new: _patched(content, start, new)))
+            changes.append(
+                (
+                    f"page {page} {name}",
+                    lambda content, start=start, new=new: _patched(content, start, new),
+                )
+            )
     return changes
 
 
@@ -56,9 +65,16 @@ def _patched(content: bytearray, start: int, new: bytes) -> bytearray:
 
 @pytest.mark.fault("a corrupt page in the store")
 def test_damage_is_an_error_or_harmless_and_salvage_saves_the_rest(
-    sound: Path, tmp_path: Path, env: Environment, make_curves: Make, same: Same, refusal_naming: Refusal
+    sound: Path,
+    tmp_path: Path,
+    env: Environment,
+    make_curves: Make,
+    same: Same,
+    refusal_naming: Refusal,
 ) -> None:
-    """It is detected; the message names `omnigrok evidence salvage`, which copies every whole result to a new store."""
+    """It is detected; the message names `omnigrok evidence salvage`, which copies every whole
+    result to a new store.
+    """
     expected = {seed: make_curves(seed, points=400) for seed in range(40)}
     saved = {}
     for name, change in damages(sound):
@@ -74,19 +90,28 @@ def test_damage_is_an_error_or_harmless_and_salvage_saves_the_rest(
             with Store(target) as store:
                 assert store.problems() == []
                 assert store.count() == counts.copied
-                assert all(same(curves, expected[run.seed]) and where == env for run, where, curves in store.records()), name
+                assert all(
+                    same(curves, expected[run.seed]) and where == env
+                    for run, where, curves in store.records()
+                ), name
             saved[name] = counts.copied
         assert target.exists() == (name in saved)
         assert path.read_bytes() == before
         for file in tmp_path.iterdir():
             file.unlink()
     assert saved["page 0 zeroed"] == saved["page 0 overwritten"] == saved["page 0 torn"] == 40
-    pages = [count for name, count in saved.items() if name.startswith("page") and not name.startswith(("page 0", "page 1 "))]
+    pages = [
+        count
+        for name, count in saved.items()
+        if name.startswith("page") and not name.startswith(("page 0", "page 1 "))
+    ]
     assert min(pages) >= 30  # one damaged page costs its own results
     assert len(pages) >= 12
 
 
-def test_salvage_reads_what_a_killed_process_left_in_the_wal(tmp_path: Path, env: Environment, make_curves: Make) -> None:
+def test_salvage_reads_what_a_killed_process_left_in_the_wal(
+    tmp_path: Path, env: Environment, make_curves: Make
+) -> None:
     with Store(tmp_path / "x.db") as store:
         store.adopt([(make_curves(seed), env) for seed in range(5)])
         assert salvage(store.path, tmp_path / "y.db") == Salvaged(5, 0)
@@ -113,7 +138,12 @@ def test_the_message_of_a_damaged_store_leads_to_the_command_that_saves_it(
     middle = len(content) // PAGE_SIZE // 2 * PAGE_SIZE
     content[middle : middle + PAGE_SIZE] = bytes(PAGE_SIZE)
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"runs.db: .*save what is readable with `omnigrok evidence salvage`"), Store(path) as store:
+    with (
+        pytest.raises(
+            StoreError, match=r"runs.db: .*save what is readable with `omnigrok evidence salvage`"
+        ),
+        Store(path) as store,
+    ):
         list(store.records())
     done = CliRunner().invoke(main, ["evidence", "salvage", str(path), str(saved)])
     assert done.exit_code == 0, done.output

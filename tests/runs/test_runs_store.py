@@ -34,7 +34,9 @@ def test_a_result_comes_back(store: Store, env: Environment, make_curves: Make, 
     assert store.problems() == []
 
 
-def test_a_second_result_is_refused_quietly(store: Store, env: Environment, make_curves: Make) -> None:
+def test_a_second_result_is_refused_quietly(
+    store: Store, env: Environment, make_curves: Make
+) -> None:
     curves = make_curves(1)
     token = lease(store, env, curves)[curves.run.digest]
     assert store.put(curves, env, token)
@@ -45,7 +47,9 @@ def test_a_second_result_is_refused_quietly(store: Store, env: Environment, make
     assert store.count() == 1
 
 
-def test_one_stale_token_stops_the_whole_batch(store: Store, env: Environment, make_curves: Make) -> None:
+def test_one_stale_token_stops_the_whole_batch(
+    store: Store, env: Environment, make_curves: Make
+) -> None:
     batch = [make_curves(seed) for seed in range(4)]
     tokens = lease(store, env, *batch[:3])
     with pytest.raises(StaleToken, match=r"no longer leased.*nothing was written"):
@@ -60,7 +64,9 @@ def test_one_stale_token_stops_the_whole_batch(store: Store, env: Environment, m
 
 
 def test_many(store: Store, env: Environment, make_curves: Make, same: Same) -> None:
-    batch = [make_curves(seed, points=2) for seed in range(600)]  # more than one batch of parameters
+    batch = [
+        make_curves(seed, points=2) for seed in range(600)
+    ]  # more than one batch of parameters
     runs = [curves.run for curves in batch]
     assert len(store.put_many(batch[:590], env, lease(store, env, *batch))) == 590
     assert store.has_many(runs, env) == {run.digest for run in runs[:590]}
@@ -76,7 +82,9 @@ def test_many(store: Store, env: Environment, make_curves: Make, same: Same) -> 
     assert store.seconds_of(runs, OTHER) == {}
 
 
-def test_records_may_be_added_while_they_are_listed(store: Store, env: Environment, make_curves: Make) -> None:
+def test_records_may_be_added_while_they_are_listed(
+    store: Store, env: Environment, make_curves: Make
+) -> None:
     store.adopt([(make_curves(0), env)])
     listed = 0
     for listed, _ in enumerate(store.records(), start=1):
@@ -85,11 +93,15 @@ def test_records_may_be_added_while_they_are_listed(store: Store, env: Environme
     assert listed == 5
 
 
-def test_the_newest_result_of_another_environment_is_the_stale_one(store: Store, env: Environment, make_curves: Make) -> None:
+def test_the_newest_result_of_another_environment_is_the_stale_one(
+    store: Store, env: Environment, make_curves: Make
+) -> None:
     curves = make_curves(1)
     assert store.get_stale(curves.run, env) is None
     third = Environment("older", "2.4", "cuda")
-    store.adopt([(curves, third), (make_curves(1, points=3), OTHER), (make_curves(1, points=4), env)])
+    store.adopt(
+        [(curves, third), (make_curves(1, points=3), OTHER), (make_curves(1, points=4), env)]
+    )
     stale = store.get_stale(curves.run, env)
     assert stale is not None
     assert stale[1] == OTHER
@@ -100,12 +112,23 @@ def test_the_newest_result_of_another_environment_is_the_stale_one(store: Store,
 
 
 def test_environments_differ_in_every_field() -> None:
-    keys = {Environment(*parts).key for parts in [("a", "b", "c"), ("x", "b", "c"), ("a", "x", "c"), ("a", "b", "x"), ("ab", "", "c")]}
+    keys = {
+        Environment(*parts).key
+        for parts in [
+            ("a", "b", "c"),
+            ("x", "b", "c"),
+            ("a", "x", "c"),
+            ("a", "b", "x"),
+            ("ab", "", "c"),
+        ]
+    }
     assert len(keys) == 5
     assert all(len(key) == 16 for key in keys)
 
 
-def test_a_checkpoint_is_replaced_and_goes_with_the_result(store: Store, env: Environment, make_curves: Make) -> None:
+def test_a_checkpoint_is_replaced_and_goes_with_the_result(
+    store: Store, env: Environment, make_curves: Make
+) -> None:
     curves = make_curves(1)
     token = lease(store, env, curves)[curves.run.digest]
     assert store.load_checkpoint(curves.run, env) is None
@@ -119,7 +142,9 @@ def test_a_checkpoint_is_replaced_and_goes_with_the_result(store: Store, env: En
         store.checkpoint(curves.run, env, token, 30, b"late")
 
 
-def test_a_damaged_checkpoint_starts_over(store: Store, env: Environment, make_curves: Make) -> None:
+def test_a_damaged_checkpoint_starts_over(
+    store: Store, env: Environment, make_curves: Make
+) -> None:
     curves = make_curves(1)
     store.checkpoint(curves.run, env, lease(store, env, curves)[curves.run.digest], 10, b"ten")
     with store.writing() as db:
@@ -128,9 +153,18 @@ def test_a_damaged_checkpoint_starts_over(store: Store, env: Environment, make_c
 
 
 @pytest.mark.parametrize(
-    "change", ["record = substr(record, 1, 50)", "fingerprint = 'forged'", "sha256 = x'00'", "record = 7", "record = 'text'"]
+    "change",
+    [
+        "record = substr(record, 1, 50)",
+        "fingerprint = 'forged'",
+        "sha256 = x'00'",
+        "record = 7",
+        "record = 'text'",
+    ],
 )
-def test_a_changed_record_is_an_error_not_a_result(store: Store, env: Environment, make_curves: Make, change: str) -> None:
+def test_a_changed_record_is_an_error_not_a_result(
+    store: Store, env: Environment, make_curves: Make, change: str
+) -> None:
     store.adopt([(make_curves(1), env), (make_curves(2), env)])
     with store.writing() as db:
         db.execute(f"UPDATE results SET {change} WHERE id = 1")

@@ -1,4 +1,6 @@
-"""What a session has to train: recorded runs are not planned, checkpoints shorten the plan, and every ending reaches the whole."""
+"""What a session has to train: recorded runs are not planned, checkpoints shorten the plan, and
+every ending reaches the whole.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ def stack(cost: float, *runs: Run) -> StackPlan:
     return StackPlan(runs, steps, steps * cost)
 
 
-CHEAP, DEAR = (tuple(FORM.replace(seed=seed, model=model) for seed in range(3)) for model in ("mlp", "transformer"))
+CHEAP, DEAR = (
+    tuple(FORM.replace(seed=seed, model=model) for seed in range(3))
+    for model in ("mlp", "transformer")
+)
 
 
 @pytest.fixture

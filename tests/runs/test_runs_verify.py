@@ -26,9 +26,17 @@ from omnigrok.training.identity import identity
 
 CPU = torch.device("cpu")
 RUN = Run(
-    task="teacher_student", model="mlp", seed=0, n_train=8, steps=40, lr=1e-3, alpha=1.5, weight_decay=0.1,
-    network={"widths": [3, 6, 3], "activation": "tanh"}, data={"n_test": 8},  # type: ignore[arg-type]
-)  # fmt: skip
+    task="teacher_student",
+    model="mlp",
+    seed=0,
+    n_train=8,
+    steps=40,
+    lr=1e-3,
+    alpha=1.5,
+    weight_decay=0.1,
+    network={"widths": [3, 6, 3], "activation": "tanh"},
+    data={"n_test": 8},  # type: ignore[arg-type]
+)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +70,11 @@ def test_curves_that_were_altered_after_step_100_differ(change: str, tmp_path: P
 
     def altered(name: str) -> np.ndarray:
         values = curves[name].copy()
-        values[late] = other[name][late] if change == "replaced" else np.linspace(values[late][0], values[late][-1], late.sum())
+        values[late] = (
+            other[name][late]
+            if change == "replaced"
+            else np.linspace(values[late][0], values[late][-1], late.sum())
+        )
         return values
 
     wrong = replace(curves, columns={name: altered(name) for name in curves.columns})
@@ -70,7 +82,9 @@ def test_curves_that_were_altered_after_step_100_differ(change: str, tmp_path: P
     assert not retrain([wrong], 2000, CPU, tmp_path)[0].agrees
 
 
-def test_a_fault_that_shows_after_the_first_step_is_seen(recorded: list[Curves], tmp_path: Path) -> None:
+def test_a_fault_that_shows_after_the_first_step_is_seen(
+    recorded: list[Curves], tmp_path: Path
+) -> None:
     """The recorded Run claims a weight decay that it was not trained with."""
     wrong = replace(recorded[0], run=recorded[0].run.replace(weight_decay=30.0))
     (found,) = retrain([wrong], 40, CPU, tmp_path)
@@ -88,13 +102,21 @@ def test_only_common_steps_count(recorded: list[Curves]) -> None:
     short = train([RUN.replace(steps=7)])[0]
     assert compare(recorded[0], short, 8, short).points == 8
     start = train([RUN.replace(steps=1)])[0]
-    only = replace(start, step=start.step[:1], columns={name: values[:1] for name, values in start.columns.items()})
+    only = replace(
+        start,
+        step=start.step[:1],
+        columns={name: values[:1] for name, values in start.columns.items()},
+    )
     assert not compare(recorded[0], only, 8, only).agrees
     assert not Comparison(RUN, ()).agrees
 
 
 def made(loss: list[float], acc: list[float], **more: list[float]) -> Curves:
-    columns = {"train_loss": np.array(loss), "train_acc": np.array(acc), **{name: np.array(values) for name, values in more.items()}}
+    columns = {
+        "train_loss": np.array(loss),
+        "train_acc": np.array(acc),
+        **{name: np.array(values) for name, values in more.items()},
+    }
     return Curves(RUN.replace(n_train=1000), np.arange(len(loss)), columns)
 
 
@@ -112,7 +134,9 @@ def test_the_difference_is_relative(scale: float, change: float) -> None:
 def test_where_rounding_moves_the_trainer_of_today_more_is_accepted() -> None:
     old, new = made([1.0, 1.0, 1.0], LEVEL), made([1.0, 1.05, 1.05], LEVEL)
     assert not compare(old, new, 8, new).agrees
-    drifting = made([1.0, 1.05 * (1 + 0.06 / DRIFT), 1.05], LEVEL)  # what has drifted once is not trusted to have come back
+    drifting = made(
+        [1.0, 1.05 * (1 + 0.06 / DRIFT), 1.05], LEVEL
+    )  # what has drifted once is not trusted to have come back
     found = compare(old, new, 8, drifting)
     assert found.agrees
     assert found.columns[1].drifts == 1
@@ -148,7 +172,9 @@ def test_a_loss_of_zero_that_is_zero_again_agrees() -> None:
 
 
 @given(st.permutations(range(6)), st.integers(1, 8), st.integers(0, 99))
-def test_the_sample_depends_on_the_seed_and_not_on_the_order(order: list[int], count: int, seed: int) -> None:
+def test_the_sample_depends_on_the_seed_and_not_on_the_order(
+    order: list[int], count: int, seed: int
+) -> None:
     runs = [RUN.replace(seed=seed) for seed in range(6)]
     chosen = sample([runs[place] for place in order], count, seed)
     assert chosen == sample(runs, count, seed)
@@ -175,7 +201,9 @@ def files(recorded: list[Curves], tmp_path: Path) -> tuple[Path, Path]:
 
 
 def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["evidence", *map(str, arguments), "--steps", "5", "--data-root", "."])
+    return CliRunner().invoke(
+        main, ["evidence", *map(str, arguments), "--steps", "5", "--data-root", "."]
+    )
 
 
 def test_verify_says_what_agrees(files: tuple[Path, Path]) -> None:
@@ -191,7 +219,13 @@ def test_verify_says_what_agrees(files: tuple[Path, Path]) -> None:
 
 def test_verify_draws_other_runs_each_time_unless_the_seed_is_given(tmp_path: Path) -> None:
     path = tmp_path / "many.ogev"
-    write(path, [(curves, OLD) for curves in train([RUN.replace(seed=seed, steps=2) for seed in range(12)])])
+    write(
+        path,
+        [
+            (curves, OLD)
+            for curves in train([RUN.replace(seed=seed, steps=2) for seed in range(12)])
+        ],
+    )
     outputs = [invoke("verify", path, "--runs", 1).output for _ in range(4)]
     assert len(set(outputs)) > 1
     seed = re.search(r"--seed (\d+)", outputs[0])
@@ -236,7 +270,9 @@ def test_nothing_is_adopted_that_was_not_verified(files: tuple[Path, Path]) -> N
         adopt(files[0], [], 5, 0)
 
 
-def test_what_the_code_of_version_1_recorded_itself_needs_no_training(recorded: list[Curves], tmp_path: Path) -> None:
+def test_what_the_code_of_version_1_recorded_itself_needs_no_training(
+    recorded: list[Curves], tmp_path: Path
+) -> None:
     path = tmp_path / "first.ogev"
     old = replace(OLD, identity=FIRST["teacher_student", "mlp"])
     write(path, [(scaled(recorded[0], "train_loss", 2.0), old)])
@@ -251,6 +287,11 @@ def test_what_the_code_of_version_1_recorded_itself_needs_no_training(recorded: 
 def test_the_code_of_version_1_is_not_that_of_another_version(
     recorded: list[Curves], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path / "first.ogev", [(recorded[0], replace(OLD, identity=FIRST["teacher_student", "mlp"]))])
-    monkeypatch.setattr("omnigrok.runs.adopt.identity", lambda _: "trainer 2, teacher_student 1, mlp 1")
+    write(
+        tmp_path / "first.ogev",
+        [(recorded[0], replace(OLD, identity=FIRST["teacher_student", "mlp"]))],
+    )
+    monkeypatch.setattr(
+        "omnigrok.runs.adopt.identity", lambda _: "trainer 2, teacher_student 1, mlp 1"
+    )
     assert not is_first(read(tmp_path / "first.ogev"))

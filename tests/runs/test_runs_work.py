@@ -8,14 +8,37 @@ from omnigrok.data import default_root
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
 from omnigrok.runs import Run, freeze
-from omnigrok.runs.work import COPIES, WORDS, Work, evaluation_operations, replica_bytes, step_operations, work_of
+from omnigrok.runs.work import (
+    COPIES,
+    WORDS,
+    Work,
+    evaluation_operations,
+    replica_bytes,
+    step_operations,
+    work_of,
+)
 from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack
 
 
-def setting(task: str, model: str, n_train: int, *, data: dict[str, object], network: dict[str, object], **more: object) -> Run:
+def setting(
+    task: str,
+    model: str,
+    n_train: int,
+    *,
+    data: dict[str, object],
+    network: dict[str, object],
+    **more: object,
+) -> Run:
     fields = {"seed": 0, "steps": 10, "lr": 1e-3, **more}
-    return Run(task=task, model=model, n_train=n_train, data=freeze(data), network=freeze(network), **fields)  # type: ignore[arg-type]
+    return Run(
+        task=task,
+        model=model,
+        n_train=n_train,
+        data=freeze(data),
+        network=freeze(network),
+        **fields,
+    )  # type: ignore[arg-type]
 
 
 IMAGES = {"source": "bundled", "n_test": 5}
@@ -24,9 +47,30 @@ STUDENT = {"widths": (5, 100, 100, 5), "activation": "tanh"}
 SETTINGS = {
     "teacher-student": setting("teacher_student", "mlp", 100, data={"n_test": 5}, network=STUDENT),
     "mnist": setting("mnist", "mlp", 100, data=IMAGES, network=LAYERS, batch_size=50),
-    "messy": setting("mnist_representation", "messy_mlp", 100, data=IMAGES, network=LAYERS, batch_size=50, messiness=0.5),
-    "decoder": setting("addition", "decoder", 45, data={"representation": "scalar"}, network={"hidden": (60, 50), "activation": "relu"}),
-    "transformer": setting("modular", "transformer", 700, data={"p": 31}, network={"d_model": 64, "d_mlp": 128}, loss="cross_entropy"),
+    "messy": setting(
+        "mnist_representation",
+        "messy_mlp",
+        100,
+        data=IMAGES,
+        network=LAYERS,
+        batch_size=50,
+        messiness=0.5,
+    ),
+    "decoder": setting(
+        "addition",
+        "decoder",
+        45,
+        data={"representation": "scalar"},
+        network={"hidden": (60, 50), "activation": "relu"},
+    ),
+    "transformer": setting(
+        "modular",
+        "transformer",
+        700,
+        data={"p": 31},
+        network={"d_model": 64, "d_mlp": 128},
+        loss="cross_entropy",
+    ),
     "nnconv": setting("qm9", "nnconv", 32, data={"n_test": 5}, network={"head_hidden": 0}),
     "graph_conv": setting("qm9", "graph_conv", 32, data={"n_test": 5}, network={}),
 }
@@ -34,7 +78,9 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_operations_are_those_that_torch_counts(name: str) -> None:
-    """One step of one network, counted as it runs; small products and tables of tokens may make a tenth of difference."""
+    """One step of one network, counted as it runs; small products and tables of tokens may make a
+    tenth of difference.
+    """
     run = SETTINGS[name]
     stack = Stack([run], root=default_root())
     inputs, targets = stack.samples.take(stack.samples.train[:, : stack.width])
@@ -45,7 +91,9 @@ def test_operations_are_those_that_torch_counts(name: str) -> None:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_floats_cover_what_autograd_saves(name: str) -> None:
-    """Of one plain network: at least the distinct numbers saved for the backward pass, and not ten times more."""
+    """Of one plain network: at least the distinct numbers saved for the backward pass, and not ten
+    times more.
+    """
     run = SETTINGS[name]
     stack = Stack([run], root=default_root())
     inputs, _ = stack.samples.take(stack.samples.train[:, : stack.width])
@@ -101,12 +149,18 @@ def test_somebody_elses_model_may_count_for_itself(monkeypatch: pytest.MonkeyPat
     module = find_model("mlp")
     run = SETTINGS["teacher-student"].replace(network={"widths": (5, 7, 5), "activation": "tanh"})
     monkeypatch.setattr(module, "work", lambda run, model: (123, 45), raising=False)
-    assert work_of(shape_key(run)) == Work(parameters=5 * 7 + 7 + 7 * 5 + 5, operations=123.0, floats=45.0)
+    assert work_of(shape_key(run)) == Work(
+        parameters=5 * 7 + 7 + 7 * 5 + 5, operations=123.0, floats=45.0
+    )
 
 
 def test_counting_leaves_the_random_state_alone() -> None:
     before = torch.get_rng_state()
-    work_of(shape_key(SETTINGS["decoder"].replace(lr=0.123, network={"hidden": (13,), "activation": "relu"})))
+    work_of(
+        shape_key(
+            SETTINGS["decoder"].replace(lr=0.123, network={"hidden": (13,), "activation": "relu"})
+        )
+    )
     assert torch.equal(before, torch.get_rng_state())
 
 

@@ -1,4 +1,6 @@
-"""Several workers on one store train every Run once, help each other, and wait for what the others train."""
+"""Several workers on one store train every Run once, help each other, and wait for what the others
+train.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ Trainer = Callable[[int], Any]
 Take = Callable[[Executor, Sequence[Run]], Callable[[], None]]
 
 
-def test_two_workers_on_one_store_train_every_run_once(store: Store, make: Make, trainer: Trainer, toy: Run, assert_trained: Check) -> None:
+def test_two_workers_on_one_store_train_every_run_once(
+    store: Store, make: Make, trainer: Trainer, toy: Run, assert_trained: Check
+) -> None:
     """One holds its first stack until the other has trained the rest and waits for it."""
     sizes = range(10, 14)
     runs = [toy.replace(n_train=n, seed=seed) for n in sizes for seed in (0, 1)]
@@ -63,9 +67,17 @@ def elsewhere(store: Store) -> Take:
 
 
 def test_while_others_train_what_it_needs_it_helps_and_another_items_failure_does_not_stop_it(
-    make: Make, elsewhere: Take, monkeypatch: pytest.MonkeyPatch, stacks: Stacks, toy: Run, digits: Run, assert_trained: Check
+    make: Make,
+    elsewhere: Take,
+    monkeypatch: pytest.MonkeyPatch,
+    stacks: Stacks,
+    toy: Run,
+    digits: Run,
+    assert_trained: Check,
 ) -> None:
-    """A training set that the data does not have is the error of the item that asks for it, here of none."""
+    """A training set that the data does not have is the error of the item that asks for it, here of
+    none.
+    """
     good, too_many = toy.replace(n_train=11), digits.replace(n_train=5001, steps=10_000)
     executor = make([toy, too_many, good])
     give_back = elsewhere(executor, [toy])
@@ -103,7 +115,9 @@ def test_an_interrupt_ends_waiting_too(make: Make, elsewhere: Take, toy: Run) ->
 
 
 def test_leases_of_the_parts_that_wait_are_kept_alive(make: Make, toy: Run) -> None:
-    """A stack whose replicas resume from two steps is trained in two parts; the second waits longer than a lease lasts."""
+    """A stack whose replicas resume from two steps is trained in two parts; the second waits longer
+    than a lease lasts.
+    """
     runs = [toy, toy.replace(seed=1)]
     with pytest.raises(BudgetSpent):
         make(runs[:1], budget=0.0).ensure(runs[:1])
@@ -116,7 +130,9 @@ def test_leases_of_the_parts_that_wait_are_kept_alive(make: Make, toy: Run) -> N
         nonlocal now
         now += 0.6 * execute.LEASE_SECONDS
         others = Leases(executor.store, clock=lambda: now)
-        overtaken.update(others.acquire(executor.missing(runs), executor.environment(toy), new_owner(), 3600))
+        overtaken.update(
+            others.acquire(executor.missing(runs), executor.environment(toy), new_owner(), 3600)
+        )
 
     executor.report = report
     executor.ensure(runs)
@@ -124,9 +140,15 @@ def test_leases_of_the_parts_that_wait_are_kept_alive(make: Make, toy: Run) -> N
 
 
 def test_leases_outlast_chunks_that_take_longer_than_a_lease(
-    make: Make, monkeypatch: pytest.MonkeyPatch, toy: Run, assert_trained: Check, before_chunk: Before
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    toy: Run,
+    assert_trained: Check,
+    before_chunk: Before,
 ) -> None:
-    """Or two workers would take the same stack from each other for ever, and neither would come to an end of it."""
+    """Or two workers would take the same stack from each other for ever, and neither would come to
+    an end of it.
+    """
     executor = make([toy])
     now = time.time()
     executor.leases.clock = lambda: now
@@ -140,7 +162,11 @@ def test_leases_outlast_chunks_that_take_longer_than_a_lease(
     def longer_chunk() -> None:
         nonlocal now
         now += 6 * execute.LEASE_SECONDS
-        others.append(Leases(executor.store, clock=lambda: now).acquire([toy], executor.environment(toy), new_owner(), 3600))
+        others.append(
+            Leases(executor.store, clock=lambda: now).acquire(
+                [toy], executor.environment(toy), new_owner(), 3600
+            )
+        )
 
     before_chunk(monkeypatch, 2, long_chunk)
     before_chunk(monkeypatch, 3, longer_chunk)

@@ -37,7 +37,9 @@ def test_interval_inside_is_p_under_five_percent(values: list[float]) -> None:
 def test_tost_is_a_t_interval_at_any_n() -> None:
     values = np.random.default_rng(0).normal(size=20)
     half = stats.t.ppf(0.95, 19) * values.std(ddof=1) / math.sqrt(20)
-    assert equivalent("x", values, Region(-9, 9)).ci == pytest.approx((values.mean() - half, values.mean() + half))
+    assert equivalent("x", values, Region(-9, 9)).ci == pytest.approx(
+        (values.mean() - half, values.mean() + half)
+    )
 
 
 def test_absence_of_evidence_is_not_equivalence() -> None:
@@ -123,8 +125,12 @@ def test_share_counts_only_yes_and_no() -> None:
     assert empty.verdict() is Verdict.INCONCLUSIVE
 
 
-# Shrout & Fleiss (1979), six targets by four judges: ICC(3,1) = .71, its published 95 % interval [.34, .95].
-SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], dtype=float)
+# Shrout & Fleiss (1979), six targets by four judges: ICC(3,1) = .71, its published 95 % interval
+# [.34, .95].
+SHROUT_FLEISS = np.array(
+    [[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]],
+    dtype=float,
+)
 
 
 def test_intraclass_on_the_published_example() -> None:
@@ -142,8 +148,12 @@ def test_intraclass_p_inverts_the_interval() -> None:
 
 
 @settings(max_examples=25)
-@given(st.lists(st.floats(-5, 5), min_size=4, max_size=4), st.floats(0.1, 9), st.permutations(range(6)))
-def test_intraclass_ignores_condition_means_scale_and_order(shifts: list[float], scale: float, order: list[int]) -> None:
+@given(
+    st.lists(st.floats(-5, 5), min_size=4, max_size=4), st.floats(0.1, 9), st.permutations(range(6))
+)
+def test_intraclass_ignores_condition_means_scale_and_order(
+    shifts: list[float], scale: float, order: list[int]
+) -> None:
     changed = intraclass("icc", (SHROUT_FLEISS * scale + np.array(shifts))[order], Region(0.5))
     assert changed.estimate == pytest.approx(intraclass("icc", SHROUT_FLEISS, Region(0.5)).estimate)
 
@@ -172,7 +182,9 @@ def test_missing_times_cost_their_condition_or_their_seed() -> None:
     holed = np.vstack((SHROUT_FLEISS, np.full(4, math.nan)))
     holed[0, 3] = math.nan
     found = intraclass("icc", holed, Region(0.5))
-    assert found.estimate == pytest.approx(intraclass("icc", SHROUT_FLEISS[:, :3], Region(0.5)).estimate)
+    assert found.estimate == pytest.approx(
+        intraclass("icc", SHROUT_FLEISS[:, :3], Region(0.5)).estimate
+    )
     assert (found.n, found.censored) == (7, 5)
     assert math.isnan(found.values[6])
     assert "1 of 7 seeds" in found.note

@@ -7,12 +7,20 @@ import pytest
 from scipy import stats
 
 from omnigrok.stats import Region, Verdict
-from omnigrok.stats.association import mean_of_tasks, permuted_within, rank_agreement, rank_correlations, stratified_correlation
+from omnigrok.stats.association import (
+    mean_of_tasks,
+    permuted_within,
+    rank_agreement,
+    rank_correlations,
+    stratified_correlation,
+)
 
 REGION = Region(0.5)
 
 
-def planted(seeds: int, cells: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def planted(
+    seeds: int, cells: int, noise: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     x = np.arange(cells) + 0.1 * rng.normal(size=(seeds, cells))
     return x, x + noise * rng.normal(size=(seeds, cells))
 
@@ -40,7 +48,10 @@ def test_without_order_there_is_no_rho() -> None:
 
 def test_a_planted_association_is_found_and_a_permuted_one_is_not() -> None:
     rng = np.random.default_rng(1)
-    strata = {task: planted(5, cells, 0.4, rng) for task, cells in (("a", 2), ("b", 3), ("c", 4), ("d", 5), ("e", 4))}
+    strata = {
+        task: planted(5, cells, 0.4, rng)
+        for task, cells in (("a", 2), ("b", 3), ("c", 4), ("d", 5), ("e", 4))
+    }
     found = stratified_correlation("s", strata, REGION)
     assert found.verdict() is Verdict.REPRODUCED
     assert found.smoke_verdict() is Verdict.REPRODUCED
@@ -69,7 +80,9 @@ def test_interval_covers_the_mean_over_tasks_near_the_criterion(seeds: int) -> N
     pools = [rank_correlations(*planted(500, cells, 1.5, rng)) for cells in (2, 3, 3, 4, 4, 2)]
     truth = np.mean([pool.mean() for pool in pools])
     assert truth == pytest.approx(0.5, abs=0.05)
-    ends = np.array([mean_of_tasks([rng.choice(pool, seeds) for pool in pools], 0.95) for _ in range(1000)])
+    ends = np.array(
+        [mean_of_tasks([rng.choice(pool, seeds) for pool in pools], 0.95) for _ in range(1000)]
+    )
     assert np.mean((ends[:, 0] <= truth) & (truth <= ends[:, 1])) > 0.93
     # A claim "above .5" that is false by a hair passes in one of forty at most, and some slack.
     assert np.mean(ends[:, 0] > truth) < 0.04

@@ -30,10 +30,17 @@ def test_the_estimate_maximises_scipys_censored_likelihood() -> None:
 def test_the_ends_lie_on_the_stated_cut() -> None:
     def loglik(mean: float, log_sigma: float) -> float:
         sigma = math.exp(log_sigma)
-        return float(stats.norm.logpdf(VALUES[:3], mean, sigma).sum() + stats.norm.logsf(VALUES[3:], mean, sigma).sum())
+        return float(
+            stats.norm.logpdf(VALUES[:3], mean, sigma).sum()
+            + stats.norm.logsf(VALUES[3:], mean, sigma).sum()
+        )
 
     def profile(mean: float) -> float:
-        return -float(optimize.minimize_scalar(lambda s: -loglik(mean, s), bounds=(-5, 5), method="bounded").fun)
+        return -float(
+            optimize.minimize_scalar(
+                lambda s: -loglik(mean, s), bounds=(-5, 5), method="bounded"
+            ).fun
+        )
 
     estimate, low, high = censored_mean(VALUES, CUT)
     t = stats.t.ppf(0.975, 4)
@@ -43,7 +50,8 @@ def test_the_ends_lie_on_the_stated_cut() -> None:
 
 
 def test_barely_censored_is_nearly_students_interval() -> None:
-    # A censored value whose limit lies where the value would be impossible to tell: the cut makes it Student's, not chi-squared's.
+    # A censored value whose limit lies where the value would be impossible to tell: the cut makes
+    # it Student's, not chi-squared's.
     values = np.array([0.0, 1.0, 2.0, 3.0, -40.0])
     _, low, high = censored_mean(values, [False, False, False, False, True])
     plain = interval(values[:4])
@@ -52,7 +60,10 @@ def test_barely_censored_is_nearly_students_interval() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.floats(-2, 2).map(lambda v: round(v, 2)), min_size=4, max_size=8, unique=True), st.integers(1, 2))
+@given(
+    st.lists(st.floats(-2, 2).map(lambda v: round(v, 2)), min_size=4, max_size=8, unique=True),
+    st.integers(1, 2),
+)
 def test_the_mean_is_never_below_the_one_of_the_limits(values: list[float], count: int) -> None:
     data = np.array(values)
     cut = np.zeros(data.size, bool)
@@ -65,7 +76,10 @@ def test_the_mean_is_never_below_the_one_of_the_limits(values: list[float], coun
 @settings(max_examples=15, deadline=None)
 @given(st.floats(-20, 20), st.floats(0.05, 20))
 def test_shift_and_scale(shift: float, scale: float) -> None:
-    before, after = np.array(censored_mean(VALUES, CUT)), np.array(censored_mean(VALUES * scale + shift, CUT))
+    before, after = (
+        np.array(censored_mean(VALUES, CUT)),
+        np.array(censored_mean(VALUES * scale + shift, CUT)),
+    )
     assert after == pytest.approx(before * scale + shift, abs=1e-3 * scale)
 
 
@@ -83,7 +97,11 @@ def test_all_censored_is_bounded_from_below_when_n_allows(n: int, low: float) ->
 def test_one_uncensored_value_has_no_likelihood_maximum() -> None:
     cut = np.array([False, True, True, True, True])
     assert censored_mean([6.0, 7, 7, 7, 7], cut) == (math.inf, 6.0, math.inf)
-    assert censored_mean([6.0, 6.0, 7, 7, 7], [False, False, True, True, True]) == (math.inf, 6.0, math.inf)
+    assert censored_mean([6.0, 6.0, 7, 7, 7], [False, False, True, True, True]) == (
+        math.inf,
+        6.0,
+        math.inf,
+    )
 
 
 def test_missing_values_are_dropped_and_shapes_checked() -> None:
@@ -145,7 +163,10 @@ def test_all_late_times_censored() -> None:
     assert found.verdict() is Verdict.REPRODUCED
     assert found.p == 1 / 32
     assert time_ratio("r", late(*[math.nan] * 5), early, Region(hi=3)).verdict() is Verdict.REFUTED
-    assert time_ratio("r", late(*[math.nan] * 3), early[:3], Region(10)).verdict() is Verdict.INCONCLUSIVE
+    assert (
+        time_ratio("r", late(*[math.nan] * 3), early[:3], Region(10)).verdict()
+        is Verdict.INCONCLUSIVE
+    )
 
 
 def test_a_censored_early_time_gives_no_ratio() -> None:
@@ -160,17 +181,22 @@ def test_a_censored_early_time_gives_no_ratio() -> None:
 def test_censoring_raises_the_ratio_instead_of_capping_it() -> None:
     early = [Time.at(100, 1e5)] * 6
     full = time_ratio("r", late(1000, 2000, 3000, 4000, 6000, 9000), early, Region(10))
-    cut = time_ratio("r", late(1000, 2000, 3000, 4000, math.nan, math.nan, limit=5000), early, Region(10))
+    cut = time_ratio(
+        "r", late(1000, 2000, 3000, 4000, math.nan, math.nan, limit=5000), early, Region(10)
+    )
     capped = time_ratio("r", late(1000, 2000, 3000, 4000, 5000, 5000), early, Region(10))
     assert cut.estimate > capped.estimate
-    assert abs(math.log(cut.estimate / full.estimate)) < abs(math.log(capped.estimate / full.estimate))
+    assert abs(math.log(cut.estimate / full.estimate)) < abs(
+        math.log(capped.estimate / full.estimate)
+    )
     assert "Tobit" in cut.method
 
 
 def test_p_of_an_upper_bound_takes_the_censored_ratio_at_its_worst() -> None:
     early = [Time.at(100, 1e5)] * 3
     assert time_ratio("r", late(110, 120, 130), early, Region(hi=3)).p == 1 / 8
-    # Beyond every other ratio it decides the sum: the four patterns that flip it, and the data themselves.
+    # Beyond every other ratio it decides the sum: the four patterns that flip it, and the data
+    # themselves.
     assert time_ratio("r", late(110, 120, math.nan, limit=140), early, Region(hi=3)).p == 5 / 8
 
 
@@ -186,5 +212,8 @@ def test_pairs_and_rng() -> None:
         time_ratio("r", EARLY, EARLY[:2], Region(10))
     rng = np.random.default_rng(0)
     times = [Time.at(t, 1e5) for t in np.exp(rng.normal(7, 1, 24))]
-    one, again, other = (time_ratio("r", times, [Time.at(10)] * 24, Region(10), rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
+    one, again, other = (
+        time_ratio("r", times, [Time.at(10)] * 24, Region(10), rng=np.random.default_rng(k)).ci
+        for k in (1, 1, 2)
+    )
     assert one == again != other

@@ -9,7 +9,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from omnigrok.stats.comparison import BOOTSTRAP_FROM, interval, mean_in_region, sign_flip_p, spearman_in_region
+from omnigrok.stats.comparison import (
+    BOOTSTRAP_FROM,
+    interval,
+    mean_in_region,
+    sign_flip_p,
+    spearman_in_region,
+)
 from omnigrok.stats.finding import Region, Verdict
 
 FIVE = [1.0, 2.0, 3.0, 4.0, 5.0]
@@ -25,13 +31,17 @@ def test_t_interval_by_hand() -> None:
 
 def test_three_seeds_at_90_percent_by_hand() -> None:
     # t(.95, 2) = 2.9199856; s = 1, n = 3.
-    assert interval([1.0, 2.0, 3.0], level=0.9)[1:] == pytest.approx((2 - 2.9199856 / math.sqrt(3), 2 + 2.9199856 / math.sqrt(3)))
+    assert interval([1.0, 2.0, 3.0], level=0.9)[1:] == pytest.approx(
+        (2 - 2.9199856 / math.sqrt(3), 2 + 2.9199856 / math.sqrt(3))
+    )
 
 
 @pytest.mark.parametrize("n", [10, BOOTSTRAP_FROM - 1])
 def test_t_interval_below_the_bootstrap_is_scipys(n: int) -> None:
     values = np.exp(np.random.default_rng(3).normal(size=n))
-    assert interval(values)[1:] == pytest.approx(stats.t.interval(0.95, n - 1, values.mean(), stats.sem(values)))
+    assert interval(values)[1:] == pytest.approx(
+        stats.t.interval(0.95, n - 1, values.mean(), stats.sem(values))
+    )
 
 
 def test_t_interval_of_ten_covers_what_it_says() -> None:
@@ -45,9 +55,18 @@ def test_t_interval_of_ten_covers_what_it_says() -> None:
 def test_bca_from_twenty_is_scipys(n: int) -> None:
     values = np.exp(np.random.default_rng(3).normal(size=n))
     expected = stats.bootstrap(
-        (values,), np.mean, n_resamples=9999, method="BCa", confidence_level=0.95, rng=np.random.default_rng(5)
+        (values,),
+        np.mean,
+        n_resamples=9999,
+        method="BCa",
+        confidence_level=0.95,
+        rng=np.random.default_rng(5),
     ).confidence_interval
-    assert interval(values, rng=np.random.default_rng(5)) == (values.mean(), expected.low, expected.high)
+    assert interval(values, rng=np.random.default_rng(5)) == (
+        values.mean(),
+        expected.low,
+        expected.high,
+    )
 
 
 def test_bca_is_not_symmetric_on_a_skewed_sample() -> None:
@@ -61,7 +80,10 @@ def test_the_rng_is_honoured_and_the_default_is_fixed() -> None:
     assert interval(values) == interval(values)
     one, same, other = (interval(values, rng=np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert one == same != other
-    p1, p1_again, p2 = (mean_in_region("x", values, Region(-0.1), rng=np.random.default_rng(seed)).p for seed in (1, 1, 2))
+    p1, p1_again, p2 = (
+        mean_in_region("x", values, Region(-0.1), rng=np.random.default_rng(seed)).p
+        for seed in (1, 1, 2)
+    )
     assert p1 == p1_again != p2
 
 
@@ -97,7 +119,9 @@ def test_infinite_values_are_refused() -> None:
 
 @settings(max_examples=40)
 @given(st.lists(numbers, min_size=2, max_size=9), st.floats(-100, 100), st.floats(0.01, 100))
-def test_interval_moves_and_stretches_with_the_data(values: list[float], shift: float, scale: float) -> None:
+def test_interval_moves_and_stretches_with_the_data(
+    values: list[float], shift: float, scale: float
+) -> None:
     before, after = np.array(interval(values)), np.array(interval(np.array(values) * scale + shift))
     assert after == pytest.approx(before * scale + shift, abs=1e-6)
 
@@ -118,14 +142,21 @@ def test_smallest_p_of_a_sign_flip_test(n: int, smallest: float) -> None:
 def test_sign_flips_equal_scipys_permutation_test(seed: int) -> None:
     values = np.random.default_rng(seed).normal(0.4, 1, size=7)
     expected = stats.permutation_test(
-        (values, np.zeros(7)), lambda a, b: np.mean(a - b), permutation_type="samples", alternative="greater", n_resamples=np.inf
+        (values, np.zeros(7)),
+        lambda a, b: np.mean(a - b),
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=np.inf,
     ).pvalue
     assert sign_flip_p(values)[0] == pytest.approx(expected)
 
 
 def test_sign_flips_by_enumeration_in_plain_python() -> None:
     values = [0.3, -0.1, 0.8, 0.2]
-    sums = [sum(s * v for s, v in zip(signs, values, strict=True)) for signs in itertools.product((1, -1), repeat=4)]
+    sums = [
+        sum(s * v for s, v in zip(signs, values, strict=True))
+        for signs in itertools.product((1, -1), repeat=4)
+    ]
     assert sign_flip_p(values)[0] == sum(total >= sum(values) - 1e-12 for total in sums) / 16
 
 
@@ -167,7 +198,8 @@ def test_mean_in_region_carries_both_tiers() -> None:
         ([1, 2, 3], Region(0), 1 / 8),
         ([1, 2, 3], Region(hi=4), 1 / 8),
         ([1, 2, 3], Region(hi=0), 1),
-        # Against 0: only the identity; against 2.5 from below: deviations 1.5 .5 -.5, three of eight patterns.
+        # Against 0: only the identity; against 2.5 from below: deviations 1.5 .5 -.5, three of
+        # eight patterns.
         ([1, 2, 3], Region(0, 2.5), 3 / 8),
     ],
 )
@@ -178,7 +210,10 @@ def test_p_against_the_regions_ends(values: list[float], region: Region, p: floa
 def test_two_sided_p_is_the_larger_of_both() -> None:
     values = [0.95, 1.02, 1.08, 0.99]
     both = mean_in_region("x", values, Region(0.9, 1.1)).p
-    assert both == max(mean_in_region("x", values, Region(0.9)).p or 0, mean_in_region("x", values, Region(hi=1.1)).p or 0)
+    assert both == max(
+        mean_in_region("x", values, Region(0.9)).p or 0,
+        mean_in_region("x", values, Region(hi=1.1)).p or 0,
+    )
 
 
 def test_null_replaces_the_bound() -> None:
@@ -278,7 +313,10 @@ def test_a_correlation_beyond_one_is_refused() -> None:
 @settings(max_examples=30)
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=8))
 def test_spearman_interval_stays_on_the_scale_and_flips_with_the_sign(rhos: list[float]) -> None:
-    found, flipped = spearman_in_region("rho", rhos, Region(0.5)), spearman_in_region("rho", [-r for r in rhos], Region(hi=-0.5))
+    found, flipped = (
+        spearman_in_region("rho", rhos, Region(0.5)),
+        spearman_in_region("rho", [-r for r in rhos], Region(hi=-0.5)),
+    )
     assert found.ci is not None
     assert flipped.ci is not None
     assert -1 <= found.ci[0] <= found.ci[1] <= 1

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from omnigrok.stats.contours import contour_width, has_tip, one_interval, reordered, width_trend, without_trend
+from omnigrok.stats.contours import (
+    contour_width,
+    has_tip,
+    one_interval,
+    reordered,
+    width_trend,
+    without_trend,
+)
 from omnigrok.stats.finding import Verdict
 
 X = np.geomspace(0.1, 10, 5)
@@ -78,4 +85,6 @@ def test_an_order_without_trend() -> None:
         # The ends and the alternation leave no rank correlation worth the name.
         if count >= 8:
             assert abs(np.corrcoef(order, range(count))[0, 1]) < 0.25
-    np.testing.assert_array_equal(reordered(np.arange(6.0).reshape(2, 3), [2, 0, 1]), [[2, 0, 1], [5, 3, 4]])
+    np.testing.assert_array_equal(
+        reordered(np.arange(6.0).reshape(2, 3), [2, 0, 1]), [[2, 0, 1], [5, 3, 4]]
+    )

@@ -18,7 +18,9 @@ def times(t: np.ndarray, limit: float = 1e6) -> tuple[tuple[Time, ...], ...]:
 
 
 def bent(low: float, high: float, seeds: int = 10, noise: float = 0.02) -> np.ndarray:
-    logs = np.interp(np.log(X), np.log(X)[[0, 4, 8]], np.cumsum([9.0, low * np.log(16), high * np.log(16)]))
+    logs = np.interp(
+        np.log(X), np.log(X)[[0, 4, 8]], np.cumsum([9.0, low * np.log(16), high * np.log(16)])
+    )
     return np.exp(logs + noise * np.random.default_rng(0).normal(size=(seeds, 9)))
 
 

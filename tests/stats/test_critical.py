@@ -15,10 +15,38 @@ from omnigrok.stats.finding import Finding, Region, Verdict
 from omnigrok.stats.learning_curves import SMOOTH
 
 Array = np.ndarray
-GRID = np.array([
-    10, 13, 19, 26, 37, 51, 71, 100, 138, 193, 268, 372, 517, 719, 1000, 1389, 1930, 2682, 3727, 5179, 7196, 10000, 13894, 19306, 26826,
-    37275, 51794, 60000,
-])  # fmt: skip
+GRID = np.array(
+    [
+        10,
+        13,
+        19,
+        26,
+        37,
+        51,
+        71,
+        100,
+        138,
+        193,
+        268,
+        372,
+        517,
+        719,
+        1000,
+        1389,
+        1930,
+        2682,
+        3727,
+        5179,
+        7196,
+        10000,
+        13894,
+        19306,
+        26826,
+        37275,
+        51794,
+        60000,
+    ]
+)
 # Sizes and seeds at reduced and at full scale.
 DESIGNS = {"reduced": (GRID[:18], 8), "full": (GRID, 10)}
 SCATTER = 0.05
@@ -36,7 +64,9 @@ def ceiling(n: Array) -> Array:
 
 
 def drifting(n: Array) -> Array:
-    """A quadratic in log-log whose exponent goes from 0 to -.7 over the grid, as the hinge's does."""
+    """A quadratic in log-log whose exponent goes from 0 to -.7 over the grid, as the
+    hinge's does.
+    """
     x = np.log(n / n[0])
     return 0.55 * np.exp(-0.35 * x**2 / x[-1])
 
@@ -60,12 +90,16 @@ NULLS: dict[str, Callable[[Array], Array]] = {
 
 
 def draws(mean: Array, seeds: int = SEEDS, noise: float = SCATTER, seed: int = 0) -> Array:
-    return np.asarray(mean * np.exp(noise * np.random.default_rng(seed).normal(size=(seeds, mean.size))))
+    return np.asarray(
+        mean * np.exp(noise * np.random.default_rng(seed).normal(size=(seeds, mean.size)))
+    )
 
 
 def found(curve: Callable[[Array], Array], design: str, times: int) -> list[Finding]:
     sizes, seeds = DESIGNS[design]
-    return [critical_size("c", sizes, draws(curve(sizes), seeds, seed=seed)) for seed in range(times)]
+    return [
+        critical_size("c", sizes, draws(curve(sizes), seeds, seed=seed)) for seed in range(times)
+    ]
 
 
 def reproduced(findings: list[Finding]) -> int:
@@ -111,10 +145,14 @@ def test_what_a_finding_says() -> None:
     table = np.array([advantages(N, row) for row in y])
     assert finding.values == pytest.approx(table.min(axis=1))
     assert finding.estimate == pytest.approx(table.min(axis=1).mean())
-    assert {name: finding.extra[f"over {name}"] for name in SMOOTH} == pytest.approx(dict(zip(SMOOTH, table.mean(axis=0), strict=True)))
+    assert {name: finding.extra[f"over {name}"] for name in SMOOTH} == pytest.approx(
+        dict(zip(SMOOTH, table.mean(axis=0), strict=True))
+    )
     assert finding.extra["slope_above"] < -0.5 < finding.extra["slope_below"]
     assert finding.p == finding.smallest_p == 2.0**-SEEDS
-    assert finding.method.startswith("least AICc(smooth) - AICc(broken line) over floor, ceiling, quadratic drift, cubic drift")
+    assert finding.method.startswith(
+        "least AICc(smooth) - AICc(broken line) over floor, ceiling, quadratic drift, cubic drift"
+    )
     assert critical_size("c", N, y, Region(1000.0)).verdict() is Verdict.REFUTED
 
 
@@ -145,7 +183,10 @@ def test_the_unit_of_size_and_the_order_of_seeds_do_not_matter(unit: float, seed
 
 def test_a_sharper_break_is_preferred_more() -> None:
     noise = draws(np.ones(18), 1)[0]
-    worst = [advantages(N, noise * 0.5 * np.maximum(N / 60, 1) ** -power).min() for power in (0.3, 0.6, 1.0, 2.0)]
+    worst = [
+        advantages(N, noise * 0.5 * np.maximum(N / 60, 1) ** -power).min()
+        for power in (0.3, 0.6, 1.0, 2.0)
+    ]
     assert worst == sorted(worst)
 
 
@@ -163,7 +204,9 @@ def test_missing_seeds_and_rng() -> None:
     assert math.isnan(finding.values[1])
     assert "1 of 4" in finding.note
     many = draws(hinge(N), 20)
-    one, again, other = (critical_size("c", N, many, rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
+    one, again, other = (
+        critical_size("c", N, many, rng=np.random.default_rng(k)).ci for k in (1, 1, 2)
+    )
     assert one == again != other
     assert critical_size("c", N, np.full((2, 18), math.nan)).verdict() is Verdict.INCONCLUSIVE
 

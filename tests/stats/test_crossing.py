@@ -16,7 +16,9 @@ from omnigrok.stats.grid_step import mean_between
 
 
 @given(st.floats(1.5, 8.0), st.floats(2.0, 20.0), st.integers(5, 40))
-def test_an_accuracy_that_is_a_logistic_of_ln_x_crosses_where_it_does(place: float, steep: float, points: int) -> None:
+def test_an_accuracy_that_is_a_logistic_of_ln_x_crosses_where_it_does(
+    place: float, steep: float, points: int
+) -> None:
     x = np.geomspace(1, 10, points)
     accuracy = expit(-steep * np.log(x / place))
     found = last_fall(x, accuracy, 0.5, samples=10**9)
@@ -26,7 +28,9 @@ def test_an_accuracy_that_is_a_logistic_of_ln_x_crosses_where_it_does(place: flo
 
 
 @given(st.floats(1.5, 8.0), st.floats(1.0, 6.0), st.integers(5, 40))
-def test_a_loss_that_is_a_power_of_x_crosses_where_it_does(place: float, power: float, points: int) -> None:
+def test_a_loss_that_is_a_power_of_x_crosses_where_it_does(
+    place: float, power: float, points: int
+) -> None:
     x = np.geomspace(1, 10, points)
     assert first_fall(x, (x / place) ** -power, 1.0).at == pytest.approx(place, rel=1e-6)
 
@@ -35,14 +39,20 @@ def test_halving_the_grid_moves_a_crossing_by_less_than_the_old_step() -> None:
     def accuracy(x: np.ndarray) -> np.ndarray:
         return expit(8 - 9 * np.log(x) ** 1.5)
 
-    coarse, fine = (last_fall(x, accuracy(x), 0.95, 100).at for x in (np.geomspace(1, 8, 9), np.geomspace(1, 8, 17)))
+    coarse, fine = (
+        last_fall(x, accuracy(x), 0.95, 100).at
+        for x in (np.geomspace(1, 8, 9), np.geomspace(1, 8, 17))
+    )
     assert abs(math.log(coarse / fine)) < math.log(8) / 8 / 4
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "low", "high"), [([0.1, 0.2, 0.1], 0.0, 1.0), ([0.1, 0.9, 0.99], 4.0, math.inf), ([0.99, 0.2, 0.1], 1.0, 2.0)]
+    ("accuracy", "low", "high"),
+    [([0.1, 0.2, 0.1], 0.0, 1.0), ([0.1, 0.9, 0.99], 4.0, math.inf), ([0.99, 0.2, 0.1], 1.0, 2.0)],
 )
-def test_what_lies_off_the_grid_has_no_place(accuracy: list[float], low: float, high: float) -> None:
+def test_what_lies_off_the_grid_has_no_place(
+    accuracy: list[float], low: float, high: float
+) -> None:
     found = last_fall([1.0, 2.0, 4.0], accuracy, 0.95, 100)
     assert (found.low, found.high) == (low, high)
     assert math.isnan(found.at) == (not 0 < low < high < math.inf)
@@ -53,7 +63,10 @@ def test_the_last_of_several_falls_counts() -> None:
     assert (found.low, found.high) == (3.0, 4.0)
 
 
-@pytest.mark.parametrize(("loss", "low", "high"), [([1.0, 1.0], 2.0, math.inf), ([0.01, 0.02], 0.0, 1.0), ([1.0, 0.01], 1.0, 2.0)])
+@pytest.mark.parametrize(
+    ("loss", "low", "high"),
+    [([1.0, 1.0], 2.0, math.inf), ([0.01, 0.02], 0.0, 1.0), ([1.0, 0.01], 1.0, 2.0)],
+)
 def test_a_loss_off_the_grid(loss: list[float], low: float, high: float) -> None:
     found = first_fall([1.0, 2.0], loss, 0.05)
     assert (found.low, found.high) == (low, high)
@@ -94,7 +107,10 @@ def test_what_is_off_the_grid_bounds_the_mean_from_its_other_end() -> None:
     assert beyond.verdict() is Verdict.REPRODUCED
     assert beyond.ci is not None
     assert (beyond.ci[1], beyond.censored, beyond.p) == (math.inf, 1, 0.125)
-    assert mean_between("d", low, [far[0], math.inf, far[2]], Region(hi=0.15)).verdict() is Verdict.REFUTED
+    assert (
+        mean_between("d", low, [far[0], math.inf, far[2]], Region(hi=0.15)).verdict()
+        is Verdict.REFUTED
+    )
     unknown = mean_between("d", [-math.inf, *low[1:]], far, Region(lo=0.15))
     assert (unknown.verdict(), unknown.p) == (Verdict.INCONCLUSIVE, None)
 
@@ -103,7 +119,9 @@ def test_a_seed_without_a_value_is_left_out_and_named() -> None:
     found = mean_between("d", [0.02, 0.03, math.nan], [0.07, 0.06, math.nan], Region(hi=0.15))
     assert (found.n, found.censored, found.verdict()) == (3, 0, Verdict.REPRODUCED)
     assert found.note == "ends 0.05 apart; 1 of 3 seeds have no value"
-    assert mean_between("d", [math.nan], [math.nan], Region(hi=0.15)).verdict() is Verdict.INCONCLUSIVE
+    assert (
+        mean_between("d", [math.nan], [math.nan], Region(hi=0.15)).verdict() is Verdict.INCONCLUSIVE
+    )
 
 
 def test_ratios_are_averaged_in_logarithms() -> None:

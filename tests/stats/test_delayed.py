@@ -29,15 +29,24 @@ def test_noisy_times_agree_with_a_direct_search() -> None:
         found = fit_delayed_inverse(X, times)
 
         def squares(logs: np.ndarray, times: np.ndarray = times) -> float:
-            return float(((np.log(times) - np.log(np.exp(logs[0]) / X + np.exp(logs[1]))) ** 2).sum())
+            return float(
+                ((np.log(times) - np.log(np.exp(logs[0]) / X + np.exp(logs[1]))) ** 2).sum()
+            )
 
-        best = optimize.minimize(squares, [math.log(2000), math.log(3000)], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-14})
+        best = optimize.minimize(
+            squares,
+            [math.log(2000), math.log(3000)],
+            method="Nelder-Mead",
+            options={"xatol": 1e-9, "fatol": 1e-14},
+        )
         assert float(found.residuals @ found.residuals) == pytest.approx(best.fun, rel=1e-4)
         assert np.log(times) - found.residuals == pytest.approx(np.log([found.at(x) for x in X]))
 
 
 def test_neither_part_is_below_zero() -> None:
-    """Times that fall faster than 1 / x have no delay, and times that rise with x have nothing but one."""
+    """Times that fall faster than 1 / x have no delay, and times that rise with x have nothing but
+    one.
+    """
     steep, rising = fit_delayed_inverse(X, 100 * X**-1.5), fit_delayed_inverse(X, 100 * X)
     assert steep.b == 0
     assert rising.a >= 0
@@ -55,6 +64,10 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     for x, times in (([0.1], [3.0]), ([0.1, 0.1], [3.0, 4.0]), ([0.1, 0.2], [3.0])):
         with pytest.raises(ValueError, match="two different x"):
             fit_delayed_inverse(x, times)
-    for x, times in (([0.0, 0.1], [3.0, 4.0]), ([0.1, 0.2], [0.0, 4.0]), ([0.1, 0.2], [math.nan, 4.0])):
+    for x, times in (
+        ([0.0, 0.1], [3.0, 4.0]),
+        ([0.1, 0.2], [0.0, 4.0]),
+        ([0.1, 0.2], [math.nan, 4.0]),
+    ):
         with pytest.raises(ValueError, match="above 0"):
             fit_delayed_inverse(x, times)

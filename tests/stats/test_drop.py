@@ -21,7 +21,9 @@ def test_smoothing_leaves_a_constant_alone():
 def test_smoothing_window_has_a_constant_width_in_log_step():
     steps = np.array([0, 10, 11, 12, 100])
     # 10 .. 11 * 1.1 = 12.1 around 11; nothing else around 100.
-    np.testing.assert_allclose(log_smooth(steps, [0.0, 1.0, 2.0, 6.0, 9.0], 1.1), [0.0, 1.5, 3.0, 4.0, 9.0])
+    np.testing.assert_allclose(
+        log_smooth(steps, [0.0, 1.0, 2.0, 6.0, 9.0], 1.1), [0.0, 1.5, 3.0, 4.0, 9.0]
+    )
 
 
 def test_median_removes_a_single_spike():

@@ -16,7 +16,9 @@ def test_of_an_additive_table_is_the_ratio_of_the_effects():
 
 def test_an_interaction_counts_for_neither():
     sign = np.array([1.0, -1, -1, 1])[:, None] * np.array([1.0, -2, 1])
-    assert variance_ratio(ROW + COLUMN + sign, ALL) == pytest.approx(variance_ratio(ROW + COLUMN, ALL))
+    assert variance_ratio(ROW + COLUMN + sign, ALL) == pytest.approx(
+        variance_ratio(ROW + COLUMN, ALL)
+    )
 
 
 def test_missing_cells_do_not_mix_the_effects():

@@ -18,7 +18,8 @@ R, X, I = Verdict.REPRODUCED, Verdict.REFUTED, Verdict.INCONCLUSIVE  # noqa: E74
         (Region(10), (10.1, 20), R),
         (Region(10), (9.9, 20), I),
         (Region(10), (1, 9), X),
-        # "Lower bound > 10" is not met at 10, and an interval that ends at 10 has no point above it.
+        # "Lower bound > 10" is not met at 10, and an interval that ends at 10 has no point above
+        # it.
         (Region(10), (10, 20), I),
         (Region(10), (1, 10), X),
         (Region(0.9, 1.1, closed=True), (0.9, 1.1), R),
@@ -76,7 +77,9 @@ def test_an_interval_that_is_upside_down_is_a_bug_not_a_verdict() -> None:
 
 
 @given(st.floats(-5, 5), st.floats(0.1, 5), st.booleans(), st.floats(-20, 20), st.floats(0, 20))
-def test_a_degenerate_or_wider_interval_never_contradicts(lo: float, size: float, closed: bool, low: float, width: float) -> None:
+def test_a_degenerate_or_wider_interval_never_contradicts(
+    lo: float, size: float, closed: bool, low: float, width: float
+) -> None:
     region = Region(lo, lo + size, closed)
     verdict = region.judge((low, low + width))
     points = [region.judge((point, point)) for point in (low, low + width / 2, low + width)]
@@ -92,15 +95,30 @@ def test_regions_read_as_the_claims_do() -> None:
 
 
 def finding(**changes: object) -> Finding:
-    base: dict[str, object] = {"name": "x", "estimate": 3.0, "ci": (2.5, 4.0), "region": Region(2), "values": (3.0, 3.0)}
+    base: dict[str, object] = {
+        "name": "x",
+        "estimate": 3.0,
+        "ci": (2.5, 4.0),
+        "region": Region(2),
+        "values": (3.0, 3.0),
+    }
     return Finding(**{**base, **changes})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
     ("p", "ci", "verdict"),
-    [(0.05, (2.5, 4), R), (0.051, (2.5, 4), I), (None, (2.5, 4), I), (NAN, (2.5, 4), I), (0.9, (0.5, 1.5), X), (0.001, (1.5, 4), I)],
+    [
+        (0.05, (2.5, 4), R),
+        (0.051, (2.5, 4), I),
+        (None, (2.5, 4), I),
+        (NAN, (2.5, 4), I),
+        (0.9, (0.5, 1.5), X),
+        (0.001, (1.5, 4), I),
+    ],
 )
-def test_a_trend_needs_its_p_to_be_reproduced_but_not_to_be_refuted(p: float | None, ci: tuple[float, float], verdict: Verdict) -> None:
+def test_a_trend_needs_its_p_to_be_reproduced_but_not_to_be_refuted(
+    p: float | None, ci: tuple[float, float], verdict: Verdict
+) -> None:
     assert finding(p=p, ci=ci, needs_p=True).verdict() is verdict
 
 

@@ -1,4 +1,6 @@
-"""What is read off single curves does not depend on units, shifts or the length of a step: falls, rises, gaps, zones, variances."""
+"""What is read off single curves does not depend on units, shifts or the length of a step: falls,
+rises, gaps, zones, variances.
+"""
 
 from __future__ import annotations
 
@@ -44,11 +46,15 @@ def test_a_fall(seed: int, by: float, factor: float, longer: int) -> None:
 @settings(max_examples=20, deadline=None)
 @given(seeds, st.floats(0.2, 1.5), st.floats(0.1, 1.0), st.floats(0, 5))
 def test_a_rise(seed: int, width: float, factor: float, shift: float) -> None:
-    height = np.clip((np.log10(STEP) - 2.5) / width, 0, 1) + 0.001 * np.random.default_rng(seed).normal(size=STEP.size)
+    height = np.clip((np.log10(STEP) - 2.5) / width, 0, 1) + 0.001 * np.random.default_rng(
+        seed
+    ).normal(size=STEP.size)
     plain = rise_decades(STEP, height, 10.0)
     assert rise_decades(STEP, factor * height + shift, 10.0) == pytest.approx(plain, abs=1e-6)
     wider = np.clip((np.log10(STEP) - 2.5) / (1.3 * width), 0, 1)
-    assert rise_decades(STEP, wider, 10.0) > rise_decades(STEP, np.clip((np.log10(STEP) - 2.5) / width, 0, 1), 10.0)
+    assert rise_decades(STEP, wider, 10.0) > rise_decades(
+        STEP, np.clip((np.log10(STEP) - 2.5) / width, 0, 1), 10.0
+    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -57,10 +63,17 @@ def test_gaps_over_a_scale(seed: int, factor: float, unit: float, shift: float) 
     rng = np.random.default_rng(seed)
     train = rng.uniform(0, 0.1, 11)
     test = train + np.abs(np.log10(ALPHA)) + rng.uniform(0, 0.01, 11)
-    whole, right = float(gap_integral(ALPHA, train, test)), gap_right_of_minimum(ALPHA, train, test, 8.0)
+    whole, right = (
+        float(gap_integral(ALPHA, train, test)),
+        gap_right_of_minimum(ALPHA, train, test, 8.0),
+    )
     # Another unit of the scale, of the error, and a shift of both curves.
-    assert float(gap_integral(unit * ALPHA, factor * train + shift, factor * test + shift)) == pytest.approx(factor * whole, rel=1e-6)
-    moved = gap_right_of_minimum(unit * ALPHA, factor * train + shift, factor * test + shift, unit * 8.0)
+    assert float(
+        gap_integral(unit * ALPHA, factor * train + shift, factor * test + shift)
+    ) == pytest.approx(factor * whole, rel=1e-6)
+    moved = gap_right_of_minimum(
+        unit * ALPHA, factor * train + shift, factor * test + shift, unit * 8.0
+    )
     assert moved == pytest.approx(factor * right, rel=1e-6, abs=1e-12)
     assert gap_right_of_minimum(ALPHA, train, test + np.maximum(np.log10(ALPHA), 0), 8.0) > right
 
@@ -69,7 +82,10 @@ def test_gaps_over_a_scale(seed: int, factor: float, unit: float, shift: float) 
 @given(seeds, st.floats(0.01, 100), st.floats(-3, 3), st.floats(0.05, 0.3))
 def test_zones_and_contours(seed: int, unit: float, shift: float, within: float) -> None:
     y = np.log10(ALPHA) ** 2 + np.random.default_rng(seed).uniform(0, 0.01, 11)
-    (width, cut), (moved, moved_cut) = zone_width(ALPHA, y, within), zone_width(unit * ALPHA, y + shift, within)
+    (width, cut), (moved, moved_cut) = (
+        zone_width(ALPHA, y, within),
+        zone_width(unit * ALPHA, y + shift, within),
+    )
     assert (moved, moved_cut) == (pytest.approx(width, rel=1e-6), cut)
     assert zone_width(ALPHA, y, 2 * within)[0] >= width
     level = float(y.min()) + within
@@ -96,10 +112,16 @@ def test_a_ratio_of_variances(seed: int, shift: float, factor: float) -> None:
 @settings(max_examples=20, deadline=None)
 @given(seeds, st.floats(-2, 2), st.integers(2, 9))
 def test_a_stay_in_a_band(seed: int, shift: float, longer: int) -> None:
-    y = np.where((STEP > 100) & (STEP < 5000), 0.35, 0.8) + np.random.default_rng(seed).uniform(-0.01, 0.01, STEP.size)
+    y = np.where((STEP > 100) & (STEP < 5000), 0.35, 0.8) + np.random.default_rng(seed).uniform(
+        -0.01, 0.01, STEP.size
+    )
     plain = longest_stay(STEP, y, Region(0.25, 0.45, closed=True), 10.0)
-    assert longest_stay(longer * STEP, y, Region(0.25, 0.45, closed=True), longer * 10.0) == pytest.approx(plain, abs=1e-9)
-    assert longest_stay(STEP, y + shift, Region(0.25 + shift, 0.45 + shift, closed=True), 10.0) == pytest.approx(plain, abs=1e-9)
+    assert longest_stay(
+        longer * STEP, y, Region(0.25, 0.45, closed=True), longer * 10.0
+    ) == pytest.approx(plain, abs=1e-9)
+    assert longest_stay(
+        STEP, y + shift, Region(0.25 + shift, 0.45 + shift, closed=True), 10.0
+    ) == pytest.approx(plain, abs=1e-9)
     assert longest_stay(STEP, y, Region(0.0, 0.9, closed=True), 10.0) > plain
 
 
@@ -110,7 +132,9 @@ def test_a_divergence(seed: int, factor: float) -> None:
     times = (1e5 * (n - 100) ** -0.8 + 500) * np.exp(0.05 * rng.normal(size=(4, 8)))
 
     def found(sizes: np.ndarray, table: np.ndarray) -> float:
-        return divergence("d", sizes, [[Time.at(float(each)) for each in row] for row in table]).estimate
+        return divergence(
+            "d", sizes, [[Time.at(float(each)) for each in row] for row in table]
+        ).estimate
 
     plain = found(n, times)
     assert not math.isnan(plain)

@@ -20,12 +20,16 @@ def test_knee_of_a_power_law_in_closed_form() -> None:
     assert found.estimate == pytest.approx(0.1 * 100**0.25)
     assert found.verdict() is Verdict.REPRODUCED
     assert found.smoke_verdict() is Verdict.REPRODUCED
-    assert knee("break", ALPHA, np.tile(ALPHA**-4.0, (3, 1)), 0.1, region=REGION).estimate == pytest.approx(0.1 * 10**0.25)
+    assert knee(
+        "break", ALPHA, np.tile(ALPHA**-4.0, (3, 1)), 0.1, region=REGION
+    ).estimate == pytest.approx(0.1 * 10**0.25)
 
 
 @settings(max_examples=25)
 @given(st.floats(1.5, 8), st.floats(1e-6, 1e6), st.floats(0.01, 100))
-def test_knee_ignores_the_height_and_follows_the_grid(power: float, height: float, stretch: float) -> None:
+def test_knee_ignores_the_height_and_follows_the_grid(
+    power: float, height: float, stretch: float
+) -> None:
     plain = knee("k", ALPHA, [ALPHA**-power], region=REGION).values[0]
     moved = knee("k", ALPHA * stretch, [height * ALPHA**-power], region=REGION).values[0]
     assert moved == pytest.approx(plain * stretch)
@@ -69,7 +73,9 @@ def test_a_curve_without_a_start_has_no_knee() -> None:
 def test_the_rng_is_honoured() -> None:
     shift = np.exp(np.random.default_rng(0).normal(0, 0.3, size=(24, 1)))
     y = np.exp(-20 * ALPHA * shift)
-    one, again, other = (knee("k", ALPHA, y, region=REGION, rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
+    one, again, other = (
+        knee("k", ALPHA, y, region=REGION, rng=np.random.default_rng(k)).ci for k in (1, 1, 2)
+    )
     assert one == again != other
 
 
@@ -77,7 +83,8 @@ def test_argmin_is_averaged_in_log() -> None:
     x = [0.25, 0.5, 1.0, 2.0, 4.0]
     y = [[9, 1, 2, 3, 4], [9, 8, 7, 1, 4]]
     found = argmin("argmin", x, y, Region(0.5, 2, closed=True))
-    # The vertex of a parabola in logs through (-1, ln 9), (0, 0), (1, ln 2) is (ln 9 - ln 2) / (ln 9 + ln 2) / 2 steps off.
+    # The vertex of a parabola in logs through (-1, ln 9), (0, 0), (1, ln 2) is (ln 9 - ln 2) / (ln
+    # 9 + ln 2) / 2 steps off.
     off = (math.log(9) - math.log(2)) / (math.log(9) + math.log(2)) / 2
     far = (math.log(7) - math.log(4)) / (math.log(7) + math.log(4)) / 2
     assert found.values == pytest.approx((0.5 * 2**off, 2 * 2**far))
@@ -96,7 +103,9 @@ def test_seeds_that_agree_on_a_grid_point_do_not_know_more_than_the_grid() -> No
 
 
 def test_equal_minima_count_at_their_middle() -> None:
-    assert argmin("a", [1, 10, 100], [[0, 0, 0], [5, 0, 0]], Region(0)).values == pytest.approx((10, math.sqrt(1000)))
+    assert argmin("a", [1, 10, 100], [[0, 0, 0], [5, 0, 0]], Region(0)).values == pytest.approx(
+        (10, math.sqrt(1000))
+    )
 
 
 @settings(max_examples=25)
@@ -106,23 +115,34 @@ def test_argmin_of_a_mirrored_curve_is_mirrored(y: list[int]) -> None:
     there, here = argmin("a", x, [y[::-1]] * 3, Region(0)), argmin("a", x, [y] * 3, Region(0))
     assert there.values[0] == pytest.approx(1 / here.values[0], nan_ok=True)
     assert there.censored == here.censored
-    assert there.ci == pytest.approx((math.inf if here.ci[1] == 0 else 1 / here.ci[1], math.inf if here.ci[0] == 0 else 1 / here.ci[0]))
+    assert there.ci == pytest.approx(
+        (
+            math.inf if here.ci[1] == 0 else 1 / here.ci[1],
+            math.inf if here.ci[0] == 0 else 1 / here.ci[0],
+        )
+    )
 
 
 @settings(max_examples=25)
 @given(st.floats(-2.4, 2.4), st.floats(0.1, 5), st.floats(1e-6, 1e6))
-def test_the_minimum_of_a_log_parabola_is_found_between_grid_points(bottom: float, steep: float, height: float) -> None:
+def test_the_minimum_of_a_log_parabola_is_found_between_grid_points(
+    bottom: float, steep: float, height: float
+) -> None:
     x = 2.0 ** np.arange(-4, 5)
     y = height * np.exp(steep * (np.log2(x) - bottom) ** 2)
     assert argmin("a", x, [y], Region(0)).values[0] == pytest.approx(2**bottom, rel=1e-6)
 
 
 def test_a_minimum_beside_a_diverged_value_stays_on_the_grid() -> None:
-    assert argmin("a", [0.5, 1, 2, 4], [[math.inf, 1, 2, 3]], Region(0)).values[0] == pytest.approx(1)
+    assert argmin("a", [0.5, 1, 2, 4], [[math.inf, 1, 2, 3]], Region(0)).values[0] == pytest.approx(
+        1
+    )
 
 
 def test_a_minimum_at_the_end_is_noted() -> None:
-    found = argmin("a", [1, 10, 100], [[3, 2, 1], [3, 1, 2], [math.nan, 1, 2]], Region(0), note="why")
+    found = argmin(
+        "a", [1, 10, 100], [[3, 2, 1], [3, 1, 2], [math.nan, 1, 2]], Region(0), note="why"
+    )
     assert found.censored == 1
     assert found.values[1] == pytest.approx(10, rel=0.5)
     assert math.isnan(found.values[0])
@@ -155,7 +175,9 @@ def test_zone_interpolates_linearly_in_log() -> None:
     assert not cut
 
 
-@pytest.mark.parametrize("curve", [[0.05, 0.0, 0.4], [0.4, 0.0, 0.05], [0.0, 0.4, 0.5], [0.0, 0.0, 0.0]])
+@pytest.mark.parametrize(
+    "curve", [[0.05, 0.0, 0.4], [0.4, 0.0, 0.05], [0.0, 0.4, 0.5], [0.0, 0.0, 0.0]]
+)
 def test_a_zone_cut_by_the_grid_is_censored(curve: list[float]) -> None:
     assert zone_width([1, 10, 100], curve)[1]
 
@@ -172,7 +194,9 @@ def test_only_the_contiguous_zone_counts() -> None:
     st.floats(0.01, 0.5),
     st.floats(-1, 1),
 )
-def test_zones_grow_with_their_height_and_ignore_a_shift(y: list[float], a: float, b: float, shift: float) -> None:
+def test_zones_grow_with_their_height_and_ignore_a_shift(
+    y: list[float], a: float, b: float, shift: float
+) -> None:
     x = np.logspace(0, 2, len(y))
     low, high = zone_width(x, y, min(a, b))[0], zone_width(x, y, max(a, b))[0]
     assert 0 < low <= high + 1e-9 <= math.log(100) + 2e-9
@@ -191,7 +215,9 @@ def test_gap_integral_in_decades() -> None:
     # A gap of .3 over two decades is .6; a triangle from 0 to 1 over two decades is 1.
     x = np.logspace(-1, 1, 11)
     assert gap_integral(x, np.zeros(11), np.full(11, 0.3)) == pytest.approx(0.6)
-    both = gap_integral(x, np.zeros((2, 11)), np.vstack((np.linspace(0, 1, 11), np.linspace(1, 0, 11))))
+    both = gap_integral(
+        x, np.zeros((2, 11)), np.vstack((np.linspace(0, 1, 11), np.linspace(1, 0, 11)))
+    )
     assert both == pytest.approx([1, 1])
     with pytest.raises(ValueError, match="one shape"):
         gap_integral(x, np.zeros(11), np.zeros((2, 11)))
@@ -203,4 +229,6 @@ def test_gap_integral_in_decades() -> None:
 @given(st.floats(0.01, 100), st.floats(-3, 3))
 def test_gap_integral_is_linear_and_ignores_the_unit_of_x(stretch: float, factor: float) -> None:
     x, gap = np.logspace(-1, 1, 11), np.linspace(0, 1, 11) ** 2
-    assert gap_integral(x * stretch, gap, gap + factor * gap) == pytest.approx(factor * gap_integral(x, np.zeros(11), gap))
+    assert gap_integral(x * stretch, gap, gap + factor * gap) == pytest.approx(
+        factor * gap_integral(x, np.zeros(11), gap)
+    )

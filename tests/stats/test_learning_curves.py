@@ -1,4 +1,6 @@
-"""Broken lines and smooth curves over size: exact fits, the best of many starts, nested families, draws from a fit."""
+"""Broken lines and smooth curves over size: exact fits, the best of many starts, nested families,
+draws from a fit.
+"""
 
 import math
 
@@ -22,16 +24,24 @@ from omnigrok.stats.learning_curves import (
 
 N = np.geomspace(10, 2682, 18)
 BROKEN = np.where(N < 100, 0.5 * (N / 100) ** -0.1, 0.5 * (N / 100) ** -0.8)
-NOISE = st.builds(lambda seed, sd: sd * np.random.default_rng(seed).normal(size=18), st.integers(0, 10**6), st.floats(0.01, 0.2))
+NOISE = st.builds(
+    lambda seed, sd: sd * np.random.default_rng(seed).normal(size=18),
+    st.integers(0, 10**6),
+    st.floats(0.01, 0.2),
+)
 
 
 def test_exact_fits_recover_their_parameters() -> None:
     line = broken_line(N, BROKEN)
-    assert (line.break_at, line.slope_below, line.slope_above) == pytest.approx((100, -0.1, -0.8), rel=1e-3)
+    assert (line.break_at, line.slope_below, line.slope_above) == pytest.approx(
+        (100, -0.1, -0.8), rel=1e-3
+    )
     curve = learning_curve(N, 3 * N**-0.5 + 0.02)
     assert (curve.scale, curve.rate, curve.floor) == pytest.approx((3, 0.5, 0.02), rel=1e-3)
     bounded = ceiling_curve(N, CHANCE / (1 + (N / 21) ** 0.647) + 0.0051)
-    assert (bounded.size, bounded.rate, bounded.floor) == pytest.approx((21, 0.647, 0.0051), rel=1e-3)
+    assert (bounded.size, bounded.rate, bounded.floor) == pytest.approx(
+        (21, 0.647, 0.0051), rel=1e-3
+    )
     x = np.log(N)
     assert drift(N, np.exp(-0.1 * x**2 + 0.3 * x - 1), 2).rss == pytest.approx(0, abs=1e-20)
 
@@ -55,7 +65,9 @@ def test_parameters_count_the_variance() -> None:
     for fit in (fit(N, y) for fit in CURVES.values()):
         assert fit.rss == pytest.approx(float(((np.log(y) - fit.logs) ** 2).sum()))
         k = fit.parameters + 1
-        assert fit.aicc == pytest.approx(18 * math.log(fit.rss / 18) + 2 * k + 2 * k * (k + 1) / (18 - k - 1))
+        assert fit.aicc == pytest.approx(
+            18 * math.log(fit.rss / 18) + 2 * k + 2 * k * (k + 1) / (18 - k - 1)
+        )
 
 
 def test_perfect_fits_are_not_ranked_by_rounding() -> None:
@@ -65,18 +77,37 @@ def test_perfect_fits_are_not_ranked_by_rounding() -> None:
 @settings(max_examples=15, deadline=None)
 @given(noise=NOISE, world=st.sampled_from(["broken", "ceiling", "floor"]))
 def test_fits_are_as_good_as_from_other_starts(noise: np.ndarray, world: str) -> None:
-    """A general optimiser from four far starts, over the same families and bounds, finds nothing better."""
-    mean = {"broken": BROKEN, "ceiling": CHANCE / (1 + (N / 21) ** 0.647) + 0.0051, "floor": 4 * N**-0.8 + 0.01}[world]
+    """A general optimiser from four far starts, over the same families and bounds, finds nothing
+    better.
+    """
+    mean = {
+        "broken": BROKEN,
+        "ceiling": CHANCE / (1 + (N / 21) ** 0.647) + 0.0051,
+        "floor": 4 * N**-0.8 + 0.01,
+    }[world]
     y, x = mean * np.exp(noise), np.log(N)
 
-    def least(curve: object, starts: list[list[float]], bounds: tuple[list[float], list[float]]) -> float:
-        fits = [optimize.least_squares(lambda p: curve(p) - np.log(y), start, bounds=bounds) for start in starts]  # type: ignore[operator]
+    def least(
+        curve: object, starts: list[list[float]], bounds: tuple[list[float], list[float]]
+    ) -> float:
+        fits = [
+            optimize.least_squares(lambda p: curve(p) - np.log(y), start, bounds=bounds)
+            for start in starts
+        ]  # type: ignore[operator]
         return 2 * min(float(fit.cost) for fit in fits)
 
     starts = [[1.0, 0.5, 0.001], [3.0, 1.0, 0.01], [5.0, 0.4, 0.05], [2.0, 2.0, 0.1]]
-    ceiling = least(lambda p: np.log(CHANCE / (1 + np.exp(p[1] * (x - p[0]))) + p[2]), starts, ([-9.0, 0.01, 0.0], [20.0, 20.0, 1.0]))
+    ceiling = least(
+        lambda p: np.log(CHANCE / (1 + np.exp(p[1] * (x - p[0]))) + p[2]),
+        starts,
+        ([-9.0, 0.01, 0.0], [20.0, 20.0, 1.0]),
+    )
     assert ceiling_curve(N, y).rss <= ceiling * (1 + 1e-4)
-    floor = least(lambda p: np.log(np.exp(p[0] - p[1] * x) + p[2]), starts, ([-9.0, 0.01, 0.0], [60.0, 20.0, 1.0]))
+    floor = least(
+        lambda p: np.log(np.exp(p[0] - p[1] * x) + p[2]),
+        starts,
+        ([-9.0, 0.01, 0.0], [60.0, 20.0, 1.0]),
+    )
     assert learning_curve(N, y).rss <= floor * (1 + 1e-4)
 
 
@@ -100,7 +131,10 @@ def test_draws_scatter_around_the_fit_as_the_seed_did(curve: str) -> None:
     draws = np.log(np.stack([drawn_from(curve, N, y, rng) for _ in range(400)]))
     np.testing.assert_allclose(draws.mean(axis=0), fit.logs, atol=5 * fit.scatter / 20)
     assert draws.std(axis=0).mean() == pytest.approx(fit.scatter, rel=0.05)
-    np.testing.assert_array_equal(drawn_from(curve, N, y, np.random.default_rng(3)), drawn_from(curve, N, y, np.random.default_rng(3)))
+    np.testing.assert_array_equal(
+        drawn_from(curve, N, y, np.random.default_rng(3)),
+        drawn_from(curve, N, y, np.random.default_rng(3)),
+    )
 
 
 @pytest.mark.parametrize("curve", [*SMOOTH, "break"])

@@ -18,12 +18,16 @@ DECADES = np.log10(np.maximum(STEP, 1))
 def test_gap_of_a_parabola_in_closed_form() -> None:
     # test = log10(x)^2 over a train of 0: the integral from 1 to 10 is 1/3.
     assert gap_right_of_minimum(ALPHA, np.zeros(21), TEST, 10.0) == pytest.approx(1 / 3, abs=2e-3)
-    assert gap_right_of_minimum(ALPHA, np.zeros(21), TEST, 10**0.5) == pytest.approx(1 / 24, abs=1e-3)
+    assert gap_right_of_minimum(ALPHA, np.zeros(21), TEST, 10**0.5) == pytest.approx(
+        1 / 24, abs=1e-3
+    )
 
 
 def test_between_grid_points_the_gap_is_interpolated() -> None:
     coarse = np.array([0.1, 1.0, 10.0])
-    assert gap_right_of_minimum(coarse, np.zeros(3), [1.0, 0.0, 1.0], 10**0.5) == pytest.approx(0.125)
+    assert gap_right_of_minimum(coarse, np.zeros(3), [1.0, 0.0, 1.0], 10**0.5) == pytest.approx(
+        0.125
+    )
 
 
 def test_left_of_the_minimum_there_is_none() -> None:

@@ -8,17 +8,23 @@ from hypothesis import strategies as st
 
 from omnigrok.stats.multiplicity import benjamini_hochberg, holm
 
-families = st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.floats(0, 1), min_size=1, max_size=12)
+families = st.dictionaries(
+    st.text("abcdefgh", min_size=1, max_size=3), st.floats(0, 1), min_size=1, max_size=12
+)
 
 
 def test_holm_by_hand() -> None:
     # Sorted .005 .01 .03 .04 times 4 3 2 1, made monotone: .02 .03 .06 .06.
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
+    assert holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
+        {"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02}
+    )
 
 
 def test_benjamini_hochberg_by_hand() -> None:
     # .005 * 4/1, .01 * 4/2, .03 * 4/3, .04 * 4/4, made monotone from above.
-    assert benjamini_hochberg({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx({"a": 0.02, "b": 0.04, "c": 0.04, "d": 0.02})
+    assert benjamini_hochberg({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005}) == pytest.approx(
+        {"a": 0.02, "b": 0.04, "c": 0.04, "d": 0.02}
+    )
 
 
 @settings(max_examples=60)
@@ -27,7 +33,9 @@ def test_adjusting_keeps_order_and_bounds(p: dict[str, float]) -> None:
     by_holm, by_bh = holm(p), benjamini_hochberg(p)
     assert list(by_holm) == list(p) == list(by_bh)
     for name, value in p.items():
-        assert value - 1e-12 <= by_bh[name] <= by_holm[name] + 1e-12 <= min(1, len(p) * value) + 2e-12
+        assert (
+            value - 1e-12 <= by_bh[name] <= by_holm[name] + 1e-12 <= min(1, len(p) * value) + 2e-12
+        )
     ranked = sorted(p, key=p.__getitem__)
     assert [by_holm[name] for name in ranked] == sorted(by_holm.values())
     assert [by_bh[name] for name in ranked] == pytest.approx(sorted(by_bh.values()))

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from omnigrok.stats.finding import Region, Verdict
-from omnigrok.stats.powerlaw import additive_delay, exponent, largest_range, slope_equivalent, slope_on
+from omnigrok.stats.powerlaw import (
+    additive_delay,
+    exponent,
+    largest_range,
+    slope_equivalent,
+    slope_on,
+)
 from omnigrok.stats.times import Time, times_from
 
 GAMMA = np.array([0.03, 0.05, 0.08, 0.13, 0.2, 0.3, 0.5, 0.7, 1.0])
@@ -18,9 +24,13 @@ INVERSE = Region(-1.15, -0.85)
 PILOT = np.array([50000, 28700, 18300, 11300, 7100, 5300, 3900, 3200, 3100.0])
 
 
-def draws(mean: np.ndarray, n: int = 5, noise: float = 0.05, offset: float = 0.1, seed: int = 0) -> np.ndarray:
+def draws(
+    mean: np.ndarray, n: int = 5, noise: float = 0.05, offset: float = 0.1, seed: int = 0
+) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return np.asarray(mean * np.exp(offset * rng.normal(size=(n, 1)) + noise * rng.normal(size=(n, mean.size))))
+    return np.asarray(
+        mean * np.exp(offset * rng.normal(size=(n, 1)) + noise * rng.normal(size=(n, mean.size)))
+    )
 
 
 def limited(t: np.ndarray, limit: float) -> tuple[tuple[Time, ...], ...]:
@@ -34,7 +44,11 @@ def test_an_exact_power_law() -> None:
         assert found.values == pytest.approx([-1] * 3)
         assert found.verdict() is Verdict.REPRODUCED
         assert found.smoke_verdict() is Verdict.REPRODUCED
-    assert [found.name for found in (whole, lower, upper)] == ["t: whole range", "t: lower half", "t: upper half"]
+    assert [found.name for found in (whole, lower, upper)] == [
+        "t: whole range",
+        "t: lower half",
+        "t: upper half",
+    ]
 
 
 def test_per_seed_slopes_with_a_t_interval() -> None:
@@ -44,14 +58,18 @@ def test_per_seed_slopes_with_a_t_interval() -> None:
     assert found.values == pytest.approx(slopes)
     assert found.ci == pytest.approx(stats.t.interval(0.95, 4, np.mean(slopes), stats.sem(slopes)))
     assert found.p == pytest.approx(
-        max(stats.ttest_1samp(slopes, -1.15, alternative="greater").pvalue, stats.ttest_1samp(slopes, -0.85, alternative="less").pvalue)
+        max(
+            stats.ttest_1samp(slopes, -1.15, alternative="greater").pvalue,
+            stats.ttest_1samp(slopes, -0.85, alternative="less").pvalue,
+        )
     )
     assert "Tobit" not in found.method
     assert found.censored == 0
 
 
 def test_halves_share_the_middle_of_the_log_grid() -> None:
-    # The log middle of [.03, 1] is .173; .2 is nearest. Slope -1 up to .2 and -.5 beyond tells the halves apart.
+    # The log middle of [.03, 1] is .173; .2 is nearest. Slope -1 up to .2 and -.5 beyond tells the
+    # halves apart.
     t = np.where(GAMMA <= 0.2, 100 / GAMMA, 500 * (GAMMA / 0.2) ** -0.5)
     whole, lower, upper = exponent("t", GAMMA, limited(np.tile(t, (3, 1)), 1e6), INVERSE)
     assert lower.estimate == pytest.approx(-1)
@@ -77,7 +95,8 @@ def test_the_pilot_is_a_delay_and_no_power_law_over_the_range() -> None:
 
 @pytest.mark.parametrize("share", [0.25, 0.4])
 def test_censoring_does_not_pull_the_exponent_to_zero(share: float) -> None:
-    # STATISTICS.md: the step limit in place of the time gave -.80 with 25 % censored, dropping the censored -.94.
+    # STATISTICS.md: the step limit in place of the time gave -.80 with 25 % censored, dropping the
+    # censored -.94.
     tobit, capped, dropped = [], [], []
     for seed in range(12):
         t = draws(1500 / GAMMA, noise=0.4, offset=0.2, seed=seed)
@@ -85,7 +104,14 @@ def test_censoring_does_not_pull_the_exponent_to_zero(share: float) -> None:
         tobit.append(exponent("t", GAMMA, limited(t, limit), INVERSE)[0].estimate)
         logs = np.log(np.minimum(t, limit))
         capped.append(np.mean([np.polyfit(np.log(GAMMA), row, 1)[0] for row in logs]))
-        dropped.append(np.mean([np.polyfit(np.log(GAMMA[row < limit]), np.log(row[row < limit]), 1)[0] for row in t]))
+        dropped.append(
+            np.mean(
+                [
+                    np.polyfit(np.log(GAMMA[row < limit]), np.log(row[row < limit]), 1)[0]
+                    for row in t
+                ]
+            )
+        )
     assert np.mean(tobit) == pytest.approx(-1, abs=0.03)
     assert np.mean(capped) > -0.85
     assert np.mean(dropped) > np.mean(tobit) + 0.02
@@ -93,7 +119,9 @@ def test_censoring_does_not_pull_the_exponent_to_zero(share: float) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.05, 0.45))
-def test_censoring_moves_one_exponent_toward_zero_by_a_bounded_amount(seed: int, share: float) -> None:
+def test_censoring_moves_one_exponent_toward_zero_by_a_bounded_amount(
+    seed: int, share: float
+) -> None:
     t = draws(1500 / GAMMA, noise=0.05, seed=seed)
     full = exponent("t", GAMMA, limited(t, 1e9), INVERSE)[0].estimate
     cut = exponent("t", GAMMA, limited(t, float(np.quantile(t, 1 - share))), INVERSE)[0].estimate
@@ -106,7 +134,9 @@ def test_coverage_with_censored_times(n: int, share: float) -> None:
     hits = []
     for seed in range(60):
         t = draws(1500 / GAMMA, n, noise=0.1, offset=0.2, seed=seed)
-        low, high = exponent("t", GAMMA, limited(t, float(np.quantile(t, 1 - share))), INVERSE)[0].ci or (math.nan, math.nan)
+        low, high = exponent("t", GAMMA, limited(t, float(np.quantile(t, 1 - share))), INVERSE)[
+            0
+        ].ci or (math.nan, math.nan)
         hits.append(low <= -1 <= high)
     assert np.mean(hits) >= 0.9
 
@@ -137,10 +167,14 @@ def test_nothing_reached_decides_nothing() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0.01, 100), st.floats(0.01, 100), st.permutations(range(5)))
-def test_units_and_the_order_of_seeds_do_not_matter(time_unit: float, gamma_unit: float, order: list[int]) -> None:
+def test_units_and_the_order_of_seeds_do_not_matter(
+    time_unit: float, gamma_unit: float, order: list[int]
+) -> None:
     t = draws(PILOT, noise=0.1)
     before = exponent("t", GAMMA, limited(t, 3e4), INVERSE)
-    after = exponent("t", GAMMA * gamma_unit, limited(t[order] * time_unit, 3e4 * time_unit), INVERSE)
+    after = exponent(
+        "t", GAMMA * gamma_unit, limited(t[order] * time_unit, 3e4 * time_unit), INVERSE
+    )
     for a, b in zip(before, after, strict=True):
         assert b.estimate == pytest.approx(a.estimate, abs=1e-4)
         assert b.ci == pytest.approx(a.ci, abs=1e-3)
@@ -150,7 +184,10 @@ def test_units_and_the_order_of_seeds_do_not_matter(time_unit: float, gamma_unit
 @given(st.floats(-2, 2), st.floats(-2, 2))
 def test_a_steeper_law_has_a_larger_exponent(a: float, b: float) -> None:
     noise = draws(np.ones(9) * 500)
-    low, high = (exponent("t", GAMMA, limited(noise * GAMMA**power, 1e12), INVERSE)[0].estimate for power in sorted((a, b)))
+    low, high = (
+        exponent("t", GAMMA, limited(noise * GAMMA**power, 1e12), INVERSE)[0].estimate
+        for power in sorted((a, b))
+    )
     assert low <= high + 1e-9
 
 
@@ -164,7 +201,12 @@ def test_slope_equivalence() -> None:
     assert steep.verdict() is Verdict.REFUTED
     at_margin = slope_equivalent("x", GAMMA, limited(draws(300 * GAMMA**-0.15), 1e5))
     assert at_margin.verdict() is Verdict.INCONCLUSIVE
-    assert slope_equivalent("x", GAMMA[:2], limited(draws(np.full(2, 300.0), noise=0.01), 1e5)).verdict() is Verdict.REPRODUCED
+    assert (
+        slope_equivalent(
+            "x", GAMMA[:2], limited(draws(np.full(2, 300.0), noise=0.01), 1e5)
+        ).verdict()
+        is Verdict.REPRODUCED
+    )
 
 
 def test_slope_equivalence_with_censored_times_does_not_call_a_slope_flat() -> None:
@@ -175,7 +217,9 @@ def test_slope_equivalence_with_censored_times_does_not_call_a_slope_flat() -> N
 
 
 def test_largest_range_is_the_widest_that_holds() -> None:
-    t = np.tile(np.where(GAMMA <= 0.3, 100 / GAMMA, 100 / 0.3), (5, 1)) * draws(np.ones(9), noise=0.005)
+    t = np.tile(np.where(GAMMA <= 0.3, 100 / GAMMA, 100 / 0.3), (5, 1)) * draws(
+        np.ones(9), noise=0.005
+    )
     narrow = Region(-1.03, -0.97)
     assert largest_range(GAMMA, limited(t, 1e5), narrow) == (0.03, 0.3)
     assert largest_range(GAMMA, limited(draws(np.full(9, 300.0)), 1e5), INVERSE) is None
@@ -214,9 +258,15 @@ def test_theil_sen_is_the_median_between_two_points() -> None:
     t = draws(100 / GAMMA)
     t[0, 0] *= 50
     whole, lower, _ = exponent("t", GAMMA, limited(t, 1e9), INVERSE, estimator="theil-sen")
-    assert whole.values == pytest.approx([stats.theilslopes(np.log(row), np.log(GAMMA)).slope for row in t])
-    assert whole.ci == pytest.approx(stats.t.interval(0.95, 4, np.mean(whole.values), stats.sem(whole.values)))
-    assert abs(whole.values[0] + 1) < abs(exponent("t", GAMMA, limited(t, 1e9), INVERSE)[0].values[0] + 1)
+    assert whole.values == pytest.approx(
+        [stats.theilslopes(np.log(row), np.log(GAMMA)).slope for row in t]
+    )
+    assert whole.ci == pytest.approx(
+        stats.t.interval(0.95, 4, np.mean(whole.values), stats.sem(whole.values))
+    )
+    assert abs(whole.values[0] + 1) < abs(
+        exponent("t", GAMMA, limited(t, 1e9), INVERSE)[0].values[0] + 1
+    )
     assert "median between two points" in whole.method
     assert lower.n == 5
 
@@ -245,7 +295,9 @@ def test_a_time_on_another_time() -> None:
     assert found.verdict() is Verdict.REPRODUCED
 
 
-def test_a_time_on_another_leaves_out_what_the_other_lacks_and_carries_what_it_lacks_itself() -> None:
+def test_a_time_on_another_leaves_out_what_the_other_lacks_and_carries_what_it_lacks_itself() -> (
+    None
+):
     on = draws(100 / GAMMA, noise=0.3)
     missing = slope_on("t", limited(3 * on, 1e9), limited(on, 1500), Region(0.9, 1.1))
     assert missing.values == pytest.approx([1.0] * 5)

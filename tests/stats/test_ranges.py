@@ -32,4 +32,8 @@ def test_a_grid_that_does_not_rise_is_refused() -> None:
 def test_it_is_the_longest_run_of_points_on_an_even_grid(good: list[bool]) -> None:
     found = widest_range(2.0 ** np.arange(len(good)), lambda cut: all(good[cut]), points=1)
     runs = [len(part) for part in "".join("x" if each else " " for each in good).split()]
-    assert found is None if not runs else found is not None and round(np.log2(found[1] / found[0])) == max(runs) - 1
+    assert (
+        found is None
+        if not runs
+        else found is not None and round(np.log2(found[1] / found[0])) == max(runs) - 1
+    )

@@ -42,7 +42,9 @@ def test_a_u_is_a_u_with_any_number_of_seeds(n: int) -> None:
     assert smoke(found) is Verdict.REPRODUCED
 
 
-@pytest.mark.parametrize("mean", [L, RISING, RISING[::-1], np.full(9, 0.3)], ids=["L", "rising", "falling", "flat"])
+@pytest.mark.parametrize(
+    "mean", [L, RISING, RISING[::-1], np.full(9, 0.3)], ids=["L", "rising", "falling", "flat"]
+)
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_other_shapes_are_refuted_as_u(mean: np.ndarray, n: int) -> None:
     found = u_shape("test loss", ALPHA, seeds(mean, n, 0.05), SPLIT)
@@ -56,7 +58,8 @@ def test_an_l_shaped_curve_is_never_called_u_in_many_draws() -> None:
 
 
 def test_dust_is_not_an_arm() -> None:
-    # STATISTICS.md: 1e-14 rising to 1e-12 gave Page p = .013; here the ratio is 100 and p smaller still.
+    # STATISTICS.md: 1e-14 rising to 1e-12 gave Page p = .013; here the ratio is 100 and p smaller
+    # still.
     dust = np.where(LOG <= 0, 10.0 ** (-14 * (LOG + 1)), 1e-14 * 100**LOG)
     found = u_shape("train loss", ALPHA, seeds(dust, 5, 0.01), SPLIT)
     rise = found[2]
@@ -140,7 +143,10 @@ def test_falling_is_rising_backwards() -> None:
 @given(st.floats(0.01, 100), st.permutations(range(5)))
 def test_trend_ignores_scale_and_the_order_of_seeds(scale: float, order: list[int]) -> None:
     y = seeds(RISING, noise=0.8)
-    before, after = trend("x", y, direction="rising"), trend("x", (y * scale)[order], direction="rising")
+    before, after = (
+        trend("x", y, direction="rising"),
+        trend("x", (y * scale)[order], direction="rising"),
+    )
     assert after.p == pytest.approx(before.p)
     assert after.estimate == pytest.approx(before.estimate)
     assert after.ci == pytest.approx(before.ci)
@@ -150,7 +156,9 @@ def test_trend_ignores_scale_and_the_order_of_seeds(scale: float, order: list[in
 @given(st.floats(0, 3), st.floats(0, 3))
 def test_a_steeper_curve_has_a_larger_effect(a: float, b: float) -> None:
     noise = seeds(np.ones(9), noise=0.2)
-    low, high = (trend("x", noise * np.exp(slope * LOG), direction="rising") for slope in sorted((a, b)))
+    low, high = (
+        trend("x", noise * np.exp(slope * LOG), direction="rising") for slope in sorted((a, b))
+    )
     assert low.estimate <= high.estimate * (1 + 1e-12)
 
 
@@ -207,9 +215,13 @@ def test_missing_seeds_leave_the_rest() -> None:
 
 def test_the_rng_is_honoured() -> None:
     y = seeds(U, 24, 0.5)
-    one, again, other = (trend("x", y[:, 4:], direction="rising", rng=np.random.default_rng(k)).ci for k in (1, 1, 2))
+    one, again, other = (
+        trend("x", y[:, 4:], direction="rising", rng=np.random.default_rng(k)).ci for k in (1, 1, 2)
+    )
     assert one == again != other
-    u_one, u_other = (u_shape("x", ALPHA, y, SPLIT, rng=np.random.default_rng(k))[0].ci for k in (1, 2))
+    u_one, u_other = (
+        u_shape("x", ALPHA, y, SPLIT, rng=np.random.default_rng(k))[0].ci for k in (1, 2)
+    )
     assert u_one != u_other
 
 
@@ -239,10 +251,19 @@ def test_bad_input_is_named() -> None:
 
 
 def test_the_cap_is_for_the_left_arm_alone() -> None:
-    """A right arm a million times as high leaves the left arm's change under 1 % of the range, unless that is capped."""
+    """A right arm a million times as high leaves the left arm's change under 1 % of the range,
+    unless that is capped.
+    """
     high = np.where(LOG > 0, U * 1e6, U)
-    raw, capped = (u_shape("x", ALPHA, seeds(high, 5, 0.01), SPLIT, cap=cap) for cap in (False, True))
+    raw, capped = (
+        u_shape("x", ALPHA, seeds(high, 5, 0.01), SPLIT, cap=cap) for cap in (False, True)
+    )
     assert verdict(raw) is Verdict.REFUTED
     assert verdict(capped) is Verdict.REPRODUCED
-    assert [one == other for one, other in zip(raw, capped, strict=True)] == [True, False, True, True]
+    assert [one == other for one, other in zip(raw, capped, strict=True)] == [
+        True,
+        False,
+        True,
+        True,
+    ]
     assert "capped at its first value" in capped[1].note

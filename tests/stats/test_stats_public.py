@@ -20,7 +20,9 @@ def findings(n: int) -> list[Finding]:
     x = np.logspace(-1, 1, 9)
     u = (0.01 + np.log10(x) ** 2) * np.exp(0.1 * rng.normal(size=(n, 9)))
     value = np.append(1 + 0.1 * rng.normal(size=n - 1), math.nan)
-    late = [Time.at(t, 1e5) for t in 3000 * np.exp(0.2 * rng.normal(size=n - 1))] + [Time.never(1e5)]
+    late = [Time.at(t, 1e5) for t in 3000 * np.exp(0.2 * rng.normal(size=n - 1))] + [
+        Time.never(1e5)
+    ]
     early = [Time.at(100, 1e5)] * n
     t = 1000 / x * np.exp(0.05 * rng.normal(size=(n, 9)))
     times = stats.times_from(np.where(t > 6000, math.nan, t), 6000)
@@ -59,7 +61,9 @@ def test_every_finding_serves_both_tiers(n: int) -> None:
         assert (found.p is None) == (found.smallest_p is None), found.name
         if found.p is not None and found.smallest_p is not None:
             assert found.smallest_p <= found.p * (1 + 1e-9) <= 1 + 2e-9, found.name
-        assert all(isinstance(v, float) for v in (*found.values, *found.ci, found.estimate)), found.name
+        assert all(isinstance(v, float) for v in (*found.values, *found.ci, found.estimate)), (
+            found.name
+        )
 
 
 @pytest.mark.parametrize("n", [3, 10, 21])

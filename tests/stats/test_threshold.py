@@ -60,14 +60,19 @@ def test_logistic_midpoint_is_the_maximum_likelihood_one() -> None:
         eta = theta[0] * (x - theta[1])
         return -float((table * special.log_expit(eta) + ~table * special.log_expit(-eta)).sum())
 
-    direct = optimize.minimize(negative, [3.0, -1.4], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12})
+    direct = optimize.minimize(
+        negative, [3.0, -1.4], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12}
+    )
     found = dose_response("c", FRACTION, table, CRITICAL)
     assert found.estimate == pytest.approx(math.exp(direct.x[1]), rel=1e-4)
     assert found.extra["slope"] == pytest.approx(direct.x[0], rel=1e-2)
     assert found.ci is not None
     for end in found.ci:
-        held = optimize.minimize_scalar(lambda s, e=end: negative(np.array([s, math.log(e)])), bounds=(0, 50), method="bounded").fun
-        # At the profile interval's ends twice the drop is the chi-squared quantile; a widened end lies beyond it.
+        held = optimize.minimize_scalar(
+            lambda s, e=end: negative(np.array([s, math.log(e)])), bounds=(0, 50), method="bounded"
+        ).fun
+        # At the profile interval's ends twice the drop is the chi-squared quantile; a widened end
+        # lies beyond it.
         assert 2 * (held - direct.fun) >= stats.chi2.ppf(0.95, 1) - 1e-3
 
 
@@ -87,7 +92,9 @@ def test_coverage_over_seeds(spread: float) -> None:
     rng = np.random.default_rng(0)
     hits = []
     for _ in range(25):
-        found = dose_response("c", FRACTION, flags((0.25 * np.exp(spread * rng.normal(size=5))).tolist()), CRITICAL)
+        found = dose_response(
+            "c", FRACTION, flags((0.25 * np.exp(spread * rng.normal(size=5))).tolist()), CRITICAL
+        )
         assert found.ci is not None
         hits.append(found.ci[0] <= 0.25 <= found.ci[1])
     assert np.mean(hits) >= 0.88
@@ -97,7 +104,10 @@ def test_coverage_over_seeds(spread: float) -> None:
 @given(st.floats(0.01, 100), st.permutations(range(10)))
 def test_units_and_order(unit: float, order: list[int]) -> None:
     table = overlapping()
-    before, after = dose_response("c", FRACTION, table, CRITICAL), dose_response("c", FRACTION * unit, table[order], CRITICAL)
+    before, after = (
+        dose_response("c", FRACTION, table, CRITICAL),
+        dose_response("c", FRACTION * unit, table[order], CRITICAL),
+    )
     assert after.estimate == pytest.approx(before.estimate * unit, rel=1e-4)
     assert before.ci is not None
     assert after.ci == pytest.approx((before.ci[0] * unit, before.ci[1] * unit), rel=1e-4)
@@ -137,7 +147,12 @@ def test_bracket_over_seeds() -> None:
 
 @pytest.mark.parametrize(
     ("row", "ci", "estimate"),
-    [([0, 0, 1, 0], (10, 30), 30), ([1, 1, 1, 1], (0, 3), 3), ([0, 0, 0, 0], (100, math.inf), math.inf), ([0, 0, 0, 1], (30, 100), 100)],
+    [
+        ([0, 0, 1, 0], (10, 30), 30),
+        ([1, 1, 1, 1], (0, 3), 3),
+        ([0, 0, 0, 0], (100, math.inf), math.inf),
+        ([0, 0, 0, 1], (30, 100), 100),
+    ],
 )
 def test_bracket_of_one_row(row: list[int], ci: tuple[float, float], estimate: float) -> None:
     found = bracket("b", [3, 10, 30, 100], row)

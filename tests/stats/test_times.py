@@ -40,7 +40,8 @@ def test_a_spike_shorter_than_the_window_does_not_count() -> None:
 
 
 def test_the_window_end_forgives_rounding() -> None:
-    # 1.05 * 20 = 21.000000000000004 in floating point; the record's last step 21 is the end of the window.
+    # 1.05 * 20 = 21.000000000000004 in floating point; the record's last step 21 is the end of the
+    # window.
     assert 1.05 * 20 >= 21
     assert time_to(np.arange(22), crossing(20, 22), 0.95).value == 20
 
@@ -94,13 +95,21 @@ def slow_time_to(step: list[int], curve: list[float], threshold: float) -> float
     """The rule read aloud: every logged point as a candidate, its whole window checked."""
     for i, t in enumerate(step):
         window = [j for j in range(i, len(step)) if step[j] * 20 <= 21 * t or j == i + 1]
-        if i + 1 < len(step) and step[-1] * 20 >= 21 * t and all(curve[j] >= threshold for j in window) and i + 1 in window:
+        if (
+            i + 1 < len(step)
+            and step[-1] * 20 >= 21 * t
+            and all(curve[j] >= threshold for j in window)
+            and i + 1 in window
+        ):
             return max(t, 1)
     return math.nan
 
 
 @settings(max_examples=150)
-@given(st.lists(st.tuples(st.integers(1, 30), st.booleans()), min_size=1, max_size=40), st.integers(0, 60))
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.booleans()), min_size=1, max_size=40),
+    st.integers(0, 60),
+)
 def test_the_fast_rule_is_the_slow_rule(points: list[tuple[int, bool]], start: int) -> None:
     step = (np.cumsum([gap for gap, _ in points]) - points[0][0] + start).tolist()
     curve = [float(up) for _, up in points]

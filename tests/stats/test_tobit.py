@@ -16,7 +16,9 @@ X = np.linspace(-3.0, 0.0, 9)
 def curves(n: int = 5, slope_sd: float = 0.05, noise: float = 0.1, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     slopes = -1 + slope_sd * rng.normal(size=(n, 1))
-    return np.asarray(7 + 0.3 * rng.normal(size=(n, 1)) + slopes * X + noise * rng.normal(size=(n, 9)))
+    return np.asarray(
+        7 + 0.3 * rng.normal(size=(n, 1)) + slopes * X + noise * rng.normal(size=(n, 9))
+    )
 
 
 def cut_at(y: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
@@ -40,9 +42,16 @@ def test_censored_maximum_agrees_with_a_direct_search() -> None:
 
     def negative(theta: np.ndarray) -> float:
         mean, sigma = design @ theta[:2], math.exp(theta[2])
-        return -float(np.where(cut, stats.norm.logsf(y, mean, sigma), stats.norm.logpdf(y, mean, sigma)).sum())
+        return -float(
+            np.where(cut, stats.norm.logsf(y, mean, sigma), stats.norm.logpdf(y, mean, sigma)).sum()
+        )
 
-    direct = optimize.minimize(negative, [-1, 7, -2], method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 5000})
+    direct = optimize.minimize(
+        negative,
+        [-1, 7, -2],
+        method="Nelder-Mead",
+        options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 5000},
+    )
     found = fit(y, cut, design)
     assert cut.sum() == 2 or cut.sum() == 3
     assert found.coefficients == pytest.approx(direct.x[:2], abs=1e-5)
@@ -94,7 +103,8 @@ def test_without_censoring_the_common_slope_is_the_mean_of_the_seeds() -> None:
 
 
 def test_harmless_censoring_gives_the_same_answer_as_none() -> None:
-    # The censored point lies 50 sigma under its line: the clustered likelihood must agree with the per-seed slopes of the rest.
+    # The censored point lies 50 sigma under its line: the clustered likelihood must agree with the
+    # per-seed slopes of the rest.
     y = curves(5, slope_sd=0.3, noise=0.02)
     cut = np.zeros_like(y, bool)
     dropped = y.copy()

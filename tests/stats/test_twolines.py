@@ -12,7 +12,9 @@ X = np.linspace(-1, 1, 13)
 
 def draws(mean: np.ndarray, n: int = 5, noise: float = 0.1, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return np.asarray(mean + 0.3 * rng.normal(size=(n, 1)) + noise * rng.normal(size=(n, mean.size)))
+    return np.asarray(
+        mean + 0.3 * rng.normal(size=(n, 1)) + noise * rng.normal(size=(n, mean.size))
+    )
 
 
 @pytest.mark.parametrize("bottom", [-0.4, 0.0, 0.4])
@@ -37,7 +39,10 @@ def test_the_level_keeps_its_error_on_an_l(knee: float) -> None:
 
 def test_slopes_of_exact_lines() -> None:
     found = two_lines(X, draws(np.abs(X), noise=1e-9))
-    assert (found.left_slope, found.right_slope) == (pytest.approx(-1, abs=1e-6), pytest.approx(1, abs=1e-6))
+    assert (found.left_slope, found.right_slope) == (
+        pytest.approx(-1, abs=1e-6),
+        pytest.approx(1, abs=1e-6),
+    )
     assert found.p < 1e-6
 
 
@@ -47,14 +52,20 @@ def test_flat_without_noise_is_no_u() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.floats(0.1, 10), st.floats(-5, 5), st.floats(0.1, 10), st.permutations(range(5)))
-def test_units_shifts_and_order_do_not_matter(scale: float, shift: float, stretch: float, order: list[int]) -> None:
+def test_units_shifts_and_order_do_not_matter(
+    scale: float, shift: float, stretch: float, order: list[int]
+) -> None:
     y = draws(X**2, noise=0.4)
-    assert two_lines(X * stretch + shift, (y * scale + shift)[order]).p == pytest.approx(two_lines(X, y).p, rel=1e-5)
+    assert two_lines(X * stretch + shift, (y * scale + shift)[order]).p == pytest.approx(
+        two_lines(X, y).p, rel=1e-5
+    )
 
 
 def test_seed_offsets_do_not_matter() -> None:
     y = draws(X**2, noise=0.4)
-    assert two_lines(X, y + np.array([[100.0], [0], [-50], [7], [1]])).p == pytest.approx(two_lines(X, y).p)
+    assert two_lines(X, y + np.array([[100.0], [0], [-50], [7], [1]])).p == pytest.approx(
+        two_lines(X, y).p
+    )
 
 
 def test_bad_input_is_named() -> None:

@@ -1,4 +1,6 @@
-"""Worked examples of the shape, dose and size detectors, answered by enumeration, closed forms or statsmodels."""
+"""Worked examples of the shape, dose and size detectors, answered by enumeration, closed forms or
+statsmodels.
+"""
 
 import itertools
 import math
@@ -7,7 +9,16 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 
-from omnigrok.stats import Region, bracket, critical_size, dose_response, l_shape, trend, two_lines, u_shape
+from omnigrok.stats import (
+    Region,
+    bracket,
+    critical_size,
+    dose_response,
+    l_shape,
+    trend,
+    two_lines,
+    u_shape,
+)
 from omnigrok.stats.contours import width_trend
 from omnigrok.stats.divergence import divergence
 from omnigrok.stats.learning_curves import SMOOTH, broken_line, learning_curve
@@ -23,12 +34,16 @@ def page(curves: np.ndarray) -> float:
     levels = curves.shape[1]
     ranks = curves.argsort(axis=1).argsort(axis=1) + 1
     weights = np.arange(1, levels + 1)
-    scores = [int(weights @ np.array(order)) for order in itertools.permutations(range(1, levels + 1))]
+    scores = [
+        int(weights @ np.array(order)) for order in itertools.permutations(range(1, levels + 1))
+    ]
     totals = [sum(parts) for parts in itertools.product(scores, repeat=len(curves))]
     return sum(total >= int((ranks @ weights).sum()) for total in totals) / len(totals)
 
 
-@pytest.mark.parametrize("curves", [U[:, 2:], U[:, [2, 4, 3]], U[:, [4, 3, 2]]], ids=["rising", "mixed", "falling"])
+@pytest.mark.parametrize(
+    "curves", [U[:, 2:], U[:, [2, 4, 3]], U[:, [4, 3, 2]]], ids=["rising", "mixed", "falling"]
+)
 def test_trend(curves: np.ndarray) -> None:
     found = trend("t", curves, direction="rising")
     assert found.p == pytest.approx(page(curves))
@@ -53,18 +68,25 @@ def test_l() -> None:
 
 def test_two_lines_are_an_interrupted_regression() -> None:
     x = np.arange(7.0)
-    y = np.abs(x - 3) + np.array([[0.1, -0.1, 0.05, 0, -0.05, 0.1, -0.1], [-0.1, 0.1, 0, 0.05, 0.1, -0.1, 0]])
+    y = np.abs(x - 3) + np.array(
+        [[0.1, -0.1, 0.05, 0, -0.05, 0.1, -0.1], [-0.1, 0.1, 0, 0.05, 0.1, -0.1, 0]]
+    )
     found = two_lines(x, y)
     high = np.tile(x, 2) > found.break_at
     offset = np.tile(x, 2) - found.break_at
-    design = np.column_stack([np.ones(14), np.where(high, 0, offset), np.where(high, offset, 0), high])
+    design = np.column_stack(
+        [np.ones(14), np.where(high, 0, offset), np.where(high, offset, 0), high]
+    )
     centred = (y - y.mean(axis=1, keepdims=True)).ravel()
     assert found.left_slope == pytest.approx(sm.OLS(centred, design).fit(cov_type="HC3").params[1])
 
 
 def test_dose_response_is_a_logistic_regression() -> None:
     dose = np.array([1.0, 2, 4, 8, 16])
-    flags = np.array([[0, 0, 1, 1, 1], [0, 1, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 1, 0, 1], [0, 0, 0, 1, 1]], dtype=bool)
+    flags = np.array(
+        [[0, 0, 1, 1, 1], [0, 1, 0, 1, 1], [0, 0, 0, 1, 1], [0, 0, 1, 0, 1], [0, 0, 0, 1, 1]],
+        dtype=bool,
+    )
     fitted = sm.Logit(flags.ravel(), sm.add_constant(np.tile(np.log(dose), 5))).fit(disp=0)
     found = dose_response("dose", dose, flags, Region(1.0))
     assert found.estimate == pytest.approx(math.exp(-fitted.params[0] / fitted.params[1]), rel=1e-4)
@@ -77,18 +99,28 @@ def test_separated_doses_give_their_bracket() -> None:
 
 
 def test_bracket() -> None:
-    found = bracket("first", [1, 3, 10, 30], [[False, True, True, True], [False, False, True, True]])
+    found = bracket(
+        "first", [1, 3, 10, 30], [[False, True, True, True], [False, False, True, True]]
+    )
     assert found.ci == pytest.approx((1, 10))
     assert found.values == pytest.approx((3, 10))
 
 
 def aicc(rss: float, points: int, parameters: int) -> float:
-    return points * math.log(rss / points) + 2 * parameters + 2 * parameters * (parameters + 1) / (points - parameters - 1)
+    return (
+        points * math.log(rss / points)
+        + 2 * parameters
+        + 2 * parameters * (parameters + 1) / (points - parameters - 1)
+    )
 
 
 def test_break_against_a_learning_curve() -> None:
     n = np.geomspace(10, 10_000, 9)
-    y = 0.9 * np.maximum(n / 60, 1.0) ** -0.6 * np.exp(0.02 * np.random.default_rng(0).normal(size=9))
+    y = (
+        0.9
+        * np.maximum(n / 60, 1.0) ** -0.6
+        * np.exp(0.02 * np.random.default_rng(0).normal(size=9))
+    )
     line = broken_line(n, y)
     design = np.column_stack([np.ones(9), np.log(n), np.maximum(np.log(n / line.break_at), 0)])
     fitted = sm.OLS(np.log(y), design).fit()
@@ -100,7 +132,9 @@ def test_break_against_a_learning_curve() -> None:
     found = critical_size("n", n, y[None])
     assert found.extra["over floor"] == pytest.approx(aicc(rss, 9, 4) - line.aicc, abs=1e-3)
     cubic = sm.OLS(np.log(y), np.vander(np.log(n), 4)).fit()
-    assert found.extra["over cubic drift"] == pytest.approx(aicc(cubic.ssr, 9, 5) - line.aicc, abs=1e-3)
+    assert found.extra["over cubic drift"] == pytest.approx(
+        aicc(cubic.ssr, 9, 5) - line.aicc, abs=1e-3
+    )
     assert found.values[0] == min(found.extra[f"over {curve}"] for curve in SMOOTH)
 
 
@@ -113,7 +147,8 @@ def test_divergence_is_found_where_it_is() -> None:
 
 
 def test_widths_that_the_grid_cuts() -> None:
-    # Uncut the ratio of the ends is 3; where the first width is cut the ratio is at most 3 and nothing is known.
+    # Uncut the ratio of the ends is 3; where the first width is cut the ratio is at most 3 and
+    # nothing is known.
     widths = np.array([[1.0, 2, 3], [1, 2, 3], [1, 2, 3]])
     cut = np.zeros((3, 3), dtype=bool)
     assert width_trend("w", widths, cut).values == pytest.approx((3, 3, 3))

@@ -1,4 +1,6 @@
-"""Worked examples of the detectors that read times, answered by survival and regression libraries or in closed form."""
+"""Worked examples of the detectors that read times, answered by survival and regression libraries
+or in closed form.
+"""
 
 import math
 
@@ -9,13 +11,37 @@ import statsmodels.api as sm
 from lifelines import LogNormalAFTFitter, LogNormalFitter
 from statsmodels.stats.weightstats import DescrStatsW
 
-from omnigrok.stats import Region, Time, additive_delay, censored_mean, exponent, slope_equivalent, time_ratio, times_from
+from omnigrok.stats import (
+    Region,
+    Time,
+    additive_delay,
+    censored_mean,
+    exponent,
+    slope_equivalent,
+    time_ratio,
+    times_from,
+)
 from omnigrok.stats.contrast import slope_change
 
 DECAYS = np.array([0.03, 0.1, 0.3, 1.0])
 # Steps; two seeds never got there within 20,000 steps at the smallest weight decay.
-STEPS = np.array([[9500, 3100, 1050, 330], [14000, 3900, 1500, 420], [8100, 2500, 900, 300], [16500, 5100, 1500, 560]], dtype=float)
-CUT = np.array([[9500, 3100, 1050, 330], [np.nan, 3900, 1500, 420], [8100, 2500, 900, 300], [np.nan, 5100, 1500, 560]])
+STEPS = np.array(
+    [
+        [9500, 3100, 1050, 330],
+        [14000, 3900, 1500, 420],
+        [8100, 2500, 900, 300],
+        [16500, 5100, 1500, 560],
+    ],
+    dtype=float,
+)
+CUT = np.array(
+    [
+        [9500, 3100, 1050, 330],
+        [np.nan, 3900, 1500, 420],
+        [8100, 2500, 900, 300],
+        [np.nan, 5100, 1500, 560],
+    ]
+)
 LIMIT = 10_000.0
 INVERSE = Region(-1.15, -0.85, closed=True)
 
@@ -26,14 +52,25 @@ def test_exponent_is_the_mean_of_the_seeds_slopes() -> None:
     assert whole.values == pytest.approx(slopes)
     assert whole.estimate == pytest.approx(np.mean(slopes))
     assert whole.ci == pytest.approx(DescrStatsW(slopes).tconfint_mean())
-    first = [sm.OLS(np.log(row[:3]), sm.add_constant(np.log(DECAYS[:3]))).fit().params[1] for row in STEPS]
-    assert min(abs(lower.estimate - np.mean(first)), abs(upper.estimate - np.mean(first))) < 1e-9 or lower.n == 4
+    first = [
+        sm.OLS(np.log(row[:3]), sm.add_constant(np.log(DECAYS[:3]))).fit().params[1]
+        for row in STEPS
+    ]
+    assert (
+        min(abs(lower.estimate - np.mean(first)), abs(upper.estimate - np.mean(first))) < 1e-9
+        or lower.n == 4
+    )
 
 
 def test_exponent_with_censored_times_is_a_tobit() -> None:
     table = pd.DataFrame(
         [
-            {"t": LIMIT if math.isnan(t) else t, "seen": not math.isnan(t), "x": x, **{f"s{k}": float(k == seed) for k in (1, 2, 3)}}
+            {
+                "t": LIMIT if math.isnan(t) else t,
+                "seen": not math.isnan(t),
+                "x": x,
+                **{f"s{k}": float(k == seed) for k in (1, 2, 3)},
+            }
             for seed, row in enumerate(CUT.tolist())
             for x, t in zip(np.log(DECAYS).tolist(), row, strict=True)
         ]
@@ -55,7 +92,9 @@ def test_a_slope_within_its_margin() -> None:
 
 def test_ratio_of_paired_times() -> None:
     late, early = [2000.0, 900.0, 1500.0], [20.0, 18.0, 10.0]
-    found = time_ratio("late / early", [Time.at(t) for t in late], [Time.at(t) for t in early], Region(10.0))
+    found = time_ratio(
+        "late / early", [Time.at(t) for t in late], [Time.at(t) for t in early], Region(10.0)
+    )
     assert found.estimate == pytest.approx((100 * 50 * 150) ** (1 / 3))
     assert found.ci == pytest.approx(np.exp(DescrStatsW(np.log([100, 50, 150])).tconfint_mean()))
     assert found.p == pytest.approx(1 / 8)
@@ -86,5 +125,9 @@ def test_delay_against_proportionality() -> None:
     seeds = np.repeat(np.eye(4), 4, axis=0)
     # statsmodels does not count sigma as a parameter.
     assert found.extra["aic_proportional"] == pytest.approx(sm.OLS(y, seeds).fit().aic + 2)
-    exact = additive_delay("aic", DECAYS, times_from(np.tile(300 / DECAYS + 200, (3, 1)) * np.array([[1.0], [1.001], [0.999]]), 1e6))
+    exact = additive_delay(
+        "aic",
+        DECAYS,
+        times_from(np.tile(300 / DECAYS + 200, (3, 1)) * np.array([[1.0], [1.001], [0.999]]), 1e6),
+    )
     assert exact.extra["b"] / exact.extra["a"] == pytest.approx(2 / 3, rel=1e-3)

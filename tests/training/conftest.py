@@ -88,7 +88,9 @@ def stepwise() -> Callable[[Sequence[Run], Callable[[State], State]], list[Curve
 @pytest.fixture(scope="session")
 def encoded() -> Callable[[State], State]:
     """A state as it comes back from a checkpoint's bytes."""
-    return lambda state: State.from_arrays(state.step, decode_state(encode_state(state.arrays()))[0])
+    return lambda state: State.from_arrays(
+        state.step, decode_state(encode_state(state.arrays()))[0]
+    )
 
 
 @pytest.fixture

@@ -85,7 +85,9 @@ def test_the_last_smaller_batch_is_kept(n_train: int, batch_size: int) -> None:
 
 @settings(deadline=None)
 @given(sizes, batches, seeds, st.integers(0, 40), st.integers(1, 20), st.integers(1, 20))
-def test_a_resumed_run_sees_the_same_batches(n_train: int, batch_size: int, seed: int, start: int, one: int, two: int) -> None:
+def test_a_resumed_run_sees_the_same_batches(
+    n_train: int, batch_size: int, seed: int, start: int, one: int, two: int
+) -> None:
     run = FORM.replace(n_train=n_train, batch_size=batch_size, seed=seed)
     assert drawn(run, start, one + two) == drawn(run, start, one) + drawn(run, start + one, two)
 
@@ -98,7 +100,9 @@ def test_filling_up_is_marked(n_train: int, batch_size: int, more: int, count: i
     positions, real = batch_order(run, 0, count, width)
     assert positions.shape == real.shape == (count, width)
     assert (positions[~real] == 0).all()
-    assert [row[kept].tolist() for row, kept in zip(positions, real, strict=True)] == drawn(run, 0, count)
+    assert [row[kept].tolist() for row, kept in zip(positions, real, strict=True)] == drawn(
+        run, 0, count
+    )
 
 
 def test_order_differs_by_epoch_and_by_seed_and_by_nothing_else() -> None:
@@ -122,7 +126,9 @@ def test_full_batches_keep_the_order_of_the_set() -> None:
 
 @settings(deadline=None)
 @given(st.integers(1, 50), st.integers(1, 60), st.integers(0, 10_000), st.sampled_from([0, 1]))
-def test_an_evaluation_sample_has_no_sample_twice(available: int, size: int, step: int, which: int) -> None:
+def test_an_evaluation_sample_has_no_sample_twice(
+    available: int, size: int, step: int, which: int
+) -> None:
     run = FORM.replace(eval_samples=size)
     sample = evaluation_sample(run, step, available, which)
     assert len(set(sample.tolist())) == len(sample) == min(size, available)
@@ -134,4 +140,6 @@ def test_evaluation_samples_are_fresh() -> None:
     run = FORM.replace(eval_samples=20)
     one = evaluation_sample(run, 5, 1000, 0).tolist()
     others = [(run, 6, 0), (run, 5, 1), (run.replace(seed=1), 5, 0)]
-    assert all(evaluation_sample(each, step, 1000, which).tolist() != one for each, step, which in others)
+    assert all(
+        evaluation_sample(each, step, 1000, which).tolist() != one for each, step, which in others
+    )

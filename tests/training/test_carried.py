@@ -1,4 +1,6 @@
-"""What a model carries from one batch to the next: for an epoch, in the gradient, not in evaluations, through a checkpoint."""
+"""What a model carries from one batch to the next: for an epoch, in the gradient, not in
+evaluations, through a checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,8 @@ class Carrying(nn.Module):
 def build(run):
     return Carrying()
 def split(run, root):
-    return Split(Pool((torch.randn(40, 3),), torch.randn(40, 2)), torch.arange(run.n_train), torch.arange(run.n_train, 40))
+    pool = Pool((torch.randn(40, 3),), torch.randn(40, 2))
+    return Split(pool, torch.arange(run.n_train), torch.arange(run.n_train, 40))
 def accuracy(run, outputs, targets):
     return {}
 """
@@ -71,13 +74,17 @@ def test_what_a_model_carries_enters_the_gradient(carrying: Run) -> None:
 
 
 def test_evaluation_starts_what_a_model_carries_from_zero(carrying: Run) -> None:
-    """The weights stay zero (alpha 0, and a held norm of 0), so every logged loss is that of output 0."""
+    """The weights stay zero (alpha 0, and a held norm of 0), so every logged loss is that of output
+    0.
+    """
     (curves,) = train([carrying.replace(alpha=0.0, constraint="rescale", steps=5)])
     np.testing.assert_allclose(curves["train_loss"], curves["train_loss"][0], rtol=1e-9)
     np.testing.assert_allclose(curves["test_loss"], curves["test_loss"][0], rtol=1e-9)
 
 
-def test_what_a_model_carries_survives_a_checkpoint(carrying: Run, assert_equal: Compare, stepwise: Stepwise, encoded: Encoded) -> None:
+def test_what_a_model_carries_survives_a_checkpoint(
+    carrying: Run, assert_equal: Compare, stepwise: Stepwise, encoded: Encoded
+) -> None:
     run = carrying.replace(steps=8)
     stack = Stack([run])
     stack.advance(0)
@@ -88,7 +95,9 @@ def test_what_a_model_carries_survives_a_checkpoint(carrying: Run, assert_equal:
     assert_equal(train([run])[0], stepwise([run], encoded)[0])
 
 
-def test_carrying_replicas_are_the_same_alone_and_stacked(carrying: Run, assert_equal: Compare) -> None:
+def test_carrying_replicas_are_the_same_alone_and_stacked(
+    carrying: Run, assert_equal: Compare
+) -> None:
     for curves in train([carrying.replace(seed=k, alpha=1.0 + k) for k in range(3)]):
         assert_equal(train([curves.run])[0], curves, RTOL)
 

@@ -40,7 +40,9 @@ def test_the_cpu_is_the_default() -> None:
     assert describe(torch.device("cpu")) == "cpu"
 
 
-def test_a_gpu_that_is_not_there_is_an_error_and_never_a_silent_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_is_not_there_is_an_error_and_never_a_silent_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BadInput, match=r"--gpu: torch .* sees no CUDA device; run without --gpu"):
         choose_device(gpu=True)
@@ -72,7 +74,9 @@ def test_denormals_are_kept_again_after_an_error() -> None:
     assert not flushed()
 
 
-@pytest.mark.parametrize(("precision", "wanted"), [("tf32", "high"), ("float32", "highest"), ("float64", "highest")])
+@pytest.mark.parametrize(
+    ("precision", "wanted"), [("tf32", "high"), ("float32", "highest"), ("float64", "highest")]
+)
 def test_only_tf32_rounds_factors_to_tf32(precision: str, wanted: str) -> None:
     before = torch.get_float32_matmul_precision()
     with arithmetic(precision, torch.device("cuda")):
@@ -105,7 +109,9 @@ def test_the_compiler_has_room_for_many_shapes() -> None:
     assert torch._dynamo.config.recompile_limit == before
 
 
-@pytest.mark.parametrize(("wish", "compilable", "answer"), [("1", True, True), ("1", False, False), ("0", True, False)])
+@pytest.mark.parametrize(
+    ("wish", "compilable", "answer"), [("1", True, True), ("1", False, False), ("0", True, False)]
+)
 def test_the_environment_overrides_but_not_what_a_model_says(
     monkeypatch: pytest.MonkeyPatch, wish: str, compilable: bool, answer: bool
 ) -> None:
@@ -142,15 +148,29 @@ for _ in range(2):
 
 
 @pytest.mark.parametrize("works", [True, False])
-def test_a_compiler_is_tried_once_and_one_that_does_not_work_is_named_in_one_line(tmp_path: Path, works: bool) -> None:
+def test_a_compiler_is_tried_once_and_one_that_does_not_work_is_named_in_one_line(
+    tmp_path: Path, works: bool
+) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in () if works else ("g++", "clang++"):
         (tools / name).write_text("#!/bin/sh\necho this compiler is broken >&2\nexit 1\n")
         (tools / name).chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if name not in ("CXX", "OMNIGROK_COMPILE")}
-    given = {**kept, "PATH": f"{tools}:{os.environ['PATH']}", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor")}
-    done = subprocess.run([sys.executable, "-W", "error", "-c", BROKEN], env=given, capture_output=True, text=True, check=True)
+    kept = {
+        name: value for name, value in os.environ.items() if name not in ("CXX", "OMNIGROK_COMPILE")
+    }
+    given = {
+        **kept,
+        "PATH": f"{tools}:{os.environ['PATH']}",
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "inductor"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", BROKEN],
+        env=given,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     lines = done.stdout.strip().splitlines()
     assert [line for line in lines if line.startswith("compiles:")] == [f"compiles: {works}"] * 2
     said = [line for line in lines if "without torch.compile" in line]
@@ -189,8 +209,12 @@ def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, count: str, wa
 
 
 @pytest.mark.usefixtures("threads")
-@pytest.mark.parametrize(("quota", "wanted"), [(math.inf, 8), (20.0, 8), (3.9, 3), (1.0, 1), (0.5, 1)])
-def test_one_process_has_the_cores_that_its_container_pays_for(monkeypatch: pytest.MonkeyPatch, quota: float, wanted: int) -> None:
+@pytest.mark.parametrize(
+    ("quota", "wanted"), [(math.inf, 8), (20.0, 8), (3.9, 3), (1.0, 1), (0.5, 1)]
+)
+def test_one_process_has_the_cores_that_its_container_pays_for(
+    monkeypatch: pytest.MonkeyPatch, quota: float, wanted: int
+) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     monkeypatch.setattr("omnigrok.training.device.cpu_quota", lambda: quota)
@@ -217,7 +241,9 @@ def test_the_compiler_starts_no_more_processes_than_there_are_cores_for_this_wor
 
 
 @pytest.mark.usefixtures("threads")
-def test_one_process_and_whoever_has_set_the_threads_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_and_whoever_has_set_the_threads_keep_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     torch.set_num_threads(3)
     monkeypatch.setattr("omnigrok.training.device.cores", lambda: 8)
     monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
@@ -230,7 +256,9 @@ def test_one_process_and_whoever_has_set_the_threads_keep_them(monkeypatch: pyte
     assert torch.get_num_threads() == 3
 
 
-def test_one_worker_has_all_the_memory_that_stacks_may_take_and_four_a_quarter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_worker_has_all_the_memory_that_stacks_may_take_and_four_a_quarter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     assert (workers(), cores() >= 1) == (1, True)
     alone = memory_share(torch.device("cpu"))
@@ -240,10 +268,15 @@ def test_one_worker_has_all_the_memory_that_stacks_may_take_and_four_a_quarter(m
 
 
 @pytest.mark.parametrize(
-    ("count", "cards", "share"), [("1", "1", 80.0), ("4", "1", 20.0), ("4", "2", 40.0), ("3", "2", 40.0), ("2", "8", 80.0)]
+    ("count", "cards", "share"),
+    [("1", "1", 80.0), ("4", "1", 20.0), ("4", "2", 40.0), ("3", "2", 40.0), ("2", "8", 80.0)],
 )
-def test_workers_on_one_card_share_its_memory(monkeypatch: pytest.MonkeyPatch, count: str, cards: str, share: float) -> None:
-    """By its size, which all workers read alike, not by what is free at the moment; only the two questions to CUDA are stood in for."""
+def test_workers_on_one_card_share_its_memory(
+    monkeypatch: pytest.MonkeyPatch, count: str, cards: str, share: float
+) -> None:
+    """By its size, which all workers read alike, not by what is free at the moment; only the two
+    questions to CUDA are stood in for.
+    """
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (5, 100))
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", count)
@@ -261,12 +294,19 @@ def behind(error: Exception, other: Exception) -> Exception:
     [
         (torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB"), True),
         (RuntimeError("CUDA error: out of memory"), True),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (
+            RuntimeError(
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+            ),
+            True,
+        ),
         (behind(torch.cuda.OutOfMemoryError("CUDA out of memory"), RuntimeError("capture")), True),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), False),
         (behind(ValueError("x"), RuntimeError("capture")), False),
         (None, False),
     ],
 )
-def test_a_gpu_that_had_too_little_memory_is_told_from_other_errors(error: Exception | None, answer: bool) -> None:
+def test_a_gpu_that_had_too_little_memory_is_told_from_other_errors(
+    error: Exception | None, answer: bool
+) -> None:
     assert is_out_of_memory(error) is answer

@@ -27,18 +27,31 @@ def outputs_of(stack: Stack, row: int, which: str) -> tuple[torch.Tensor, torch.
     weights = stack.flat.split(stack.weights[row])
     buffers = {name: values[row] for name, values in stack.buffers.items()}
     with torch.no_grad():
-        outputs = functional_call(stack.template, (weights, buffers), tuple(each[row] for each in inputs))
+        outputs = functional_call(
+            stack.template, (weights, buffers), tuple(each[row] for each in inputs)
+        )
     return outputs[real], targets[row][real]
 
 
 def test_columns_are_means_over_each_replicas_own_sets(digits: Run) -> None:
-    stack = Stack([digits.replace(seed=k, n_train=n, alpha=1.0 + k) for k, n in enumerate((16, 40, 25))])
+    stack = Stack(
+        [digits.replace(seed=k, n_train=n, alpha=1.0 + k) for k, n in enumerate((16, 40, 25))]
+    )
     columns = evaluate(stack)
-    assert sorted(columns) == ["test_acc", "test_loss", "train_acc", "train_loss", "weight_norm", "weight_norm_double"]
+    assert sorted(columns) == [
+        "test_acc",
+        "test_loss",
+        "train_acc",
+        "train_loss",
+        "weight_norm",
+        "weight_norm_double",
+    ]
     for row in range(3):
         for which in ("train", "test"):
             outputs, targets = outputs_of(stack, row, which)
-            assert columns[f"{which}_loss"][row] == pytest.approx(float((outputs - targets).square().mean()), rel=1e-12)
+            assert columns[f"{which}_loss"][row] == pytest.approx(
+                float((outputs - targets).square().mean()), rel=1e-12
+            )
             hits = (outputs.argmax(-1) == targets.argmax(-1)).double().mean()
             assert columns[f"{which}_acc"][row] == pytest.approx(float(hits), abs=1e-12)
         norm = float(stack.weights[row].norm())
@@ -48,8 +61,12 @@ def test_columns_are_means_over_each_replicas_own_sets(digits: Run) -> None:
 
 
 @pytest.mark.parametrize("task", ["student", "digits"])
-def test_large_sets_are_evaluated_in_parts(task: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """With private pools (teacher-student) and a shared one (MNIST, where the test set is evaluated without copies)."""
+def test_large_sets_are_evaluated_in_parts(
+    task: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """With private pools (teacher-student) and a shared one (MNIST, where the test set is evaluated
+    without copies).
+    """
     run: Run = request.getfixturevalue(task)
     stack = Stack([run.replace(seed=k) for k in range(3)])
     whole = evaluate(stack)
@@ -80,9 +97,14 @@ def test_metrics_of_a_random_sample(digits: Run) -> None:
         assert columns[f"{which}_loss"] == [pytest.approx(float(expected), rel=1e-12)]
 
 
-def test_sampled_metrics_are_the_same_alone_and_stacked(digits: Run, assert_equal: Callable[..., None]) -> None:
+def test_sampled_metrics_are_the_same_alone_and_stacked(
+    digits: Run, assert_equal: Callable[..., None]
+) -> None:
     """Also where one training set is smaller than the sample."""
-    runs = [digits.replace(seed=k, n_train=n, eval_samples=25, steps=5) for k, n in enumerate((16, 40, 80))]
+    runs = [
+        digits.replace(seed=k, n_train=n, eval_samples=25, steps=5)
+        for k, n in enumerate((16, 40, 80))
+    ]
     for curves in train(runs):
         assert_equal(train([curves.run])[0], curves, 1e-9)
 
@@ -94,7 +116,9 @@ def test_a_sample_as_large_as_the_sets_is_all_of_them(digits: Run) -> None:
         np.testing.assert_allclose(sampled[name], everything[name], rtol=1e-12)
 
 
-def test_sampled_metrics_change_from_step_to_step_and_do_not_touch_the_training(digits: Run) -> None:
+def test_sampled_metrics_change_from_step_to_step_and_do_not_touch_the_training(
+    digits: Run,
+) -> None:
     form = digits.replace(lr=1e-12, steps=10)
     (all_samples,), (sampled,) = train([form]), train([form.replace(eval_samples=5)])
     assert len(np.unique(sampled["test_loss"].round(6))) > 5
@@ -107,7 +131,8 @@ NO_TEST = """
 import torch
 from omnigrok.data.split import Pool, Split
 def split(run, root):
-    return Split(Pool((torch.randn(run.n_train, 3),), torch.randn(run.n_train, 2)), torch.arange(run.n_train), torch.arange(0))
+    pool = Pool((torch.randn(run.n_train, 3),), torch.randn(run.n_train, 2))
+    return Split(pool, torch.arange(run.n_train), torch.arange(0))
 def accuracy(run, outputs, targets):
     return {"acc": (outputs - targets).square().mean(-1)}
 """
@@ -115,7 +140,12 @@ def accuracy(run, outputs, targets):
 
 def test_without_a_test_set_there_are_no_test_columns(student: Run, write_module: Write) -> None:
     (curves,) = train([student.replace(task=write_module(NO_TEST), steps=3)])
-    assert sorted(curves.columns) == ["train_acc", "train_loss", "weight_norm", "weight_norm_double"]
+    assert sorted(curves.columns) == [
+        "train_acc",
+        "train_loss",
+        "weight_norm",
+        "weight_norm_double",
+    ]
     np.testing.assert_allclose(curves["train_acc"], curves["train_loss"])
 
 
@@ -141,7 +171,9 @@ def test_per_sample_losses_are_the_definitions(student: Run, loss: str) -> None:
 
 def test_mse_is_the_mean_over_all_output_axes(student: Run) -> None:
     outputs, targets = torch.randn(3, 2, 5), torch.randn(3, 2, 5)
-    torch.testing.assert_close(per_sample_loss(student, outputs, targets), (outputs - targets).square().mean((1, 2)))
+    torch.testing.assert_close(
+        per_sample_loss(student, outputs, targets), (outputs - targets).square().mean((1, 2))
+    )
 
 
 def test_weighted_mean_leaves_the_filling_out() -> None:
@@ -151,7 +183,9 @@ def test_weighted_mean_leaves_the_filling_out() -> None:
 
 
 def test_float64_loss_of_float32_outputs(student: Run) -> None:
-    """A sample classified by a gap of 30 has loss 9e-14, which float32 rounds to 0, and its gradient with it."""
+    """A sample classified by a gap of 30 has loss 9e-14, which float32 rounds to 0, and its
+    gradient with it.
+    """
     outputs = torch.tensor([[0.0, -30.0]], requires_grad=True)
     targets = torch.tensor([0])
     run = student.replace(loss="cross_entropy", precision="float32")
@@ -165,10 +199,22 @@ def test_float64_loss_of_float32_outputs(student: Run) -> None:
 
 
 def test_float64_loss_trains_float32_weights(digits: Run) -> None:
-    """Small losses of a float32 softmax are multiples of its epsilon; those of float64 are not, in the record too."""
-    run = digits.replace(precision="float32", loss_precision="float64", loss="cross_entropy", steps=60, lr=0.05, n_train=10)
+    """Small losses of a float32 softmax are multiples of its epsilon; those of float64 are not, in
+    the record too.
+    """
+    run = digits.replace(
+        precision="float32",
+        loss_precision="float64",
+        loss="cross_entropy",
+        steps=60,
+        lr=0.05,
+        n_train=10,
+    )
     stack = Stack([run])
-    assert (stack.weights.dtype, stack.samples.inputs[0].values.dtype) == (torch.float32, torch.float32)
+    assert (stack.weights.dtype, stack.samples.inputs[0].values.dtype) == (
+        torch.float32,
+        torch.float32,
+    )
     (fine,), (rough,) = stack.advance(), train([run.replace(loss_precision="float32")])
     units = [10 * curves["train_loss"][-1] / np.finfo(np.float32).eps for curves in (fine, rough)]
     assert 0 < units[0] < 10
@@ -181,7 +227,10 @@ def round_trip(curves: Curves) -> Curves:
     return decode(encode(curves))
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("tf32", torch.float32), ("float64", torch.float64)])
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("float32", torch.float32), ("tf32", torch.float32), ("float64", torch.float64)],
+)
 def test_storage_of_weights(student: Run, precision: str, dtype: torch.dtype) -> None:
     assert storage_dtype(student.replace(precision=precision)) == dtype
     assert Stack([student.replace(precision=precision)]).weights.dtype == dtype

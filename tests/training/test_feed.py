@@ -1,4 +1,6 @@
-"""What steps read: the same as the calendar and the schedule say, laid out ahead, chunk after chunk."""
+"""What steps read: the same as the calendar and the schedule say, laid out ahead, chunk after
+chunk.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,15 @@ CPU = torch.device("cpu")
 
 
 def setting(**changes: object) -> Run:
-    fields: dict[str, object] = {"task": "teacher_student", "model": "mlp", "n_train": 12, "steps": 500, "lr": 1e-3, "seed": 0, **changes}
+    fields: dict[str, object] = {
+        "task": "teacher_student",
+        "model": "mlp",
+        "n_train": 12,
+        "steps": 500,
+        "lr": 1e-3,
+        "seed": 0,
+        **changes,
+    }
     return Run(**fields)  # type: ignore[arg-type]
 
 
@@ -31,7 +41,9 @@ def feed_of(runs: list[Run], epochs: bool = False) -> Feed:
     first=st.integers(0, 300),
     count=st.integers(1, CHUNK),
 )
-def test_batches_are_those_of_the_calendar(sizes: list[int], batch: int, first: int, count: int) -> None:
+def test_batches_are_those_of_the_calendar(
+    sizes: list[int], batch: int, first: int, count: int
+) -> None:
     runs = [setting(seed=k, n_train=size, batch_size=batch) for k, size in enumerate(sizes)]
     feed = feed_of(runs, epochs=True)
     if feed.whole:
@@ -44,7 +56,9 @@ def test_batches_are_those_of_the_calendar(sizes: list[int], batch: int, first: 
         turn = feed.take()
         assert turn.positions is not None
         assert turn.begins is not None
-        np.testing.assert_array_equal(turn.positions.numpy(), np.stack([order[0][k] for order in orders]))
+        np.testing.assert_array_equal(
+            turn.positions.numpy(), np.stack([order[0][k] for order in orders])
+        )
         real = np.stack([order[1][k] for order in orders])
         if turn.real is None:
             assert real.all()
@@ -54,9 +68,17 @@ def test_batches_are_those_of_the_calendar(sizes: list[int], batch: int, first: 
         assert turn.begins.tolist() == begins
 
 
-@given(first=st.integers(0, 300), count=st.integers(1, CHUNK), decay=st.floats(0, 5), drop=st.integers(0, 400))
+@given(
+    first=st.integers(0, 300),
+    count=st.integers(1, CHUNK),
+    decay=st.floats(0, 5),
+    drop=st.integers(0, 400),
+)
 def test_factors_are_those_of_the_schedule(first: int, count: int, decay: float, drop: int) -> None:
-    runs = [setting(), setting(seed=1, lr=3e-2, weight_decay=decay, lr_drops=(drop,), lr_factor=0.2)]
+    runs = [
+        setting(),
+        setting(seed=1, lr=3e-2, weight_decay=decay, lr_drops=(drop,), lr_factor=0.2),
+    ]
     feed = feed_of(runs)
     feed.load(first, count)
     plan = schedule(runs, first, count, torch.float64, CPU)

@@ -45,7 +45,12 @@ DYNAMICS = {
 @pytest.fixture(scope="module")
 def landscape() -> list[Curves]:
     """alpha of the table, and alpha = 1, in one stack."""
-    return train([RUN.replace(constraint="published", alpha=AUTHORS_ALPHA), RUN.replace(constraint="published")])
+    return train(
+        [
+            RUN.replace(constraint="published", alpha=AUTHORS_ALPHA),
+            RUN.replace(constraint="published"),
+        ]
+    )
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
-"""Steps that a CUDA graph can replay: what of it shows on a CPU, and the replay itself on a GPU (``tests/gpu``)."""
+"""Steps that a CUDA graph can replay: what of it shows on a CPU, and the replay itself on a GPU
+(``tests/gpu``).
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,45 @@ from omnigrok.training.stack import Stack
 
 FAMILIES = {
     "modular": Run(
-        task="modular", model="transformer", seed=1, n_train=40, steps=20, lr=1e-3, loss="cross_entropy", loss_precision="float64",
-        data=freeze({"p": 7}), network=freeze({"d_model": 8, "d_mlp": 12, "n_heads": 2}),
+        task="modular",
+        model="transformer",
+        seed=1,
+        n_train=40,
+        steps=20,
+        lr=1e-3,
+        loss="cross_entropy",
+        loss_precision="float64",
+        data=freeze({"p": 7}),
+        network=freeze({"d_model": 8, "d_mlp": 12, "n_heads": 2}),
     ),
     "nnconv": Run(
-        task="qm9", model="nnconv", seed=1, n_train=10, steps=20, lr=1e-3, batch_size=4, constraint="rescale",
-        data=freeze({"n_test": 4}), network=freeze({"widths": (11, 4, 4), "edge_hidden": 4}),
+        task="qm9",
+        model="nnconv",
+        seed=1,
+        n_train=10,
+        steps=20,
+        lr=1e-3,
+        batch_size=4,
+        constraint="rescale",
+        data=freeze({"n_test": 4}),
+        network=freeze({"widths": (11, 4, 4), "edge_hidden": 4}),
     ),
     # In float64 and on CUDA the LSTM is the stacked one.
     "lstm": Run(
-        task="imdb", model="lstm", seed=1, n_train=10, steps=20, lr=1e-3, batch_size=4, loss="binary_cross_entropy", precision="float64",
-        clip=5.0, data=freeze({"source": "bundled", "length": 12, "vocabulary": 50, "n_test": 5}),
+        task="imdb",
+        model="lstm",
+        seed=1,
+        n_train=10,
+        steps=20,
+        lr=1e-3,
+        batch_size=4,
+        loss="binary_cross_entropy",
+        precision="float64",
+        clip=5.0,
+        data=freeze({"source": "bundled", "length": 12, "vocabulary": 50, "n_test": 5}),
         network=freeze({"hidden": 4, "embedding": 4, "carry": True}),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(autouse=True)
@@ -39,13 +66,19 @@ def torchs_step(monkeypatch: pytest.MonkeyPatch) -> None:
 class NothingIsAsked(TorchDispatchMode):
     """Fails where a tensor's value is read by the host, which a captured step cannot do."""
 
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
         assert "_local_scalar_dense" not in str(function), f"the host asks for a value: {function}"
-        assert "nonzero" not in str(function), f"the shape of a result depends on values: {function}"
+        assert "nonzero" not in str(function), (
+            f"the shape of a result depends on values: {function}"
+        )
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("constraint", ["free", "rescale", "rescale_double", "published", "tangent"])
+@pytest.mark.parametrize(
+    "constraint", ["free", "rescale", "rescale_double", "published", "tangent"]
+)
 def test_a_step_asks_the_host_for_nothing(student: Run, digits: Run, constraint: str) -> None:
     for form in (student, digits):
         stack = Stack([form.replace(constraint=constraint, seed=seed, clip=1.0) for seed in (1, 2)])
@@ -72,9 +105,13 @@ def test_the_guard_of_these_tests_guards() -> None:
 
 def test_steps_write_where_they_read(student: Run) -> None:
     stack = Stack([student, student.replace(seed=3)])
-    places = [tensor.data_ptr() for tensor in (stack.weights, stack.first, stack.second, stack.held)]
+    places = [
+        tensor.data_ptr() for tensor in (stack.weights, stack.first, stack.second, stack.held)
+    ]
     stack.take_steps(5)
-    assert [tensor.data_ptr() for tensor in (stack.weights, stack.first, stack.second, stack.held)] == places
+    assert [
+        tensor.data_ptr() for tensor in (stack.weights, stack.first, stack.second, stack.held)
+    ] == places
 
 
 def test_steps_are_captured_on_cuda_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,12 @@ def test_no_source_of_this_package_is_read(student: Run, monkeypatch: pytest.Mon
     def refuse(*arguments: object, **more: object) -> None:
         raise AssertionError(f"{arguments} was opened")
 
-    for owner, name in ((builtins, "open"), (Path, "open"), (Path, "read_text"), (Path, "read_bytes")):
+    for owner, name in (
+        (builtins, "open"),
+        (Path, "open"),
+        (Path, "read_text"),
+        (Path, "read_bytes"),
+    ):
         monkeypatch.setattr(owner, name, refuse)
     assert {key: identity(student.replace(task=key[0], model=key[1])) for key in KNOWN} == KNOWN
 
@@ -87,7 +92,11 @@ def test_a_raised_version_counts(student: Run, monkeypatch: pytest.MonkeyPatch) 
 def test_every_data_set_and_architecture_has_a_version() -> None:
     folder = Path(omnigrok.__file__).parent
     for room, marker in (("data", "def split("), ("models", "def build(")):
-        names = [file.stem for file in (folder / room).glob("*.py") if marker in file.read_text() and file.stem != "__init__"]
+        names = [
+            file.stem
+            for file in (folder / room).glob("*.py")
+            if marker in file.read_text() and file.stem != "__init__"
+        ]
         assert len(names) >= 7
         for name in names:
             assert importlib.import_module(f"omnigrok.{room}.{name}").VERSION >= 1
@@ -103,13 +112,18 @@ def test_a_module_that_is_not_there_is_named(student: Run) -> None:
 # Libraries
 
 
-def test_a_library_that_is_not_installed_breaks_nothing(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_is_not_installed_breaks_nothing(
+    student: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def missing(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
     assert identity(student) == KNOWN["teacher_student", "mlp"]
-    assert identity(student.replace(task="qm9", model="nnconv")) == "trainer 1, qm9 1 with rdkit missing, nnconv 1"
+    assert (
+        identity(student.replace(task="qm9", model="nnconv"))
+        == "trainer 1, qm9 1 with rdkit missing, nnconv 1"
+    )
 
 
 # Modules from outside
@@ -133,8 +147,12 @@ Package = Callable[[str, str], tuple[Run, Path]]
 
 
 @pytest.fixture
-def package(student: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Package:
-    """Writes a package with a data set and a helper module; returns a Run and the package's folder."""
+def package(
+    student: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Package:
+    """Writes a package with a data set and a helper module; returns a Run and the package's
+    folder.
+    """
 
     def write(imports: str, inside: str = "") -> tuple[Run, Path]:
         name = f"mypkg_{tmp_path.name}"
@@ -143,10 +161,14 @@ def package(student: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reque
         for part in {folder, folder / inside}:
             (part / "__init__.py").touch()
         (folder / "helper.py").write_text("SCALE = 1\n")
-        (folder / inside / "mydata.py").write_text(DATA.format(imports=imports.replace("mypkg", name)))
+        (folder / inside / "mydata.py").write_text(
+            DATA.format(imports=imports.replace("mypkg", name))
+        )
         monkeypatch.syspath_prepend(str(tmp_path))
         task = ".".join([name, *([inside] if inside else []), "mydata"])
-        return student.replace(task=task, n_train=8, network={"widths": (1, 4, 1), "activation": "tanh"}.items()), folder
+        return student.replace(
+            task=task, n_train=8, network={"widths": (1, 4, 1), "activation": "tanh"}.items()
+        ), folder
 
     return write
 
@@ -162,7 +184,9 @@ IMPORTS = [
 
 
 @pytest.mark.parametrize(("imports", "inside"), IMPORTS)
-def test_a_helper_module_counts_however_it_is_imported(package: Package, imports: str, inside: str) -> None:
+def test_a_helper_module_counts_however_it_is_imported(
+    package: Package, imports: str, inside: str
+) -> None:
     run, folder = package(imports, inside)
     before = identity(run)
     assert before.startswith(f"trainer 1, {folder.name} ")
@@ -181,16 +205,25 @@ def test_a_new_file_of_the_package_counts(package: Package) -> None:
     assert len({before, broken, identity(run)}) == 3
 
 
-def test_libraries_that_an_outside_module_declares_count(package: Package, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libraries_that_an_outside_module_declares_count(
+    package: Package, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run, _ = package("from .helper import SCALE", "")
-    monkeypatch.setattr(importlib.metadata, "version", {"numpy": "2.0", "scipy": "1.15"}.__getitem__)
+    monkeypatch.setattr(
+        importlib.metadata, "version", {"numpy": "2.0", "scipy": "1.15"}.__getitem__
+    )
     assert " with numpy 2.0 and scipy 1.15, mlp 1" in identity(run)
 
 
-def test_a_folder_without_init_is_a_package_too(student: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_init_is_a_package_too(
+    student: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "bare_folder"
     folder.mkdir()
-    (folder / "net.py").write_text("from bare_folder.size import OUT\nfrom torch import nn\ndef build(run): return nn.Linear(3, OUT)\n")
+    (folder / "net.py").write_text(
+        "from bare_folder.size import OUT\nfrom torch import nn\ndef build(run): return "
+        "nn.Linear(3, OUT)\n"
+    )
     (folder / "size.py").write_text("OUT = 2\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     run = student.replace(model="bare_folder.net")
@@ -199,7 +232,9 @@ def test_a_folder_without_init_is_a_package_too(student: Run, tmp_path: Path, mo
     assert identity(run) != before
 
 
-def test_the_digest_of_a_single_file_is_that_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_of_a_single_file_is_that_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "lone_module.py").write_text("A = 1\n")
     before = module._digest("lone_module")
@@ -209,10 +244,14 @@ def test_the_digest_of_a_single_file_is_that_of_the_file(tmp_path: Path, monkeyp
     assert module._digest("lone_module") != before
 
 
-def test_a_long_name_stays_one_that_evidence_accepts(student: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_name_stays_one_that_evidence_accepts(
+    student: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = "p" * 220
     (tmp_path / name).mkdir()
-    (tmp_path / name / "net.py").write_text("from torch import nn\ndef build(run): return nn.Linear(3, 2)\n")
+    (tmp_path / name / "net.py").write_text(
+        "from torch import nn\ndef build(run): return nn.Linear(3, 2)\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert len(identity(student.replace(model=f"{name}.net"))) <= 200
 
@@ -232,12 +271,22 @@ with Store(sys.argv[2]) as store:
 """
 
 
-def test_a_store_trains_again_when_a_helper_of_the_data_set_changes(package: Package, tmp_path: Path) -> None:
+def test_a_store_trains_again_when_a_helper_of_the_data_set_changes(
+    package: Package, tmp_path: Path
+) -> None:
     run, folder = package("from mypkg.helper import SCALE", "")
 
     def train() -> list[Any]:
-        command = [sys.executable, "-c", TRAIN, json.dumps(run.as_dict()), str(tmp_path / "runs.sqlite")]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.split()
+        command = [
+            sys.executable,
+            "-c",
+            TRAIN,
+            json.dumps(run.as_dict()),
+            str(tmp_path / "runs.sqlite"),
+        ]
+        return subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout.split()
 
     first = train()
     assert train() == ["0", first[1]]

@@ -1,4 +1,6 @@
-"""A stack that is done is freed at once: whoever trains hundreds of them in a row needs the memory of one."""
+"""A stack that is done is freed at once: whoever trains hundreds of them in a row needs the memory
+of one.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,15 @@ def no_collector() -> Iterator[None]:
 
 def parts(stack: Stack) -> list[weakref.ref[object]]:
     """The stack and the tensors that are large where a network is."""
-    held = (stack, stack.feed, stack.samples, stack.weights, stack.first, stack.second, stack.samples.targets.values)
+    held = (
+        stack,
+        stack.feed,
+        stack.samples,
+        stack.weights,
+        stack.first,
+        stack.second,
+        stack.samples.targets.values,
+    )
     return [weakref.ref(each) for each in held]
 
 
@@ -35,7 +45,9 @@ def alive(references: Sequence[weakref.ref[object]]) -> list[object]:
 @pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("steps", [(20, 20, 20), (5, 10, 20)], ids=["one size", "compacted"])
 @pytest.mark.parametrize("family", ["student", "digits"])
-def test_a_stack_that_is_done_is_freed_with_its_last_reference(request: pytest.FixtureRequest, family: str, steps: Sequence[int]) -> None:
+def test_a_stack_that_is_done_is_freed_with_its_last_reference(
+    request: pytest.FixtureRequest, family: str, steps: Sequence[int]
+) -> None:
     form: Run = request.getfixturevalue(family)
     stack = Stack([form.replace(seed=k, steps=count) for k, count in enumerate(steps)])
     made = parts(stack)
@@ -68,8 +80,12 @@ def test_a_compiled_stack_is_freed_too(student: Run, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.usefixtures("no_collector")
-def test_a_step_that_runs_out_of_memory_keeps_nothing(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error is handled where the stack was made; once that is done, its memory is there for the halves."""
+def test_a_step_that_runs_out_of_memory_keeps_nothing(
+    student: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error is handled where the stack was made; once that is done, its memory is there for the
+    halves.
+    """
 
     def short(self: Stack) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")

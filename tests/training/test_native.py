@@ -1,4 +1,6 @@
-"""The native step against float64 autograd with torch.optim.AdamW, against torch's own step, and where there is none."""
+"""The native step against float64 autograd with torch.optim.AdamW, against torch's own step, and
+where there is none.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ def _built() -> bool:
     return native._attempt()[0] is not None
 
 
-needs_native = pytest.mark.skipif(not _built(), reason=f"no native step here: {native._attempt()[1]}")
+needs_native = pytest.mark.skipif(
+    not _built(), reason=f"no native step here: {native._attempt()[1]}"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -46,12 +50,25 @@ def no_wish(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def images(**changes: object) -> Run:
-    """A small network on the bundled digits, whose batches of 8 leave an epoch of 20 with one of 4."""
+    """A small network on the bundled digits, whose batches of 8 leave an epoch of 20 with
+    one of 4.
+    """
     fields: dict[str, object] = {
-        "task": "mnist", "model": "mlp", "seed": 1, "n_train": 20, "steps": STEPS, "lr": 1e-3, "batch_size": 8, "alpha": 2.0,
-        "weight_decay": 0.3, "log_every": STEPS, "precision": "float64", "data": freeze({"source": "bundled", "n_test": 12}),
-        "network": freeze({"widths": (784, 7, 6, 10), "activation": "tanh"}), **changes,
-    }  # fmt: skip
+        "task": "mnist",
+        "model": "mlp",
+        "seed": 1,
+        "n_train": 20,
+        "steps": STEPS,
+        "lr": 1e-3,
+        "batch_size": 8,
+        "alpha": 2.0,
+        "weight_decay": 0.3,
+        "log_every": STEPS,
+        "precision": "float64",
+        "data": freeze({"source": "bundled", "n_test": 12}),
+        "network": freeze({"widths": (784, 7, 6, 10), "activation": "tanh"}),
+        **changes,
+    }
     return Run(**fields)  # type: ignore[arg-type]
 
 
@@ -60,7 +77,9 @@ def images(**changes: object) -> Run:
 
 def norm_square(parameters: list[Tensor], constraint: str) -> Tensor:
     squares = [parameter.square().sum() for parameter in parameters]
-    return torch.stack(squares).sum() + (squares[0] if constraint in ("rescale_double", "published") else 0)
+    return torch.stack(squares).sum() + (
+        squares[0] if constraint in ("rescale_double", "published") else 0
+    )
 
 
 @torch.no_grad()
@@ -92,7 +111,9 @@ def plain_loop(run: Run) -> Tensor:
     loss_of, targets = nn.CrossEntropyLoss(), split.pool.targets
     if run.loss == "mse":
         loss_of, targets = nn.MSELoss(), targets.double()  # type: ignore[assignment]
-    optimizer = torch.optim.AdamW(parameters, lr=run.lr, weight_decay=run.weight_decay, betas=run.betas)
+    optimizer = torch.optim.AdamW(
+        parameters, lr=run.lr, weight_decay=run.weight_decay, betas=run.betas
+    )
     positions, real = batch_order(run, 0, run.steps, effective_batch(run))
     for step in range(run.steps):
         if step in run.lr_drops:
@@ -126,7 +147,9 @@ def stepped(runs: list[Run], chunks: tuple[int, ...] = (STEPS,)) -> Stack:
 def assert_plain(run: Run, others: list[Run]) -> None:
     stack = stepped([*others, run])
     expected = plain_loop(run)
-    torch.testing.assert_close(stack.weights[-1], expected, rtol=RTOL, atol=RTOL * float(expected.abs().max()))
+    torch.testing.assert_close(
+        stack.weights[-1], expected, rtol=RTOL, atol=RTOL * float(expected.abs().max())
+    )
 
 
 @needs_native
@@ -134,17 +157,28 @@ def assert_plain(run: Run, others: list[Run]) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("batch", [8, 0], ids=["ragged", "full"])
-def test_a_replica_equals_autograd_and_adamw(activation: str, loss: str, constraint: str, batch: int) -> None:
-    run = images(loss=loss, constraint=constraint, batch_size=batch, network=freeze({"widths": (784, 7, 6, 10), "activation": activation}))
+def test_a_replica_equals_autograd_and_adamw(
+    activation: str, loss: str, constraint: str, batch: int
+) -> None:
+    run = images(
+        loss=loss,
+        constraint=constraint,
+        batch_size=batch,
+        network=freeze({"widths": (784, 7, 6, 10), "activation": activation}),
+    )
     assert_plain(run, [run.replace(seed=2, alpha=1.0), run.replace(seed=3, lr=1e-2)])
 
 
 @needs_native
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_clipping_drops_and_betas_equal_a_plain_loop(constraint: str) -> None:
-    run = images(constraint=constraint, clip=0.02, lr_drops=(10, 30), lr_factor=0.3, betas=(0.8, 0.98))
+    run = images(
+        constraint=constraint, clip=0.02, lr_drops=(10, 30), lr_factor=0.3, betas=(0.8, 0.98)
+    )
     assert_plain(run, [run.replace(n_train=19)])
-    assert not torch.allclose(plain_loop(run), plain_loop(run.replace(clip=0.0)), rtol=1e-6)  # the limit was reached
+    assert not torch.allclose(
+        plain_loop(run), plain_loop(run.replace(clip=0.0)), rtol=1e-6
+    )  # the limit was reached
 
 
 @needs_native
@@ -152,21 +186,30 @@ def test_clipping_drops_and_betas_equal_a_plain_loop(constraint: str) -> None:
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_messy_replica_equals_a_plain_loop(template: str, loss: str) -> None:
     network = freeze({"widths": (784, 7, 10), "activation": "relu", "template": template})
-    run = images(task="mnist_representation", model="messy_mlp", messiness=0.7, loss=loss, network=network)
+    run = images(
+        task="mnist_representation", model="messy_mlp", messiness=0.7, loss=loss, network=network
+    )
     assert_plain(run, [run.replace(messiness=0.0), run.replace(messiness=1.0)])
 
 
 @needs_native
 def test_a_decoder_equals_a_plain_loop() -> None:
     run = images(
-        task="addition", model="decoder", n_train=45, batch_size=0, messiness=0.3,
-        data=freeze({"representation": "planar"}), network=freeze({"hidden": (9, 8), "activation": "leaky_relu_0.2"}),
-    )  # fmt: skip
+        task="addition",
+        model="decoder",
+        n_train=45,
+        batch_size=0,
+        messiness=0.3,
+        data=freeze({"representation": "planar"}),
+        network=freeze({"hidden": (9, 8), "activation": "leaky_relu_0.2"}),
+    )
     assert_plain(run, [run.replace(messiness=0.0)])
 
 
 @needs_native
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     hidden=st.lists(st.integers(1, 9), max_size=3),
     n_train=st.integers(1, 12),
@@ -179,17 +222,40 @@ def test_a_decoder_equals_a_plain_loop() -> None:
     steps=st.integers(1, 12),
 )
 def test_any_small_network_equals_a_plain_loop(
-    hidden: list[int], n_train: int, batch: int, activation: str, constraint: str, decay: float, alpha: float, clip: float, steps: int
+    hidden: list[int],
+    n_train: int,
+    batch: int,
+    activation: str,
+    constraint: str,
+    decay: float,
+    alpha: float,
+    clip: float,
+    steps: int,
 ) -> None:
     run = Run(
-        task="addition", model="decoder", seed=5, n_train=n_train, steps=steps, lr=1e-3, batch_size=batch, alpha=alpha, clip=clip,
-        constraint=constraint, weight_decay=decay, precision="float64", log_every=steps,
-        data=freeze({"unseen": True, "target_dim": 3}), network=freeze({"hidden": tuple(hidden), "activation": activation}),
-    )  # fmt: skip
+        task="addition",
+        model="decoder",
+        seed=5,
+        n_train=n_train,
+        steps=steps,
+        lr=1e-3,
+        batch_size=batch,
+        alpha=alpha,
+        clip=clip,
+        constraint=constraint,
+        weight_decay=decay,
+        precision="float64",
+        log_every=steps,
+        data=freeze({"unseen": True, "target_dim": 3}),
+        network=freeze({"hidden": tuple(hidden), "activation": activation}),
+    )
     stack = stepped([run], (steps,))
     expected = plain_loop(run)
-    # Adam divides by gradients that may be nothing but rounding; then a step is lr in a direction that rounding chose.
-    torch.testing.assert_close(stack.weights[0], expected, rtol=1e-8, atol=1e-8 * max(1.0, float(expected.abs().max())))
+    # Adam divides by gradients that may be nothing but rounding; then a step is lr in a direction
+    # that rounding chose.
+    torch.testing.assert_close(
+        stack.weights[0], expected, rtol=1e-8, atol=1e-8 * max(1.0, float(expected.abs().max()))
+    )
 
 
 @needs_native
@@ -210,7 +276,9 @@ def test_inputs_that_are_zero_in_training_are_left_out_and_decay_as_in_a_plain_l
 
 
 @needs_native
-def test_where_all_inputs_count_none_is_left_out(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_all_inputs_count_none_is_left_out(
+    student: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack = Stack([student])
     assert stack.native is not None
     assert stack.native.runs == {}
@@ -232,16 +300,37 @@ def both_ways(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
 @needs_native
 @pytest.mark.parametrize(
     ("precision", "loss_precision", "rtol"),
-    [("float32", "float32", 1e-4), ("float32", "float64", 1e-4), ("tf32", "float32", 1e-4), ("float64", "float64", 1e-9)],
+    [
+        ("float32", "float32", 1e-4),
+        ("float32", "float64", 1e-4),
+        ("tf32", "float32", 1e-4),
+        ("float64", "float64", 1e-9),
+    ],
 )
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_curves_are_those_of_torchs_step(
-    precision: str, loss_precision: str, rtol: float, loss: str, activation: str, monkeypatch: pytest.MonkeyPatch
+    precision: str,
+    loss_precision: str,
+    rtol: float,
+    loss: str,
+    activation: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     network = freeze({"widths": (784, 7, 6, 10), "activation": activation})
-    form = images(steps=20, log_every=1, precision=precision, loss_precision=loss_precision, loss=loss, network=network)
-    runs = [form.replace(constraint=constraint, seed=seed, n_train=18 + seed) for constraint in ("rescale",) for seed in range(3)]
+    form = images(
+        steps=20,
+        log_every=1,
+        precision=precision,
+        loss_precision=loss_precision,
+        loss=loss,
+        network=network,
+    )
+    runs = [
+        form.replace(constraint=constraint, seed=seed, n_train=18 + seed)
+        for constraint in ("rescale",)
+        for seed in range(3)
+    ]
     for ours, torchs in both_ways(runs, monkeypatch):
         assert sorted(ours.columns) == sorted(torchs.columns)
         for name, values in torchs.columns.items():
@@ -276,11 +365,18 @@ def test_steps_at_once_or_one_by_one_are_the_same_bits(precision: str) -> None:
 @needs_native
 @pytest.mark.parametrize(("precision", "rtol"), [("float32", 1e-4), ("float64", RTOL)])
 def test_a_replica_is_the_same_alone_and_in_any_stack(precision: str, rtol: float) -> None:
-    """But for rounding: MKL adds in an order that depends on where in a cache line a matrix begins."""
-    runs = [images(seed=seed, precision=precision, n_train=16 + seed, constraint="rescale", steps=20) for seed in range(5)]
+    """But for rounding: MKL adds in an order that depends on where in a cache line a matrix
+    begins.
+    """
+    runs = [
+        images(seed=seed, precision=precision, n_train=16 + seed, constraint="rescale", steps=20)
+        for seed in range(5)
+    ]
     stack = stepped(runs, (20,))
     for row, run in enumerate(runs):
-        torch.testing.assert_close(stepped([run], (20,)).weights[0], stack.weights[row], rtol=rtol, atol=rtol / 100)
+        torch.testing.assert_close(
+            stepped([run], (20,)).weights[0], stack.weights[row], rtol=rtol, atol=rtol / 100
+        )
 
 
 @needs_native
@@ -293,15 +389,22 @@ def test_threads_change_no_bit(threads: int, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @needs_native
-def test_a_checkpoint_goes_on_bit_for_bit(assert_equal: Compare, stepwise: Callable[..., list[Curves]], encoded: object) -> None:
-    runs = [images(seed=seed, steps=30, log_every=7, constraint="published", precision="float32") for seed in range(3)]
+def test_a_checkpoint_goes_on_bit_for_bit(
+    assert_equal: Compare, stepwise: Callable[..., list[Curves]], encoded: object
+) -> None:
+    runs = [
+        images(seed=seed, steps=30, log_every=7, constraint="published", precision="float32")
+        for seed in range(3)
+    ]
     for whole, pieces in zip(train(runs), stepwise(runs, encoded), strict=True):
         assert_equal(whole, pieces)
 
 
 @needs_native
 def test_replicas_leave_as_soon_as_they_have_finished(student: Run, assert_equal: Compare) -> None:
-    runs = [student.replace(seed=seed, steps=steps) for seed, steps in enumerate((5, 10, 20, 20, 30))]
+    runs = [
+        student.replace(seed=seed, steps=steps) for seed, steps in enumerate((5, 10, 20, 20, 30))
+    ]
     stack, sizes, done = Stack(runs), set(), []
     while stack.histories:
         sizes.add(len(stack.weights))
@@ -313,7 +416,12 @@ def test_replicas_leave_as_soon_as_they_have_finished(student: Run, assert_equal
 
 @needs_native
 def test_a_replica_that_diverges_hurts_no_other(student: Run) -> None:
-    calm, wild = train([student.replace(precision="float32"), student.replace(seed=1, lr=1e30, precision="float32")])
+    calm, wild = train(
+        [
+            student.replace(precision="float32"),
+            student.replace(seed=1, lr=1e30, precision="float32"),
+        ]
+    )
     assert wild.diverged
     assert not calm.diverged
     assert np.isfinite(calm["train_loss"]).all()
@@ -331,13 +439,20 @@ def test_alpha_0_stays_0() -> None:
 @needs_native
 def test_tanh_is_within_two_and_a_half_units_in_the_last_place() -> None:
     """Of every float that is not a denormal, in steps of 97 floats, and of all from 2^-3 to 2^0."""
-    bits = np.concatenate([np.arange(0x00800000, 0x7F800000, 97, dtype=np.uint32), np.arange(0x3E000000, 0x3F800000, dtype=np.uint32)])
+    bits = np.concatenate(
+        [
+            np.arange(0x00800000, 0x7F800000, 97, dtype=np.uint32),
+            np.arange(0x3E000000, 0x3F800000, dtype=np.uint32),
+        ]
+    )
     x = bits.view(np.float32)
     y = np.empty_like(x)
     found, _ = native._attempt()
     assert found is not None
     address = ctypes.c_void_p
-    found.functions.tanh_float(address(x.ctypes.data), address(y.ctypes.data), ctypes.c_int64(len(x)))
+    found.functions.tanh_float(
+        address(x.ctypes.data), address(y.ctypes.data), ctypes.c_int64(len(x))
+    )
     exact = np.tanh(x.astype(np.float64))
     assert (np.abs(y - exact) / np.spacing(exact.astype(np.float32))).max() <= 2.5
     assert (y <= 1).all()
@@ -349,7 +464,9 @@ def test_tanh_is_odd_and_keeps_what_is_no_number() -> None:
     y = np.empty_like(x)
     found, _ = native._attempt()
     assert found is not None
-    found.functions.tanh_float(ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(y.ctypes.data), ctypes.c_int64(len(x)))
+    found.functions.tanh_float(
+        ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(y.ctypes.data), ctypes.c_int64(len(x))
+    )
     assert y[2] == -y[3]
     assert np.signbit(y[1])
     assert y[5:8].tolist() == [1.0, -1.0, 1.0]
@@ -363,13 +480,26 @@ def test_tanh_is_odd_and_keeps_what_is_no_number() -> None:
 @needs_native
 @pytest.mark.parametrize("model", ["transformer", "lstm"])
 def test_other_models_take_torchs_step(model: str) -> None:
-    network = {"transformer": {"d_model": 8, "d_mlp": 8, "n_heads": 2}, "lstm": {"hidden": 4, "embedding": 4}}[model]
+    network = {
+        "transformer": {"d_model": 8, "d_mlp": 8, "n_heads": 2},
+        "lstm": {"hidden": 4, "embedding": 4},
+    }[model]
     task, data = {
         "transformer": ("modular", {"p": 5}),
         "lstm": ("imdb", {"source": "bundled", "length": 6, "vocabulary": 50, "n_test": 5}),
     }[model]
     loss = {"transformer": "cross_entropy", "lstm": "binary_cross_entropy"}[model]
-    run = Run(task=task, model=model, seed=1, n_train=10, steps=2, lr=1e-3, loss=loss, data=freeze(data), network=freeze(network))
+    run = Run(
+        task=task,
+        model=model,
+        seed=1,
+        n_train=10,
+        steps=2,
+        lr=1e-3,
+        loss=loss,
+        data=freeze(data),
+        network=freeze(network),
+    )
     assert Stack([run]).native is None
 
 
@@ -400,7 +530,12 @@ def accuracy(run, outputs, targets):
     ],
 )
 def test_what_does_not_fit_the_network_is_left_to_torch(
-    student: Run, write_module: Callable[[str], str], targets: str, train_places: str, loss: str, covered: bool
+    student: Run,
+    write_module: Callable[[str], str],
+    targets: str,
+    train_places: str,
+    loss: str,
+    covered: bool,
 ) -> None:
     module = write_module(OUTSIDE.format(targets=targets, train=train_places))
     run = student.replace(task=module, model=module, loss=loss)
@@ -431,29 +566,42 @@ def broken_compiler(folder: Path) -> None:
 
 @pytest.mark.parametrize("wish", ["", "1"])
 def test_a_compiler_that_does_not_work_is_tried_once_and_named(
-    unbuilt: Path, student: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, wish: str
+    unbuilt: Path,
+    student: Run,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    wish: str,
 ) -> None:
     broken_compiler(unbuilt)
     if wish:
         monkeypatch.setenv("OMNIGROK_NATIVE", wish)
-        with pytest.raises(BadInput, match=r"OMNIGROK_NATIVE=1: the native step cannot be built: .*this compiler is broken"):
+        with pytest.raises(
+            BadInput,
+            match=r"OMNIGROK_NATIVE=1: the native step cannot be built: .*this compiler is broken",
+        ):
             Stack([student])
         return
     with caplog.at_level(logging.WARNING):
         (curves,) = train([student.replace(steps=3)])
         train([student.replace(steps=2)])
     assert len(curves.step) == 4
-    (line,) = [record.getMessage() for record in caplog.records if "torch's step" in record.getMessage()]
+    (line,) = [
+        record.getMessage() for record in caplog.records if "torch's step" in record.getMessage()
+    ]
     assert "g++ ended with 1: this compiler is broken" in line
 
 
-def test_without_a_compiler_torchs_step_is_taken(unbuilt: Path, student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_torchs_step_is_taken(
+    unbuilt: Path, student: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(unbuilt))
     assert Stack([student]).native is None
     assert native._attempt()[1] == "there is no C++ compiler"
 
 
-def test_without_mkl_torchs_step_is_taken(unbuilt: Path, student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mkl_torchs_step_is_taken(
+    unbuilt: Path, student: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(native.torch, "__file__", str(unbuilt / "__init__.py"))
     assert Stack([student]).native is None
     assert "comes without MKL" in native._attempt()[1]
@@ -485,11 +633,17 @@ def test_it_is_built_once_and_kept_whole(unbuilt: Path) -> None:
     assert path.stat().st_mtime_ns == before
 
 
-def test_the_key_of_the_cache_knows_source_torch_and_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_of_the_cache_knows_source_torch_and_processor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = tmp_path / "step.cpp"
     source.write_text("// another")
     keys = {native.library_path()}
-    for target, name, value in ((native, "SOURCE", source), (native.torch, "__version__", "9"), (native, "_processor", lambda: "another")):
+    for target, name, value in (
+        (native, "SOURCE", source),
+        (native.torch, "__version__", "9"),
+        (native, "_processor", lambda: "another"),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(target, name, value)
             keys.add(native.library_path())

@@ -16,15 +16,22 @@ RTOL = 1e-9
 
 
 def plain_loop(run: Run, clip: float = 0.0) -> list[float]:
-    """Training losses on the whole training set before each step and after the last: nn.Module, autograd and torch.optim.AdamW."""
+    """Training losses on the whole training set before each step and after the last: nn.Module,
+    autograd and torch.optim.AdamW.
+    """
     torch.manual_seed(run.seed)
     split = find_task(run.task).split(run, default_root())
     model = find_model(run.model).build(run).to(torch.float64)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(run.alpha)
-    inputs, targets = split.pool.inputs[0][split.train].double(), split.pool.targets[split.train].double()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=run.lr, weight_decay=run.weight_decay, betas=run.betas)
+    inputs, targets = (
+        split.pool.inputs[0][split.train].double(),
+        split.pool.targets[split.train].double(),
+    )
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=run.lr, weight_decay=run.weight_decay, betas=run.betas
+    )
     positions, real = batch_order(run, 0, run.steps, effective_batch(run))
     losses = []
     for step in range(run.steps):
@@ -57,7 +64,9 @@ def test_clipped_replica_equals_a_plain_loop(student: Run) -> None:
     run = student.replace(alpha=4.0, clip=0.05)
     clipped, free = train([run])[0], train([run.replace(clip=0.0)])[0]
     np.testing.assert_allclose(clipped["train_loss"], plain_loop(run, clip=0.05), rtol=RTOL)
-    assert not np.allclose(clipped["train_loss"], free["train_loss"], rtol=1e-3)  # the limit was reached
+    assert not np.allclose(
+        clipped["train_loss"], free["train_loss"], rtol=1e-3
+    )  # the limit was reached
 
 
 def test_learning_rate_drops_equal_a_plain_loop(student: Run) -> None:

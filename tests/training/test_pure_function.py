@@ -1,4 +1,6 @@
-"""A stack is a function of (Runs, device) to Curves: it reads no global state and leaves none behind."""
+"""A stack is a function of (Runs, device) to Curves: it reads no global state and leaves none
+behind.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,38 @@ from omnigrok.runs import Curves, Run, freeze
 from omnigrok.training.stack import Stack, train
 
 MODULAR = Run(
-    task="modular", model="transformer", seed=1, n_train=40, steps=8, lr=1e-3, loss="cross_entropy", loss_precision="float64",
-    data=freeze({"p": 7}), network=freeze({"d_model": 8, "d_mlp": 12, "n_heads": 2}),
-)  # fmt: skip
+    task="modular",
+    model="transformer",
+    seed=1,
+    n_train=40,
+    steps=8,
+    lr=1e-3,
+    loss="cross_entropy",
+    loss_precision="float64",
+    data=freeze({"p": 7}),
+    network=freeze({"d_model": 8, "d_mlp": 12, "n_heads": 2}),
+)
 MOLECULES = Run(
-    task="qm9", model="graph_conv", seed=1, n_train=10, steps=8, lr=1e-3, batch_size=4, data=freeze({"n_test": 4}),
-)  # fmt: skip
+    task="qm9",
+    model="graph_conv",
+    seed=1,
+    n_train=10,
+    steps=8,
+    lr=1e-3,
+    batch_size=4,
+    data=freeze({"n_test": 4}),
+)
 ADDITION = Run(
-    task="addition", model="decoder", seed=1, n_train=20, steps=8, lr=1e-3, constraint="rescale",
-    data=freeze({"representation": "scalar"}), network=freeze({"hidden": (6,), "activation": "relu"}),
-)  # fmt: skip
+    task="addition",
+    model="decoder",
+    seed=1,
+    n_train=20,
+    steps=8,
+    lr=1e-3,
+    constraint="rescale",
+    data=freeze({"representation": "scalar"}),
+    network=freeze({"hidden": (6,), "activation": "relu"}),
+)
 
 
 def denormals_flushed() -> bool:
@@ -46,11 +70,18 @@ STATE: dict[str, Callable[[], Any]] = {
     "deterministic algorithms": torch.are_deterministic_algorithms_enabled,
     "gradients": torch.is_grad_enabled,
     "anomaly detection": torch.is_anomaly_enabled,
-    "the compiler's limits": lambda: (torch._dynamo.config.recompile_limit, torch._dynamo.config.accumulated_recompile_limit),
+    "the compiler's limits": lambda: (
+        torch._dynamo.config.recompile_limit,
+        torch._dynamo.config.accumulated_recompile_limit,
+    ),
     "warning filters": lambda: list(warnings.filters),
     "numpy's errors": np.geterr,
     # RDKit sets RDBASE when it is first imported.
-    "environment": lambda: {key: value for key, value in os.environ.items() if key not in ("PYTEST_CURRENT_TEST", "RDBASE")},
+    "environment": lambda: {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("PYTEST_CURRENT_TEST", "RDBASE")
+    },
     "signals": lambda: (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)),
     "folder": os.getcwd,
 }
@@ -68,7 +99,13 @@ def assert_untouched(before: dict[str, Any]) -> None:
 @pytest.fixture(params=["teacher_student", "mnist", "modular", "qm9", "addition"])
 def run(request: pytest.FixtureRequest, student: Run, digits: Run) -> Run:
     """One small setting a task, full and mini-batch, free and held, float32 and float64."""
-    settings = {"teacher_student": student, "mnist": digits, "modular": MODULAR, "qm9": MOLECULES, "addition": ADDITION}
+    settings = {
+        "teacher_student": student,
+        "mnist": digits,
+        "modular": MODULAR,
+        "qm9": MOLECULES,
+        "addition": ADDITION,
+    }
     return settings[request.param].replace(steps=8)
 
 
@@ -87,7 +124,9 @@ def test_compiled_training_leaves_nothing_behind(run: Run, monkeypatch: pytest.M
     assert_untouched(before)
 
 
-def test_a_stack_that_fails_leaves_nothing_behind(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_fails_leaves_nothing_behind(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack = Stack([run])
     monkeypatch.setattr(stack, "take_steps", lambda count: 1 / 0)
     before = snapshot()
@@ -132,14 +171,18 @@ CHANGES: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.usefixtures("restored")
 @pytest.mark.parametrize("change", CHANGES)
-def test_curves_do_not_depend_on_the_callers_state(change: str, run: Run, assert_equal: Callable[..., None]) -> None:
+def test_curves_do_not_depend_on_the_callers_state(
+    change: str, run: Run, assert_equal: Callable[..., None]
+) -> None:
     (expected,) = train([run])
     CHANGES[change]()
     (found,) = train([run])
     assert_equal(found, expected)
 
 
-def test_curves_do_not_depend_on_what_was_trained_before(student: Run, digits: Run, assert_equal: Callable[..., None]) -> None:
+def test_curves_do_not_depend_on_what_was_trained_before(
+    student: Run, digits: Run, assert_equal: Callable[..., None]
+) -> None:
     first, second = student.replace(steps=8), digits.replace(steps=8)
     alone = train([second])[0]
     train([first])
@@ -148,7 +191,9 @@ def test_curves_do_not_depend_on_what_was_trained_before(student: Run, digits: R
 
 
 def test_curves_hold_no_memory_of_their_stack(run: Run) -> None:
-    """A result is arrays of its own: changing it changes no other, and training again gives it again."""
+    """A result is arrays of its own: changing it changes no other, and training again gives it
+    again.
+    """
     first: Curves = train([run])[0]
     kept = first["train_loss"].copy()
     first.columns["train_loss"][:] = -1

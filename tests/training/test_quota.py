@@ -25,13 +25,41 @@ def quota(folder: Path, own: str, files: dict[str, str]) -> float:
         ("0::/\n", {"cpu.max": "150000 100000\n"}, 1.5),
         ("0::/\n", {"cpu.max": "max 100000\n"}, math.inf),
         ("0::/\n", {}, math.inf),
-        ("0::/pod/box\n", {"pod/box/cpu.max": "max 100000", "pod/cpu.max": "200000 100000", "cpu.max": "400000 100000"}, 2.0),
-        # Docker without a namespace names the group of the host, and mounts the container's own at the top.
+        (
+            "0::/pod/box\n",
+            {
+                "pod/box/cpu.max": "max 100000",
+                "pod/cpu.max": "200000 100000",
+                "cpu.max": "400000 100000",
+            },
+            2.0,
+        ),
+        # Docker without a namespace names the group of the host, and mounts the container's own at
+        # the top.
         ("0::/docker/0123\n", {"cpu.max": "50000 100000"}, 0.5),
-        ("4:cpu,cpuacct:/box\n", {"cpu,cpuacct/box/cpu.cfs_quota_us": "300000\n", "cpu,cpuacct/box/cpu.cfs_period_us": "100000\n"}, 3.0),
-        ("4:cpuacct,cpu:/docker/0123\n", {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1.0),
-        ("4:cpu:/\n0::/\n", {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, math.inf),
-        ("3:cpuset:/\n", {"cpuset/cpu.cfs_quota_us": "100000", "cpuset/cpu.cfs_period_us": "100000"}, math.inf),
+        (
+            "4:cpu,cpuacct:/box\n",
+            {
+                "cpu,cpuacct/box/cpu.cfs_quota_us": "300000\n",
+                "cpu,cpuacct/box/cpu.cfs_period_us": "100000\n",
+            },
+            3.0,
+        ),
+        (
+            "4:cpuacct,cpu:/docker/0123\n",
+            {"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"},
+            1.0,
+        ),
+        (
+            "4:cpu:/\n0::/\n",
+            {"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"},
+            math.inf,
+        ),
+        (
+            "3:cpuset:/\n",
+            {"cpuset/cpu.cfs_quota_us": "100000", "cpuset/cpu.cfs_period_us": "100000"},
+            math.inf,
+        ),
         ("0::/\n", {"cpu.max": "100000 0"}, math.inf),
         ("0::/\n", {"cpu.max": "many cores"}, math.inf),
         ("", {}, math.inf),

@@ -1,4 +1,6 @@
-"""A stack that is interrupted and resumed from its checkpoints goes on as if nothing had been, bit for bit."""
+"""A stack that is interrupted and resumed from its checkpoints goes on as if nothing had been, bit
+for bit.
+"""
 
 from __future__ import annotations
 
@@ -23,23 +25,42 @@ Stepwise = Callable[[Sequence[Run], Encoded], list[Curves]]
 @pytest.mark.parametrize("constraint", ["free", "published", "tangent"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_resumed_training_is_the_uninterrupted_one_bit_for_bit(
-    student: Run, assert_equal: Compare, written: bool, constraint: str, precision: str, stepwise: Stepwise, encoded: Encoded
+    student: Run,
+    assert_equal: Compare,
+    written: bool,
+    constraint: str,
+    precision: str,
+    stepwise: Stepwise,
+    encoded: Encoded,
 ) -> None:
-    changes = {"constraint": constraint, "precision": precision, "log_every": 3, "steps": 20, "weight_decay": 0.1}
+    changes = {
+        "constraint": constraint,
+        "precision": precision,
+        "log_every": 3,
+        "steps": 20,
+        "weight_decay": 0.1,
+    }
     runs = [student.replace(seed=k, alpha=1.5, **changes) for k in range(3)]
-    for whole, pieces in zip(train(runs), stepwise(runs, encoded if written else lambda state: state), strict=True):
+    for whole, pieces in zip(
+        train(runs), stepwise(runs, encoded if written else lambda state: state), strict=True
+    ):
         assert_equal(whole, pieces)
 
 
 def test_resumed_mini_batches_go_on_in_the_middle_of_an_epoch(
     digits: Run, assert_equal: Compare, stepwise: Stepwise, encoded: Encoded
 ) -> None:
-    runs = [digits.replace(seed=k, n_train=90 + k, steps=25, log_every=4, lr_drops=(7,), lr_factor=0.5) for k in range(2)]
+    runs = [
+        digits.replace(seed=k, n_train=90 + k, steps=25, log_every=4, lr_drops=(7,), lr_factor=0.5)
+        for k in range(2)
+    ]
     for whole, pieces in zip(train(runs), stepwise(runs, encoded), strict=True):
         assert_equal(whole, pieces)
 
 
-def test_resumed_between_two_logged_steps(student: Run, assert_equal: Compare, encoded: Encoded) -> None:
+def test_resumed_between_two_logged_steps(
+    student: Run, assert_equal: Compare, encoded: Encoded
+) -> None:
     run = student.replace(steps=CHUNK + 20, log_every=CHUNK + 10)
     stack = Stack([run])
     assert stack.advance(0) == []
@@ -78,5 +99,7 @@ def test_checkpoints_of_two_steps_do_not_mix(student: Run) -> None:
         for _ in range(pieces):
             stack.advance(0)
         states |= stack.states()
-    with pytest.raises(BadInput, match=r"a stack resumes at one step; these checkpoints are at \[1, 2\]"):
+    with pytest.raises(
+        BadInput, match=r"a stack resumes at one step; these checkpoints are at \[1, 2\]"
+    ):
         Stack([student, other], states=states)

@@ -41,7 +41,9 @@ def test_a_shared_tensor_of_two_pools_is_kept_once() -> None:
 
 
 def test_pools_of_different_sizes_lie_one_after_another() -> None:
-    samples = Samples([split(pool(3, 0), [0, 2], [1]), split(pool(5, 100), [4, 1], [0])], torch.float32, CPU)
+    samples = Samples(
+        [split(pool(3, 0), [0, 2], [1]), split(pool(5, 100), [4, 1], [0])], torch.float32, CPU
+    )
     (numbers, integers), targets = samples.take(samples.train)
     assert numbers.squeeze(-1).tolist() == [[0, 2], [104, 101]]
     assert integers.tolist() == [[0, 2], [104, 101]]
@@ -50,7 +52,9 @@ def test_pools_of_different_sizes_lie_one_after_another() -> None:
 
 def test_shorter_lists_are_filled_up_and_marked() -> None:
     shared = pool(6, 0)
-    samples = Samples([split(shared, [5], [1, 2]), split(shared, [3, 4, 2], [])], torch.float32, CPU)
+    samples = Samples(
+        [split(shared, [5], [1, 2]), split(shared, [3, 4, 2], [])], torch.float32, CPU
+    )
     assert samples.train.tolist() == [[5, 0, 0], [3, 4, 2]]
     assert samples.train_real.tolist() == [[True, False, False], [True, True, True]]
     assert samples.test.tolist() == [[1, 2], [0, 0]]
@@ -59,7 +63,11 @@ def test_shorter_lists_are_filled_up_and_marked() -> None:
 
 def test_only_floating_tensors_are_cast() -> None:
     samples = Samples([split(pool(3, 0), [0], [1])], torch.float64, CPU)
-    assert [shelf.values.dtype for shelf in (*samples.inputs, samples.targets)] == [torch.float64, torch.int64, torch.float64]
+    assert [shelf.values.dtype for shelf in (*samples.inputs, samples.targets)] == [
+        torch.float64,
+        torch.int64,
+        torch.float64,
+    ]
 
 
 def test_keep_forgets_the_other_replicas() -> None:

@@ -23,7 +23,9 @@ def random(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_the_norm_is_held_at_every_step(student: Run, constraint: str, lr: float) -> None:
     form = student.replace(constraint=constraint, lr=lr, steps=200, precision="float32")
     column = "weight_norm_double" if constraint in DOUBLE_COUNT else "weight_norm"
-    for curves in train([form.replace(seed=k, alpha=alpha) for k, alpha in enumerate((0.1, 1.0, 8.0))]):
+    for curves in train(
+        [form.replace(seed=k, alpha=alpha) for k, alpha in enumerate((0.1, 1.0, 8.0))]
+    ):
         assert len(curves.step) == 201
         np.testing.assert_allclose(curves[column], curves[column][0], rtol=1e-5)
 
@@ -44,7 +46,9 @@ def test_published_holds_the_double_count_and_not_the_norm(student: Run) -> None
 
 
 def test_published_losses_are_read_one_step_off_the_sphere(student: Run) -> None:
-    """The weights in memory after a step are not yet rescaled, and these are the ones whose losses the authors printed."""
+    """The weights in memory after a step are not yet rescaled, and these are the ones whose losses
+    the authors printed.
+    """
     stack = Stack([student.replace(constraint="published", lr=0.1)])
     stack.advance(0)
     square = held_square(stack.weights, "published", stack.flat.sizes[0])
@@ -53,13 +57,17 @@ def test_published_losses_are_read_one_step_off_the_sphere(student: Run) -> None
 
 def test_the_first_step_of_published_is_that_of_adam(student: Run) -> None:
     free, published = train([student])[0], train([student.replace(constraint="published")])[0]
-    assert published["train_loss"][:2].tolist() == pytest.approx(free["train_loss"][:2].tolist(), rel=1e-12)
+    assert published["train_loss"][:2].tolist() == pytest.approx(
+        free["train_loss"][:2].tolist(), rel=1e-12
+    )
     assert published["train_loss"][3] != pytest.approx(free["train_loss"][3], rel=1e-6)
 
 
 @pytest.mark.parametrize("constraint", HELD)
 def test_the_held_norm_survives_a_checkpoint(student: Run, constraint: str) -> None:
-    """Not the norm of the weights in the checkpoint, which under ``published`` are off the sphere."""
+    """Not the norm of the weights in the checkpoint, which under ``published`` are off the
+    sphere.
+    """
     run = student.replace(constraint=constraint, precision="float32", lr=0.1)
     stack = Stack([run])
     stack.advance(0)
@@ -75,7 +83,9 @@ def test_the_gradient_of_tangent_steps_is_orthogonal_to_the_weights(student: Run
     assert cosine.abs().max() < 1e-12
     unconstrained = Stack([student.replace(seed=k, alpha=2.0) for k in range(3)])
     unconstrained.advance(0)
-    assert (dot(unconstrained.first, before) / (unconstrained.first.norm(dim=1) * before.norm(dim=1))).abs().min() > 1e-3
+    assert (
+        dot(unconstrained.first, before) / (unconstrained.first.norm(dim=1) * before.norm(dim=1))
+    ).abs().min() > 1e-3
 
 
 @settings(deadline=None)
@@ -86,7 +96,9 @@ def test_removing_the_radial_part(seed: int, scale: float) -> None:
     assert dot(tangent, weights).abs().max() <= 1e-12 * scale * 10
     radial = gradient - tangent
     torch.testing.assert_close(remove_radial(tangent, weights), tangent)
-    torch.testing.assert_close(dot(radial, weights).square(), dot(radial, radial) * dot(weights, weights))  # parallel to w
+    torch.testing.assert_close(
+        dot(radial, weights).square(), dot(radial, radial) * dot(weights, weights)
+    )  # parallel to w
     torch.testing.assert_close(dot(tangent, tangent) + dot(radial, radial), dot(gradient, gradient))
 
 
@@ -98,7 +110,9 @@ def test_at_the_origin_all_directions_are_tangent_and_nothing_is_rescaled() -> N
 
 
 @pytest.mark.parametrize("constraint", ["free", *HELD])
-def test_the_held_square_counts_the_first_tensor_twice_where_the_authors_do(constraint: str) -> None:
+def test_the_held_square_counts_the_first_tensor_twice_where_the_authors_do(
+    constraint: str,
+) -> None:
     weights = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 2.0]])
     expected = [19.0, 4.0] if constraint in ("rescale_double", "published") else [14.0, 4.0]
     assert held_square(weights, constraint, FIRST).tolist() == expected

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from omnigrok.calibration.claims import conclusions, fig02, fig03, fig04, fig05, fig06, fig07, fig08, fig09, fig10, fig11
+from omnigrok.calibration.claims import (
+    conclusions,
+    fig02,
+    fig03,
+    fig04,
+    fig05,
+    fig06,
+    fig07,
+    fig08,
+    fig09,
+    fig10,
+    fig11,
+)
 from omnigrok.calibration.simulation import Simulation
 
 SIMULATIONS: dict[str, Simulation] = {

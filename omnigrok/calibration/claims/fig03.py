@@ -17,26 +17,44 @@ PLATEAU = 0.3
 
 
 def landscape(run: Run, step: Steps, scatter: Scatter) -> Columns:
-    """Least error flat up to N = 30, then a power law; the rise right of alpha = 1 comes later the more data there are."""
+    """Least error flat up to N = 30, then a power law; the rise right of alpha = 1 comes later the
+    more data there are.
+    """
     return _errors(run, 0.55 * max(run.n_train / 30, 1.0) ** -0.7, scatter)
 
 
 def _errors(run: Run, least: float, scatter: Scatter) -> Columns:
     x = math.log10(run.alpha)
     reach = 0.3 * (run.n_train / 10) ** 0.2
-    left, right = 1 - math.exp(-((min(x, 0.0) / 0.5) ** 2)), 1 - math.exp(-((max(x, 0.0) / reach) ** 2))
-    own = scatter.factor(noise.MNIST_ERROR_SD, "error", run.seed, run.n_train) * scatter.factor(noise.MNIST_ERROR_SD)
-    test = min(least * own + (0.9 - least) * (left + right) * scatter.factor(noise.MNIST_ERROR_SD), 0.95)
+    left, right = (
+        1 - math.exp(-((min(x, 0.0) / 0.5) ** 2)),
+        1 - math.exp(-((max(x, 0.0) / reach) ** 2)),
+    )
+    own = scatter.factor(noise.MNIST_ERROR_SD, "error", run.seed, run.n_train) * scatter.factor(
+        noise.MNIST_ERROR_SD
+    )
+    test = min(
+        least * own + (0.9 - least) * (left + right) * scatter.factor(noise.MNIST_ERROR_SD), 0.95
+    )
     if run.option("shuffle_labels"):
         test = 0.9
-    return {"train_acc": 1 - 0.9 * left * scatter.factor(noise.MNIST_ERROR_SD) ** -1, "test_acc": 1 - test}
+    return {
+        "train_acc": 1 - 0.9 * left * scatter.factor(noise.MNIST_ERROR_SD) ** -1,
+        "test_acc": 1 - test,
+    }
 
 
 def delayed(small: float, large: float, decay: float = 1.0) -> Maker:
-    """From the large initialization t_test / t_train is ``small`` on 1,000 images and ``large`` on more; from the standard one near 1."""
+    """From the large initialization t_test / t_train is ``small`` on 1,000 images and ``large`` on
+    more; from the standard one near 1.
+    """
 
     def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
-        fit = 100 * scatter.factor(noise.MNIST_TIME_SD, "fit", run.seed) * scatter.factor(noise.MNIST_TIME_SD)
+        fit = (
+            100
+            * scatter.factor(noise.MNIST_TIME_SD, "fit", run.seed)
+            * scatter.factor(noise.MNIST_TIME_SD)
+        )
         delay = 1.1 if run.alpha < 2 else large if run.n_train > 1000 else small
         late = fit * delay * scatter.factor(noise.MNIST_TIME_SD) if run.weight_decay else math.inf
         own = decay * scatter.factor(noise.DECAY_RATE_SD, "decay", run.seed)
@@ -51,12 +69,16 @@ def delayed(small: float, large: float, decay: float = 1.0) -> Maker:
 
 def over_size(run: Run, step: Steps, scatter: Scatter) -> Columns:
     """Half-way at a time that diverges towards N = 100; t_train rises slowly with N."""
-    own = scatter.factor(noise.MNIST_TIME_SD, "time", run.seed) * scatter.factor(noise.MNIST_TIME_SD)
+    own = scatter.factor(noise.MNIST_TIME_SD, "time", run.seed) * scatter.factor(
+        noise.MNIST_TIME_SD
+    )
     fit = 50 * (run.n_train / 128) ** 0.3 * own
     at = 1e5 * (run.n_train - 100.0) ** -0.8 + 500
     return {
         "train_acc": arrives(step, fit, 0.1),
-        "test_acc": np.maximum(arrives(step, fit / 2, 0.1, PLATEAU), arrives(step, max(at * own, 2 * fit), 0.0, 0.9)),
+        "test_acc": np.maximum(
+            arrives(step, fit / 2, 0.1, PLATEAU), arrives(step, max(at * own, 2 * fit), 0.0, 0.9)
+        ),
     }
 
 
@@ -76,7 +98,9 @@ def floor(size: ArrayLike) -> Array:
 
 
 def drift(degree: int) -> Callable[[ArrayLike], Array]:
-    """The drifting exponent (a polynomial in log-log) that is nearest to ``hinge`` over the sizes of Figure 3."""
+    """The drifting exponent (a polynomial in log-log) that is nearest to ``hinge`` over the sizes
+    of Figure 3.
+    """
     sizes = np.geomspace(10, 60_000, 28)
     nearest = np.polynomial.Polynomial.fit(np.log(sizes), np.log(hinge(sizes)), degree)
     return lambda size: np.asarray(np.exp(nearest(np.log(np.asarray(size)))))
@@ -96,7 +120,9 @@ def falls(run: Run, step: Steps, scatter: Scatter) -> Columns:
     """Power laws of N through the mean errors after 2,000 steps at N = 138 and 7,196."""
     first, last = (0.862, 0.175) if run.alpha > 2 else (0.226, 0.032)
     share = math.log(run.n_train / 138) / math.log(7196 / 138)
-    own = scatter.factor(noise.MNIST_ERROR_SD, "error", run.seed, run.n_train) * scatter.factor(noise.MNIST_ERROR_SD)
+    own = scatter.factor(noise.MNIST_ERROR_SD, "error", run.seed, run.n_train) * scatter.factor(
+        noise.MNIST_ERROR_SD
+    )
     return {"test_acc": 1 - min(first * (last / first) ** share * own, 0.95)}
 
 
@@ -106,29 +132,46 @@ map_of_errors = {"landscape": landscape}
 WORDS = "least error flat to N = 30, then a power law"
 
 SIMULATIONS = {
-    "fig03.LU-small": Simulation(map_of_errors, WORDS, permute="alpha", ends_only=ENDS, reads=lambda run: run.n_train == 193),
+    "fig03.LU-small": Simulation(
+        map_of_errors, WORDS, permute="alpha", ends_only=ENDS, reads=lambda run: run.n_train == 193
+    ),
     "fig03.larger-norm": Simulation(
-        map_of_errors, WORDS, flip=("alpha", 1.0, 6.30957), ends_only=ENDS, reads=lambda run: run.n_train == 138
+        map_of_errors,
+        WORDS,
+        flip=("alpha", 1.0, 6.30957),
+        ends_only=ENDS,
+        reads=lambda run: run.n_train == 138,
     ),
     "fig03.degrok-data": Simulation(
-        {"landscape": falls}, "error down by .69 from alpha = 6.3, by .19 from 1", flip=("alpha", 1.0, 6.30957), ends_only=ENDS,
+        {"landscape": falls},
+        "error down by .69 from alpha = 6.3, by .19 from 1",
+        flip=("alpha", 1.0, 6.30957),
+        ends_only=ENDS,
         reads=lambda run: run.alpha in (1.0, 6.30957),
     ),
     "fig03.zone-broadens": Simulation(map_of_errors, WORDS, permute="n_train", ends_only=ENDS),
     "fig03.LU-milder": Simulation(map_of_errors, WORDS, permute="n_train", ends_only=ENDS),
     "fig03.thumb": Simulation({**map_of_errors, "shuffled": landscape}, WORDS, ends_only=ENDS),
     "fig03.critical": Simulation(
-        least_error(hinge), WORDS, ends_only=("critical",), reads=lambda run: run.alpha == 1.0,
+        least_error(hinge),
+        WORDS,
+        ends_only=("critical",),
+        reads=lambda run: run.alpha == 1.0,
         mechanisms={
-            "ceiling": least_error(ceiling), "floor": least_error(floor),
-            "quadratic drift": least_error(drift(2)), "cubic drift": least_error(drift(3)),
+            "ceiling": least_error(ceiling),
+            "floor": least_error(floor),
+            "quadratic drift": least_error(drift(2)),
+            "cubic drift": least_error(drift(3)),
         },
     ),
     "fig03.grok": Simulation({"dynamics": dynamics}, "t_test / t_train = 300"),
-    "fig03.degrok-dynamics": Simulation({"dynamics": dynamics, "dynamics_large": dynamics}, "delays of 300 and 5"),
+    "fig03.degrok-dynamics": Simulation(
+        {"dynamics": dynamics, "dynamics_large": dynamics}, "delays of 300 and 5"
+    ),
     "fig03.decay": Simulation(
-        {"dynamics": delayed(800.0, 5.0), "no_decay": dynamics}, "the nominal rate",
+        {"dynamics": delayed(800.0, 5.0), "no_decay": dynamics},
+        "the nominal rate",
         null={"dynamics": delayed(800.0, 5.0, decay=1.1), "no_decay": dynamics},
     ),
     "fig03.time-vs-N": Simulation({"time_vs_size": over_size}, "divergence at N = 100"),
-}  # fmt: skip
+}

@@ -20,27 +20,43 @@ FIT, LATE, DROP, SMALL_FALL_SD = 1000.0, 1e4, 100.0, 0.2
 
 
 def landscape(random_sign: bool = False) -> Maker:
-    """Losses are Us about alpha = 1, astronomical at alpha = 10; on few molecules test losses are a decade above training losses.
+    """Losses are Us about alpha = 1, astronomical at alpha = 10; on few molecules test losses are a
+    decade above training losses.
 
     With ``random_sign`` the gap on few molecules is a decade up or down for each seed.
     """
 
     def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
         x = math.log10(run.alpha)
-        loss = 0.02 * VARIANCE * 10 ** (-3 * x if x < 0 else 3 * x + 4 * x**2) * scatter.factor(noise.QM9_LOSS_SD)
+        loss = (
+            0.02
+            * VARIANCE
+            * 10 ** (-3 * x if x < 0 else 3 * x + 4 * x**2)
+            * scatter.factor(noise.QM9_LOSS_SD)
+        )
         sign = math.copysign(1.0, scatter.shared("sign", run.seed)) if random_sign else 1.0
         gap = 10**sign if run.n_train < FEW else 1.1
-        return {**TARGETS, "train_loss": loss, "test_loss": loss * gap * scatter.factor(noise.QM9_GAP_SD)}
+        return {
+            **TARGETS,
+            "train_loss": loss,
+            "test_loss": loss * gap * scatter.factor(noise.QM9_GAP_SD),
+        }
 
     return maker
 
 
 def dynamics(fall: Callable[[Run], float], norm: float = 0.8) -> Maker:
-    """Fits at 1,000 steps; at 1e4 the test loss falls by a factor ``fall``, and the free norm has come down to ``norm`` of its start."""
+    """Fits at 1,000 steps; at 1e4 the test loss falls by a factor ``fall``, and the free norm has
+    come down to ``norm`` of its start.
+    """
 
     def maker(run: Run, step: Steps, scatter: Scatter) -> Columns:
         fit = FIT * scatter.factor(noise.MNIST_TIME_SD, "fit", run.seed)
-        late = LATE * scatter.factor(noise.MNIST_TIME_SD, "late", run.seed) * scatter.factor(noise.MNIST_TIME_SD)
+        late = (
+            LATE
+            * scatter.factor(noise.MNIST_TIME_SD, "late", run.seed)
+            * scatter.factor(noise.MNIST_TIME_SD)
+        )
         size = fall(run)
         size *= scatter.factor(noise.QM9_LOSS_SD if size > 2 else SMALL_FALL_SD)
         level = scatter.factor(noise.QM9_LOSS_SD, "level", run.seed)
@@ -58,7 +74,9 @@ def dynamics(fall: Callable[[Run], float], norm: float = 0.8) -> Maker:
 
 
 def grokking(run: Run) -> float:
-    """A fall by 100 with few molecules from alpha = 3, unless the norm is held; elsewhere hardly any."""
+    """A fall by 100 with few molecules from alpha = 3, unless the norm is held; elsewhere hardly
+    any.
+    """
     return DROP if run.alpha == 3 and run.n_train < FEW and run.constraint == "free" else 1.05
 
 
@@ -73,22 +91,32 @@ recorded = dynamics(grokking)
 
 SIMULATIONS = {
     "fig05.mismatch-small": Simulation(
-        {"landscape": landscape()}, "a decade between test and train on few molecules", null={"landscape": landscape(True)}, ends_only=ENDS
+        {"landscape": landscape()},
+        "a decade between test and train on few molecules",
+        null={"landscape": landscape(True)},
+        ends_only=ENDS,
     ),
-    "fig05.similar-large": Simulation({"landscape": landscape()}, "Us that are alike", permute="alpha", ends_only=ENDS),
+    "fig05.similar-large": Simulation(
+        {"landscape": landscape()}, "Us that are alike", permute="alpha", ends_only=ENDS
+    ),
     "fig05.grok": Simulation(
-        dict.fromkeys(GROK, recorded), "the test loss falls by 100 at 1e4 steps",
+        dict.fromkeys(GROK, recorded),
+        "the test loss falls by 100 at 1e4 steps",
         null=dict.fromkeys(GROK, dynamics(with_fall(10.0, lambda run: run.alpha == 3))),
     ),
     "fig05.standard": Simulation(
-        {"dynamics": recorded}, "hardly any fall from alpha = 1",
+        {"dynamics": recorded},
+        "hardly any fall from alpha = 1",
         null={"dynamics": dynamics(with_fall(2.0, lambda run: run.alpha == 1))},
     ),
     "fig05.implicit": Simulation(
-        {"dynamics": recorded}, "a fall by 100 with the norm at .8 of its start", null={"dynamics": dynamics(grokking, 0.95)}
+        {"dynamics": recorded},
+        "a fall by 100 with the norm at .8 of its start",
+        null={"dynamics": dynamics(grokking, 0.95)},
     ),
     "fig05.no-grok-large": Simulation(
-        dict.fromkeys(LARGE, recorded), "hardly any fall with 3,000 molecules",
+        dict.fromkeys(LARGE, recorded),
+        "hardly any fall with 3,000 molecules",
         null=dict.fromkeys(LARGE, dynamics(with_fall(2.0, lambda run: run.n_train > FEW))),
     ),
-}  # fmt: skip
+}

@@ -14,21 +14,38 @@ PAIRS = 113**2
 def landscape(run: Run, step: Steps, scatter: Scatter) -> Columns:
     """Training loss: an L with its break under .8; test loss: a U with its bottom at .8."""
     x = math.log(run.alpha / 0.8)
-    own = scatter.factor(noise.TRANSFORMER_LOSS_SD, "loss", run.seed) * scatter.factor(noise.TRANSFORMER_LOSS_SD)
+    own = scatter.factor(noise.TRANSFORMER_LOSS_SD, "loss", run.seed) * scatter.factor(
+        noise.TRANSFORMER_LOSS_SD
+    )
     train = 4.5 * (1 - math.exp(x)) * own + 1e-5 if x < 0 else 1e-5
-    return {"train_loss": train, "test_loss": 0.05 + 3 * own * abs(min(x, 0.0)) + 8 * own * max(x, 0.0)}
+    return {
+        "train_loss": train,
+        "test_loss": 0.05 + 3 * own * abs(min(x, 0.0)) + 8 * own * max(x, 0.0),
+    }
 
 
 def fraction(run: Run, step: Steps, scatter: Scatter) -> Columns:
-    """Generalises at alpha = .57 and .8 from about a fraction of .25 on; with permuted labels never."""
+    """Generalises at alpha = .57 and .8 from about a fraction of .25 on; with permuted labels
+    never.
+    """
     own = 0.25 * scatter.factor(0.06, "fraction", run.seed)
-    works = run.n_train / PAIRS > own * scatter.factor(0.03, "luck", run.seed, run.n_train) and 0.5 < run.alpha < 1
+    works = (
+        run.n_train / PAIRS > own * scatter.factor(0.03, "luck", run.seed, run.n_train)
+        and 0.5 < run.alpha < 1
+    )
     return {"test_acc": 0.99 if works and not run.option("shuffle_labels") else 0.02}
 
 
 SIMULATIONS = {
-    "fig09.LU": Simulation({"landscape": landscape}, "an L and a U with their corner at .8", permute="alpha", ends_only=("landscape",)),
+    "fig09.LU": Simulation(
+        {"landscape": landscape},
+        "an L and a U with their corner at .8",
+        permute="alpha",
+        ends_only=("landscape",),
+    ),
     "fig09.critical": Simulation(
-        dict.fromkeys(("fractions", "shuffled"), fraction), "critical fraction .25", ends_only=("fractions", "shuffled")
+        dict.fromkeys(("fractions", "shuffled"), fraction),
+        "critical fraction .25",
+        ends_only=("fractions", "shuffled"),
     ),
 }

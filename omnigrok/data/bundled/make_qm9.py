@@ -1,4 +1,6 @@
-"""Makes qm9.csv.xz from a wheel of the Python package qm9pack: python make_qm9.py WHEEL qm9.csv.xz"""
+"""Makes qm9.csv.xz from a wheel of the Python package qm9pack: python make_qm9.py WHEEL
+qm9.csv.xz
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ def table(wheel: str) -> bytes:
     with zipfile.ZipFile(wheel) as archive:
         for part in PARTS:
             with archive.open(part) as raw:
-                lines += [",".join(row[name] for name in COLUMNS) for row in csv.DictReader(io.TextIOWrapper(raw, "utf-8", newline=""))]
+                lines += [
+                    ",".join(row[name] for name in COLUMNS)
+                    for row in csv.DictReader(io.TextIOWrapper(raw, "utf-8", newline=""))
+                ]
     return ("\n".join(lines) + "\n").encode()
 
 

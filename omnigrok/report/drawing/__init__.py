@@ -1,1 +1,3 @@
-"""The paper's figures redrawn from recorded curves: one module a kind of drawing, every seed shown, nothing smoothed."""
+"""The paper's figures redrawn from recorded curves: one module a kind of drawing, every seed shown,
+nothing smoothed.
+"""

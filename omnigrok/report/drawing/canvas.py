@@ -1,4 +1,6 @@
-"""A matplotlib figure as an SVG for a page: text stays text, ink follows the page's colours, ids are unique on the page."""
+"""A matplotlib figure as an SVG for a page: text stays text, ink follows the page's colours, ids
+are unique on the page.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,9 @@ class Canvas:
 
 
 def label_values(axis: Any, values: Sequence[float]) -> None:
-    """Label the values themselves on a logarithmic axis, at most six of them: ticks between decades would run into one another."""
+    """Label the values themselves on a logarithmic axis, at most six of them: ticks between decades
+    would run into one another.
+    """
     from matplotlib.ticker import NullLocator  # noqa: PLC0415 (optional)
 
     chosen = list(values)[:: -(-len(values) // 6)]
@@ -107,9 +111,13 @@ def finish(text: str, name: str) -> str:
     # Its style rule for every element would reach out of the drawing.
     svg = re.sub(r"<style[^>]*>.*?</style>", "", svg, count=1, flags=re.S)
     used = set(re.findall(r'(?:url\(|href=")#([^")]+)', svg))
-    svg = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg)
+    svg = re.sub(
+        r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", svg
+    )
     svg = re.sub(r'(url\(#|href="#)', lambda found: f"{found[1]}{name}-", svg)
     svg = svg.replace(INK, "currentColor")
     # Two decimals are a hundredth of a point; curves of all seeds are most of the page's bytes.
-    svg = re.sub(r'\bd="([^"]*)"', lambda found: 'd="' + re.sub(r"(\.\d\d)\d+", r"\1", found[1]) + '"', svg)
+    svg = re.sub(
+        r'\bd="([^"]*)"', lambda found: 'd="' + re.sub(r"(\.\d\d)\d+", r"\1", found[1]) + '"', svg
+    )
     return svg.strip()

@@ -1,4 +1,6 @@
-"""Accuracy, loss and weight norm over training steps, a panel an arm (Figures 2b, 3d, 4d, 5d, 7, 10c, 10d, 12)."""
+"""Accuracy, loss and weight norm over training steps, a panel an arm (Figures 2b, 3d, 4d, 5d, 7,
+10c, 10d, 12).
+"""
 
 from __future__ import annotations
 
@@ -43,26 +45,42 @@ class DynamicsCurves:
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     norm: bool = False
 
-    def draw(self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]) -> Canvas:
+    def draw(
+        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+    ) -> Canvas:
         """Draw the arms of all grids, in their order."""
         by_arm: dict[tuple[Any, ...], list[Curves]] = {}
         for grid in grids:
-            for run, curves in sorted(grid.curves.items(), key=lambda pair: [_order(getattr(pair[0], name)) for name in self.arms]):
-                if all(any(np.isclose(getattr(run, name), value) for value in values) for name, values in self.only.items()):
-                    by_arm.setdefault(tuple(getattr(run, name) for name in self.arms), []).append(curves)
+            for run, curves in sorted(
+                grid.curves.items(),
+                key=lambda pair: [_order(getattr(pair[0], name)) for name in self.arms],
+            ):
+                if all(
+                    any(np.isclose(getattr(run, name), value) for value in values)
+                    for name, values in self.only.items()
+                ):
+                    by_arm.setdefault(tuple(getattr(run, name) for name in self.arms), []).append(
+                        curves
+                    )
         across = columns([arm[0] for arm in by_arm])
         blocks = -(-len(by_arm) // across)
         high = 2 if self.norm else 1
         canvas = Canvas(blocks * high, across, (2.7, 2.0) if across > 1 else (4.2, 2.2))
         column = self.under.get(protocol, self.column)
         for place in range(blocks * across):
-            axes = [canvas.axes[place // across * high + row][place % across] for row in range(high)]
+            axes = [
+                canvas.axes[place // across * high + row][place % across] for row in range(high)
+            ]
             if place >= len(by_arm):
                 for each in axes:
                     each.set_axis_off()
                 continue
             arm, members = list(by_arm.items())[place]
-            axes[0].set_title(", ".join(value_text(name, value) for name, value in zip(self.arms, arm, strict=True)))
+            axes[0].set_title(
+                ", ".join(
+                    value_text(name, value) for name, value in zip(self.arms, arm, strict=True)
+                )
+            )
             self._lines(axes[0], members, column)
             if self.norm:
                 _norm(axes[1], members)
@@ -77,7 +95,14 @@ class DynamicsCurves:
     def _lines(self, axes: Any, members: Sequence[Curves], column: str) -> None:
         for curves in members:
             for side, colour, line in (("train", TRAIN, "-"), ("test", TEST, "--")):
-                axes.plot(np.maximum(curves.step, 1), curves[f"{side}_{column}"], color=colour, linestyle=line, alpha=0.6, linewidth=0.8)
+                axes.plot(
+                    np.maximum(curves.step, 1),
+                    curves[f"{side}_{column}"],
+                    color=colour,
+                    linestyle=line,
+                    alpha=0.6,
+                    linewidth=0.8,
+                )
         axes.set_xscale("log")
         if column.startswith("acc"):
             axes.set_ylim(-0.03, 1.03)
@@ -87,19 +112,29 @@ class DynamicsCurves:
     def _handles(self) -> list[Any]:
         from matplotlib.lines import Line2D  # noqa: PLC0415 (optional)
 
-        handles = [Line2D([], [], color=TRAIN, label="train"), Line2D([], [], color=TEST, linestyle="--", label="test")]
-        return [*handles, Line2D([], [], color=NORM, linestyle=":", label="weight norm")] if self.norm else handles
+        handles = [
+            Line2D([], [], color=TRAIN, label="train"),
+            Line2D([], [], color=TEST, linestyle="--", label="test"),
+        ]
+        return (
+            [*handles, Line2D([], [], color=NORM, linestyle=":", label="weight norm")]
+            if self.norm
+            else handles
+        )
 
     def describe(self) -> str:
         """For the alternative text."""
         what = "accuracy" if self.column == "acc" else self.column
         norm = ", and the weight norm below" if self.norm else ""
-        where = "over steps (logarithmic, step 0 at 1), a panel for each setting, a line for each seed"
+        where = (
+            "over steps (logarithmic, step 0 at 1), a panel for each setting, a line for each seed"
+        )
         return f"training (solid) and test {what} (dashed) {where}{norm}"
 
 
 def columns(firsts: Sequence[Any]) -> int:
-    """Panels side by side: those of one value of the arms' first setting, where all values have as many; else rows of like length.
+    """Panels side by side: those of one value of the arms' first setting, where all values have as
+    many; else rows of like length.
 
     Args:
         firsts: the first setting of each arm, in their order.
@@ -112,7 +147,14 @@ def columns(firsts: Sequence[Any]) -> int:
 
 def _norm(axes: Any, members: Sequence[Curves]) -> None:
     for curves in members:
-        axes.plot(np.maximum(curves.step, 1), curves["weight_norm"], color=NORM, linestyle=":", alpha=0.8, linewidth=1.0)
+        axes.plot(
+            np.maximum(curves.step, 1),
+            curves["weight_norm"],
+            color=NORM,
+            linestyle=":",
+            alpha=0.8,
+            linewidth=1.0,
+        )
     axes.set_xscale("log")
 
 

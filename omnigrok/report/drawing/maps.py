@@ -1,4 +1,6 @@
-"""Maps of a reduced loss or error over the initialization scale and a second axis (Figures 3a-b, 4a-b, 5a-b, 6a-b, 6d, 8a-b, 11a-b)."""
+"""Maps of a reduced loss or error over the initialization scale and a second axis (Figures 3a-b,
+4a-b, 5a-b, 6a-b, 6d, 8a-b, 11a-b).
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ SCALE = {"n_train": "initialization scale α", "messiness": "initialization scal
 
 @dataclass(frozen=True)
 class HeatMap:
-    """The median over seeds on the left, the range of the seeds (largest minus smallest; for losses their ratio) on the right.
+    """The median over seeds on the left, the range of the seeds (largest minus smallest; for losses
+    their ratio) on the right.
 
     Args:
         reading: which number of each run.
@@ -40,7 +43,9 @@ class HeatMap:
     size: float = 0
     arrows: bool = False
 
-    def draw(self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]) -> Canvas:
+    def draw(
+        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+    ) -> Canvas:
         """Draw the only grid."""
         (grid,) = grids
         if self.size:
@@ -50,13 +55,26 @@ class HeatMap:
         middle, spread = over_seeds(values, ratio=self.reading.what == "loss")
         left, right = canvas.flat()
         words = "largest / smallest" if self.reading.what == "loss" else "range"
-        bar = self._map(canvas, left, (alphas, axis, middle), f"{self._what}, median of {values.shape[0]} seeds")
+        bar = self._map(
+            canvas, left, (alphas, axis, middle), f"{self._what}, median of {values.shape[0]} seeds"
+        )
         self._map(canvas, right, (alphas, axis, spread), f"{words} of the seeds")
         finite = middle[np.isfinite(middle)]
-        usable = [level for level in self.levels if finite.size and finite.min() < level < finite.max()]
+        usable = [
+            level for level in self.levels if finite.size and finite.min() < level < finite.max()
+        ]
         if usable and min(middle.shape) >= 2:
-            lines = left.contour(alphas, axis, np.ma.masked_invalid(middle), levels=sorted(usable), colors="white", linewidths=1.2)
-            bar.add_lines(lines)  # where contours run close together, numbers on them would hide one another
+            lines = left.contour(
+                alphas,
+                axis,
+                np.ma.masked_invalid(middle),
+                levels=sorted(usable),
+                colors="white",
+                linewidths=1.2,
+            )
+            bar.add_lines(
+                lines
+            )  # where contours run close together, numbers on them would hide one another
         if self.arrows and min(middle.shape) >= 2:
             _arrows(left, alphas, axis, middle)
         return canvas
@@ -73,8 +91,13 @@ class HeatMap:
                 norm = LogNorm(max(float(shown.min()), 1e-12), float(shown.max()))
         else:
             norm = Normalize(0, 1)
-        x_log, y_log = bool(alphas.min() > 0 and self.rows == "n_train"), bool(axis.min() > 0 and self.rows == "n_train")
-        mesh = axes.pcolormesh(edges(alphas, x_log), edges(axis, y_log), shown, norm=norm, rasterized=True)
+        x_log, y_log = (
+            bool(alphas.min() > 0 and self.rows == "n_train"),
+            bool(axis.min() > 0 and self.rows == "n_train"),
+        )
+        mesh = axes.pcolormesh(
+            edges(alphas, x_log), edges(axis, y_log), shown, norm=norm, rasterized=True
+        )
         bar = canvas.figure.colorbar(mesh, ax=axes)
         bar.outline.set_edgecolor(INK)
         if x_log:
@@ -94,20 +117,33 @@ class HeatMap:
     def describe(self) -> str:
         """For the alternative text."""
         shown = ", ".join(f"{level:g}" for level in self.levels)
-        lines = f"; white lines (also on the colour bar) at {shown}, where it is reached" if self.levels else ""
+        lines = (
+            f"; white lines (also on the colour bar) at {shown}, where it is reached"
+            if self.levels
+            else ""
+        )
         arrows = "; arrows point down the steepest way" if self.arrows else ""
-        return f"maps of the {self._what} over initialization scale and {AXES[self.rows]}, median and spread of the seeds{lines}{arrows}"
+        return (
+            f"maps of the {self._what} over initialization scale and {AXES[self.rows]}, median and "
+            f"spread of the seeds{lines}{arrows}"
+        )
 
 
 def over_seeds(values: Array, ratio: bool) -> tuple[Array, Array]:
-    """(rows, columns) median and spread of (seeds, rows, columns) values; NaN where a seed has none."""
+    """(rows, columns) median and spread of (seeds, rows, columns) values; NaN where a seed has
+    none.
+    """
     low, high = values.min(axis=0), values.max(axis=0)
-    spread = np.divide(high, low, out=np.full(low.shape, np.nan), where=low > 0) if ratio else high - low
+    spread = (
+        np.divide(high, low, out=np.full(low.shape, np.nan), where=low > 0) if ratio else high - low
+    )
     return np.asarray(np.median(values, axis=0)), np.asarray(spread)
 
 
 def edges(centres: Array, log: bool) -> Array:
-    """(n + 1,) borders of the cells around (n,) rising centres, half-way between them, in log where ``log``."""
+    """(n + 1,) borders of the cells around (n,) rising centres, half-way between them, in log where
+    ``log``.
+    """
     points = np.log(centres) if log else np.asarray(centres, dtype=float)
     if len(points) == 1:
         points = np.array([points[0] - 0.5, points[0] + 0.5])
@@ -126,5 +162,12 @@ def _arrows(axes: Any, alphas: Array, axis: Array, values: Array) -> None:
     step = max(1, len(alphas) // 10)
     grid_x, grid_y = np.meshgrid(alphas, axis)
     keep &= (np.arange(len(alphas)) % step == 0)[None, :]
-    axes.quiver(grid_x[keep], grid_y[keep], (x / np.where(size > 0, size, 1))[keep], (y / np.where(size > 0, size, 1))[keep],
-                color="white", scale=18, width=0.005)  # fmt: skip
+    axes.quiver(
+        grid_x[keep],
+        grid_y[keep],
+        (x / np.where(size > 0, size, 1))[keep],
+        (y / np.where(size > 0, size, 1))[keep],
+        color="white",
+        scale=18,
+        width=0.005,
+    )

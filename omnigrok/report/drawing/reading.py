@@ -1,4 +1,6 @@
-"""What a landscape shows of each run: the reduced loss or error, read as the checks of that figure read it."""
+"""What a landscape shows of each run: the reduced loss or error, read as the checks of that figure
+read it.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class Reading:
 
     Args:
         what: "loss", or "error" (1 - accuracy).
-        best_under_code: the published code of Figures 3, 4 and 5 takes the best logged value of each curve by itself.
+        best_under_code: the published code of Figures 3, 4 and 5 takes the best logged value of
+            each curve by itself.
     """
 
     what: str = "loss"
@@ -49,12 +52,18 @@ class Reading:
             table[seeds.index(run.seed), alphas.index(run.alpha)] = self(curves, side, protocol)
         return np.array(alphas), table
 
-    def over(self, grid: Grid, rows: str, side: str, protocol: Protocol) -> tuple[Array, Array, Array]:
-        """(rows,) and (alphas,) axes and (seeds, rows, alphas) values, NaN where there is no run."""
+    def over(
+        self, grid: Grid, rows: str, side: str, protocol: Protocol
+    ) -> tuple[Array, Array, Array]:
+        """(rows,) and (alphas,) axes and (seeds, rows, alphas) values, NaN where there is
+        no run.
+        """
         axis, alphas, seeds = grid.axis(rows), grid.axis("alpha"), grid.seeds
         table = np.full((len(seeds), len(axis), len(alphas)), np.nan)
         for run, curves in grid.curves.items():
-            table[seeds.index(run.seed), axis.index(getattr(run, rows)), alphas.index(run.alpha)] = self(curves, side, protocol)
+            table[
+                seeds.index(run.seed), axis.index(getattr(run, rows)), alphas.index(run.alpha)
+            ] = self(curves, side, protocol)
         return np.array(axis, dtype=float), np.array(alphas), table
 
     @property

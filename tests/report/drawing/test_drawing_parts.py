@@ -1,4 +1,6 @@
-"""The parts that drawings are made of: cells, spreads, readings, and the clean-up of matplotlib's SVG."""
+"""The parts that drawings are made of: cells, spreads, readings, and the clean-up of matplotlib's
+SVG.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,23 @@ STEP = np.array([0, 1, 10, 100])
 
 
 def curves(seed: int = 0, diverged: bool = False, late: int = 10, **changes: Any) -> Curves:
-    settings = {"task": "mnist", "model": "mlp", "n_train": 100, "steps": 100, "lr": 1e-3, **changes}
+    settings = {
+        "task": "mnist",
+        "model": "mlp",
+        "n_train": 100,
+        "steps": 100,
+        "lr": 1e-3,
+        **changes,
+    }
     run = Run(seed=seed, **settings)  # type: ignore[arg-type]
     falls = np.array([1.0, 0.5, 0.1, 0.2]) * (seed + 1)
     columns = {
-        "train_loss": falls, "test_loss": falls + 1, "train_acc": (STEP >= 1).astype(float), "test_acc": (late <= STEP).astype(float),
+        "train_loss": falls,
+        "test_loss": falls + 1,
+        "train_acc": (STEP >= 1).astype(float),
+        "test_acc": (late <= STEP).astype(float),
         "weight_norm": np.array([4.0, 3.0, 2.0, 1.0]),
-    }  # fmt: skip
+    }
     return Curves(run, STEP, columns, diverged=diverged)
 
 
@@ -74,7 +86,11 @@ def test_landscape_draws_every_seed_and_the_median() -> None:
 
 
 def test_landscape_leaves_a_diverged_run_out() -> None:
-    members = [curves(seed, alpha=alpha, diverged=seed == 0 and alpha == 1.0) for seed in range(2) for alpha in (0.1, 1.0)]
+    members = [
+        curves(seed, alpha=alpha, diverged=seed == 0 and alpha == 1.0)
+        for seed in range(2)
+        for alpha in (0.1, 1.0)
+    ]
     with settings():
         drawn = lines(LandscapeCurve(Reading()).draw([grid(*members)], "paper", {}))
     assert np.isnan(drawn[0].get_ydata()[1])
@@ -95,12 +111,18 @@ def test_dynamics_panel_for_each_arm() -> None:
 def test_dynamics_only_some_values() -> None:
     members = [curves(weight_decay=value) for value in (0.0, 0.03, 0.3)]
     with settings():
-        canvas = DynamicsCurves(("weight_decay",), only={"weight_decay": (0.0, 0.3)}).draw([grid(*members)], "paper", {})
+        canvas = DynamicsCurves(("weight_decay",), only={"weight_decay": (0.0, 0.3)}).draw(
+            [grid(*members)], "paper", {}
+        )
     assert [axes.get_title() for axes in canvas.flat()] == ["γ = 0", "γ = 0.3"]
 
 
 def test_a_run_that_never_got_there_is_a_triangle_at_its_last_step() -> None:
-    members = [curves(0, weight_decay=0.1), curves(0, weight_decay=1.0, late=1000), curves(0, weight_decay=0.0)]
+    members = [
+        curves(0, weight_decay=0.1),
+        curves(0, weight_decay=1.0, late=1000),
+        curves(0, weight_decay=0.0),
+    ]
     with settings():
         drawn = lines(TimesAgainst(train=0).draw([grid(*members)], "paper", {}))
     triangles = [line for line in drawn if line.get_marker() == "^"]
@@ -113,7 +135,9 @@ def test_a_run_that_never_got_there_is_a_triangle_at_its_last_step() -> None:
 
 def test_a_run_that_stopped_below_the_threshold_is_a_triangle_where_it_stopped() -> None:
     whole = curves(0, weight_decay=1.0, late=1000, stop_at={"train_acc": 0.5})
-    early = Curves(whole.run, STEP[:3], {name: values[:3] for name, values in whole.columns.items()})
+    early = Curves(
+        whole.run, STEP[:3], {name: values[:3] for name, values in whole.columns.items()}
+    )
     with settings():
         drawn = lines(TimesAgainst(train=0).draw([grid(early)], "paper", {}))
     assert [line.get_ydata()[0] for line in drawn if line.get_marker() == "^"] == [10]
@@ -122,8 +146,10 @@ def test_a_run_that_stopped_below_the_threshold_is_a_triangle_where_it_stopped()
 def test_map_with_a_hole() -> None:
     members = [
         curves(seed, alpha=alpha, n_train=size, diverged=alpha == 0.1 and size == 10)
-        for seed in range(2) for alpha in (0.1, 1.0) for size in (10, 100)
-    ]  # fmt: skip
+        for seed in range(2)
+        for alpha in (0.1, 1.0)
+        for size in (10, 100)
+    ]
     with settings():
         canvas = HeatMap(Reading(), "train", levels=(0.3,)).draw([grid(*members)], "paper", {})
         assert canvas.svg("x").startswith("<svg ")
@@ -149,12 +175,25 @@ def test_panels_side_by_side(firsts: list[float], expected: int) -> None:
 
 
 def test_levels_of_contours_stand_on_the_colour_bar() -> None:
-    members = [curves(seed, alpha=alpha, n_train=size) for seed in range(3) for alpha in (0.1, 1.0) for size in (10, 100)]
-    tilted = [Curves(each.run, STEP, {**each.columns, "train_loss": each["train_loss"] * each.run.alpha}) for each in members]
+    members = [
+        curves(seed, alpha=alpha, n_train=size)
+        for seed in range(3)
+        for alpha in (0.1, 1.0)
+        for size in (10, 100)
+    ]
+    tilted = [
+        Curves(each.run, STEP, {**each.columns, "train_loss": each["train_loss"] * each.run.alpha})
+        for each in members
+    ]
     with settings():
         canvas = HeatMap(Reading(), "train", levels=(0.1, 5.0)).draw([grid(*tilted)], "paper", {})
     (bar, *_) = [axes for axes in canvas.figure.axes if axes.get_label() == "<colorbar>"]
-    marks = [segment[0][1] for part in bar.collections for segment in getattr(part, "get_segments", list)() if len(segment) == 2]
+    marks = [
+        segment[0][1]
+        for part in bar.collections
+        for segment in getattr(part, "get_segments", list)()
+        if len(segment) == 2
+    ]
     assert marks == pytest.approx([0.1], rel=1e-3)  # and not 5, which the map does not reach
 
 
@@ -171,9 +210,13 @@ def test_values_of_an_axis_are_its_labels() -> None:
 @pytest.mark.parametrize("late", [10, 1000])
 def test_the_legend_explains_a_triangle_where_there_is_one(late: int) -> None:
     with settings():
-        canvas = TimesAgainst(train=0).draw([grid(curves(weight_decay=0.1, late=late))], "paper", {})
+        canvas = TimesAgainst(train=0).draw(
+            [grid(curves(weight_decay=0.1, late=late))], "paper", {}
+        )
         (legend,) = canvas.figure.legends
-    assert ("not reached, at the last step" in [text.get_text() for text in legend.get_texts()]) == (late == 1000)
+    assert (
+        "not reached, at the last step" in [text.get_text() for text in legend.get_texts()]
+    ) == (late == 1000)
 
 
 def test_words() -> None:
@@ -184,8 +227,10 @@ def test_words() -> None:
 
 def test_finish() -> None:
     raw = (
-        '<?xml version="1.0"?><!DOCTYPE svg><svg xmlns="x"><metadata><a href="http://x"/></metadata><style>*{}</style>'
-        f'<g id="used"/><g id="other"/><path d="M 1.23456 7.89123" style="stroke: {INK}"/><use href="#used"/>'
+        '<?xml version="1.0"?><!DOCTYPE svg><svg xmlns="x"><metadata><a '
+        'href="http://x"/></metadata><style>*{}</style>'
+        f'<g id="used"/><g id="other"/><path d="M 1.23456 7.89123" style="stroke: {INK}"/><use '
+        'href="#used"/>'
         '<g clip-path="url(#used)"/></svg>'
     )
     text = finish(raw, "2a")

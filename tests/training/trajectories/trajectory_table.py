@@ -1,7 +1,9 @@
-"""The table of short trajectories that says what a Run's numbers mean: every family under every constraint.
+"""The table of short trajectories that says what a Run's numbers mean: every family under every
+constraint.
 
-``python tests/training/trajectories/trajectory_table.py`` writes ``table.json`` again. An entry whose versions have not been raised
-is kept as it stands, and the command refuses where its numbers are others now.
+``python tests/training/trajectories/trajectory_table.py`` writes ``table.json`` again. An entry
+whose versions have not been raised is kept as it stands, and the command refuses where its numbers
+are others now.
 """
 
 from __future__ import annotations
@@ -24,14 +26,15 @@ from omnigrok.training.identity import versions
 TABLE = Path(__file__).with_name("table.json")
 STEPS = {"float64": 50, "float32": 20}
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
-# Float32 draws and labels may differ in their last bits on another kind of processor: a float64 trajectory that starts so far off is
-# held to float32's tolerance.
+# Float32 draws and labels may differ in their last bits on another kind of processor: a float64
+# trajectory that starts so far off is held to float32's tolerance.
 ROUNDED_START = 1e-6
 # Digits kept: enough for the tolerance, and for a diff that can be read.
 DIGITS = {"float64": 13, "float32": 8}
 REGENERATE = "write the table again: python tests/training/trajectories/trajectory_table.py"
 REMEDY = (
-    "If nothing was meant to change, the code is at fault. If it was: raise VERSION in omnigrok/training/version.py, or in the "
+    "If nothing was meant to change, the code is at fault. If it was: raise VERSION in "
+    "omnigrok/training/version.py, or in the "
     f"data or model module that changed, add a line that says what changed, and {REGENERATE}"
 )
 
@@ -42,7 +45,8 @@ class Family:
 
     Args:
         run: the first replica.
-        second: what the second replica of the stack has instead: ragged batches, decay, drops of the learning rate.
+        second: what the second replica of the stack has instead: ragged batches, decay, drops of
+            the learning rate.
         published: what the constraints of the published code have instead: its own options.
         shuffles: whether the data set has shuffled labels; ``tangent`` trains on them.
     """
@@ -53,9 +57,25 @@ class Family:
     shuffles: bool = False
 
 
-def _run(task: str, model: str, n_train: int, lr: float, data: Mapping[str, Any], network: Mapping[str, Any], **more: Any) -> Run:
+def _run(
+    task: str,
+    model: str,
+    n_train: int,
+    lr: float,
+    data: Mapping[str, Any],
+    network: Mapping[str, Any],
+    **more: Any,
+) -> Run:
     fields = {"seed": 0, "steps": 1, "log_ratio": 1.0, **more}
-    return Run(task=task, model=model, n_train=n_train, lr=lr, data=freeze(data), network=freeze(network), **fields)
+    return Run(
+        task=task,
+        model=model,
+        n_train=n_train,
+        lr=lr,
+        data=freeze(data),
+        network=freeze(network),
+        **fields,
+    )
 
 
 IMAGES = {"source": "bundled", "n_test": 12}
@@ -66,7 +86,14 @@ DROPS = {"lr_drops": (5, 12), "lr_factor": 0.5}
 
 FAMILIES = {
     "teacher_student mlp": Family(
-        _run("teacher_student", "mlp", 12, 3e-3, {"n_test": 10}, {"widths": (5, 8, 8, 5), "activation": "tanh"}),
+        _run(
+            "teacher_student",
+            "mlp",
+            12,
+            3e-3,
+            {"n_test": 10},
+            {"widths": (5, 8, 8, 5), "activation": "tanh"},
+        ),
         {"alpha": 2.0, "weight_decay": 0.3, **DROPS},
         {"data": {"n_test": 8}},
     ),
@@ -83,12 +110,28 @@ FAMILIES = {
         shuffles=True,
     ),
     "mnist_representation messy_mlp": Family(
-        _run("mnist_representation", "messy_mlp", 30, 1e-3, IMAGES, PIXELS, batch_size=16, messiness=0.5),
+        _run(
+            "mnist_representation",
+            "messy_mlp",
+            30,
+            1e-3,
+            IMAGES,
+            PIXELS,
+            batch_size=16,
+            messiness=0.5,
+        ),
         {"n_train": 20, "alpha": 2.0, "messiness": 0.9, "weight_decay": 0.1},
         {"data": FIRST_IMAGES, "network": {**PIXELS, "template": "linspace"}, "eval_samples": 9},
     ),
     "addition decoder": Family(
-        _run("addition", "decoder", 45, 1e-3, {"representation": "scalar"}, {"hidden": (16, 16), "activation": "relu"}),
+        _run(
+            "addition",
+            "decoder",
+            45,
+            1e-3,
+            {"representation": "scalar"},
+            {"hidden": (16, 16), "activation": "relu"},
+        ),
         {"alpha": 2.0, "messiness": 0.1, "weight_decay": 0.5, **DROPS},
         {
             "data": {"representation": "planar", "labels": "modular", "unseen": True},
@@ -97,15 +140,31 @@ FAMILIES = {
     ),
     "modular transformer": Family(
         _run(
-            "modular", "transformer", 30, 1e-3, {"p": 7}, {"d_model": 16, "n_heads": 4, "d_mlp": 24},
-            loss="cross_entropy", loss_precision="float64", betas=(0.9, 0.98),
+            "modular",
+            "transformer",
+            30,
+            1e-3,
+            {"p": 7},
+            {"d_model": 16, "n_heads": 4, "d_mlp": 24},
+            loss="cross_entropy",
+            loss_precision="float64",
+            betas=(0.9, 0.98),
         ),
         {"alpha": 0.8, "weight_decay": 1.0, **DROPS},
         {},
         shuffles=True,
     ),
     "imdb lstm": Family(
-        _run("imdb", "lstm", 15, 1e-3, REVIEWS, {"embedding": 8, "hidden": 8}, batch_size=6, loss="binary_cross_entropy"),
+        _run(
+            "imdb",
+            "lstm",
+            15,
+            1e-3,
+            REVIEWS,
+            {"embedding": 8, "hidden": 8},
+            batch_size=6,
+            loss="binary_cross_entropy",
+        ),
         {"n_train": 10, "alpha": 2.0, "weight_decay": 0.5, "seed": 1},
         {
             "data": {**REVIEWS, "sampling": "first", "stop_words": "drop", "digits": "drop"},
@@ -115,24 +174,42 @@ FAMILIES = {
         shuffles=True,
     ),
     "qm9 nnconv": Family(
-        _run("qm9", "nnconv", 20, 1e-3, {"n_test": 8}, {"widths": (11, 6, 4), "edge_hidden": 5, "head_hidden": 0}, batch_size=8),
+        _run(
+            "qm9",
+            "nnconv",
+            20,
+            1e-3,
+            {"n_test": 8},
+            {"widths": (11, 6, 4), "edge_hidden": 5, "head_hidden": 0},
+            batch_size=8,
+        ),
         {"alpha": 1.5, "weight_decay": 0.3, **DROPS},
-        {"data": {"subset": "first", "n_test": 8}, "network": {"widths": (11, 6, 4), "edge_hidden": 5, "head_hidden": 6}},
+        {
+            "data": {"subset": "first", "n_test": 8},
+            "network": {"widths": (11, 6, 4), "edge_hidden": 5, "head_hidden": 6},
+        },
         shuffles=True,
     ),
     "qm9 graph_conv": Family(
         _run("qm9", "graph_conv", 20, 1e-3, {"n_test": 8}, {"widths": (11, 8, 6)}, batch_size=8),
         {"alpha": 1.5, "weight_decay": 0.3},
-        {"data": {"subset": "first", "n_test": 8}, "network": {"widths": (11, 8, 6), "edge_weight": "order"}},
+        {
+            "data": {"subset": "first", "n_test": 8},
+            "network": {"widths": (11, 8, 6), "edge_weight": "order"},
+        },
         shuffles=True,
     ),
-}  # fmt: skip
+}
 
 
 def stack_of(family: str, constraint: str, precision: str) -> list[Run]:
     """The Runs of one entry of the table; they train as one stack."""
     settings = FAMILIES[family]
-    changes: dict[str, Any] = {"constraint": constraint, "precision": precision, "steps": STEPS[precision]}
+    changes: dict[str, Any] = {
+        "constraint": constraint,
+        "precision": precision,
+        "steps": STEPS[precision],
+    }
     if constraint in ("published", "rescale_double"):
         changes |= settings.published
     if constraint == "tangent" and settings.shuffles:
@@ -158,12 +235,17 @@ def as_entry(trained: Sequence[Curves]) -> dict[str, Any]:
     return {
         "versions": ", ".join(f"{name} {number}" for name, number in versions(run).items()),
         "step": trained[0].step.tolist(),
-        **{name: [[float(f"{value:.{digits}g}") for value in curves[name]] for curves in trained] for name in sorted(trained[0].columns)},
+        **{
+            name: [[float(f"{value:.{digits}g}") for value in curves[name]] for curves in trained]
+            for name in sorted(trained[0].columns)
+        },
     }
 
 
 def difference(trained: Sequence[Curves], entry: Mapping[str, Any]) -> str | None:
-    """Where Curves part from an entry of the table, in words; None where they agree within the tolerance of their precision."""
+    """Where Curves part from an entry of the table, in words; None where they agree within the
+    tolerance of their precision.
+    """
     run = trained[0].run
     if trained[0].step.tolist() != entry["step"]:
         return f"it logs the steps {trained[0].step.tolist()}, in the table {entry['step']}"
@@ -179,15 +261,22 @@ def difference(trained: Sequence[Curves], entry: Mapping[str, Any]) -> str | Non
             if apart.any():
                 at = int(apart.argmax())
                 return (
-                    f"replica {row}: {name} at step {curves.step[at]} is {now[at]:.13g}, in the table {then[at]:.13g} (relative difference "
+                    f"replica {row}: {name} at step {curves.step[at]} is {now[at]:.13g}, in the "
+                    f"table {then[at]:.13g} (relative difference "
                     f"{gap[at] / max(abs(then[at]), 1e-300):.1e}, accepted {tolerance:g})"
                 )
     return None
 
 
 def starts_rounded(trained: Sequence[Curves], entry: Mapping[str, Any]) -> bool:
-    """Whether losses and norms start within float32's rounding of the table's, and not within float64's tolerance."""
-    names = [name for name in trained[0].columns if name.endswith("loss") or name.startswith("weight_norm")]
+    """Whether losses and norms start within float32's rounding of the table's, and not within
+    float64's tolerance.
+    """
+    names = [
+        name
+        for name in trained[0].columns
+        if name.endswith("loss") or name.startswith("weight_norm")
+    ]
     then = np.array([[row[0] for row in entry[name]] for name in names])
     now = np.array([[curves[name][0] for curves in trained] for name in names])
     gap = float((np.abs(now - then) / np.abs(then)).max())
@@ -228,7 +317,9 @@ def renewed(old: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             if name in old and old[name]["versions"] == new[name]["versions"]:
                 found = difference(trained, old[name])
                 if found:
-                    raise SystemExit(f"{name} ({old[name]['versions']}): {found}. {REMEDY}. Nothing was written.")
+                    raise SystemExit(
+                        f"{name} ({old[name]['versions']}): {found}. {REMEDY}. Nothing was written."
+                    )
                 new[name] = dict(old[name])
     return new
 
