@@ -55,8 +55,8 @@ def _run(
         lr=lr,
         data=freeze(data),
         network=freeze(network),
-        **fields,
-    )  # type: ignore[arg-type]
+        **fields,  # type: ignore[arg-type]
+    )
 
 
 ALL = {"cpu": (1, 8, 32, 128), "cuda": (1, 8, 32, 128)}

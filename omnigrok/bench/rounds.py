@@ -157,9 +157,9 @@ def layer_rate(family: Family, replicas: int, device: torch.device, seconds: flo
         )
         for left, right in ((x, w.mT), (y.mT, x), (y, w)):
             spent += best_seconds(
-                lambda left=left, right=right: torch.bmm(left, right),
+                lambda left=left, right=right: torch.bmm(left, right),  # type: ignore[misc]
                 device,
                 seconds / 3 / len(family.layers),
-            )  # type: ignore[misc]
+            )
             operations += 2.0 * replicas * rows * fan_in * fan_out
     return operations / spent

@@ -30,11 +30,8 @@ Result = TypeVar("Result")
 
 def available(tensor: Tensor) -> bool:
     """Whether torch's fused layer takes such tensors here."""
-    return (
-        tensor.device.type == "cpu"
-        and tensor.dtype == torch.float32
-        and bool(torch.backends.mkldnn.is_available())
-    )  # type: ignore[no-untyped-call]
+    mkldnn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return tensor.device.type == "cpu" and tensor.dtype == torch.float32 and mkldnn
 
 
 def side_by_side(function: Callable[[int], Result], replicas: int) -> list[Result]:
