@@ -1,3 +1,3 @@
 """Loads the audit plugin for everything below this folder."""
 
-pytest_plugins = ["omnigrok.audit.plugin", "pytester"]
+pytest_plugins = ["omnigrok.plugin.plugin", "pytester"]

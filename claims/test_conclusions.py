@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.maps import best_accuracy
+from omnigrok.audit.measures import generalises, halves, time_of, times
 from omnigrok.audit.outcome import ClaimRefuted, Outcome
-from omnigrok.audit.quantities import generalises, halves, time_of, times
-from omnigrok.audit.schema import load_figure
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
-from omnigrok.runs.curves import Curves
+from omnigrok.paper.maps import best_accuracy
 from omnigrok.stats import Finding, Time, conjunction, mean_in_region, share, time_ratio, time_to
 from omnigrok.stats.association import (
     permuted_within,
@@ -33,6 +32,7 @@ from omnigrok.stats.association import (
 )
 from omnigrok.stats.mismatch import gap_right_of_minimum
 from omnigrok.stats.rise import rise_decades
+from omnigrok.suite.schema import load_figure
 
 Array = NDArray[np.float64]
 NEAR = 2.0

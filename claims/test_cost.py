@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from omnigrok.audit.experiment import runs_of
-from omnigrok.audit.options import read_options
 from omnigrok.audit.recording import figures, protocols_of
+from omnigrok.plugin.options import read_options
+from omnigrok.suite.experiment import runs_of
 from omnigrok.training.device import choose_device
 from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack

@@ -10,7 +10,7 @@ import numpy as np
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import (
+from omnigrok.audit.measures import (
     READINGS,
     decay_rates_by_window,
     delay,
@@ -25,7 +25,7 @@ from omnigrok.audit.quantities import (
     times,
     value_at,
 )
-from omnigrok.runs.curves import Curves
+from omnigrok.curves import Curves
 from omnigrok.stats import (
     Finding,
     Region,

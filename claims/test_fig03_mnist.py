@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import (
+from omnigrok.audit.measures import (
     complement,
     decay_rates_by_window,
     delay,
@@ -26,7 +26,7 @@ from omnigrok.audit.quantities import (
     times,
     value_at,
 )
-from omnigrok.runs.curves import Curves
+from omnigrok.curves import Curves
 from omnigrok.stats import (
     Finding,
     Region,

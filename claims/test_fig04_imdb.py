@@ -12,7 +12,7 @@ from scipy import stats
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import (
+from omnigrok.audit.measures import (
     Measure,
     complement,
     final,
@@ -22,7 +22,7 @@ from omnigrok.audit.quantities import (
     times,
     value_at,
 )
-from omnigrok.runs.curves import Curves
+from omnigrok.curves import Curves
 from omnigrok.stats import (
     Finding,
     Time,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import Measure, best, final, halves, value_at
-from omnigrok.runs.curves import Curves
+from omnigrok.audit.measures import Measure, best, final, halves, value_at
+from omnigrok.curves import Curves
 from omnigrok.stats import Finding, Region, mean_in_region, share, u_shape
 from omnigrok.stats.drop import largest_fall
 

@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.maps import disjoint_pairs, reduced_map
-from omnigrok.audit.quantities import generalises, halves
-from omnigrok.landscape import Landscape, Solution, generalising_solution
-from omnigrok.stats import Finding, Region, Time, exponent, mean_in_region, share, time_ratio
-from omnigrok.stats.crossing import Crossing
-from omnigrok.stats.grid_step import mean_between
-from omnigrok.trajectory import (
+from omnigrok.audit.measures import generalises, halves
+from omnigrok.paper.landscape import Landscape, Solution, generalising_solution
+from omnigrok.paper.maps import disjoint_pairs, reduced_map
+from omnigrok.paper.trajectory import (
     PATIENCE,
     Dynamics,
     Path,
@@ -32,6 +29,9 @@ from omnigrok.trajectory import (
     sweep,
     travel,
 )
+from omnigrok.stats import Finding, Region, Time, exponent, mean_in_region, share, time_ratio
+from omnigrok.stats.crossing import Crossing
+from omnigrok.stats.grid_step import mean_between
 
 Array = NDArray[np.float64]
 Point = tuple[float, float]

@@ -9,8 +9,8 @@ from scipy import stats
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import delay, time_of, time_table, times
-from omnigrok.runs.curves import Curves
+from omnigrok.audit.measures import delay, time_of, time_table, times
+from omnigrok.curves import Curves
 from omnigrok.stats import (
     Finding,
     Region,

@@ -13,8 +13,8 @@ from scipy.stats import spearmanr
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.maps import best_accuracy, disjoint_pairs, reduced, reduced_map
-from omnigrok.landscape import Landscape
+from omnigrok.paper.landscape import Landscape
+from omnigrok.paper.maps import best_accuracy, disjoint_pairs, reduced, reduced_map
 from omnigrok.stats import Finding, Region, equivalent, mean_in_region, spearman_in_region
 from omnigrok.stats.factors import variance_ratio
 

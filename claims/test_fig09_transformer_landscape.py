@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import best, final, time_of
+from omnigrok.audit.measures import best, final, time_of
+from omnigrok.curves import Curves
 from omnigrok.data.modular import MODULUS
-from omnigrok.runs.curves import Curves
 from omnigrok.stats import dose_response, l_shape, u_shape
 from omnigrok.stats.grid_step import mean_between
 

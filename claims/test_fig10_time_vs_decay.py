@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import complement, delays, final, highest, time_table
+from omnigrok.audit.measures import complement, delays, final, highest, time_table
 from omnigrok.stats import (
     Finding,
     Time,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import (
+from omnigrok.audit.measures import (
     complement,
     final,
     generalises,

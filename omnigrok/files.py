@@ -1,8 +1,11 @@
-"""Where files may be written, checked before the work whose result goes there."""
+"""Files that are written whole or not at all, and where they may be written, checked before the
+work whose result goes there.
+"""
 
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 from platformdirs import user_cache_dir
@@ -56,3 +59,23 @@ def check_target(option: str, path: Path, *, make_folder: bool = False) -> None:
         raise BadInput(
             f"{option} {path}: cannot be written: the file is read-only; name another path"
         )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        BadInput: the folder is missing or cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("w", encoding="utf-8") as handle:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise BadInput(
+            f"{path}: cannot be written: {error.strerror or error}; name another path"
+        ) from error

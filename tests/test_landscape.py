@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput, Diverged, EvidenceError
-from omnigrok.landscape import Landscape, Solution, from_runs, generalising_solution, reduce
+from omnigrok.paper.landscape import Landscape, Solution, from_runs, generalising_solution, reduce
 
 W = np.geomspace(1, 10, 13)
 M = np.linspace(0, 1, 6)

@@ -10,8 +10,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from omnigrok.audit.options import add_options
 from omnigrok.cli import main
+from omnigrok.plugin.options import add_options
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

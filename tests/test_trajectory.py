@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from omnigrok.errors import BadInput
-from omnigrok.landscape import Landscape
-from omnigrok.trajectory import (
+from omnigrok.paper.landscape import Landscape
+from omnigrok.paper.trajectory import (
     Dynamics,
     Path,
     boundary_angle,

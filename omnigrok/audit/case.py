@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted, Outcome, deciding_line, describe
-from omnigrok.audit.schema import Bounds, Claim, Protocol, Tier
 from omnigrok.audit.settled import Settling
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats.finding import Finding, Region, Verdict, conjunction
+from omnigrok.suite.schema import Bounds, Claim, Protocol, Tier
 
 Role = Literal["claim", "control"]
 ROLES: tuple[Role, ...] = ("claim", "control")

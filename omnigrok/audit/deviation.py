@@ -13,9 +13,9 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError, field_validator
 
 from omnigrok.audit.outcome import Outcome
-from omnigrok.audit.schema import Finite, Protocol, Strict, Tier
-from omnigrok.audit.yaml_file import load_yaml
 from omnigrok.errors import BadInput
+from omnigrok.suite.schema import Finite, Protocol, Strict, Tier
+from omnigrok.suite.yaml_file import load_yaml
 
 FILE = "deviations.yaml"
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from omnigrok.audit.schema import Protocol, Tier
 from omnigrok.audit.summary import SCHEMA
 from omnigrok.errors import BadInput
+from omnigrok.suite.schema import Protocol, Tier
 
 LARGEST_FILE = 64_000_000
 Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, Diverged
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 
 def _value(run: Run, name: str) -> Any:

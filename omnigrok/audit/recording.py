@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
-from omnigrok.audit.collected import figure_files, id_in_two_files
-from omnigrok.audit.criteria import recorded_criteria
-from omnigrok.audit.evidence import name_of
-from omnigrok.audit.experiment import runs_of
-from omnigrok.audit.schema import Claim, Figure, Protocol, Scale, load_figure
+from omnigrok.audit.recorded import name_of
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, EvidenceError
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.encode import encode
-from omnigrok.runs.evidence import read, write
-from omnigrok.runs.store import Environment, Store
+from omnigrok.evidence.file import read, write
+from omnigrok.store.encode import encode
+from omnigrok.store.store import Environment, Store
+from omnigrok.suite.digests import recorded_criteria
+from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.folder import figure_files, id_in_two_files
+from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, load_figure
 
 
 def figures(folder: Path) -> list[Figure]:

@@ -14,19 +14,19 @@ from typing import Any, cast, get_args
 
 import torch
 
-from omnigrok.audit.bookkeeping import check_curves
 from omnigrok.audit.case import Case, Role
-from omnigrok.audit.criteria import check_digest
-from omnigrok.audit.evidence import changed_since, holds, recorded
-from omnigrok.audit.experiment import find_experiment, paper_steps, runs_of, scale_of
+from omnigrok.audit.data_checks import check_curves
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.schema import Claim, Protocol, Scale, Tier, load_figure
+from omnigrok.audit.recorded import changed_since, holds, recorded
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, OmnigrokError
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.execute import Executor
-from omnigrok.runs.run import Run
-from omnigrok.runs.store import Environment, Store
-from omnigrok.runs.tally import Progress
+from omnigrok.execution.execute import Executor
+from omnigrok.execution.tally import Progress
+from omnigrok.run import Run
+from omnigrok.store.store import Environment, Store
+from omnigrok.suite.digests import check_digest
+from omnigrok.suite.experiment import find_experiment, paper_steps, runs_of, scale_of
+from omnigrok.suite.schema import Claim, Protocol, Scale, Tier, load_figure
 from omnigrok.training.device import choose_device, describe
 from omnigrok.training.identity import identity
 

@@ -15,8 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.curves import Curves
+from omnigrok.run import Run
 
 Array = NDArray[np.float64]
 

@@ -11,11 +11,11 @@ from typing import get_args
 
 import torch
 
-from omnigrok.audit.evidence import changed_since, evidence_of, recorded
-from omnigrok.audit.experiment import find_experiment, runs_of
-from omnigrok.audit.schema import Claim, Figure, Protocol, Scale, Tier
-from omnigrok.runs.run import Run
-from omnigrok.runs.store import Environment, Store
+from omnigrok.audit.recorded import changed_since, evidence_of, recorded
+from omnigrok.run import Run
+from omnigrok.store.store import Environment, Store
+from omnigrok.suite.experiment import find_experiment, runs_of
+from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, Tier
 from omnigrok.training.device import describe
 from omnigrok.training.identity import identity
 

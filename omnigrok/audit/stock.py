@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from omnigrok.audit.evidence import evidence_of, recorded
-from omnigrok.audit.experiment import paper_steps, runs_of
+from omnigrok.audit.recorded import evidence_of, recorded
 from omnigrok.audit.recording import figures, protocols_of
-from omnigrok.audit.schema import Protocol, Scale
 from omnigrok.audit.settled import Settling
+from omnigrok.curves import Curves
 from omnigrok.errors import OmnigrokError
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
-from omnigrok.runs.store import Store
-from omnigrok.runs.work import step_operations
+from omnigrok.run import Run
+from omnigrok.store.store import Store
+from omnigrok.suite.experiment import paper_steps, runs_of
+from omnigrok.suite.schema import Protocol, Scale
+from omnigrok.training.work import step_operations
 
 # What landscapes are read from; other columns, such as sums of targets, do not move.
 COLUMNS = ("train_loss", "test_loss", "train_acc", "test_acc")

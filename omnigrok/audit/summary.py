@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from omnigrok.errors import BadInput
+from omnigrok.files import write_whole
 from omnigrok.stats.multiplicity import benjamini_hochberg, holm
 
 SCHEMA = 1
@@ -202,26 +200,6 @@ def audit_document(
         "first_seed": first_seed,
         "claims": list(rows),
     }
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        BadInput: the folder is missing or cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with temporary.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise BadInput(
-            f"{path}: cannot be written: {error.strerror or error}; name another path"
-        ) from error
 
 
 def write_audit(path: Path, document: dict[str, Any]) -> None:

@@ -26,11 +26,10 @@ from omnigrok.audit.case import Case, judge_again
 from omnigrok.audit.document import UniversesPart, Word
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted, plain
-from omnigrok.audit.schema import Claim
-from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput, OmnigrokError
-from omnigrok.files import user_cache
+from omnigrok.files import user_cache, write_whole
 from omnigrok.stats import Finding
+from omnigrok.suite.schema import Claim
 
 Check = Callable[[Case], object]
 # Beyond this ratio of largest to smallest, estimates that are all above 0 are compared in

@@ -11,7 +11,7 @@ import torch
 from omnigrok.bench import graphs, jax_loop, loops
 from omnigrok.bench.loops import Advance
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run, freeze
+from omnigrok.run import Run, freeze
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 ABSENT = "needs PyTorch Geometric: pip install omnigrok[test]"
 

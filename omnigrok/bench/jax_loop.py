@@ -17,7 +17,7 @@ import torch
 from omnigrok.bench.loops import build, training_set
 from omnigrok.errors import BadInput
 from omnigrok.models.mlp import MLP
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.training.calendar import batch_order, effective_batch
 from omnigrok.training.optimizer import EPS
 

@@ -21,7 +21,7 @@ from omnigrok.data import Split, find_task
 from omnigrok.data.split import Pool
 from omnigrok.models import find_model
 from omnigrok.models.lstm import LSTM
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.training.calendar import effective_batch
 from omnigrok.training.device import arithmetic
 from omnigrok.training.objective import storage_dtype

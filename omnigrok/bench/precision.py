@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run, freeze
+from omnigrok.curves import Curves
+from omnigrok.run import Run, freeze
 from omnigrok.stats import Finding, Region, Verdict, mean_in_region, time_to
 from omnigrok.training.stack import train
 

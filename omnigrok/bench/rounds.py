@@ -17,7 +17,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from omnigrok.bench.families import Family, Variant, variants
 from omnigrok.errors import OmnigrokError
-from omnigrok.runs.measure import WARM_UP, best_seconds, wait
+from omnigrok.forecast.measure import WARM_UP, best_seconds, wait
 from omnigrok.training.objective import storage_dtype
 
 # One round of one variant takes about so long, or a step where that is longer.

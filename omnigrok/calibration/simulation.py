@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from omnigrok.audit.experiment import find_experiment, runs_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Claim, Figure, Protocol
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats.comparison import Array
+from omnigrok.suite.experiment import find_experiment, runs_of
+from omnigrok.suite.schema import Claim, Figure, Protocol
 from omnigrok.training.calendar import log_steps
 
 Columns = Mapping[str, NDArray[Any] | float]

@@ -10,8 +10,6 @@ from pathlib import Path
 import click
 
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Claim
-from omnigrok.audit.summary import write_whole
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.detectors import trials
 from omnigrok.calibration.rates import LEAST_POWER, measure
@@ -27,7 +25,8 @@ from omnigrok.calibration.table import (
 from omnigrok.calibration.verdicts import measure_claims, power_at, seeds_for, simulated
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
-from omnigrok.files import check_target
+from omnigrok.files import check_target, write_whole
+from omnigrok.suite.schema import Claim
 
 DRAWS = 2000
 

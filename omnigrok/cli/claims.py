@@ -9,11 +9,11 @@ import click
 
 from omnigrok.audit.deviation import load_deviations
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Claim, Figure, item_name
 from omnigrok.audit.session import store_of
 from omnigrok.audit.state import evidence_states, store_states
 from omnigrok.cli.shared import claims_option, clear_errors, find_claim, store_option
-from omnigrok.runs.store import Store
+from omnigrok.store.store import Store
+from omnigrok.suite.schema import Claim, Figure, item_name
 
 
 @click.command("list")

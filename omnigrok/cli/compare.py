@@ -10,12 +10,12 @@ from typing import Any, cast
 import click
 
 from omnigrok.audit.document import Audit, Row, load_audit
-from omnigrok.audit.schema import PROTOCOLS, Protocol
 from omnigrok.cli.shared import clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.report.comparison import LEVEL, Difference, Effect, compare
 from omnigrok.report.view import effect_text
 from omnigrok.spelling import did_you_mean
+from omnigrok.suite.schema import PROTOCOLS, Protocol
 
 
 class NotComparable(click.ClickException):

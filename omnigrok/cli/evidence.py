@@ -9,20 +9,20 @@ from pathlib import Path
 import click
 import torch
 
-from omnigrok.audit.evidence import FOLDER
+from omnigrok.audit.recorded import FOLDER
 from omnigrok.audit.recording import export_experiment, figures
 from omnigrok.audit.session import store_of
 from omnigrok.cli.shared import claims_option, clear_errors, root_option, store_option
+from omnigrok.curves import Curves
 from omnigrok.data import default_root
 from omnigrok.errors import BadInput
-from omnigrok.runs.adopt import adopt as adopt_file
-from omnigrok.runs.adopt import is_first, summary
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.evidence import import_into, read
-from omnigrok.runs.salvage import salvage
-from omnigrok.runs.store import Store
-from omnigrok.runs.verify import Comparison, retrain, sample
+from omnigrok.evidence.adopt import adopt as adopt_file
+from omnigrok.evidence.adopt import is_first, summary
+from omnigrok.evidence.file import import_into, read
+from omnigrok.evidence.verify import Comparison, retrain, sample
 from omnigrok.spelling import did_you_mean
+from omnigrok.store.salvage import salvage
+from omnigrok.store.store import Store
 
 
 @click.group(short_help="Recorded curves: export, import, check, verify, adopt, salvage.")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from omnigrok.audit.schema import item_name
 from omnigrok.cli.shared import claims_option, clear_errors, find_claim
+from omnigrok.suite.schema import item_name
 
 
 @click.command(

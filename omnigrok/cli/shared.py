@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Claim, Figure
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.spelling import did_you_mean
+from omnigrok.suite.schema import Claim, Figure
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import click
 from omnigrok.audit.session import store_of
 from omnigrok.audit.stock import Stock, stocks
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
-from omnigrok.runs.store import Store
+from omnigrok.store.store import Store
 
 
 @click.command(short_help="What is recorded of every experiment, and what is missing.")

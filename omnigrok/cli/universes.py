@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from omnigrok.audit.checks import check_of
-from omnigrok.audit.criteria import check_digest, check_file
-from omnigrok.audit.schema import PROTOCOLS, Protocol
 from omnigrok.audit.session import AuditSession, Options, Request
 from omnigrok.audit.universes import Multiverse, multiverse_of
 from omnigrok.cli.shared import claims_option, clear_errors, find_claim
 from omnigrok.errors import BadInput
 from omnigrok.report.view import number
+from omnigrok.suite.digests import check_digest, check_file
+from omnigrok.suite.schema import PROTOCOLS, Protocol
 
 MARKS = {"REPRODUCED": "+", "REFUTED": "x", "INCONCLUSIVE": "?", "ERROR": "E"}
 

@@ -27,7 +27,7 @@ from torch import Tensor
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
 from omnigrok.files import user_cache
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 __all__ = ["Pool", "Split", "Task", "default_root", "find_task"]
 

@@ -35,7 +35,7 @@ from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
 from omnigrok.models.mlp import MLP
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: numpy and torch seeds 58 + s in the authors' order of draws; scores acc, acc_close.
 VERSION = 1

@@ -41,7 +41,7 @@ from omnigrok.data.imdb_files import ARCHIVES, bundled, fetch, full
 from omnigrok.data.imdb_text import Ints, encode, most_frequent
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: stratified splits by numpy, rows in the order of seed 2022; score acc.
 VERSION = 1

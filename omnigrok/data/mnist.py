@@ -35,7 +35,7 @@ from omnigrok.data._mnist_fetch import fetch
 from omnigrok.data._mnist_idx import Stamp, status
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: pixels in [0, 1]; nested random subsets by numpy; score acc.
 VERSION = 1

@@ -15,7 +15,7 @@ from omnigrok.data import mnist
 from omnigrok.data.mnist import accuracy, files
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: the samples of mnist, version 1, with their classes.
 VERSION = 1

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: split from torch seed 42 + s; score acc.
 VERSION = 1

@@ -36,7 +36,7 @@ from torch import Tensor
 from omnigrok.data.molecule import Graph, graph, pad
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput, DataCorrupt, DataMissing
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: features of PyTorch Geometric by RDKit; targets in Bohr^3; scores acc, target, target_square.
 VERSION = 1

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from omnigrok.data.split import Pool, Split
 from omnigrok.models import find_model
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: data from torch seed 2 s, student from 2 s + 1; scores acc, acc_code, acc_euclid.
 VERSION = 1

@@ -18,7 +18,7 @@ from typing import Protocol, cast
 from torch import nn
 
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 __all__ = ["Architecture", "find_model"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from omnigrok.data.addition import DIMENSION
 from omnigrok.errors import BadInput
 from omnigrok.models.mlp import MLP
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: the mlp of version 1 between the ends that the data options give.
 VERSION = 1

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: Glorot-uniform weights, zero biases; sum over atoms; edge_weight none and order.
 VERSION = 1

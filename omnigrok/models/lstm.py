@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
 from omnigrok.models.lstm_function import run_lstm
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: torch's nn.LSTM initialization; the last step is read; padding has a trained embedding.
 VERSION = 1

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
 from omnigrok.models import mlp
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: Eq. 7 around the mlp of version 1; templates label and linspace.
 VERSION = 1

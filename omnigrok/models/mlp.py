@@ -8,7 +8,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: torch's default initialization, layer by layer.
 VERSION = 1

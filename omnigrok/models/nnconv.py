@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: PyTorch Geometric's second draws; sum over atoms; optional hidden head.
 VERSION = 1

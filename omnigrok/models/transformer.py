@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from omnigrok.data.modular import modulus
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # 1: the authors' order of draws in float64; the output is read at the last position.
 VERSION = 1

@@ -20,9 +20,9 @@ import numpy as np
 from scipy import stats
 
 from omnigrok.audit.document import Audit, FindingPart, Row
-from omnigrok.audit.schema import Protocol
 from omnigrok.errors import BadInput
 from omnigrok.stats.multiplicity import holm
+from omnigrok.suite.schema import Protocol
 
 LEVEL = 0.05
 RESAMPLES = 9999

@@ -8,11 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 
 from omnigrok.audit.document import Audit, Row
-from omnigrok.audit.experiment import find_experiment
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import PROTOCOLS
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
+from omnigrok.suite.experiment import find_experiment
+from omnigrok.suite.schema import PROTOCOLS
 
 PART = "verdicts"
 

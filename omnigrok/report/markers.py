@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput
+from omnigrok.files import write_whole
 
 
 @dataclass(frozen=True)

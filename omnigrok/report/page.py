@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from omnigrok.audit.document import Audit
 from omnigrok.audit.recording import figures, protocols_of
-from omnigrok.audit.schema import Protocol
-from omnigrok.audit.summary import write_whole
 from omnigrok.errors import BadInput, StoreError
+from omnigrok.files import write_whole
+from omnigrok.paper.panels import PANELS, Drawn, Panel, draw
 from omnigrok.report import view
 from omnigrok.report.drawing.canvas import require_matplotlib
-from omnigrok.report.panels import PANELS, Drawn, Panel, draw
 from omnigrok.report.recorded import Recorded
-from omnigrok.runs.store import Store
+from omnigrok.store.store import Store
+from omnigrok.suite.schema import Protocol
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import get_args
 
-from omnigrok.audit.evidence import evidence_of, recorded
-from omnigrok.audit.experiment import find_experiment, runs_of, scale_of
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.schema import Protocol, Scale, Tier, load_figure
+from omnigrok.audit.recorded import evidence_of, recorded
+from omnigrok.curves import Curves
 from omnigrok.errors import OmnigrokError
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
-from omnigrok.runs.store import Environment, Store
+from omnigrok.run import Run
+from omnigrok.store.store import Environment, Store
+from omnigrok.suite.experiment import find_experiment, runs_of, scale_of
+from omnigrok.suite.schema import Protocol, Scale, Tier, load_figure
 from omnigrok.training.identity import identity
 
 

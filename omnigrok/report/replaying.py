@@ -33,7 +33,7 @@ def replay(folder: Path) -> dict[str, Any]:
             "pytest",
             str(folder),
             "-p",
-            "omnigrok.audit.plugin",
+            "omnigrok.plugin.plugin",
             "-p",
             "no:cacheprovider",
             "--replay",

@@ -7,12 +7,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from omnigrok.audit.evidence import evidence_of
-from omnigrok.audit.experiment import find_experiment, runs_of
+from omnigrok.audit.recorded import evidence_of
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Protocol
-from omnigrok.runs.run import Run
-from omnigrok.runs.work import step_operations
+from omnigrok.run import Run
+from omnigrok.suite.experiment import find_experiment, runs_of
+from omnigrok.suite.schema import Protocol
+from omnigrok.training.work import step_operations
 
 PROTOCOL: Protocol = "paper"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from omnigrok.audit.deviation import Deviation, find_deviation
 from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import PROTOCOLS, Claim, Figure, Tier, item_name
 from omnigrok.audit.summary import HEADLINE
-from omnigrok.report.panels import Drawn, named_panels
+from omnigrok.paper.panels import Drawn, named_panels
 from omnigrok.report.scale import EffectScale, effect_scale
+from omnigrok.suite.schema import PROTOCOLS, Claim, Figure, Tier, item_name
 
 VERDICTS = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
 # What a control's verdict means: where the sentence is false its check must refute it.

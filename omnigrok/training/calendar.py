@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # Streams of the same seed that must not repeat each other.
 _ORDER, _EVALUATION = 1, 2

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.training.calendar import batch_order, effective_batch
 from omnigrok.training.optimizer import schedule
 

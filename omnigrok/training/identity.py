@@ -20,7 +20,7 @@ from typing import cast
 from omnigrok.data import find_task
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.syntax import normalised
 from omnigrok.training.version import VERSION
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.training.objective import per_sample_loss, weighted_mean
 
 

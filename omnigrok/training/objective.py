@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 
 def per_sample_loss(run: Run, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 EPS = 1e-8
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.training.calendar import effective_batch
 
 

@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from omnigrok.curves import Curves
 from omnigrok.data import Split, default_root, find_task
 from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
-from omnigrok.runs.work import work_of
+from omnigrok.run import Run
 from omnigrok.training import graph
 from omnigrok.training.calendar import effective_batch, log_steps
 from omnigrok.training.device import (
@@ -41,6 +40,7 @@ from omnigrok.training.shape import shape_key
 from omnigrok.training.sphere import held_square, remove_radial, rescale_
 from omnigrok.training.state import State
 from omnigrok.training.stopping import stops_at
+from omnigrok.training.work import work_of
 
 
 class Stack:
@@ -142,7 +142,7 @@ class Stack:
     @property
     def operations_per_step(self) -> float:
         """Floating-point operations of the matrix products of one step of one replica
-        (``omnigrok.runs.work``).
+        (``omnigrok.training.work``).
         """
         return work_of(shape_key(self.form)).operations * self.width
 

@@ -34,7 +34,7 @@ class State:
     carried: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything as arrays, for ``omnigrok.runs.encode.encode_state``."""
+        """Everything as arrays, for ``omnigrok.store.encode.encode_state``."""
         named = {
             f"column.{name}": np.asarray(values, dtype=np.float64)
             for name, values in self.columns.items()

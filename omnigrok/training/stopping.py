@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 Values = Sequence[float] | NDArray[np.float64]
 

@@ -54,7 +54,7 @@ class Toy:
         self.pytester = pytester
         self.yaml, self.checks = TOY_YAML, CHECKS
         pytester.makeini("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n")
-        pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n')
+        pytester.makeconftest('pytest_plugins = ["omnigrok.plugin.plugin"]\n')
 
     @property
     def folder(self) -> Path:

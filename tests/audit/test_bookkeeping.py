@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from omnigrok.audit.bookkeeping import check_curves
+from omnigrok.audit.data_checks import check_curves
+from omnigrok.curves import Curves
 from omnigrok.errors import DataCheckFailed
-from omnigrok.runs import Curves, Run
+from omnigrok.run import Run
 from omnigrok.training.calendar import log_steps
 
 RUN = Run(task="made_up", model="none", seed=0, n_train=5, steps=100, lr=1e-3)

@@ -9,9 +9,9 @@ import pytest
 
 from omnigrok.audit.case import Case
 from omnigrok.audit.outcome import ClaimRefuted
-from omnigrok.audit.schema import Claim
 from omnigrok.errors import BadInput
 from omnigrok.stats import Finding, Region, Verdict
+from omnigrok.suite.schema import Claim
 
 CLAIM = Claim.model_validate(
     {

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from omnigrok.cli import main
-from omnigrok.runs.store import Store
+from omnigrok.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from omnigrok.audit.completeness import Completeness
-from omnigrok.audit.table import WIDTH, lines
 from omnigrok.cli import main
+from omnigrok.plugin.completeness import Completeness
+from omnigrok.report.terminal import WIDTH, lines
 
 ITEMS = [f"claims/test_toy.py::test_good[toy.good-paper{role}]" for role in ("", "-control")]
 STOP = (
@@ -83,7 +83,7 @@ def run(toy: Any, *options: str) -> pytest.RunResult:
 def test_stopped_in_the_middle(two: Any, stop: str, options: list[str]) -> None:
     if stop:
         two.pytester.makeconftest(
-            'pytest_plugins = ["omnigrok.audit.plugin"]\n' + STOP.format(stop)
+            'pytest_plugins = ["omnigrok.plugin.plugin"]\n' + STOP.format(stop)
         )
     else:
         two.checks = two.checks.replace(
@@ -128,7 +128,7 @@ def test_a_control_that_was_not_reached_is_not_called_unselected(two: Any) -> No
     stop = STOP.replace("good-paper-control", "good-paper]").format(
         "item.session.shouldstop = 'enough'"
     )
-    two.pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n' + stop)
+    two.pytester.makeconftest('pytest_plugins = ["omnigrok.plugin.plugin"]\n' + stop)
     run(two, "--audit-json", "a.json")
     (claim,) = json.loads((two.pytester.path / "a.json").read_text())["claims"]
     assert claim["control"] == {"verdict": "NOT RUN", "reason": "not judged: the audit is partial"}
@@ -136,7 +136,7 @@ def test_a_control_that_was_not_reached_is_not_called_unselected(two: Any) -> No
 
 def test_nothing_judged_overwrites_nothing(two: Any) -> None:
     stop = "\nimport pytest\ndef pytest_runtest_setup(item):\n    raise KeyboardInterrupt\n"
-    two.pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n' + stop)
+    two.pytester.makeconftest('pytest_plugins = ["omnigrok.plugin.plugin"]\n' + stop)
     for name in ("a.json", "a.html"):
         (two.pytester.path / name).write_text("of yesterday")
     done = two.run("-n", "0", "--audit-json", "a.json", "--report", "a.html")

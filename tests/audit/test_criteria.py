@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.criteria import changes, check_digest, check_file, recorded_criteria
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Claim, Figure, load_figure
 from omnigrok.errors import BadInput
+from omnigrok.suite.digests import changes, check_digest, check_file, recorded_criteria
+from omnigrok.suite.schema import Claim, Figure, load_figure
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 

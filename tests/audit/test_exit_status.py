@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.exit_status import Ended, settle
+from omnigrok.plugin.exit_status import Ended, settle
 
 TABLE = Path(__file__).parents[2] / "docs" / "exit-status.md"
 GOOD, BAD, MIXED = "[1.0, 1.1, 1.2]", "[-1.0, -1.1, -1.2]", "[-1.0, 2.0, 3.0]"
 OK, FAILED, INTERRUPTED, USAGE = 0, 1, 2, 4
 RAISES = 'raise KeyError("no such column")'
 SWALLOW = "\n    ".join(("try:", "    judge(case)", "except AssertionError:", "    pass"))
-CONFTEST = 'pytest_plugins = ["omnigrok.audit.plugin"]\nimport pytest\n'
+CONFTEST = 'pytest_plugins = ["omnigrok.plugin.plugin"]\nimport pytest\n'
 COUNTS = """
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session):
@@ -116,7 +116,7 @@ CASES = {
         GOOD,
         experiments="[tiny]",
         conftest="from omnigrok.audit.session import AuditSession\n"
-        "from omnigrok.runs.execute import BudgetSpent\n"
+        "from omnigrok.execution.execute import BudgetSpent\n"
         "def spent(self, request):\n    raise BudgetSpent('over')\n"
         "whole = AuditSession.case\n"
         "def pytest_unconfigure():\n    AuditSession.case = whole\n"

@@ -14,7 +14,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.audit.experiment import (
+from omnigrok.audit.recording import figures
+from omnigrok.errors import BadInput
+from omnigrok.run import Run
+from omnigrok.suite.experiment import (
     LARGEST_GRID,
     axis_values,
     expand,
@@ -22,10 +25,7 @@ from omnigrok.audit.experiment import (
     runs_of,
     scale_of,
 )
-from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Experiment, Protocol, Scale, Tier
-from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.suite.schema import Experiment, Protocol, Scale, Tier
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 BASE: dict[str, Any] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from omnigrok.runs.store import Store
+from omnigrok.store.store import Store
 
 BODY = (
     'case.judge([mean_in_region("loss", case.grid().where(lr=case["lr"]).per_seed(lambda c: '

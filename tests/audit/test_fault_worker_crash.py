@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.crash import crashed
 from omnigrok.audit.outcome import Outcome
-from omnigrok.runs.store import Store
+from omnigrok.plugin.crash import crashed
+from omnigrok.store.store import Store
 
 BODY = (
     'case.judge([mean_in_region("loss", case.grid().per_seed(lambda c: '
@@ -24,7 +24,7 @@ NAMES = ("one", "two", "three")
 CRASH = """
 import os
 from pathlib import Path
-from omnigrok.runs import execute
+from omnigrok.execution import execute
 from omnigrok.training import Stack
 execute.HEARTBEAT = execute.CHECKPOINT_EVERY = 0.0
 advance = Stack.advance

@@ -6,23 +6,24 @@ from pathlib import Path
 import pytest
 import torch
 
-from omnigrok.audit import forecast as module
-from omnigrok.audit.forecast import (
+from omnigrok.audit.session import AuditSession, Options, Request
+from omnigrok.curves import Curves
+from omnigrok.errors import DataMissing
+from omnigrok.execution.execute import Executor
+from omnigrok.forecast import forecast as module
+from omnigrok.forecast.forecast import (
     SHARE_OF_RATE,
     Forecast,
     evaluation_count,
     forecast,
     recorded_runs,
 )
-from omnigrok.audit.forecast_text import duration, lines
-from omnigrok.audit.session import AuditSession, Options, Request
-from omnigrok.errors import DataMissing
-from omnigrok.runs import Curves, Run
-from omnigrok.runs.execute import Executor
-from omnigrok.runs.lease import Leases, new_owner
-from omnigrok.runs.measure import StackTime, evaluated
-from omnigrok.runs.store import Store
-from omnigrok.runs.work import evaluation_operations, step_operations
+from omnigrok.forecast.measure import StackTime, evaluated
+from omnigrok.forecast.text import duration, lines
+from omnigrok.run import Run
+from omnigrok.store.leases import Leases, new_owner
+from omnigrok.store.store import Store
+from omnigrok.training.work import evaluation_operations, step_operations
 
 CPU = torch.device("cpu")
 YAML = """\
@@ -371,7 +372,7 @@ def project(pytester: pytest.Pytester) -> Path:
     Claims(folder)
     (folder / "test_one.py").write_text(TOY_CHECKS)
     pytester.makeini("[pytest]\naddopts = --import-mode=importlib\nfilterwarnings = error\n")
-    pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n')
+    pytester.makeconftest('pytest_plugins = ["omnigrok.plugin.plugin"]\n')
     return folder
 
 

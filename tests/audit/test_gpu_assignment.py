@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from omnigrok.audit.gpus import assign_gpu, worker_number
+from omnigrok.plugin.gpus import assign_gpu, worker_number
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 
@@ -126,7 +126,7 @@ def test_under_xdist(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch)
     looks.
     """
     monkeypatch.setenv(VARIABLE, "4,6")
-    pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n' + CONFTEST)
+    pytester.makeconftest('pytest_plugins = ["omnigrok.plugin.plugin"]\n' + CONFTEST)
     pytester.makepyfile("def test_nothing(): pass")
     result = pytester.runpytest_subprocess(
         "-n", "2", "-p", "no:cacheprovider", "--gpu", "--tier", "smoke"

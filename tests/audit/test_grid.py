@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import (
+from omnigrok.audit.measures import (
     READINGS,
     best,
     complement,
@@ -23,8 +23,9 @@ from omnigrok.audit.quantities import (
     time_table,
     value_at,
 )
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, Diverged
-from omnigrok.runs import Curves, Run
+from omnigrok.run import Run
 from omnigrok.stats import Time
 
 STEPS = np.arange(0, 101)

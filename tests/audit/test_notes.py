@@ -30,7 +30,7 @@ def test_a_broken_compiler_is_named_once_and_training_goes_on(
     toy.add("good", experiments="[tiny]", body=BODY)
     toy.write()
     toy.pytester.makeconftest(
-        'pytest_plugins = ["omnigrok.audit.plugin"]\nfrom omnigrok.training import '
+        'pytest_plugins = ["omnigrok.plugin.plugin"]\nfrom omnigrok.training import '
         "native\nnative._attempt.cache_clear()\n"
     )
     done = toy.run(*options)

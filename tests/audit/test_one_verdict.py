@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from omnigrok.audit.junit import properties
-from omnigrok.audit.node_id import parse
-from omnigrok.audit.repeated import combined
+from omnigrok.plugin.junit import properties
+from omnigrok.plugin.node_id import parse
+from omnigrok.plugin.repeated import combined
 
 GOOD, BAD = "[1.0, 1.1, 1.2]", "[-1.0, -1.1, -1.2]"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from omnigrok.audit.pace import SHORTEST, STEADY, Pace
-from omnigrok.runs.tally import Progress
+from omnigrok.execution.tally import Progress
+from omnigrok.plugin.pace import SHORTEST, STEADY, Pace
 
 
 def at(seconds: float, share: float) -> Progress:

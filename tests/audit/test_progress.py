@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.progress import Watch, duration, leave, text_of, together
-from omnigrok.runs.tally import Progress
+from omnigrok.execution.tally import Progress
+from omnigrok.plugin.progress import Watch, duration, leave, text_of, together
 
 BODY = (
     'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: '
@@ -109,7 +109,7 @@ def test_q_is_silent_but_for_one_line(trains: Any) -> None:
 @pytest.mark.slow
 def test_workers_leave_their_progress(trains: Any) -> None:
     trains.pytester.makeconftest(
-        'pytest_plugins = ["omnigrok.audit.plugin"]\nfrom omnigrok.audit import '
+        'pytest_plugins = ["omnigrok.plugin.plugin"]\nfrom omnigrok.audit import '
         "progress\nprogress.QUIET_SECONDS = 0.2\n"
     )
     # Slow enough for the watching thread to see it.

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from omnigrok.audit.criteria import check_digest
-from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.recording import figures, readers
-from omnigrok.audit.schema import load_figure
 from omnigrok.cli import main
-from omnigrok.runs.evidence import read, write
-from omnigrok.runs.store import Store
+from omnigrok.evidence.file import read, write
+from omnigrok.store.store import Store
+from omnigrok.suite.digests import check_digest
+from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.schema import load_figure
 
 BODY = (
     'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: '

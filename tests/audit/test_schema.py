@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Bounds, load_figure
 from omnigrok.errors import BadInput, OmnigrokError
+from omnigrok.suite.schema import Bounds, load_figure
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 VALID: dict[str, Any] = {

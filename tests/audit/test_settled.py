@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from omnigrok.audit.case import Case, judge_again
 from omnigrok.audit.grid import Grid
+from omnigrok.audit.measures import final
 from omnigrok.audit.outcome import ClaimRefuted
-from omnigrok.audit.quantities import final
-from omnigrok.audit.schema import Claim
 from omnigrok.audit.settled import Settling, last_change
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.curves import Curves
+from omnigrok.run import Run
 from omnigrok.stats import Verdict, mean_in_region
+from omnigrok.suite.schema import Claim
 
 STEP = np.arange(0, 1001, 50, dtype=np.int64)
 RUN = Run(

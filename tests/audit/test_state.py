@@ -10,13 +10,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from omnigrok.audit.experiment import runs_of
-from omnigrok.audit.schema import load_figure
 from omnigrok.audit.state import State, evidence_states, store_states
 from omnigrok.cli import main
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.evidence import write
-from omnigrok.runs.store import Environment, Store
+from omnigrok.curves import Curves
+from omnigrok.evidence.file import write
+from omnigrok.store.store import Environment, Store
+from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.schema import load_figure
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.identity import identity
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from omnigrok.audit.summary import audit_document, family, merge, write_audit
-from omnigrok.audit.table import WIDTH, lines
 from omnigrok.errors import BadInput
+from omnigrok.report.terminal import WIDTH, lines
 
 
 def outcome(

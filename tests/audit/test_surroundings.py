@@ -15,10 +15,10 @@ import pytest
 from omnigrok import data, files
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.session import Options
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.spelling import did_you_mean
 
 ROOT = Path(__file__).parents[2]

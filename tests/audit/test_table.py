@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.table import EXPLAIN, LETTERS, lines
+from omnigrok.report.terminal import EXPLAIN, LETTERS, lines
 
 
 def row(verdict: str, control: str = "REFUTED", **more: Any) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from omnigrok.audit.case import Case
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.schema import Claim
 from omnigrok.audit.universes import (
     Multiverse,
     Universe,
@@ -22,10 +21,11 @@ from omnigrok.audit.universes import (
     label,
     multiverse_of,
 )
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats import Verdict, mean_in_region
+from omnigrok.suite.schema import Claim
 
 RUN = Run(
     task="teacher_student",

@@ -15,11 +15,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.audit import yaml_file
 from omnigrok.audit.deviation import Deviation, load_deviations
-from omnigrok.audit.schema import Figure, load_figure
-from omnigrok.audit.yaml_file import load_yaml
 from omnigrok.errors import BadInput
+from omnigrok.suite import yaml_file
+from omnigrok.suite.schema import Figure, load_figure
+from omnigrok.suite.yaml_file import load_yaml
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 

@@ -17,9 +17,9 @@ from omnigrok.data import default_root
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
 from omnigrok.models.lstm import LSTM
-from omnigrok.runs import Run, freeze
-from omnigrok.runs.work import step_operations
+from omnigrok.run import Run, freeze
 from omnigrok.training.stack import train
+from omnigrok.training.work import step_operations
 
 CPU = torch.device("cpu")
 STUDENT = Run(

@@ -16,7 +16,6 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from omnigrok.audit.experiment import expand
 from omnigrok.audit.recording import figures
 from omnigrok.bench import precision
 from omnigrok.bench.precision import (
@@ -30,8 +29,10 @@ from omnigrok.bench.precision import (
 )
 from omnigrok.bench.precision_table import HEADINGS, cells, line, markdown
 from omnigrok.cli import main
-from omnigrok.runs import Curves, Run
+from omnigrok.curves import Curves
+from omnigrok.run import Run
 from omnigrok.stats import Verdict
+from omnigrok.suite.experiment import expand
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]

@@ -21,9 +21,9 @@ from omnigrok.bench import graphs, jax_loop
 from omnigrok.bench.families import FAMILIES, variant_names
 from omnigrok.bench.rounds import Timing, layer_rate, time_family
 from omnigrok.data import default_root
-from omnigrok.runs.measure import matrix_rate
-from omnigrok.runs.work import step_operations
+from omnigrok.forecast.measure import matrix_rate
 from omnigrok.training.device import cores, describe
+from omnigrok.training.work import step_operations
 
 pytestmark = pytest.mark.slow
 LAYER_REPLICAS = 16

@@ -13,7 +13,6 @@ from scipy import stats
 import omnigrok.calibration
 from omnigrok.audit.case import Case
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import Bounds, Mechanism
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate
 from omnigrok.calibration.simulation import design_of
@@ -33,6 +32,7 @@ from omnigrok.calibration.verdicts import (
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.stats import Verdict
+from omnigrok.suite.schema import Bounds, Mechanism
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 TABLE = Path(omnigrok.calibration.__file__).with_name("CLAIMS.md")

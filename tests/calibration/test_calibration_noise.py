@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.schema import Protocol
 from omnigrok.calibration import noise
+from omnigrok.curves import Curves
 from omnigrok.report.recorded import NotRecorded, Recorded
-from omnigrok.runs.curves import Curves
 from omnigrok.stats.comparison import Array
 from omnigrok.stats.times import time_to
+from omnigrok.suite.schema import Protocol
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 # Errors above this are those of a network that has learned nothing.

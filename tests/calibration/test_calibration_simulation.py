@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omnigrok.audit.experiment import runs_of
 from omnigrok.calibration.simulation import (
     Scatter,
     Simulation,
@@ -19,10 +18,11 @@ from omnigrok.calibration.simulation import (
     permuted,
 )
 from omnigrok.calibration.verdicts import simulated
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats.comparison import Array
+from omnigrok.suite.experiment import runs_of
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 

@@ -17,9 +17,9 @@ import numpy as np
 from omnigrok.audit.case import Case, Role
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted, Outcome
-from omnigrok.audit.schema import Protocol, Tier, load_figure
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.curves import Curves
+from omnigrok.run import Run
+from omnigrok.suite.schema import Protocol, Tier, load_figure
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 STEPS = np.unique(np.concatenate(([0], np.geomspace(1, 1e5, 600).astype(int), [100_000])))

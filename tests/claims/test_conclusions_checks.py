@@ -9,12 +9,12 @@ import pytest
 
 import synthetic
 from omnigrok.audit.case import Case
-from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.schema import load_figure
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.curves import Curves
+from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
+from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.schema import load_figure
 
 FIGURE = "conclusions"
 CLAIMS = synthetic.CLAIMS

@@ -11,12 +11,12 @@ import pytest
 
 import synthetic
 from omnigrok.audit.case import Role
-from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import Outcome
-from omnigrok.audit.schema import Protocol
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
+from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.schema import Protocol
 
 FIGURE = "fig02_teacher_student"
 ENDS = np.array([0, 100_000])

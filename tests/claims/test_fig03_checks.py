@@ -13,7 +13,7 @@ import synthetic
 from omnigrok.audit.case import Case
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import Outcome
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats import Time
 from omnigrok.stats.contours import without_trend
 from omnigrok.stats.finding import Verdict

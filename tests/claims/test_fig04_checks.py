@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import synthetic
-from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
+from omnigrok.suite.experiment import runs_of
 
 FIGURE = "fig04_imdb"
 checks = synthetic.load_checks(FIGURE)

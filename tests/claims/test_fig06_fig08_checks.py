@@ -14,10 +14,10 @@ import synthetic
 from omnigrok.audit.case import Case
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted, Outcome
-from omnigrok.audit.schema import load_figure
-from omnigrok.runs.run import Run
+from omnigrok.paper.trajectory import sweep
+from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
-from omnigrok.trajectory import sweep
+from omnigrok.suite.schema import load_figure
 
 FIG06, FIG08 = "fig06_addition", "fig08_mnist_representation"
 STEP = np.array([0, 100])

@@ -7,7 +7,7 @@ import pytest
 
 import synthetic
 from omnigrok.audit.grid import Grid
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
 
 FIGURE = "fig11_cross_entropy"

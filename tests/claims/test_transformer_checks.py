@@ -12,14 +12,14 @@ import pytest
 
 import synthetic
 from omnigrok.audit.case import Case, Role
-from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted, Outcome
-from omnigrok.audit.schema import load_figure
 from omnigrok.audit.summary import is_neutral
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats import Time
 from omnigrok.stats.finding import Verdict
+from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.schema import load_figure
 
 STEPS, sigmoid = synthetic.STEPS, synthetic.sigmoid
 FIG07, FIG09, FIG10 = "fig07_transformer", "fig09_transformer_landscape", "fig10_time_vs_decay"

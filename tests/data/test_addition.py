@@ -11,7 +11,7 @@ from omnigrok.data import addition, find_task
 from omnigrok.data.split import Split
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 PAPER = {"network": {"widths": [1, 200, 200, 30], "activation": "relu"}, "lr": 1e-3}
 CODE = {

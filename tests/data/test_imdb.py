@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from omnigrok.data import find_task, imdb, imdb_files
 from omnigrok.data.imdb import accuracy, files, split, stratified
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 NOWHERE = Path("no-such-folder")
 CODE = {"sampling": "first", "stop_words": "drop", "digits": "drop"}

@@ -8,7 +8,7 @@ import torch
 from omnigrok.data import _mnist_bundle, default_root, find_task, mnist
 from omnigrok.errors import BadInput, DataMissing
 from omnigrok.models import find_model
-from omnigrok.runs.run import Run, freeze
+from omnigrok.run import Run, freeze
 
 NOWHERE = Path("no-such-folder")
 RUN = Run(

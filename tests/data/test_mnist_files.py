@@ -16,7 +16,7 @@ import torch
 
 from omnigrok.data import _mnist_bundle, _mnist_fetch, _mnist_idx, mnist
 from omnigrok.errors import DataCorrupt, DataMissing
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 NAMES = list(_mnist_idx.FILES)
 RUN = Run(task="mnist", model="mlp", seed=0, n_train=30, steps=1, lr=1e-3)

@@ -8,7 +8,7 @@ import torch
 from omnigrok.data import find_task, mnist, mnist_representation
 from omnigrok.errors import BadInput, DataMissing
 from omnigrok.models import find_model
-from omnigrok.runs.run import Run, freeze
+from omnigrok.run import Run, freeze
 
 NOWHERE = Path("no-such-folder")
 RUN = Run(

@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset, random_split
 
 from omnigrok.data import find_task, modular
 from omnigrok.errors import BadInput
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 ROOT = Path("unused")
 

@@ -16,7 +16,7 @@ import torch
 
 from omnigrok.data import find_task, qm9
 from omnigrok.errors import BadInput, DataCorrupt, DataMissing
-from omnigrok.runs.run import Run, freeze
+from omnigrok.run import Run, freeze
 
 pytest.importorskip("rdkit")
 

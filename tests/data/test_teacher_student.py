@@ -9,7 +9,7 @@ from torch import nn
 from omnigrok.data import find_task, teacher_student
 from omnigrok.errors import BadInput
 from omnigrok.models import mlp
-from omnigrok.runs import Run, freeze
+from omnigrok.run import Run, freeze
 
 RUN = Run(
     task="teacher_student",

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from omnigrok.runs import Curves, Run, freeze
+from omnigrok.curves import Curves
+from omnigrok.run import Run, freeze
 
 
 def _setting(

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from omnigrok.runs import Run
-from omnigrok.runs.encode import decode_state, encode_state
+from omnigrok.run import Run
+from omnigrok.store.encode import decode_state, encode_state
 from omnigrok.training import Stack, State, train
 
 pytestmark = pytest.mark.gpu

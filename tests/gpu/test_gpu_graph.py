@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from omnigrok.runs import Curves, Run
+from omnigrok.curves import Curves
+from omnigrok.run import Run
 from omnigrok.training import Stack
 
 pytestmark = pytest.mark.gpu

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from omnigrok.errors import OutOfMemory
-from omnigrok.runs import Run
-from omnigrok.runs.execute import Executor
-from omnigrok.runs.store import Store
+from omnigrok.execution.execute import Executor
+from omnigrok.run import Run
+from omnigrok.store.store import Store
 from omnigrok.training import train
 from omnigrok.training.device import choose_device, describe, memory_share
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from omnigrok.runs import Run
+from omnigrok.run import Run
 from omnigrok.training import train
 
 pytestmark = pytest.mark.gpu

@@ -6,7 +6,7 @@ import torch
 from omnigrok.data import addition
 from omnigrok.errors import BadInput
 from omnigrok.models import decoder, mlp
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 
 def run(model: str = "decoder", data: object = None, **network: object) -> Run:

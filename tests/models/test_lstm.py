@@ -11,7 +11,7 @@ from torch.func import functional_call, grad, grad_and_value, stack_module_state
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model, lstm, lstm_function, lstm_packed, lstm_stacked
 from omnigrok.models.lstm import LSTM, build
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 SIZES = {"vocabulary": 20, "embedding": 5, "hidden": 7}
 loss_of = nn.functional.binary_cross_entropy_with_logits

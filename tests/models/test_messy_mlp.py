@@ -6,7 +6,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model, messy_mlp, mlp
-from omnigrok.runs.run import Run, freeze
+from omnigrok.run import Run, freeze
 
 RUN = Run(
     task="mnist_representation",

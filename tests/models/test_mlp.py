@@ -10,7 +10,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model, mlp
-from omnigrok.runs import Run, freeze
+from omnigrok.run import Run, freeze
 
 MNIST = Run(
     task="mnist",

@@ -14,7 +14,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from omnigrok.data import qm9
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model, nnconv
-from omnigrok.runs.run import Run, freeze
+from omnigrok.run import Run, freeze
 
 pytest.importorskip("rdkit")
 

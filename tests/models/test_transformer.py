@@ -15,7 +15,7 @@ from torch.nn import functional
 from omnigrok.data import modular
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model, transformer
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 ROOT = Path("unused")
 SMALL = {"d_model": 8, "n_heads": 2, "d_mlp": 16}

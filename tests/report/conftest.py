@@ -14,13 +14,13 @@ import pytest
 import torch
 
 from omnigrok.audit.document import load_audit
-from omnigrok.audit.experiment import runs_of
 from omnigrok.audit.recording import figures
+from omnigrok.curves import Curves
+from omnigrok.paper.panels import PANELS
 from omnigrok.report.page import write_page
-from omnigrok.report.panels import PANELS
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
-from omnigrok.runs.store import Environment, Store
+from omnigrok.run import Run
+from omnigrok.store.store import Environment, Store
+from omnigrok.suite.experiment import runs_of
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.identity import identity
 

@@ -42,7 +42,7 @@ def toy(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makeini(
         "[pytest]\naddopts = --import-mode=importlib -p no:cacheprovider\nfilterwarnings = error\n"
     )
-    pytester.makeconftest('pytest_plugins = ["omnigrok.audit.plugin"]\n')
+    pytester.makeconftest('pytest_plugins = ["omnigrok.plugin.plugin"]\n')
     folder = pytester.mkdir("claims")
     (folder / "toy.yaml").write_text(TOY)
     (folder / "test_toy.py").write_text(CHECK)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from omnigrok.audit.experiment import find_experiment, runs_of
 from omnigrok.audit.recording import figures
-from omnigrok.audit.schema import load_figure
-from omnigrok.report.panels import BY_NAME, PANELS, draw, named_panels
+from omnigrok.paper.panels import BY_NAME, PANELS, draw, named_panels
 from omnigrok.report.recorded import Recorded
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store.store import Environment, Store
+from omnigrok.suite.experiment import find_experiment, runs_of
+from omnigrok.suite.schema import load_figure
 from omnigrok.training.identity import identity
 
 from .conftest import CLAIMS, Example, made_up

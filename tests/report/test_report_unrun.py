@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omnigrok.audit.experiment import runs_of
 from omnigrok.report.unrun import cost_rows, unrun_table
-from omnigrok.runs.work import step_operations
+from omnigrok.suite.experiment import runs_of
+from omnigrok.training.work import step_operations
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 

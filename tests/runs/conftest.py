@@ -18,10 +18,12 @@ import pytest
 import torch
 
 import omnigrok
+from omnigrok.curves import Curves
 from omnigrok.errors import StoreError
-from omnigrok.runs import Curves, Run, execute, freeze
-from omnigrok.runs.execute import Executor
-from omnigrok.runs.store import Environment, Store
+from omnigrok.execution import execute
+from omnigrok.execution.execute import Executor
+from omnigrok.run import Run, freeze
+from omnigrok.store.store import Environment, Store
 from omnigrok.training import Stack, train
 
 # Milliseconds of training, in five chunks.
@@ -202,8 +204,9 @@ def before_chunk() -> Callable[[pytest.MonkeyPatch, int, Callable[[], object]], 
 _WORKER = """
 import json, sys, torch
 from pathlib import Path
-from omnigrok.runs import Run, execute
-from omnigrok.runs.store import Store
+from omnigrok.run import Run
+from omnigrok.execution import execute
+from omnigrok.store.store import Store
 execute.HEARTBEAT = execute.CHECKPOINT_EVERY = 0.0
 toy = Run.from_dict(json.loads(sys.argv[2]))
 def report(progress):

@@ -14,13 +14,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError, StoreError
-from omnigrok.runs import Curves, Run, execute
-from omnigrok.runs.evidence import read, write
-from omnigrok.runs.execute import Executor
-from omnigrok.runs.lease import Leases
-from omnigrok.runs.salvage import salvage
-from omnigrok.runs.store import Environment, Store
+from omnigrok.evidence.file import read, write
+from omnigrok.execution import execute
+from omnigrok.execution.execute import Executor
+from omnigrok.run import Run
+from omnigrok.store.leases import Leases
+from omnigrok.store.salvage import salvage
+from omnigrok.store.store import Environment, Store
 
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
+from omnigrok.curves import Curves
 from omnigrok.errors import OutOfMemory
-from omnigrok.runs import Curves, Run, execute
-from omnigrok.runs.execute import Executor
+from omnigrok.execution import execute
+from omnigrok.execution.execute import Executor
+from omnigrok.run import Run
 from omnigrok.training import Stack
 
 Make = Callable[[Sequence[Run]], Executor]

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from omnigrok.runs import Curves
-from omnigrok.runs.database import PAGE_SIZE
-from omnigrok.runs.salvage import salvage
-from omnigrok.runs.store import Environment, Store
+from omnigrok.curves import Curves
+from omnigrok.store.database import PAGE_SIZE
+from omnigrok.store.salvage import salvage
+from omnigrok.store.store import Environment, Store
 
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from omnigrok.curves import Curves
 from omnigrok.errors import StoreError
-from omnigrok.runs import Curves, Run
-from omnigrok.runs.store import Environment, Store
+from omnigrok.run import Run
+from omnigrok.store.store import Environment, Store
 from omnigrok.training import train
 
 Make = Callable[..., Curves]
@@ -28,8 +29,8 @@ Same = Callable[[Curves, Curves], bool]
 WRITER = """
 import runpy, sys
 _curves = runpy.run_path(sys.argv[3])["_curves"]
-from omnigrok.runs.lease import Leases, new_owner
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store.leases import Leases, new_owner
+from omnigrok.store.store import Environment, Store
 env = Environment("fingerprint", "2.5", "cpu")
 with Store(sys.argv[1]) as store:
     leases, owner, seed = Leases(store), new_owner(), 0
@@ -110,8 +111,9 @@ import json, os, sys
 import torch
 from itertools import count
 from pathlib import Path
-from omnigrok.runs import Run, execute
-from omnigrok.runs.store import Store
+from omnigrok.run import Run
+from omnigrok.execution import execute
+from omnigrok.store.store import Store
 from omnigrok.training import train
 execute.HEARTBEAT = execute.CHECKPOINT_EVERY = 0.0
 FORM = Run.from_dict(json.loads(sys.argv[2]))

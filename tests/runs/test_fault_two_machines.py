@@ -12,9 +12,12 @@ import pytest
 import torch
 
 from omnigrok.errors import StaleToken
-from omnigrok.runs import Run, database, execute, lease
-from omnigrok.runs.execute import LEASE_SECONDS, Executor
-from omnigrok.runs.store import Store
+from omnigrok.execution import execute
+from omnigrok.execution.execute import LEASE_SECONDS, Executor
+from omnigrok.run import Run
+from omnigrok.store import database
+from omnigrok.store import leases as lease
+from omnigrok.store.store import Store
 from omnigrok.training import train
 
 Machine = Callable[[str], Executor]

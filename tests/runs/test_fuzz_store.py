@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omnigrok.curves import Curves
 from omnigrok.errors import OmnigrokError, StoreError
-from omnigrok.runs import Curves, database
-from omnigrok.runs.lease import Leases
-from omnigrok.runs.salvage import salvage
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store import database
+from omnigrok.store.leases import Leases
+from omnigrok.store.salvage import salvage
+from omnigrok.store.store import Environment, Store
 
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]

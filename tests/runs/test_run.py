@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput
-from omnigrok.runs import Run, freeze
-from omnigrok.runs.encode import parse_json
-from omnigrok.runs.evidence import read
-from omnigrok.runs.run import CONSTRAINTS, LATER, LOSSES, PRECISIONS
+from omnigrok.evidence.file import read
+from omnigrok.run import CONSTRAINTS, LATER, LOSSES, PRECISIONS, Run, freeze
+from omnigrok.store.encode import parse_json
 from omnigrok.training.calendar import log_steps
 
 EVIDENCE = Path(__file__).parents[2] / "claims" / "evidence"

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.runs import Run
-from omnigrok.runs.checkpoint import pack, unpack
-from omnigrok.runs.encode import decode_state, encode_state
+from omnigrok.run import Run
+from omnigrok.store.checkpoint import pack, unpack
+from omnigrok.store.encode import decode_state, encode_state
 from omnigrok.training import Stack, State
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from omnigrok.curves import Curves
 from omnigrok.errors import StoreError
-from omnigrok.runs import Curves
-from omnigrok.runs.database import SCHEMA, file_system
-from omnigrok.runs.lease import Leases
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store.database import SCHEMA, file_system
+from omnigrok.store.leases import Leases
+from omnigrok.store.store import Environment, Store
 
 Make = Callable[..., Curves]
 
@@ -89,7 +89,7 @@ def test_a_store_in_a_folder_of_others_opens_immutable(
 ) -> None:
     with Store(tmp_path / "x.db") as store:
         store.adopt([(make_curves(1), env)])
-    monkeypatch.setattr("omnigrok.runs.database.os.access", lambda *_: False)
+    monkeypatch.setattr("omnigrok.store.database.os.access", lambda *_: False)
     with Store(tmp_path / "x.db", readonly=True) as store:
         assert store.count() == 1
         assert list(tmp_path.iterdir()) == [tmp_path / "x.db"]  # no -wal, no -shm beside it
@@ -115,7 +115,7 @@ def test_wal_on_local_disks_a_rollback_journal_on_network_ones(
             return str(db.execute("PRAGMA journal_mode").fetchone()[0])
 
     for seed, (kind, expected) in enumerate([("ext4", "wal"), ("nfs4", "delete"), ("ext4", "wal")]):
-        monkeypatch.setattr("omnigrok.runs.database.file_system", lambda _, kind=kind: kind)
+        monkeypatch.setattr("omnigrok.store.database.file_system", lambda _, kind=kind: kind)
         with Store(tmp_path / "x.db") as store:
             assert journal(store) == expected
             store.adopt([(make_curves(seed), env)])
@@ -141,7 +141,7 @@ def test_names_with_odd_characters(tmp_path: Path, env: Environment, make_curves
 def test_a_locked_store_says_so(
     store: Store, env: Environment, make_curves: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("omnigrok.runs.database.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("omnigrok.store.database.BUSY_SECONDS", 0.05)
     with Store(store.path) as second, store.writing():
         with pytest.raises(StoreError, match="locked"):
             second.adopt([(make_curves(1), env)])

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError
-from omnigrok.runs import Curves, Run
-from omnigrok.runs.encode import (
+from omnigrok.run import Run
+from omnigrok.store.encode import (
     _CURVES,
     _PREFIX,
     _checksum,
@@ -324,6 +325,6 @@ def test_deep_json_is_refused() -> None:
 
 
 def test_too_much_is_refused_when_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("omnigrok.runs.encode.CURVES_LIMIT", 100)
+    monkeypatch.setattr("omnigrok.store.encode.CURVES_LIMIT", 100)
     with pytest.raises(EvidenceError, match="at most 100"):
         encode(Curves(RUN, np.arange(50), {}))

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError
-from omnigrok.runs import Curves
-from omnigrok.runs import evidence as ev
-from omnigrok.runs.encode import encode
-from omnigrok.runs.store import Environment, Store
+from omnigrok.evidence import file as ev
+from omnigrok.store.encode import encode
+from omnigrok.store.store import Environment, Store
 
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]

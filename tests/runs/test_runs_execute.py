@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 import pytest
 import torch
 
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
-from omnigrok.runs import Curves, Run, execute
-from omnigrok.runs.execute import Executor
-from omnigrok.runs.tally import Progress
+from omnigrok.execution import execute
+from omnigrok.execution.execute import Executor
+from omnigrok.execution.tally import Progress
+from omnigrok.run import Run
 
 Make = Callable[..., Executor]
 Check = Callable[[Executor, Sequence[Run]], None]

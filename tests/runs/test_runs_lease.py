@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, StaleToken, StoreError
-from omnigrok.runs import Curves
-from omnigrok.runs.lease import Leases, is_dead, new_owner
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store.leases import Leases, is_dead, new_owner
+from omnigrok.store.store import Environment, Store
 
 TTL = 60.0
 
@@ -164,8 +164,8 @@ def test_a_dead_process_frees_its_keys_at_once(
     source = """
 import sys
 import time
-from omnigrok.runs.lease import Leases, new_owner
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store.leases import Leases, new_owner
+from omnigrok.store.store import Environment, Store
 with Store(sys.argv[1]) as store:
     here = Environment("fingerprint", "2.5", "cpu")
     print(Leases(store).acquire(["a"], here, new_owner(), 1e6), flush=True)
@@ -181,8 +181,8 @@ with Store(sys.argv[1]) as store:
 
 RACE = """
 import json, sys, time
-from omnigrok.runs.lease import Leases, new_owner
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store.leases import Leases, new_owner
+from omnigrok.store.store import Environment, Store
 path, start, seed = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
 keys = [f"{n:03d}" for n in range(60)]
 keys = keys[seed:] + keys[:seed]

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from omnigrok.errors import BadInput
-from omnigrok.runs import Run, freeze, measure
-from omnigrok.runs.measure import best_seconds, evaluated, matrix_rate, time_stack
+from omnigrok.forecast import measure
+from omnigrok.forecast.measure import best_seconds, evaluated, matrix_rate, time_stack
+from omnigrok.run import Run, freeze
 from omnigrok.training.feed import CHUNK
 
 CPU = torch.device("cpu")

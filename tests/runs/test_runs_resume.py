@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from omnigrok.runs import Run, execute
-from omnigrok.runs.encode import decode_state
-from omnigrok.runs.execute import BudgetSpent, Executor
+from omnigrok.execution import execute
+from omnigrok.execution.execute import BudgetSpent, Executor
+from omnigrok.run import Run
+from omnigrok.store.encode import decode_state
 from omnigrok.training import State
 
 Make = Callable[..., Executor]

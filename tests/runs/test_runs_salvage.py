@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.cli import main
+from omnigrok.curves import Curves
 from omnigrok.errors import StoreError
-from omnigrok.runs import Curves
-from omnigrok.runs.database import PAGE_SIZE
-from omnigrok.runs.lease import Leases
-from omnigrok.runs.salvage import Salvaged, salvage
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store.database import PAGE_SIZE
+from omnigrok.store.leases import Leases
+from omnigrok.store.salvage import Salvaged, salvage
+from omnigrok.store.store import Environment, Store
 
 Make = Callable[..., Curves]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from omnigrok.curves import Curves
 from omnigrok.errors import StaleToken, StoreError
-from omnigrok.runs import Curves
-from omnigrok.runs.lease import Leases
-from omnigrok.runs.store import Environment, Store
+from omnigrok.store.leases import Leases
+from omnigrok.store.store import Environment, Store
 
 Make = Callable[..., Curves]
 Same = Callable[[Curves, Curves], bool]

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.runs import Run
-from omnigrok.runs.plan import StackPlan
-from omnigrok.runs.tally import Tally
+from omnigrok.execution.plan import StackPlan
+from omnigrok.execution.tally import Tally
+from omnigrok.run import Run
 
 FORM = Run(task="teacher_student", model="mlp", seed=0, n_train=10, steps=100, lr=1e-2)
 

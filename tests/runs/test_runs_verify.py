@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnigrok.cli import main
+from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError
-from omnigrok.runs import Curves, Run
-from omnigrok.runs.adopt import FIRST, adopt, is_first
-from omnigrok.runs.encode import encode
-from omnigrok.runs.evidence import read, write
-from omnigrok.runs.store import Environment
-from omnigrok.runs.verify import DRIFT, SHARE, TOLERANCE, Comparison, compare, retrain, sample
+from omnigrok.evidence.adopt import FIRST, adopt, is_first
+from omnigrok.evidence.file import read, write
+from omnigrok.evidence.verify import DRIFT, SHARE, TOLERANCE, Comparison, compare, retrain, sample
+from omnigrok.run import Run
+from omnigrok.store.encode import encode
+from omnigrok.store.store import Environment
 from omnigrok.training import train
 from omnigrok.training.identity import identity
 
@@ -292,6 +293,6 @@ def test_the_code_of_version_1_is_not_that_of_another_version(
         [(recorded[0], replace(OLD, identity=FIRST["teacher_student", "mlp"]))],
     )
     monkeypatch.setattr(
-        "omnigrok.runs.adopt.identity", lambda _: "trainer 2, teacher_student 1, mlp 1"
+        "omnigrok.evidence.adopt.identity", lambda _: "trainer 2, teacher_student 1, mlp 1"
     )
     assert not is_first(read(tmp_path / "first.ogev"))

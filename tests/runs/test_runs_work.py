@@ -7,8 +7,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from omnigrok.data import default_root
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
-from omnigrok.runs import Run, freeze
-from omnigrok.runs.work import (
+from omnigrok.run import Run, freeze
+from omnigrok.training.shape import shape_key
+from omnigrok.training.stack import Stack
+from omnigrok.training.work import (
     COPIES,
     WORDS,
     Work,
@@ -17,8 +19,6 @@ from omnigrok.runs.work import (
     step_operations,
     work_of,
 )
-from omnigrok.training.shape import shape_key
-from omnigrok.training.stack import Stack
 
 
 def setting(

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from omnigrok.errors import BadInput
-from omnigrok.runs import Run, execute
-from omnigrok.runs.execute import BudgetSpent, Executor
-from omnigrok.runs.lease import Leases, new_owner
-from omnigrok.runs.store import Store
-from omnigrok.runs.tally import Progress
+from omnigrok.execution import execute
+from omnigrok.execution.execute import BudgetSpent, Executor
+from omnigrok.execution.tally import Progress
+from omnigrok.run import Run
+from omnigrok.store.leases import Leases, new_owner
+from omnigrok.store.store import Store
 
 Make = Callable[..., Executor]
 Check = Callable[[Executor, Sequence[Run]], None]

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omnigrok.runs import Curves, Run, freeze
-from omnigrok.runs.encode import decode_state, encode_state
+from omnigrok.curves import Curves
+from omnigrok.run import Run, freeze
+from omnigrok.store.encode import decode_state, encode_state
 from omnigrok.training import Stack, State
 
 TEACHER_STUDENT = Run(

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from omnigrok.runs import Run
+from omnigrok.run import Run
 from omnigrok.training.calendar import batch_order, effective_batch, evaluation_sample, log_steps
 
 FORM = Run(task="teacher_student", model="mlp", seed=0, n_train=10, steps=10, lr=1e-3)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from omnigrok.runs import Curves, Run
+from omnigrok.curves import Curves
+from omnigrok.run import Run
 from omnigrok.training import Stack, State, train
 from omnigrok.training.calendar import batch_order
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.func import functional_call
 
-from omnigrok.runs import Curves, Run
-from omnigrok.runs.encode import decode, encode
+from omnigrok.curves import Curves
+from omnigrok.run import Run
+from omnigrok.store.encode import decode, encode
 from omnigrok.training import Stack, train
 from omnigrok.training.calendar import evaluation_sample
 from omnigrok.training.evaluate import _pieces, evaluate

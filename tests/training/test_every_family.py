@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omnigrok.audit.experiment import expand
 from omnigrok.audit.recording import figures
-from omnigrok.runs import Run
+from omnigrok.run import Run
+from omnigrok.suite.experiment import expand
 from omnigrok.training import train
 
 CLAIMS = Path(__file__).parents[2] / "claims"

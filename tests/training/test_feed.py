@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.runs import Run
+from omnigrok.run import Run
 from omnigrok.training.calendar import batch_order, effective_batch
 from omnigrok.training.feed import CHUNK, Feed
 from omnigrok.training.optimizer import schedule

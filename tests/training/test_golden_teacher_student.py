@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from omnigrok.runs import Curves, Run, freeze
+from omnigrok.curves import Curves
+from omnigrok.run import Run, freeze
 from omnigrok.training import train
 
 LOSS = 2e-6

@@ -11,7 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from omnigrok.errors import BadInput
-from omnigrok.runs import Run, freeze
+from omnigrok.run import Run, freeze
 from omnigrok.training import graph
 from omnigrok.training.stack import Stack
 

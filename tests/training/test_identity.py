@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import omnigrok
-from omnigrok.audit.experiment import expand
 from omnigrok.audit.recording import figures
 from omnigrok.errors import BadInput
 from omnigrok.models import mlp
-from omnigrok.runs import Run
+from omnigrok.run import Run
+from omnigrok.suite.experiment import expand
 from omnigrok.training import identity as module
 from omnigrok.training.identity import identity, versions
 
@@ -259,9 +259,9 @@ def test_a_long_name_stays_one_that_evidence_accepts(
 TRAIN = """
 import json, sys, torch
 from pathlib import Path
-from omnigrok.runs import Run
-from omnigrok.runs.execute import Executor
-from omnigrok.runs.store import Store
+from omnigrok.run import Run
+from omnigrok.execution.execute import Executor
+from omnigrok.store.store import Store
 run = Run.from_dict(json.loads(sys.argv[1]))
 with Store(sys.argv[2]) as store:
     executor = Executor(store, torch.device("cpu"), Path(), [run])

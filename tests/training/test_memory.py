@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 import torch
 
-from omnigrok.runs import Curves, Run
+from omnigrok.curves import Curves
+from omnigrok.run import Run
 from omnigrok.training import Stack
 
 

@@ -18,10 +18,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from omnigrok.curves import Curves
 from omnigrok.data import default_root, find_task
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
-from omnigrok.runs import Curves, Run, freeze
+from omnigrok.run import Run, freeze
 from omnigrok.training import Stack, native, train
 from omnigrok.training.calendar import batch_order, effective_batch
 from omnigrok.training.device import arithmetic

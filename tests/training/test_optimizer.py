@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from omnigrok.runs import Run
+from omnigrok.run import Run
 from omnigrok.training.optimizer import Schedule, adamw_, clip, schedule
 
 CPU = torch.device("cpu")

@@ -8,7 +8,7 @@ from torch import nn
 
 from omnigrok.data import default_root, find_task
 from omnigrok.models import find_model
-from omnigrok.runs import Run
+from omnigrok.run import Run
 from omnigrok.training import train
 from omnigrok.training.calendar import batch_order, effective_batch
 

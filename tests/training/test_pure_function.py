@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from omnigrok.runs import Curves, Run, freeze
+from omnigrok.curves import Curves
+from omnigrok.run import Run, freeze
 from omnigrok.training.stack import Stack, train
 
 MODULAR = Run(

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
-from omnigrok.runs import Curves, Run
-from omnigrok.runs.encode import encode_state
+from omnigrok.run import Run
+from omnigrok.store.encode import encode_state
 from omnigrok.training import Stack, State, train
 from omnigrok.training.feed import CHUNK
 

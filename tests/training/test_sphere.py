@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.runs import Run
+from omnigrok.run import Run
 from omnigrok.training import Stack, train
 from omnigrok.training.sphere import DOUBLE_COUNT, dot, held_square, remove_radial, rescale_
 

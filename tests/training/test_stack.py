@@ -12,7 +12,7 @@ import torch
 
 from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
-from omnigrok.runs import Run
+from omnigrok.run import Run
 from omnigrok.training import Stack, train
 from omnigrok.training.network import Flat
 from omnigrok.training.shape import shape_key

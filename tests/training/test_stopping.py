@@ -12,10 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
-from omnigrok.runs import Curves, Run
-from omnigrok.runs.encode import decode, encode
+from omnigrok.run import Run
 from omnigrok.stats import time_to
+from omnigrok.store.encode import decode, encode
 from omnigrok.training import Stack, State, train
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.shape import shape_key

@@ -10,7 +10,7 @@ import numpy as np
 from omnigrok.calibration import noise
 from omnigrok.calibration.claims import fig03, fig04, fig05, fig06, fig07, fig08
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # concl.LU: (scale, size) of the cells of each task; tasks are told apart by ``task_of``.
 CELLS = {

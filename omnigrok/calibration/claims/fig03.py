@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 from omnigrok.stats.comparison import Array
 
 PLATEAU = 0.3

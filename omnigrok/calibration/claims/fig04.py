@@ -8,7 +8,7 @@ import numpy as np
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 SMALL = 1000
 # The loss of a constant.

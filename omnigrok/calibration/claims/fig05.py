@@ -9,7 +9,7 @@ import numpy as np
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # Of the targets, Bohr^6; a loss is a share of it.
 VARIANCE = 64.0

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from omnigrok.calibration import noise
 from omnigrok.calibration.claims.fig08 import landscape as mnist
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # The decoder's weight norm at alpha = 1; the YAML's levels; ln w of the generalising solution,
 # which is a point of the grid (alpha = .9).

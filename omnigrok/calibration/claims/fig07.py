@@ -8,7 +8,7 @@ import numpy as np
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # Between the arrival of 10 % and of 99 % test accuracy, as a factor in steps.
 RISE = 1.3

@@ -8,7 +8,7 @@ import math
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 # The weight norm of the standard initialization, the scale of the least loss, and scatter of a best
 # accuracy over seeds.

@@ -6,7 +6,7 @@ import math
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Scatter, Simulation, Steps
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 PAIRS = 113**2
 

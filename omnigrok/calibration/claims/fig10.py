@@ -6,7 +6,7 @@ import math
 
 from omnigrok.calibration import noise
 from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 
 def power(slope: float, at_one: float, residual: float, middle: float) -> Maker:

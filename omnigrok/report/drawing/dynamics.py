@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.schema import Protocol
+from omnigrok.curves import Curves
 from omnigrok.report.drawing.canvas import NORM, TEST, TRAIN, Canvas
-from omnigrok.runs.curves import Curves
+from omnigrok.suite.schema import Protocol
 
 COLUMNS = 4
 WORDS = {"weight_decay": "γ", "alpha": "α", "n_train": "N", "constraint": "norm"}

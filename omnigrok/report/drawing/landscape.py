@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import nearest
-from omnigrok.audit.schema import Protocol
+from omnigrok.audit.measures import nearest
 from omnigrok.report.drawing.canvas import TEST, TRAIN, Canvas
 from omnigrok.report.drawing.reading import Reading
+from omnigrok.suite.schema import Protocol
 
 STYLES = (("train", TRAIN, "-", "o"), ("test", TEST, "--", "s"))
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import nearest
-from omnigrok.audit.schema import Protocol
+from omnigrok.audit.measures import nearest
 from omnigrok.report.drawing.canvas import INK, Canvas, label_values
 from omnigrok.report.drawing.reading import Reading
+from omnigrok.suite.schema import Protocol
 
 Array = NDArray[np.float64]
 AXES = {"n_train": "training samples N", "messiness": "messiness m"}

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.maps import REDUCTION, reduced
-from omnigrok.audit.quantities import best, final, highest
-from omnigrok.audit.schema import Protocol
-from omnigrok.runs.curves import Curves
+from omnigrok.audit.measures import best, final, highest
+from omnigrok.curves import Curves
+from omnigrok.paper.maps import REDUCTION, reduced
+from omnigrok.suite.schema import Protocol
 
 Array = NDArray[np.float64]
 

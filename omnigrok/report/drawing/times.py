@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.quantities import norm_at, time_of
-from omnigrok.audit.schema import Protocol
+from omnigrok.audit.measures import norm_at, time_of
+from omnigrok.curves import Curves
 from omnigrok.report.drawing.canvas import INK, SERIES, TEST, TRAIN, Canvas, label_values
 from omnigrok.report.drawing.dynamics import value_text
-from omnigrok.runs.curves import Curves
+from omnigrok.suite.schema import Protocol
 
 AXES = {"weight_decay": "weight decay γ", "n_train": "training samples N"}
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from omnigrok.audit.grid import Grid
+from omnigrok.curves import Curves
 from omnigrok.report.drawing.canvas import INK, Canvas, finish, label_values, settings
 from omnigrok.report.drawing.dynamics import DynamicsCurves, columns, value_text
 from omnigrok.report.drawing.landscape import LandscapeCurve
 from omnigrok.report.drawing.maps import HeatMap, edges, over_seeds
 from omnigrok.report.drawing.reading import Reading
 from omnigrok.report.drawing.times import TimesAgainst
-from omnigrok.runs.curves import Curves
-from omnigrok.runs.run import Run
+from omnigrok.run import Run
 
 STEP = np.array([0, 1, 10, 100])
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 import trajectory_table as table
-from omnigrok.audit.experiment import expand
 from omnigrok.audit.recording import figures
-from omnigrok.runs.run import CONSTRAINTS
+from omnigrok.run import CONSTRAINTS
+from omnigrok.suite.experiment import expand
 from omnigrok.training import Stack, feed, optimizer, sphere, train
 from omnigrok.training.identity import versions
 from omnigrok.training.native import library

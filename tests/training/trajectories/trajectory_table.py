@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from omnigrok.runs import Curves, Run, freeze
-from omnigrok.runs.run import CONSTRAINTS
+from omnigrok.curves import Curves
+from omnigrok.run import CONSTRAINTS, Run, freeze
 from omnigrok.training import train
 from omnigrok.training.identity import versions
 

@@ -1,0 +1,1 @@
+"""Evidence files: recorded curves that verdicts are derived from again."""

@@ -1,0 +1,1 @@
+"""Training what a store lacks: plan, stacks, leases, the one writer."""

@@ -1,0 +1,1 @@
+"""What an audit would cost on this machine."""

@@ -1,0 +1,400 @@
+"""Which recorded experiments each panel of the paper's figures is redrawn from, and how."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from typing import Protocol as Interface
+
+from omnigrok.audit.grid import Grid
+from omnigrok.errors import OmnigrokError
+from omnigrok.paper.paths import ContoursBySize, ReducedDynamics, StraightPath
+from omnigrok.report.drawing.canvas import Canvas, settings
+from omnigrok.report.drawing.dynamics import DynamicsCurves
+from omnigrok.report.drawing.landscape import LandscapeCurve
+from omnigrok.report.drawing.maps import HeatMap
+from omnigrok.report.drawing.reading import Reading
+from omnigrok.report.drawing.times import TimesAgainst
+from omnigrok.report.recorded import NotRecorded, Recorded
+from omnigrok.suite.schema import Protocol, load_figure
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+
+class Drawing(Interface):
+    """What every kind of drawing can do."""
+
+    def draw(
+        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+    ) -> Canvas:
+        """Draw; ``quantity`` is that of the claim whose numbers (levels, paths) the panel shows."""
+        ...
+
+    def describe(self) -> str:
+        """What is seen, for the alternative text."""
+        ...
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a figure.
+
+    Args:
+        name: as in the paper, e.g. "2a".
+        title: what the paper shows there.
+        experiments: "figure:experiment" of every grid that is drawn.
+        drawing: how.
+        claim: whose ``quantity`` has levels or paths that the drawing needs.
+        beside: grids that are drawn too where they are recorded.
+    """
+
+    name: str
+    title: str
+    experiments: tuple[str, ...]
+    drawing: Drawing
+    claim: str = ""
+    beside: tuple[str, ...] = ()
+
+    @property
+    def figure(self) -> str:
+        """The YAML file that records it."""
+        return self.experiments[0].partition(":")[0]
+
+
+F2, F3, F4, F5, F6 = (
+    "fig02_teacher_student",
+    "fig03_mnist",
+    "fig04_imdb",
+    "fig05_qm9",
+    "fig06_addition",
+)
+F7, F8, F9, F10, F11 = (
+    "fig07_transformer",
+    "fig08_mnist_representation",
+    "fig09_transformer_landscape",
+    "fig10_time_vs_decay",
+    "fig11_cross_entropy",
+)
+LOSS, ERROR = Reading(), Reading("error")
+BEST_LOSS, BEST_ERROR = Reading(best_under_code=True), Reading("error", best_under_code=True)
+CODE_ACCURACY = {"code": "acc_code"}
+ERROR_LEVELS = (0.1, 0.2, 0.3, 0.4)
+MNIST_LOW = (f"{F10}:mnist_low",)
+
+PANELS: tuple[Panel, ...] = (
+    Panel(
+        "2a",
+        "Teacher-student: reduced training and test loss",
+        (f"{F2}:landscape",),
+        LandscapeCurve(LOSS),
+    ),
+    Panel(
+        "2b",
+        "Teacher-student: accuracy from a large and a small initialization",
+        (f"{F2}:large", f"{F2}:small"),
+        DynamicsCurves(
+            ("alpha", "weight_decay"), under=CODE_ACCURACY, only={"weight_decay": (0.0, 0.03, 1.0)}
+        ),
+    ),
+    Panel(
+        "2c",
+        "Teacher-student: time to fit and to generalise against weight decay",
+        (f"{F2}:large",),
+        TimesAgainst(under=CODE_ACCURACY, guide=-1, norm=True),
+    ),
+    Panel(
+        "3a",
+        "MNIST: reduced training error",
+        (f"{F3}:landscape",),
+        HeatMap(BEST_ERROR, "train", levels=ERROR_LEVELS),
+    ),
+    Panel(
+        "3b",
+        "MNIST: reduced test error",
+        (f"{F3}:landscape",),
+        HeatMap(BEST_ERROR, "test", levels=ERROR_LEVELS),
+    ),
+    Panel(
+        "3c",
+        "MNIST: reduced errors at a small and a large data size",
+        (f"{F3}:landscape",),
+        LandscapeCurve(BEST_ERROR, (200, 8000)),
+    ),
+    Panel(
+        "3d",
+        "MNIST: accuracy in the setting that groks, and from the standard initialization",
+        (f"{F3}:dynamics",),
+        DynamicsCurves(),
+    ),
+    Panel(
+        "3e",
+        "MNIST: time to generalise against data size",
+        (f"{F3}:time_vs_size",),
+        TimesAgainst("n_train", test=0.8, groups="weight_decay"),
+    ),
+    Panel(
+        "4a",
+        "IMDb: reduced training error",
+        (f"{F4}:landscape",),
+        HeatMap(BEST_ERROR, "train", levels=(0.2, 0.25)),
+    ),
+    Panel(
+        "4b",
+        "IMDb: reduced test error",
+        (f"{F4}:landscape",),
+        HeatMap(BEST_ERROR, "test", levels=(0.2, 0.25)),
+    ),
+    Panel(
+        "4c",
+        "IMDb: reduced errors at a small and a large data size",
+        (f"{F4}:landscape",),
+        LandscapeCurve(BEST_ERROR),
+    ),
+    Panel(
+        "4d",
+        "IMDb: accuracy from a large and the standard initialization",
+        (f"{F4}:dynamics",),
+        DynamicsCurves(("alpha", "weight_decay")),
+    ),
+    Panel("5a", "QM9: reduced training loss", (f"{F5}:landscape",), HeatMap(BEST_LOSS, "train")),
+    Panel("5b", "QM9: reduced test loss", (f"{F5}:landscape",), HeatMap(BEST_LOSS, "test")),
+    Panel(
+        "5c",
+        "QM9: reduced losses at a small and a large data size",
+        (f"{F5}:landscape",),
+        LandscapeCurve(BEST_LOSS),
+    ),
+    Panel(
+        "5d",
+        "QM9: losses from a large and the standard initialization",
+        (f"{F5}:dynamics",),
+        DynamicsCurves(("alpha", "constraint"), column="loss"),
+    ),
+    Panel(
+        "6a",
+        "Toy addition: training loss over weight norm and messiness",
+        (f"{F6}:landscape",),
+        HeatMap(LOSS, "train", "messiness", levels=(0.01, 0.05, 0.1)),
+    ),
+    Panel(
+        "6b",
+        "Toy addition: test loss over weight norm and messiness",
+        (f"{F6}:landscape",),
+        HeatMap(LOSS, "test", "messiness", levels=(0.01, 0.05, 0.1)),
+    ),
+    Panel(
+        "6c",
+        "Toy addition: losses along the path of the reduced dynamics",
+        (f"{F6}:fine",),
+        ReducedDynamics(),
+        "fig06.path",
+    ),
+    Panel(
+        "6d",
+        "Toy addition: training loss with the direction of descent",
+        (f"{F6}:fine",),
+        HeatMap(LOSS, "train", "messiness", levels=(0.001, 0.01, 0.03, 0.1), size=45, arrows=True),
+    ),
+    Panel(
+        "6e",
+        "Toy addition: the boundary by number of training pairs",
+        (f"{F6}:sizes",),
+        ContoursBySize(),
+        "fig06.data-size",
+    ),
+    Panel(
+        "7a",
+        "Transformer: accuracy and weight norm, trained normally",
+        (f"{F7}:free",),
+        DynamicsCurves(("weight_decay",), norm=True),
+    ),
+    Panel(
+        "7b",
+        "Transformer: accuracy at constant weight norm, alpha = .8",
+        (f"{F7}:held",),
+        DynamicsCurves(norm=True),
+    ),
+    Panel(
+        "8a",
+        "MNIST: training loss over weight norm and messiness",
+        (f"{F8}:landscape",),
+        HeatMap(LOSS, "train", "messiness", levels=(0.002, 0.01, 0.05)),
+    ),
+    Panel(
+        "8b",
+        "MNIST: test loss over weight norm and messiness",
+        (f"{F8}:landscape",),
+        HeatMap(LOSS, "test", "messiness", levels=(0.002, 0.01, 0.05)),
+    ),
+    Panel(
+        "8c",
+        "MNIST: losses along the path A, B, C",
+        (f"{F8}:landscape",),
+        StraightPath(),
+        "fig08.no-grok",
+    ),
+    Panel("9", "Transformer: reduced losses", (f"{F9}:landscape",), LandscapeCurve(LOSS)),
+    Panel(
+        "10a",
+        "Transformer: time to generalise against weight decay",
+        (f"{F10}:transformer",),
+        TimesAgainst(guide=-1),
+    ),
+    Panel(
+        "10b",
+        "MNIST: time to generalise against weight decay",
+        (f"{F10}:mnist",),
+        TimesAgainst(test=0.8, guide=-1),
+        beside=MNIST_LOW,
+    ),
+    Panel(
+        "10c",
+        "Transformer: accuracy by weight decay",
+        (f"{F10}:transformer",),
+        DynamicsCurves(("weight_decay",)),
+    ),
+    Panel(
+        "10d",
+        "MNIST: accuracy by weight decay",
+        (f"{F10}:mnist",),
+        DynamicsCurves(("weight_decay",)),
+        beside=MNIST_LOW,
+    ),
+    Panel(
+        "11a",
+        "MNIST with cross-entropy: reduced training error",
+        (f"{F11}:landscape_ce",),
+        HeatMap(ERROR, "train", levels=ERROR_LEVELS),
+    ),
+    Panel(
+        "11b",
+        "MNIST with cross-entropy: reduced test error",
+        (f"{F11}:landscape_ce",),
+        HeatMap(ERROR, "test", levels=ERROR_LEVELS),
+    ),
+    Panel(
+        "11c",
+        "MNIST with cross-entropy: reduced errors at a small and a large data size",
+        (f"{F11}:landscape_ce",),
+        LandscapeCurve(ERROR, (200, 60000)),
+    ),
+    Panel(
+        "12",
+        "MNIST with cross-entropy: accuracy over training",
+        (f"{F11}:plateau",),
+        DynamicsCurves(("alpha", "weight_decay")),
+    ),
+)
+BY_NAME = {panel.name: panel for panel in PANELS}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One panel under one protocol.
+
+    Args:
+        svg: the drawing; "" where it is left out, and then ``missing`` says why.
+        notes: reductions of scale, results of other versions.
+    """
+
+    panel: Panel
+    protocol: Protocol
+    svg: str = ""
+    missing: str = ""
+    notes: tuple[str, ...] = ()
+    seeds: int = 0
+
+    @property
+    def anchor(self) -> str:
+        """The id of the figure on the page."""
+        return f"fig-{self.panel.name}-{self.protocol}"
+
+    @property
+    def label(self) -> str:
+        """The alternative text."""
+        return (
+            f"Figure {self.panel.name}, protocol {self.protocol}: {self.panel.title}; "
+            f"{self.panel.drawing.describe()}"
+        )
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height of the drawing in its own units (points)."""
+        found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', self.svg)
+        return (float(found[1]), float(found[2])) if found else (1.0, 1.0)
+
+    @property
+    def image(self) -> Markup:
+        """The drawing for a page: its text was escaped when it was drawn."""
+        from markupsafe import Markup  # noqa: PLC0415 (comes with jinja2, optional)
+
+        opening = Markup('<svg id="{}-svg" role="img" aria-label="{}" ').format(
+            self.anchor, self.label
+        )
+        return opening + Markup(self.svg.removeprefix("<svg "))  # noqa: S704 (drawn here, from numbers and this module's own titles)
+
+
+def draw(panel: Panel, protocol: Protocol, source: Recorded) -> Drawn:
+    """Redraw a panel, or say why it is left out: its curves are not recorded, or cannot be read."""
+    try:
+        loaded = [source.load(experiment, protocol) for experiment in panel.experiments]
+        absent = []
+        for experiment in panel.beside:
+            try:
+                loaded.append(source.load(experiment, protocol))
+            except NotRecorded as reason:
+                absent.append(str(reason))
+        quantity: Mapping[str, Any] = {}
+        if panel.claim:
+            quantity = (
+                load_figure(source.folder / f"{panel.figure}.yaml").claim(panel.claim).quantity
+            )
+        with settings():
+            svg = panel.drawing.draw([each.grid for each in loaded], protocol, quantity).svg(
+                f"{panel.name}-{protocol}"
+            )
+    except NotRecorded as reason:
+        return Drawn(panel, protocol, missing=str(reason))
+    except OmnigrokError as error:
+        # A figure that cannot be drawn must not take the verdicts with it; the page says why it is
+        # missing.
+        return Drawn(panel, protocol, missing=f"cannot be drawn: {error}")
+    stale = sum(each.stale for each in loaded)
+    notes = [*dict.fromkeys(each.reduction for each in loaded if each.reduction), *absent]
+    if stale:
+        notes.append(
+            f"{stale} runs come from another version of the trainer or of torch, or from another "
+            "device"
+        )
+    return Drawn(
+        panel, protocol, svg, notes=tuple(notes), seeds=min(len(each.grid.seeds) for each in loaded)
+    )
+
+
+def named_panels(place: str) -> list[str]:
+    """The panels that a claim's ``place`` names: "Figures 3a and 3b", "Figure 4a-c", "Figures 6a to
+    c", "Figure 12".
+    """
+    names: list[str] = []
+    for text in re.findall(r"Figures?\s+([^;]*)", place):
+        number, last, joined = "", "", False
+        for word in re.findall(r"\d+[a-f]?|\b[a-f]\b|-|–|\bto\b|\band\b|,|\S+", text):
+            found = re.fullmatch(r"(\d+)?([a-f])?", word)
+            if found is None:
+                joined = word in ("-", "–", "to")
+                if not joined and word not in ("and", ","):
+                    break
+                continue
+            number, letter = found[1] or number, found[2] or ""
+            if joined and letter and last:
+                names += [f"{number}{chr(code)}" for code in range(ord(last) + 1, ord(letter))]
+            names += (
+                [f"{number}{letter}"]
+                if letter
+                else [name for name in BY_NAME if re.fullmatch(rf"{number}[a-f]?", name)]
+            )
+            last, joined = letter, False
+    return [name for name in dict.fromkeys(names) if name in BY_NAME]

@@ -1,0 +1,1 @@
+"""What pytest sees: options, items, reports, exit status."""

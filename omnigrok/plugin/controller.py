@@ -1,0 +1,246 @@
+"""What one process does for the whole session: gather outcomes from all workers, print the table,
+write the JSON, set the exit status.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import scipy
+import torch
+
+import omnigrok
+from omnigrok.audit.outcome import ClaimRefuted
+from omnigrok.audit.session import Options
+from omnigrok.audit.summary import audit_document, merge, write_audit
+from omnigrok.errors import BadInput, OmnigrokError
+from omnigrok.plugin.completeness import Completeness
+from omnigrok.plugin.crash import crashed
+from omnigrok.plugin.exit_status import Ended, settle
+from omnigrok.plugin.options import read_options
+from omnigrok.plugin.repeated import combined
+from omnigrok.report.terminal import lines
+from omnigrok.training.device import describe
+
+
+def versions() -> dict[str, str]:
+    """What the numbers depend on."""
+    return {
+        "omnigrok": omnigrok.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+    }
+
+
+PROPERTY = "omnigrok"  # of a report: its outcome as JSON
+RAISED = (
+    "omnigrok_raised"  # of a report: the name of the exception that it failed or was skipped by
+)
+AGAIN = "omnigrok_again"  # of a report: another one has said the verdict of the same claim
+USAGE, HINT = (
+    "omnigrok_usage",
+    "omnigrok_hint",
+)  # what the process that collects tells the controller
+
+
+def _property(report: pytest.TestReport | pytest.CollectReport, wanted: str) -> Any:
+    return next(
+        (value for name, value in getattr(report, "user_properties", []) if name == wanted), None
+    )
+
+
+def outcome_of(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any] | None:
+    """The outcome that a report carries, as a dict."""
+    value = _property(report, PROPERTY)
+    return None if value is None else cast("dict[str, Any]", json.loads(value))
+
+
+def raised(report: pytest.TestReport) -> str:
+    """The name of the exception that ended the item; "" if none did."""
+    return str(_property(report, RAISED) or "")
+
+
+class Controller:
+    """Registered in the process that is no xdist worker.
+
+    Args:
+        config: of this session.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.outcomes: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.said: set[tuple[str, str, str]] = set()
+        self.refutations = 0
+        self.rows: list[dict[str, Any]] = []
+        self.folders: set[Path] = set()
+        self.completeness = Completeness()
+        self.notes: dict[str, str] = {}
+        self.failure = self.why = ""
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if not self.config.option.collectonly and not self.config.getoption("plan"):
+            self.completeness.expect(item.nodeid for item in session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        self.completeness.expect(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker has ended: take what it has to tell."""
+        sent = getattr(node, "workeroutput", None) or {}
+        self.notes.update({key: sent[key] for key in (USAGE, HINT) if key in sent})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "teardown":
+            return
+        outcome = outcome_of(report)
+        folders = (self.config.rootpath, self.config.invocation_params.dir)
+        if outcome is None and (lost := crashed(report, folders, read_options(self.config).tier)):
+            outcome = lost.as_dict()
+        final = report.outcome in ("passed", "failed", "skipped")  # not "rerun"
+        if outcome is None or (not final and outcome["verdict"] == "ERROR"):
+            return
+        key = (outcome["id"], outcome["protocol"], outcome["role"])
+        self.outcomes[key] = (
+            combined(self.outcomes[key], outcome) if key in self.outcomes else outcome
+        )
+        if not final:
+            return
+        if key in self.said:
+            report.user_properties.append((AGAIN, True))
+        self.said.add(key)
+        self.completeness.count(report.nodeid, outcome)
+        self.folders.add((self.config.rootpath / report.location[0]).resolve().parent)
+        refuted = outcome["role"] == "claim" and outcome["verdict"] == "REFUTED"
+        self.refutations += report.failed and refuted and raised(report) == ClaimRefuted.__name__
+
+    def settle(self, session: pytest.Session) -> None:
+        """Merge what was judged, and set the exit status, where it is known why it is what
+        it is.
+        """
+        self.rows = merge(self.outcomes.values(), self.completeness.partial)
+        if USAGE in self.notes:
+            session.exitstatus, self.failure = pytest.ExitCode.USAGE_ERROR, self.notes[USAGE]
+            return
+        options = read_options(self.config)
+        ended = Ended(
+            status=session.exitstatus,
+            tier=options.tier,
+            failures=session.testsfailed,
+            refutations=self.refutations,
+            cut="; ".join(
+                str(reason) for reason in (session.shouldfail, session.shouldstop) if reason
+            ),
+            partial=self.completeness.partial,
+            stopped=self.completeness.stopped,
+            rows=self.rows,
+            strict=options.strict,
+        )
+        session.exitstatus, self.why = settle(ended)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        options = read_options(self.config)
+        partial = self.completeness.partial
+        target, page = self.config.getoption("audit_json"), self.config.getoption("report")
+        if (target is None and page is None) or USAGE in self.notes:
+            return
+        if partial and not self.rows:
+            # Nothing to show, and what an earlier audit wrote there is worth more.
+            self.failure = (
+                f"{', '.join(str(path) for path in (target, page) if path is not None)}: not "
+                "written: no claim was judged yet"
+            )
+            return
+        device = (
+            describe(torch.device("cuda" if options.gpu else "cpu"))
+            if not options.replay
+            else "replay"
+        )
+        document = audit_document(
+            self.rows, options.tier, device, versions(), options.first_seed, partial
+        )
+        try:
+            self._add_replicated(document)
+            if target is not None:
+                write_audit(target, document)
+            if page is not None:
+                self._write_page(page, document, options)
+        except OmnigrokError as error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            self.failure = str(error)
+
+    def _add_replicated(self, document: dict[str, Any]) -> None:
+        """What a second training from other seeds said, where the claims folder keeps one."""
+        from omnigrok.audit.document import parse  # noqa: PLC0415 (the report is optional)
+        from omnigrok.report.retraining import replicated  # noqa: PLC0415
+
+        if document["tier"] != "paper" or document["first_seed"] or len(self.folders) != 1:
+            return
+        found = replicated(next(iter(self.folders)), parse(document))
+        for row in document["claims"]:
+            again = found.get((row["id"], row["protocol"]))
+            row["replicated"] = again.model_dump(mode="json") if again else None
+
+    def _write_page(self, path: Path, document: dict[str, Any], options: Options) -> None:
+        """The HTML page, drawn here, in the controller, from the store that the workers filled or
+        from the evidence.
+        """
+        from omnigrok.audit.document import parse  # noqa: PLC0415 (the report is optional)
+        from omnigrok.report.page import write_page  # noqa: PLC0415
+
+        if not self.folders:
+            raise BadInput(f"{path}: not written: no claim was judged")
+        if len(self.folders) > 1:
+            raise BadInput(
+                f"{path}: not written: claims of several folders were judged "
+                f"({', '.join(map(str, sorted(self.folders)))})"
+            )
+        write_page(path, parse(document), next(iter(self.folders)), options.store(self.folders))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.failure:
+            terminalreporter.write_line(f"ERROR: {self.failure}", red=True)
+        if self.notes.get(HINT):
+            terminalreporter.write_line(self.notes[HINT])
+        if not self.rows:
+            return
+        verbosity = self.config.get_verbosity()
+        terminalreporter.section("audit of the Omnigrok paper")
+        table = list(
+            lines(
+                self.rows,
+                read_options(self.config).tier,
+                max(verbosity, 0),
+                self.completeness.partial,
+            )
+        )
+        if self.why:
+            terminalreporter.write_line(f"not a success: {self.why}")
+        for line in table[-1:] if verbosity < 0 else table:
+            terminalreporter.write_line(line)
+
+
+class ExitStatus:
+    """Sets the exit status before other plugins look at it at the end of the session: what they set
+    then stands.
+
+    Args:
+        controller: of the same session.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self.controller = controller
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        self.controller.settle(session)

@@ -1,0 +1,56 @@
+"""The verdict of an item whose worker died: ERROR, made by the controller, since nobody else is
+left to say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from omnigrok.audit.outcome import Outcome
+from omnigrok.plugin.node_id import parse
+from omnigrok.stats.finding import Verdict
+from omnigrok.suite.schema import Tier, load_figure
+
+
+def crashed(report: pytest.TestReport, folders: Iterable[Path], tier: Tier) -> Outcome | None:
+    """The outcome of an item that a worker of pytest-xdist died on; None for any other report.
+
+    Args:
+        report: as the controller gets it.
+        folders: what its node id may be relative to: pytest's root folder, or the one it was
+            started in.
+        tier: of this audit.
+    """
+    if not report.failed or report.when in ("setup", "call", "teardown"):
+        return None
+    item = parse(report.nodeid)
+    if item is None:
+        return None
+    paths = [folder / item.path for folder in folders]
+    path = next((path for path in paths if _figure_file(path).is_file()), None)
+    if path is None:
+        return None
+    claim = load_figure(_figure_file(path)).claim(item.claim)
+    reason = (
+        f"its worker crashed ({' '.join(report.longreprtext.split())}); what was trained is saved: "
+        "run the same command again"
+    )
+    return Outcome(
+        claim.id,
+        _figure_file(path).stem,
+        item.protocol,
+        tier,
+        item.role,
+        Verdict.ERROR,
+        reason,
+        headline=claim.headline,
+        statement=claim.statement,
+        place=claim.place,
+    )
+
+
+def _figure_file(path: Path) -> Path:
+    return path.with_name(f"{path.stem.removeprefix('test_')}.yaml")

@@ -1,0 +1,1 @@
+"""The run store: recorded curves, checkpoints and leases in one SQLite file."""

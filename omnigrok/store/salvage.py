@@ -1,0 +1,126 @@
+"""What is left of a damaged store: every whole result, copied to a new one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from omnigrok.curves import Curves
+from omnigrok.errors import EvidenceError, StoreError
+from omnigrok.store.database import PAGE_SIZE
+from omnigrok.store.store import COLUMNS, Environment, Store, read_row
+
+
+@dataclass(frozen=True)
+class Salvaged:
+    """Counts of results that were copied, and of those that were not since a checksum or page is
+    damaged (None: cannot be known).
+    """
+
+    copied: int
+    damaged: int | None
+
+
+def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Salvaged:
+    """Copy every readable, whole result of a damaged store to a new store. The damaged file is left
+    as it is.
+
+    Raises:
+        StoreError: the file is not there, nothing of it can be read, or the target exists or cannot
+            be written.
+    """
+    source, new = Path(path), Path(target)
+    if new.exists():
+        raise StoreError(f"store {new} exists: name a new one to salvage {source} to")
+    try:
+        with tempfile.TemporaryDirectory(prefix="omnigrok-salvage-") as folder:
+            copy = Path(folder) / "copy.db"
+            shutil.copyfile(source, copy)
+            _copy_with_wal(source, copy)
+            rows = _readable_rows(copy)
+            if rows is None:
+                _copy_with_wal(source, copy)
+                _renew_first_page(copy)
+                rows = _readable_rows(copy)
+    except OSError as error:
+        raise StoreError(f"store {source} cannot be salvaged: {error}") from error
+    if rows is None or rows == ([], None):
+        raise StoreError(f"store {source}: nothing of it can be read")
+    found, damaged = rows
+    with Store(new) as store:
+        return Salvaged(len(store.adopt(found)), damaged)
+
+
+def _copy_with_wal(source: Path, copy: Path) -> None:
+    shutil.copyfile(source, copy)
+    for suffix in ("-wal", "-journal"):  # what a killed process had committed, or had not
+        beside = source.with_name(source.name + suffix)
+        if beside.exists():
+            shutil.copyfile(beside, copy.with_name(copy.name + suffix))
+
+
+def _readable_rows(path: Path) -> tuple[list[tuple[Curves, Environment]], int | None] | None:
+    """Whole results, and the number of the others where it can be known; None where not even the
+    list of tables can be read.
+    """
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        try:
+            db.execute(
+                "PRAGMA writable_schema = ON"
+            )  # SQLite then also reads a file that is shorter than its first page says
+            db.execute("SELECT rowid FROM results WHERE rowid = 0").fetchone()
+        except sqlite3.DatabaseError as error:
+            if "no such table" in str(error) or not _knows_results(db):
+                return None  # else a page of the table is damaged, and others may be whole
+        found = []
+        # Numbers are given without gaps, and no record takes less than 256 bytes: beside a damaged
+        # page, all others are reached.
+        for number in range(1, path.stat().st_size // 256 + 2):
+            try:
+                row = db.execute(
+                    f"SELECT {COLUMNS} FROM results WHERE id = ?", (number,)
+                ).fetchone()
+                if row:
+                    _, env, curves = read_row(row)
+                    found.append((curves, env))
+            except (sqlite3.DatabaseError, EvidenceError):
+                continue
+        try:
+            (listed,) = db.execute(
+                "SELECT count(*) FROM results INDEXED BY sqlite_autoindex_results_1"
+            ).fetchone()
+        except sqlite3.DatabaseError:
+            return found, None
+        return found, max(0, listed - len(found))
+    finally:
+        db.close()
+
+
+def _knows_results(db: sqlite3.Connection) -> bool:
+    try:
+        return (
+            db.execute("SELECT name FROM sqlite_master WHERE name = 'results'").fetchone()
+            is not None
+        )
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _renew_first_page(path: Path) -> None:
+    """Put the first page of a new store in place of a damaged one: the tables of every store of one
+    schema start on the same pages.
+    """
+    with tempfile.TemporaryDirectory(prefix="omnigrok-salvage-") as folder:
+        template = Path(folder) / "new.db"
+        Store(template).close()
+        page = bytearray(template.read_bytes()[:PAGE_SIZE])
+    size = path.stat().st_size
+    page[28:32] = (size // PAGE_SIZE).to_bytes(4, "big")
+    page[32:40] = bytes(8)  # no list of free pages
+    with open(path, "r+b") as file:
+        file.write(page)

@@ -1,0 +1,1 @@
+"""A claims folder: figure files, their experiments as Runs, digests of criteria."""

@@ -1,0 +1,252 @@
+"""From the YAML of an experiment to the list of Runs that one tier and protocol need."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from omnigrok.errors import BadInput
+from omnigrok.run import LARGEST, Run
+from omnigrok.suite.schema import (
+    Changes,
+    Experiment,
+    Figure,
+    Patch,
+    Protocol,
+    Reduction,
+    Scale,
+    Tier,
+    load_figure,
+)
+
+# The paper's largest grid has 17,640 runs. A file of a few bytes can ask for more than any memory
+# holds.
+LARGEST_GRID = 100_000
+
+
+def axis_values(name: str, spec: Any) -> list[Any]:
+    """The values of one axis: a list, ``{log: [lo, hi, n]}``, ``{linear: [lo, hi, n]}`` or
+    ``{count: n}`` (0 to n - 1).
+
+    Logarithmic grids of whole numbers (``n_train``) are rounded.
+
+    Raises:
+        BadInput: the form is none of these, its ends make no such grid, or it has more than
+            ``LARGEST_GRID`` values.
+    """
+    if isinstance(spec, list) and spec:
+        return spec
+    if isinstance(spec, Mapping) and len(spec) == 1:
+        (form, value), *_ = spec.items()
+        if form == "count" and _whole(value):
+            return list(range(_some(name, value)))
+        if (
+            form in ("log", "linear")
+            and isinstance(value, list)
+            and len(value) == 3
+            and _whole(value[2])
+        ):
+            return _spaced(name, form, value[0], value[1], _some(name, value[2]))
+    raise BadInput(
+        f"sweep: {name}: {_short(spec)} is not accepted; give a list, {{log: [lo, hi, n]}}, "
+        "{linear: [lo, hi, n]} or {count: n}, "
+        f"with a whole number n from 1 to {LARGEST_GRID}"
+    )
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _some(name: str, n: int) -> int:
+    if n > LARGEST_GRID:
+        raise BadInput(
+            f"sweep: {name}: {_short(n)} values are too many; accepted: 1 to {LARGEST_GRID}"
+        )
+    return n
+
+
+def _spaced(name: str, form: str, low: Any, high: Any, n: int) -> list[Any]:
+    ends = (low, high)
+    if not all(
+        isinstance(end, int | float) and not isinstance(end, bool) and abs(end) <= LARGEST
+        for end in ends
+    ):
+        raise BadInput(
+            f"sweep: {name}: {form} from {_short(low)} to {_short(high)} is not accepted; give two "
+            "finite numbers"
+        )
+    if form == "log" and min(ends) <= 0:
+        raise BadInput(
+            f"sweep: {name}: log from {low} to {high} is not accepted; give two numbers above 0"
+        )
+    grid = np.geomspace(low, high, n) if form == "log" else np.linspace(low, high, n)
+    if name == "n_train":
+        return [round(float(x)) for x in grid]
+    # Six digits keep the digest of a Run the same on every machine's libm.
+    return [float(f"{x:.6g}") for x in grid]
+
+
+def _merge(base: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        target, _, option = key.partition(".")
+        if option:
+            merged[target] = {**merged.get(target, {}), option: value}
+        elif key in ("data", "network") and isinstance(value, Mapping):
+            merged[key] = {**merged.get(key, {}), **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _patches(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Patch]:
+    return [
+        experiment,
+        *(
+            patch
+            for patch in (experiment.protocols.get(protocol), experiment.tiers.get(tier))
+            if patch
+        ),
+    ]
+
+
+def _reductions(experiment: Experiment, tier: Tier, protocol: Protocol) -> list[Reduction]:
+    return [patch.reduced for patch in _patches(experiment, tier, protocol) if patch.reduced]
+
+
+def expand(
+    experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale = "full"
+) -> list[Run]:
+    """All Runs of an experiment: the product of its axes and points, merged over its base.
+
+    Raises:
+        BadInput: a key is not a field of Run, a value is not accepted, or there are more than
+            ``LARGEST_GRID`` runs.
+    """
+    base: dict[str, Any] = {}
+    sweep: dict[str, Any] = {}
+    points: Sequence[Mapping[str, Any]] = [{}]
+    for patch in _patches(experiment, tier, protocol):
+        changes: list[Changes] = [patch]
+        if patch.reduced and scale == "reduced" and tier == "paper":
+            changes.append(patch.reduced)
+        for change in changes:
+            base = _merge(base, change.base)
+            sweep.update(change.sweep)
+            points = points if change.points is None else change.points
+    names = list(sweep)
+    axes = [axis_values(name, sweep[name]) for name in names]
+    if (size := math.prod(map(len, axes)) * len(points)) > LARGEST_GRID:
+        raise BadInput(
+            f"sweep: {' x '.join([*names, 'points'])}: {size} runs are too many; accepted: up to "
+            f"{LARGEST_GRID}"
+        )
+    runs: dict[Run, None] = {}
+    for values in itertools.product(*axes):
+        for point in points:
+            runs[
+                Run.from_dict(_merge(_merge(base, dict(zip(names, values, strict=True))), point))
+            ] = None
+    return list(runs)
+
+
+def scale_of(
+    experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale
+) -> tuple[Scale, str]:
+    """("full" or "reduced", how it is reduced) of what ``expand`` gives: a reduction that a
+    protocol's patch undoes is none.
+    """
+    if (
+        scale == "full"
+        or tier != "paper"
+        or expand(experiment, tier, protocol, scale) == expand(experiment, tier, protocol)
+    ):
+        return "full", ""
+    return "reduced", _reductions(experiment, tier, protocol)[-1].how
+
+
+def paper_steps(runs: Sequence[Run], full: Sequence[Run]) -> dict[Run, int]:
+    """The optimiser steps that each Run has at full scale: those of the Run there that differs from
+    it in the fewest settings.
+    """
+    by_setting: dict[tuple[object, ...], list[Run]] = {}
+    for each in full:
+        by_setting.setdefault(_setting(each), []).append(each)
+    found = {}
+    for run in runs:
+        alike = by_setting.get(_setting(run)) or full
+        nearest = min(
+            alike,
+            key=lambda each: (
+                abs(math.log(each.n_train / run.n_train)),
+                each.alpha != run.alpha,
+                -each.steps,
+            ),
+        )
+        found[run] = nearest.steps
+    return found
+
+
+def _setting(run: Run) -> tuple[object, ...]:
+    return run.constraint, run.loss, run.weight_decay, run.data
+
+
+def find_experiment(folder: Path, figure: Figure, name: str) -> tuple[str, Experiment]:
+    """An experiment by its name in ``figure``, or by ``figure:name``; returns its full name and the
+    experiment.
+
+    Raises:
+        BadInput: there is none.
+    """
+    owner, _, short = name.rpartition(":")
+    home = load_figure(folder / f"{owner}.yaml") if owner else figure
+    if short not in home.experiments:
+        raise BadInput(
+            f"{home.figure}.yaml has no experiment {short!r}; it has {', '.join(home.experiments)}"
+        )
+    return f"{home.figure}:{short}", home.experiments[short]
+
+
+@lru_cache(maxsize=512)
+def runs_of(
+    folder: Path,
+    figure_name: str,
+    name: str,
+    tier: Tier,
+    protocol: Protocol,
+    scale: Scale = "full",
+    first_seed: int = 0,
+) -> tuple[Run, ...]:
+    """The Runs of an experiment that a figure's claim names (cached: the same tuple for the same
+    question).
+
+    Args:
+        first_seed: added to every seed, for a replication with seeds of its own.
+
+    Raises:
+        BadInput: unknown experiment, key or value; the message names the file.
+    """
+    figure = load_figure(folder / f"{figure_name}.yaml")
+    full_name, experiment = find_experiment(folder, figure, name)
+    try:
+        return tuple(
+            run.replace(seed=run.seed + first_seed)
+            for run in expand(experiment, tier, protocol, scale)
+        )
+    except (BadInput, OverflowError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{folder / full_name.split(':')[0]}.yaml: experiments.{full_name.split(':')[1]}: "
+            f"{error}"
+        ) from error
