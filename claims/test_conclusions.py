@@ -32,7 +32,7 @@ from omnigrok.stats.association import (
 )
 from omnigrok.stats.mismatch import gap_right_of_minimum
 from omnigrok.stats.rise import rise_decades
-from omnigrok.suite.schema import load_figure
+from omnigrok.suite.suite import load_suite
 
 Array = NDArray[np.float64]
 NEAR = 2.0
@@ -178,7 +178,7 @@ def test_everywhere(case: Case) -> None:
     findings: list[Finding] = []
     outcomes: list[Outcome] = []
     for figure, claim_id in case["parts"].items():
-        entry = load_figure(Path(__file__).with_name(f"{figure}.yaml")).claim(claim_id)
+        entry = load_suite(Path(__file__).parent).figure(figure).claim(claim_id)
         changed = entry.model_copy(
             update={"quantity": {**entry.quantity, **case["changes"].get(figure, {})}}
         )

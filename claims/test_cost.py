@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from omnigrok.audit.recording import figures, protocols_of
 from omnigrok.plugin.options import read_options
-from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.suite import Setting, load_suite
 from omnigrok.training.device import choose_device
 from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack
 
 FOLDER = Path(__file__).parent
-FIGURES = {figure.figure: figure for figure in figures(FOLDER) if figure.experiments}
+SUITE = load_suite(FOLDER)
+FIGURES = {figure.figure: figure for figure in SUITE.figures if figure.experiments}
 # As many as the smoke tier's stacks of transformers hold, whose compiled step serves here, too; a
 # smaller one would be compiled anew.
 REPLICAS, STEPS = 6, 10
@@ -31,8 +31,8 @@ def test_cost(name: str, benchmark: BenchmarkFixture, request: pytest.FixtureReq
     if hasattr(request.config, "workerinput"):
         pytest.skip("pytest-benchmark is off under xdist; run with -n 0 to time a chunk of steps")
     figure = FIGURES[name]
-    experiment = next(iter(figure.experiments))
-    runs = runs_of(FOLDER, name, experiment, options.tier, protocols_of(figure, experiment)[0])
+    full_name = f"{name}:{next(iter(figure.experiments))}"
+    runs = SUITE.runs(full_name, Setting(options.tier, SUITE.protocols_of(full_name)[0]))
     alike = [run for run in runs if shape_key(run) == shape_key(runs[0])][:REPLICAS]
     chunk = [run.replace(log_every=STEPS, steps=100 * STEPS, stop_at={}) for run in alike]
     stack = Stack(chunk, choose_device(options.gpu), options.data_root)

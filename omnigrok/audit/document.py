@@ -12,12 +12,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from omnigrok.audit.summary import SCHEMA
 from omnigrok.errors import BadInput
-from omnigrok.suite.schema import Protocol, Tier
+from omnigrok.suite.schema import PROTOCOL_NAME, Tier
+from omnigrok.suite.suite import Suite
 
 LARGEST_FILE = 64_000_000
 Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]
 # Ids go into links and file names of the page.
 ClaimId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+Protocol = Annotated[str, Field(pattern=f"^{PROTOCOL_NAME}$")]
 Ends = tuple[float | None, float | None]
 
 
@@ -185,6 +187,40 @@ class Row(Part):
         return f"points to {shown.verdict}; {why}" if shown.verdict else why
 
 
+class SuitePart(Part):
+    """What was audited.
+
+    Args:
+        title, authors, venue, link: of the paper, as ``audit.yaml`` has them.
+        protocols: name to words, in the order of tables.
+        headline: the family that Holm's correction decides, by protocol.
+    """
+
+    title: str = ""
+    authors: tuple[str, ...] = ()
+    venue: str = ""
+    link: Annotated[str, Field(pattern=r"^(https?://[^\s<>\"]{1,300})?$")] = ""
+    protocols: dict[Protocol, str] = {}
+    headline: dict[Protocol, tuple[ClaimId, ...]] = {}
+
+    @classmethod
+    def of(cls, suite: Suite) -> SuitePart:
+        """What a claims folder says of itself.
+
+        Raises:
+            BadInput: one of its files is not valid.
+        """
+        about = suite.about
+        return cls(
+            title=about.title,
+            authors=tuple(about.authors),
+            venue=about.venue,
+            link=about.link,
+            protocols={name: entry.about for name, entry in about.protocols.items()},
+            headline={name: suite.headline(name) for name in suite.protocols},
+        )
+
+
 class Audit(Part):
     """All verdicts of one audit; ``partial`` says what is missing of one that was stopped."""
 
@@ -193,7 +229,19 @@ class Audit(Part):
     device: str = ""
     versions: dict[str, str] = {}
     first_seed: int = 0
+    suite: SuitePart = SuitePart()
     claims: tuple[Row, ...]
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Those that a claim has a row under, in the suite's order."""
+        used = dict.fromkeys(row.protocol for row in self.claims)
+        return tuple(sorted(used, key=self.rank))
+
+    def rank(self, protocol: str) -> int:
+        """The place of a protocol in tables."""
+        known = list(self.suite.protocols)
+        return known.index(protocol) if protocol in known else len(known)
 
 
 def read_document(path: Path) -> dict[str, Any]:

@@ -25,8 +25,9 @@ from omnigrok.execution.tally import Progress
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
 from omnigrok.suite.digests import check_digest
-from omnigrok.suite.experiment import find_experiment, paper_steps, runs_of, scale_of
-from omnigrok.suite.schema import Claim, Protocol, Scale, Tier, load_figure
+from omnigrok.suite.experiment import paper_steps
+from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, Tier
+from omnigrok.suite.suite import Setting, Suite
 from omnigrok.training.device import choose_device, describe
 from omnigrok.training.identity import identity
 
@@ -76,18 +77,19 @@ def store_of(folder: Path) -> Path:
     return folder.resolve().parent / ".omnigrok" / "runs.sqlite"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Request:
     """What one pytest item asks for: a claim or its control, under one protocol.
 
     Args:
-        folder: where the figure files are.
+        suite: that the claim belongs to.
+        figure: whose file has the claim.
         check: the check function; the verdict carries a digest of its source.
     """
 
-    folder: Path
-    figure: str
-    claim: str
+    suite: Suite
+    figure: Figure
+    claim: Claim
     protocol: Protocol
     role: Role
     check: Callable[..., Any]
@@ -126,16 +128,11 @@ class AuditSession:
     @property
     def store_path(self) -> Path:
         """The file of the run store, which may not be there yet."""
-        return self.options.store(request.folder for request in self.requests)
+        return self.options.store(request.suite.folder for request in self.requests)
 
     @cached_property
     def executor(self) -> Executor:
-        planned = [
-            run
-            for request in self.requests
-            for runs in self._experiments(request, quietly=True).values()
-            for run in runs
-        ]
+        planned = [run for request in self.requests for run in self._planned(request)]
         return Executor(
             self.store,
             self.device,
@@ -151,64 +148,52 @@ class AuditSession:
         if "store" in self.__dict__:
             self.store.close()
 
-    def _experiments(self, request: Request, quietly: bool = False) -> dict[str, tuple[Run, ...]]:
-        """name to Runs; ``quietly`` leaves bad figure files to the item that needs them."""
-        try:
-            claim = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim)
-            tier, protocol, first_seed = (
-                self.options.tier,
-                request.protocol,
-                self.options.first_seed,
-            )
-            return {
-                name: runs_of(
-                    request.folder,
-                    request.figure,
-                    name,
-                    tier,
-                    protocol,
-                    self._scale(request, name),
-                    first_seed,
-                )
-                for name in claim.experiments
-            }
-        except OmnigrokError:
-            if quietly:
-                return {}
-            raise
-
-    def _scale(self, request: Request, name: str) -> Scale:
-        """The scale asked for or, in a replay, the larger one that evidence holds."""
-        if not self.options.replay:
-            return self.options.scale
-        full_name, _ = find_experiment(
-            request.folder, load_figure(request.folder / f"{request.figure}.yaml"), name
-        )
-        full, reduced = (
-            runs_of(
-                request.folder, request.figure, name, self.options.tier, request.protocol, scale
-            )
-            for scale in get_args(Scale)
-        )
-        return (
-            "reduced"
-            if holds(request.folder, full_name, request.protocol, reduced, full)
-            else "full"
-        )
-
-    def experiments(self, request: Request) -> dict[str, tuple[Run, ...]]:
-        """The Runs that a request needs, by the name that its claim gives each experiment.
+    def setting(self, request: Request, full_name: str) -> Setting:
+        """How an experiment is made for a request. In a replay the scale is the larger one that
+        evidence holds.
 
         Raises:
             BadInput: a figure file is not valid.
         """
-        return self._experiments(request)
+        options = self.options
+        setting = Setting(options.tier, request.protocol, options.scale, options.first_seed)
+        if not options.replay:
+            return setting
+        full, reduced = (
+            request.suite.runs(full_name, setting.at(scale)) for scale in get_args(Scale)
+        )
+        folder = request.suite.folder
+        there = holds(folder, full_name, request.protocol, reduced, full)
+        return setting.at("reduced" if there else "full")
+
+    def experiments(self, request: Request) -> dict[str, tuple[Run, ...]]:
+        """The Runs that a request needs, by ``figure:name`` of the experiment.
+
+        Raises:
+            BadInput: a figure file is not valid.
+        """
+        names = request.suite.experiments(request.figure, request.claim).values()
+        return {
+            full_name: request.suite.runs(full_name, self.setting(request, full_name))
+            for full_name in names
+        }
 
     def runs(self, request: Request) -> list[Run]:
-        """All Runs that a request needs."""
+        """All Runs that a request needs.
+
+        Raises:
+            BadInput: a figure file is not valid.
+        """
         return list(
-            dict.fromkeys(run for runs in self._experiments(request).values() for run in runs)
+            dict.fromkeys(run for runs in self.experiments(request).values() for run in runs)
         )
+
+    def _planned(self, request: Request) -> list[Run]:
+        """The same; bad figure files are left to the item that needs them."""
+        try:
+            return self.runs(request)
+        except OmnigrokError:
+            return []
 
     def case(self, request: Request) -> Case:
         """The curves of a request, trained, read from the store, or replayed; checked, and laid out
@@ -219,9 +204,8 @@ class AuditSession:
             BudgetSpent: the time is over.
             OmnigrokError: anything that makes the verdict ERROR.
         """
-        figure = load_figure(request.folder / f"{request.figure}.yaml")
-        claim = figure.claim(request.claim)
-        experiments = self._experiments(request)
+        suite, claim = request.suite, request.claim
+        experiments = self.experiments(request)
         found = (
             self._replayed(request, experiments)
             if self.options.replay
@@ -229,47 +213,41 @@ class AuditSession:
         )
         check_curves(curves for curves, _ in found.values())
         grids, scales, steps = {}, [], {}
-        for name, runs in experiments.items():
-            _, experiment = find_experiment(request.folder, figure, name)
-            grids[name] = Grid(name, {run: found[run][0] for run in runs}, experiment.diverging)
-            scales.append(
-                scale_of(
-                    experiment, self.options.tier, request.protocol, self._scale(request, name)
-                )
-            )
-            full = runs_of(
-                request.folder, request.figure, name, self.options.tier, request.protocol
-            )
+        for name, full_name in suite.experiments(request.figure, claim).items():
+            runs = experiments[full_name]
+            diverging = suite.experiment(full_name).diverging
+            grids[name] = Grid(name, {run: found[run][0] for run in runs}, diverging)
+            setting = self.setting(request, full_name)
+            scales.append(suite.scale(full_name, setting))
+            full = suite.runs(full_name, Setting(setting.tier, setting.protocol))
             steps.update(paper_steps(runs, full))
+        published = suite.about.protocols[request.protocol].as_published
         reduced = [how for scale, how in scales if scale == "reduced"]
         return Case(
             claim=claim,
-            figure=request.figure,
+            figure=request.figure.figure,
             protocol=request.protocol,
             tier=self.options.tier,
             role=request.role,
             grids=grids,
             scale="reduced" if reduced else "full",
             reduction="; ".join(dict.fromkeys(reduced)),
-            paper_steps=steps
-            if self.options.tier == "paper" and request.protocol != "code"
-            else None,
+            paper_steps=steps if self.options.tier == "paper" and not published else None,
             cost=self._cost(request, found),
             digests={
                 "criterion": claim.digest,
                 "check": check_digest(Path(inspect.getfile(request.check)), claim.id),
             },
-            remark=self._remark(request, claim, experiments) if self.options.replay else "",
+            remark=self._remark(request, experiments) if self.options.replay else "",
             stale=sum(self._is_stale(run, env) for run, (_, env) in found.items()),
         )
 
-    def _remark(self, request: Request, claim: Claim, experiments: Iterable[str]) -> str:
+    def _remark(self, request: Request, experiments: Iterable[str]) -> str:
         """What was changed after the evidence was recorded, in words."""
-        figure = load_figure(request.folder / f"{request.figure}.yaml")
-        full_names = [find_experiment(request.folder, figure, name)[0] for name in experiments]
+        folder, figure = request.suite.folder, request.figure.figure
         found = [
-            changed_since(request.folder, name, request.protocol, request.figure, claim)
-            for name in full_names
+            changed_since(folder, full_name, request.protocol, figure, request.claim)
+            for full_name in experiments
         ]
         what = [word for word in ("criterion", "check") if any(word in each for each in found)]
         return (
@@ -304,11 +282,9 @@ class AuditSession:
     def _replayed(
         self, request: Request, experiments: dict[str, tuple[Run, ...]]
     ) -> dict[Run, tuple[Curves, Environment]]:
-        figure = load_figure(request.folder / f"{request.figure}.yaml")
         found: dict[Run, tuple[Curves, Environment]] = {}
-        for name, runs in experiments.items():
-            full_name, _ = find_experiment(request.folder, figure, name)
-            curves = recorded(request.folder, full_name, request.protocol, runs)
+        for full_name, runs in experiments.items():
+            curves = recorded(request.suite.folder, full_name, request.protocol, runs)
             if curves is None:
                 raise NotRun(
                     f"no recorded evidence of {full_name} under protocol {request.protocol}"
@@ -322,10 +298,9 @@ class AuditSession:
         if self._uses is None:
             self._uses = {}
             for each in self.requests:
-                for runs in self._experiments(each, quietly=True).values():
-                    for run in runs:
-                        self._uses.setdefault(run, set()).add(each.claim)
-        shared = sum(len(self._uses.get(run, {request.claim})) > 1 for run in found)
+                for run in self._planned(each):
+                    self._uses.setdefault(run, set()).add(each.claim.id)
+        shared = sum(len(self._uses.get(run, {request.claim.id})) > 1 for run in found)
         seconds = sum(curves.seconds for curves, _ in found.values())
         steps = sum(int(curves.step[-1]) for curves, _ in found.values())
         return {

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 import torch
@@ -14,8 +13,8 @@ import torch
 from omnigrok.audit.recorded import changed_since, evidence_of, recorded
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
-from omnigrok.suite.experiment import find_experiment, runs_of
 from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, Tier
+from omnigrok.suite.suite import Setting, Suite
 from omnigrok.training.device import describe
 from omnigrok.training.identity import identity
 
@@ -60,7 +59,7 @@ def _environment(run: Run) -> Environment:
     return Environment(identity(run), torch.__version__, describe(torch.device("cpu")))
 
 
-def evidence_states(folder: Path, figure: Figure, claim: Claim) -> Iterator[State]:
+def evidence_states(suite: Suite, figure: Figure, claim: Claim) -> Iterator[State]:
     """What the evidence beside the claims holds of each experiment: the full scale where it is
     there.
 
@@ -69,15 +68,14 @@ def evidence_states(folder: Path, figure: Figure, claim: Claim) -> Iterator[Stat
         EvidenceError: a file is damaged.
     """
     for protocol in claim.protocols:
-        for name in claim.experiments:
-            full_name, _ = find_experiment(folder, figure, name)
+        for full_name in suite.experiments(figure, claim).values():
             found: list[State] = []
             for scale in get_args(Scale):
-                runs = runs_of(folder, figure.figure, name, "paper", protocol, scale)
-                there = tuple(evidence_of(folder, full_name, protocol, runs))
-                by_run = recorded(folder, full_name, protocol, there) or {}
+                runs = suite.runs(full_name, Setting("paper", protocol, scale))
+                there = tuple(evidence_of(suite.folder, full_name, protocol, runs))
+                by_run = recorded(suite.folder, full_name, protocol, there) or {}
                 current = sum(env == _environment(run) for run, (_, env) in by_run.items())
-                changed = changed_since(folder, full_name, protocol, figure.figure, claim)
+                changed = changed_since(suite.folder, full_name, protocol, figure.figure, claim)
                 found.append(
                     State(
                         full_name,
@@ -95,7 +93,7 @@ def evidence_states(folder: Path, figure: Figure, claim: Claim) -> Iterator[Stat
             )  # the first of equals, the full one
 
 
-def store_states(folder: Path, figure: Figure, claim: Claim, store: Store) -> Iterator[State]:
+def store_states(suite: Suite, figure: Figure, claim: Claim, store: Store) -> Iterator[State]:
     """What a run store holds of each experiment, by tier; only where it holds something.
 
     Raises:
@@ -109,12 +107,10 @@ def store_states(folder: Path, figure: Figure, claim: Claim, store: Store) -> It
     )
     for tier, scale in tiers:
         for protocol in claim.protocols:
-            for name in claim.experiments:
-                full_name, _ = find_experiment(folder, figure, name)
-                runs = runs_of(folder, figure.figure, name, tier, protocol, scale)
-                if scale == "reduced" and runs == runs_of(
-                    folder, figure.figure, name, tier, protocol
-                ):
+            for full_name in suite.experiments(figure, claim).values():
+                setting = Setting(tier, protocol, scale)
+                runs = suite.runs(full_name, setting)
+                if scale == "reduced" and suite.scale(full_name, setting)[0] == "full":
                     continue
                 by_environment: dict[Environment, list[Run]] = {}
                 for run in runs:

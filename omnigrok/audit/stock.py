@@ -6,18 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import get_args
 
 from omnigrok.audit.recorded import evidence_of, recorded
-from omnigrok.audit.recording import figures, protocols_of
 from omnigrok.audit.settled import Settling
 from omnigrok.curves import Curves
 from omnigrok.errors import OmnigrokError
 from omnigrok.run import Run
 from omnigrok.store.store import Store
-from omnigrok.suite.experiment import paper_steps, runs_of
+from omnigrok.suite.experiment import paper_steps
 from omnigrok.suite.schema import Protocol, Scale
+from omnigrok.suite.suite import Setting, Suite
 from omnigrok.training.work import step_operations
 
 # What landscapes are read from; other columns, such as sums of targets, do not move.
@@ -76,8 +75,8 @@ def measured_rates(curves: Iterable[Curves]) -> dict[tuple[str, str, str], float
     return {key: seconds[key] / operations[key] for key in seconds if operations[key] > 0}
 
 
-def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterator[Stock]:
-    """Every experiment of a claims folder under every protocol that a claim reads it under.
+def stocks(suite: Suite, store: Store | None = None, wanted: str = "") -> Iterator[Stock]:
+    """Every experiment of a suite under every protocol that a claim reads it under.
 
     Args:
         store: also counts what this holds.
@@ -87,19 +86,18 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
         BadInput: a figure file is not valid.
         EvidenceError, StoreError: a record is damaged.
     """
-    every = figures(folder)
     known: list[
         tuple[str, Protocol, Scale, tuple[Run, ...], dict[Run, Curves], dict[Run, int]]
     ] = []
-    for figure in every:
+    for figure in suite.figures:
         for name in figure.experiments:
             full_name = f"{figure.figure}:{name}"
-            for protocol in protocols_of(figure, name, every):
+            for protocol in suite.protocols_of(full_name):
                 scales: list[tuple[Scale, tuple[Run, ...], dict[Run, Curves]]] = []
-                full = runs_of(folder, figure.figure, name, "paper", protocol)
+                full = suite.runs(full_name, Setting("paper", protocol))
                 for scale in get_args(Scale):
-                    runs = runs_of(folder, figure.figure, name, "paper", protocol, scale)
-                    scales.append((scale, runs, _found(folder, full_name, protocol, runs, store)))
+                    runs = suite.runs(full_name, Setting("paper", protocol, scale))
+                    scales.append((scale, runs, _found(suite, full_name, protocol, runs, store)))
                 # The first of equals is the full scale; with nothing recorded the reduced one is
                 # what a CPU would train.
                 scale, runs, found = max(
@@ -115,7 +113,8 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
     rates = measured_rates(curves for *_, found, _ in known for curves in found.values())
     for full_name, protocol, scale, runs, found, steps in known:
         if wanted in full_name:
-            settled, held = _settled(found, steps) if protocol != "code" else (0, 0)
+            as_published = suite.about.protocols[protocol].as_published
+            settled, held = (0, 0) if as_published else _settled(found, steps)
             missing = [run for run in runs if run not in found]
             total = sum(run.steps for run in missing)
             yield Stock(
@@ -132,10 +131,11 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
 
 
 def _found(
-    folder: Path, full_name: str, protocol: Protocol, runs: tuple[Run, ...], store: Store | None
+    suite: Suite, full_name: str, protocol: Protocol, runs: tuple[Run, ...], store: Store | None
 ) -> dict[Run, Curves]:
-    there = evidence_of(folder, full_name, protocol, runs)
-    by_run = recorded(folder, full_name, protocol, tuple(run for run in runs if run in there)) or {}
+    there = evidence_of(suite.folder, full_name, protocol, runs)
+    wanted = tuple(run for run in runs if run in there)
+    by_run = recorded(suite.folder, full_name, protocol, wanted) or {}
     found = {run: curves for run, (curves, _) in by_run.items()}
     if store is not None:
         for run in runs:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +14,19 @@ from omnigrok.files import write_whole
 from omnigrok.stats.multiplicity import benjamini_hochberg, holm
 
 SCHEMA = 1
-# The headline claims and the protocols under which each has a form, as their YAML entries say (a
-# test compares). Those of one protocol are the family that Holm's correction decides there: fixed
-# before any run, whatever was run or selected since.
-HEADLINE: dict[str, tuple[str, ...]] = {
-    "fig02.train-L": ("paper", "code", "corrected"),
-    "fig02.test-U": ("paper", "code", "corrected"),
-    "fig02.inverse": ("paper", "code"),
-    "fig10.transformer-inverse": ("paper",),
-    "fig07.degrok-constraint": ("paper", "code"),
-    "fig03.critical": ("paper", "code", "corrected"),
-    "fig09.critical": ("paper",),
-}
 Row = dict[str, Any]
 
 
-def merge(outcomes: Iterable[Row], partial: str = "") -> list[Row]:
+def merge(
+    outcomes: Iterable[Row], partial: str = "", headline: Mapping[str, Sequence[str]] | None = None
+) -> list[Row]:
     """One row a claim and protocol, its control's verdict in it. A control that is REPRODUCED or
     ERROR makes its claim ERROR.
 
     Args:
         partial: how the audit is not whole (``Completeness.partial``): then a half that is missing
             may not have been left out on purpose.
+        headline: the ids of the headline claims under each protocol (``Suite.headline``).
     """
     absent = "not judged: the audit is partial" if partial else "not selected"
     claims: dict[tuple[str, str], Row] = {}
@@ -80,7 +71,7 @@ def merge(outcomes: Iterable[Row], partial: str = "") -> list[Row]:
             row["verdict"] = "ERROR"
         row["p"] = claim_p(row)
         rows.append(row)
-    return adjust(rows)
+    return adjust(rows, headline or {})
 
 
 def is_neutral(claim: Row, control: Row) -> bool:
@@ -140,14 +131,7 @@ def claim_p(row: Row) -> float | None:
     return max(values) if values else None
 
 
-def family(protocol: str) -> tuple[str, ...]:
-    """The headline claims that have a form under a protocol: no other hypothesis can be tested
-    there.
-    """
-    return tuple(name for name, protocols in HEADLINE.items() if protocol in protocols)
-
-
-def adjust(rows: list[Row]) -> list[Row]:
+def adjust(rows: list[Row], headline: Mapping[str, Sequence[str]]) -> list[Row]:
     """Holm among the headline claims of each protocol decides there; Benjamini-Hochberg over the
     audit is shown and changes nothing.
 
@@ -156,7 +140,7 @@ def adjust(rows: list[Row]) -> list[Row]:
     has no form under the protocol is no member.
     """
     for protocol in {row["protocol"] for row in rows}:
-        members = dict.fromkeys(family(protocol), 1.0)
+        members = dict.fromkeys(headline.get(protocol, ()), 1.0)
         here = [row for row in rows if row["protocol"] == protocol and row["tier"] == "paper"]
         judged = [
             row
@@ -187,9 +171,13 @@ def audit_document(
     versions: dict[str, str],
     first_seed: int = 0,
     partial: str = "",
+    suite: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What ``--audit-json`` writes; ``partial`` says in words what is missing of an audit that was
-    stopped.
+    """What ``--audit-json`` writes.
+
+    Args:
+        partial: what is missing of an audit that was stopped, in words.
+        suite: what was audited (``omnigrok.audit.document.SuitePart``).
     """
     return {
         "schema": SCHEMA,
@@ -198,6 +186,7 @@ def audit_document(
         "device": device,
         "versions": versions,
         "first_seed": first_seed,
+        "suite": suite or {},
         "claims": list(rows),
     }
 

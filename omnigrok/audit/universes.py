@@ -246,6 +246,7 @@ def _source_digest() -> str:
     files = [
         *sorted((package / "stats").glob("*.py")),
         *sorted((package / "audit").glob("*.py")),
+        *sorted((package / "paper").glob("*.py")),
         *sorted(package.glob("*.py")),
     ]
     total = hashlib.sha256()

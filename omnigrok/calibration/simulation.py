@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.recording import figures
 from omnigrok.curves import Curves
-from omnigrok.errors import BadInput
 from omnigrok.run import Run
 from omnigrok.stats.comparison import Array
-from omnigrok.suite.experiment import find_experiment, runs_of
 from omnigrok.suite.schema import Claim, Figure, Protocol
+from omnigrok.suite.suite import Setting, Suite, load_suite
 from omnigrok.training.calendar import log_steps
 
 Columns = Mapping[str, NDArray[Any] | float]
@@ -111,10 +109,10 @@ class Simulation:
 
 @lru_cache(maxsize=256)
 def runs_for(
-    folder: Path, figure: str, experiment: str, protocol: Protocol, seeds: int | None
+    suite: Suite, experiment: str, protocol: Protocol, seeds: int | None
 ) -> tuple[Run, ...]:
     """The paper tier's Runs of an experiment, with another number of seeds where one is given."""
-    runs = runs_of(folder, figure, experiment, "paper", protocol)
+    runs = suite.runs(experiment, Setting("paper", protocol))
     if seeds is None:
         return runs
     first = min(run.seed for run in runs)
@@ -132,7 +130,7 @@ class Design:
         scatter: multiplies the standard deviations of the simulation.
     """
 
-    folder: Path
+    suite: Suite
     figure: Figure
     claim: Claim
     protocol: Protocol = "paper"
@@ -145,10 +143,13 @@ class Design:
         return max(len({run.seed for run in self.runs(name)}) for name in self.claim.experiments)
 
     def runs(self, experiment: str) -> tuple[Run, ...]:
-        return runs_for(self.folder, self.figure.figure, experiment, self.protocol, self.seeds)
+        return runs_for(self.suite, self._full(experiment), self.protocol, self.seeds)
 
     def diverging(self, experiment: str) -> bool:
-        return find_experiment(self.folder, self.figure, experiment)[1].diverging
+        return self.suite.experiment(self._full(experiment)).diverging
+
+    def _full(self, experiment: str) -> str:
+        return self.suite.experiments(self.figure, self.claim)[experiment]
 
     def grids(
         self, simulation: Simulation, null: str | None, rng: np.random.Generator
@@ -273,8 +274,6 @@ def design_of(
     Raises:
         BadInput: there is no such claim.
     """
-    for figure in figures(folder):
-        for claim in figure.claims:
-            if claim.id == claim_id:
-                return Design(folder, figure, claim, claim.protocols[0], seeds, scatter)
-    raise BadInput(f"unknown claim {claim_id!r}; omnigrok list names them")
+    suite = load_suite(folder)
+    figure, claim = suite.claim(claim_id)
+    return Design(suite, figure, claim, claim.protocols[0], seeds, scatter)

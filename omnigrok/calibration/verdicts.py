@@ -47,7 +47,7 @@ def ask(
         verdict_only=True,
     )
     with contextlib.suppress(ClaimRefuted):
-        check_of(design.folder, design.figure.figure, design.claim.id)(case)
+        check_of(design.suite.folder, design.figure.figure, design.claim.id)(case)
     if case.outcome is None:
         raise BadInput(f"claim {design.claim.id}: its check gave no verdict")
     return case.outcome.verdict

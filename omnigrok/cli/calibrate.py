@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from omnigrok.audit.recording import figures
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.detectors import trials
 from omnigrok.calibration.rates import LEAST_POWER, measure
@@ -27,6 +26,7 @@ from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target, write_whole
 from omnigrok.suite.schema import Claim
+from omnigrok.suite.suite import load_suite
 
 DRAWS = 2000
 
@@ -130,7 +130,8 @@ def _claims(
     """How many rows fail, and how many there are; all claims that have a simulation where none is
     named.
     """
-    known = [claim.id for figure in figures(folder) for claim in figure.claims]
+    claims = [claim for figure in load_suite(folder).figures for claim in figure.claims]
+    known = [claim.id for claim in claims]
     for name in claim_ids:
         simulated(name)
     wanted = [name for name in known if name in (claim_ids or SIMULATIONS)]
@@ -141,9 +142,7 @@ def _claims(
         click.echo(" | ".join(claim_cells(row)))
         lines[row.claim, row.null] = claim_line(row)
         if target is not None:
-            table = claims_markdown(
-                *_in_order(lines, [claim for figure in figures(folder) for claim in figure.claims])
-            )
+            table = claims_markdown(*_in_order(lines, claims))
             write_whole(target, "\n".join(table) + "\n")
     return sum(not row.holds for row in rows), len(rows)
 

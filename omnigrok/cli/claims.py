@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from omnigrok.audit.deviation import load_deviations
-from omnigrok.audit.recording import figures
 from omnigrok.audit.session import store_of
 from omnigrok.audit.state import evidence_states, store_states
-from omnigrok.cli.shared import claims_option, clear_errors, find_claim, store_option
+from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.store.store import Store
 from omnigrok.suite.schema import Claim, Figure, item_name
+from omnigrok.suite.suite import Suite, load_suite
 
 
 @click.command("list")
@@ -30,7 +30,7 @@ def list_claims(sentences: bool, folder: Path) -> None:
     """
     with clear_errors():
         click.echo(f"{'claim':28}  {'protocols':22} place in the paper")
-        for figure in figures(folder):
+        for figure in load_suite(folder).figures:
             for claim in figure.claims:
                 star = "*" if claim.headline else " "
                 click.echo(f"{claim.id:28}{star} {','.join(claim.protocols):22} {claim.place}")
@@ -55,9 +55,10 @@ def show(claim_id: str, store: Path | None, folder: Path) -> None:
     Example: omnigrok show fig02.inverse
     """
     with clear_errors():
-        figure, claim = find_claim(folder, claim_id)
+        suite = load_suite(folder)
+        figure, claim = suite.claim(claim_id)
         _explain(folder, figure, claim)
-        _state(folder, figure, claim, store or store_of(folder))
+        _state(suite, figure, claim, store or store_of(folder))
     click.echo(
         f"\nrun it: pytest {folder}/test_{figure.figure}.py -k "
         f"{item_name(claim.id, claim.protocols[0])}"
@@ -90,15 +91,15 @@ def _explain(folder: Path, figure: Figure, claim: Claim) -> None:
             )
 
 
-def _state(folder: Path, figure: Figure, claim: Claim, store: Path) -> None:
+def _state(suite: Suite, figure: Figure, claim: Claim, store: Path) -> None:
     click.echo("")
-    for state in evidence_states(folder, figure, claim):
+    for state in evidence_states(suite, figure, claim):
         click.echo(_wrapped(str(state)))
     if not store.exists():
         click.echo(f"store: none at {store} (name another with --runs)")
         return
     with Store(store, readonly=True) as opened:
-        found = list(store_states(folder, figure, claim, opened))
+        found = list(store_states(suite, figure, claim, opened))
     for state in found:
         click.echo(_wrapped(str(state)))
     if not found:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -15,7 +15,7 @@ from omnigrok.errors import BadInput
 from omnigrok.report.comparison import LEVEL, Difference, Effect, compare
 from omnigrok.report.view import effect_text
 from omnigrok.spelling import did_you_mean
-from omnigrok.suite.schema import PROTOCOLS, Protocol
+from omnigrok.suite.schema import Protocol
 
 
 class NotComparable(click.ClickException):
@@ -24,16 +24,17 @@ class NotComparable(click.ClickException):
     exit_code = 2
 
 
-def _protocols(text: str | None) -> tuple[Protocol, Protocol] | None:
+def _protocols(text: str | None, known: Sequence[str]) -> tuple[Protocol, Protocol] | None:
     if text is None:
         return None
     names = text.split(",")
-    if len(names) != 2 or any(name not in PROTOCOLS for name in names):
-        meant = "".join(did_you_mean(name, PROTOCOLS) for name in names if name not in PROTOCOLS)
+    if len(names) != 2 or any(name not in known for name in names):
+        meant = "".join(did_you_mean(name, known) for name in names if name not in known)
         raise BadInput(
-            f"--protocols {text!r}{meant}: give two of {', '.join(PROTOCOLS)}, e.g. paper,code"
+            f"--protocols {text!r}{meant}: give two of {', '.join(known)}, e.g. "
+            f"{','.join([*known, *known][:2])}"
         )
-    return cast("tuple[Protocol, Protocol]", tuple(names))
+    return names[0], names[1]
 
 
 @click.command("compare", short_help="What changed between two audits; its exit status is for CI.")
@@ -68,8 +69,8 @@ def compare_audits(
     only), and 2 for input that cannot be compared.
     """
     with clear_errors(NotComparable):
-        pair = _protocols(protocols)
         one, other = load_audit(left), load_audit(right)
+        pair = _protocols(protocols, list(dict.fromkeys((*one.protocols, *other.protocols))))
         found = compare(one, other, pair, common)
     changed = [each for each in found if each.changed]
     if as_json:

@@ -10,7 +10,7 @@ import click
 import torch
 
 from omnigrok.audit.recorded import FOLDER
-from omnigrok.audit.recording import export_experiment, figures
+from omnigrok.audit.recording import export_experiment
 from omnigrok.audit.session import store_of
 from omnigrok.cli.shared import claims_option, clear_errors, root_option, store_option
 from omnigrok.curves import Curves
@@ -23,6 +23,7 @@ from omnigrok.evidence.verify import Comparison, retrain, sample
 from omnigrok.spelling import did_you_mean
 from omnigrok.store.salvage import salvage
 from omnigrok.store.store import Store
+from omnigrok.suite.suite import load_suite
 
 
 @click.group(short_help="Recorded curves: export, import, check, verify, adopt, salvage.")
@@ -32,12 +33,7 @@ def evidence() -> None:
 
 @evidence.command(short_help="Write the complete experiments of a store as files.")
 @click.option("--figure", default=None, help="Only this figure, e.g. fig02_teacher_student.")
-@click.option(
-    "--protocol",
-    type=click.Choice(["paper", "code", "corrected"]),
-    default=None,
-    help="Only this protocol.",
-)
+@click.option("--protocol", default=None, help="Only this protocol.")
 @click.option(
     "--to",
     "target",
@@ -55,17 +51,23 @@ def export(
     Example: omnigrok evidence export --figure fig02_teacher_student
     """
     with clear_errors(), Store(store or store_of(folder), readonly=True) as opened:
-        known = [each.figure for each in figures(folder)]
+        suite = load_suite(folder)
+        known = [each.figure for each in suite.figures]
         if figure is not None and figure not in known:
             raise BadInput(
                 f"unknown figure {figure!r}{did_you_mean(figure, known)}; accepted: "
                 f"{', '.join(known)}"
             )
+        if protocol is not None and protocol not in suite.protocols:
+            raise BadInput(
+                f"unknown protocol {protocol!r}{did_you_mean(protocol, suite.protocols)}; "
+                f"accepted: {', '.join(suite.protocols)}"
+            )
         written = 0
-        for each in figures(folder):
+        for each in suite.figures:
             if figure in (None, each.figure):
                 for path, note in export_experiment(
-                    opened, folder, each, protocol, target or folder / FOLDER
+                    opened, suite, each, protocol, target or folder / FOLDER
                 ):
                     click.echo(f"{path}: {note}")
                     written += note.startswith("written")

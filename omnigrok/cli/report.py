@@ -15,6 +15,7 @@ from omnigrok.files import check_target
 from omnigrok.report import findings, markdown, retraining
 from omnigrok.report.markers import Part, has_part, insert_all
 from omnigrok.report.replaying import replay
+from omnigrok.suite.suite import load_suite
 
 
 @click.command(short_help="The verdicts of an audit as a page, Markdown or JSON.")
@@ -95,14 +96,16 @@ def report(
         elif into is not None:
             _insert_parts(into, parsed, folder, only_check)
         else:
-            click.echo(markdown.table(parsed, folder), nl=False)
+            click.echo(markdown.table(parsed, load_suite(folder)), nl=False)
 
 
 def _insert_parts(path: Path, audit: Audit, folder: Path, only_check: bool) -> None:
     """The verdict table and, where the file has their markers, what was found and what was
     retrained.
     """
-    parts = [Part(markdown.PART, markdown.table(audit, folder), markdown.without_versions)]
+    parts = [
+        Part(markdown.PART, markdown.table(audit, load_suite(folder)), markdown.without_versions)
+    ]
     if has_part(path, "findings"):
         parts.append(Part("findings", findings.findings_text(folder, audit)))
     if has_part(path, retraining.PART):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from omnigrok.cli.shared import claims_option, clear_errors, find_claim
+from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.suite.schema import item_name
+from omnigrok.suite.suite import load_suite
 
 
 @click.command(
@@ -32,7 +33,7 @@ def run(
     The exit status is pytest's.
     """
     with clear_errors():
-        figure, claim = find_claim(folder, claim_id)
+        figure, claim = load_suite(folder).claim(claim_id)
     # With the protocol, so that fig06.time is not also fig06.time-eta.
     names = " or ".join(item_name(claim_id, protocol) for protocol in claim.protocols)
     command = [

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import click
 
-from omnigrok.audit.recording import figures
-from omnigrok.errors import BadInput, OmnigrokError
-from omnigrok.spelling import did_you_mean
-from omnigrok.suite.schema import Claim, Figure
+from omnigrok.errors import OmnigrokError
 
 
 @contextmanager
@@ -25,20 +22,6 @@ def clear_errors(kind: type[click.ClickException] = click.ClickException) -> Ite
         yield
     except OmnigrokError as error:
         raise kind(str(error)) from error
-
-
-def find_claim(folder: Path, claim_id: str) -> tuple[Figure, Claim]:
-    """A claim of a claims folder, with its figure.
-
-    Raises:
-        BadInput: there is no claim of that id; the message names the nearest one.
-    """
-    known = {claim.id: (figure, claim) for figure in figures(folder) for claim in figure.claims}
-    if claim_id not in known:
-        raise BadInput(
-            f"unknown claim {claim_id!r}{did_you_mean(claim_id, known)}; omnigrok list names them"
-        )
-    return known[claim_id]
 
 
 def _folder(context: click.Context, parameter: click.Parameter, value: Path) -> Path:

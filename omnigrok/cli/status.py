@@ -10,6 +10,7 @@ from omnigrok.audit.session import store_of
 from omnigrok.audit.stock import Stock, stocks
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.store.store import Store
+from omnigrok.suite.suite import load_suite
 
 
 @click.command(short_help="What is recorded of every experiment, and what is missing.")
@@ -33,11 +34,12 @@ def status(part: str, only_missing: bool, store: Path | None, folder: Path) -> N
     """
     with clear_errors():
         path = store or store_of(folder)
+        suite = load_suite(folder)
         if path.exists():
             with Store(path, readonly=True) as opened:
-                found = list(stocks(folder, opened, part))
+                found = list(stocks(suite, opened, part))
         else:
-            found = list(stocks(folder, None, part))
+            found = list(stocks(suite, None, part))
         for line in lines([each for each in found if not (only_missing and each.complete)]):
             click.echo(line)
 

@@ -9,27 +9,21 @@ import click
 from omnigrok.audit.checks import check_of
 from omnigrok.audit.session import AuditSession, Options, Request
 from omnigrok.audit.universes import Multiverse, multiverse_of
-from omnigrok.cli.shared import claims_option, clear_errors, find_claim
+from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.report.view import number
 from omnigrok.suite.digests import check_digest, check_file
-from omnigrok.suite.schema import PROTOCOLS, Protocol
+from omnigrok.suite.suite import load_suite
 
 MARKS = {"REPRODUCED": "+", "REFUTED": "x", "INCONCLUSIVE": "?", "ERROR": "E"}
 
 
 @click.command(short_help="Judge one claim under every reading that its sentence leaves open.")
 @click.argument("claim_id")
-@click.option(
-    "--protocol",
-    type=click.Choice(PROTOCOLS),
-    default="paper",
-    show_default=True,
-    help="Settings of the runs.",
-)
+@click.option("--protocol", default=None, help="Settings of the runs; default: the suite's first.")
 @click.option("--json", "as_json", is_flag=True, help="Print every combination as JSON.")
 @claims_option
-def universes(claim_id: str, protocol: Protocol, as_json: bool, folder: Path) -> None:
+def universes(claim_id: str, protocol: str | None, as_json: bool, folder: Path) -> None:
     """Judge one claim, from recorded curves, under every combination of the readings that its
     sentence leaves open.
 
@@ -47,8 +41,10 @@ def universes(claim_id: str, protocol: Protocol, as_json: bool, folder: Path) ->
             click.echo(line)
 
 
-def _judged(folder: Path, claim_id: str, protocol: Protocol) -> Multiverse:
-    figure, claim = find_claim(folder, claim_id)
+def _judged(folder: Path, claim_id: str, protocol: str | None) -> Multiverse:
+    suite = load_suite(folder)
+    figure, claim = suite.claim(claim_id)
+    protocol = protocol or suite.protocols[0]
     if not claim.universes:
         raise BadInput(
             f"claim {claim_id}: {figure.figure}.yaml lists no universes for it; its sentence has "
@@ -59,7 +55,7 @@ def _judged(folder: Path, claim_id: str, protocol: Protocol) -> Multiverse:
             f"claim {claim_id} has no form under {protocol}; it has {', '.join(claim.protocols)}"
         )
     check = check_of(folder, figure.figure, claim_id)
-    request = Request(folder, figure.figure, claim_id, protocol, "claim", check)
+    request = Request(suite, figure, claim, protocol, "claim", check)
     case = AuditSession(Options(tier="paper", replay=True), [request]).case(request)
     return multiverse_of(check, case, check_digest(check_file(folder, figure.figure), claim_id))
 

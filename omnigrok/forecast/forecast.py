@@ -13,15 +13,13 @@ from pathlib import Path
 import torch
 
 from omnigrok.audit.recorded import evidence_of
-from omnigrok.audit.session import AuditSession, Request
+from omnigrok.audit.session import AuditSession
 from omnigrok.errors import OmnigrokError, OutOfMemory
 from omnigrok.execution.execute import make_plan
 from omnigrok.execution.plan import StackPlan
 from omnigrok.forecast.measure import StackTime, evaluated, matrix_rate, time_stack
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
-from omnigrok.suite.experiment import find_experiment
-from omnigrok.suite.schema import load_figure
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.device import describe, is_out_of_memory
 from omnigrok.training.identity import identity
@@ -130,20 +128,14 @@ def _needed(session: AuditSession) -> tuple[dict[str, set[Run]], set[Run], list[
     problems: dict[str, None] = {}
     for request in session.requests:
         try:
-            for full_name, runs in named_experiments(session, request).items():
+            for full_name, runs in session.experiments(request).items():
                 by_figure.setdefault(full_name.partition(":")[0], set()).update(runs)
                 if session.options.tier == "paper":
-                    evidence |= evidence_of(request.folder, full_name, request.protocol, runs)
+                    folder = request.suite.folder
+                    evidence |= evidence_of(folder, full_name, request.protocol, runs)
         except OmnigrokError as error:
             problems[str(error)] = None
     return by_figure, evidence, list(problems)
-
-
-def named_experiments(session: AuditSession, request: Request) -> dict[str, tuple[Run, ...]]:
-    """``figure:experiment`` to the Runs that a request needs of it."""
-    figure = load_figure(request.folder / f"{request.figure}.yaml")
-    found = session.experiments(request)
-    return {find_experiment(request.folder, figure, name)[0]: runs for name, runs in found.items()}
 
 
 def recorded_runs(path: Path, runs: Iterable[Run], device: torch.device) -> set[Run]:

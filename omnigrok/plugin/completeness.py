@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from omnigrok.plugin.node_id import parse
@@ -19,15 +20,17 @@ class Completeness:
         expected: node ids of the items that were selected.
         judged: those with an outcome.
         cut: those among them that were not trained because the ``--budget`` was spent.
+        folders: that node ids may be relative to.
     """
 
+    folders: tuple[Path, ...] = ()
     expected: set[str] = field(default_factory=set)
     judged: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)
 
     def expect(self, items: Iterable[str]) -> None:
         """Items that were selected; of several workers each names all."""
-        self.expected.update(item for item in items if parse(item))
+        self.expected.update(item for item in items if parse(item, self.folders))
 
     def count(self, item: str, outcome: Mapping[str, Any]) -> None:
         """An item has its outcome."""

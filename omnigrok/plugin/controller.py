@@ -15,6 +15,7 @@ import scipy
 import torch
 
 import omnigrok
+from omnigrok.audit.document import SuitePart, parse
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.audit.session import Options
 from omnigrok.audit.summary import audit_document, merge, write_audit
@@ -25,6 +26,7 @@ from omnigrok.plugin.exit_status import Ended, settle
 from omnigrok.plugin.options import read_options
 from omnigrok.plugin.repeated import combined
 from omnigrok.report.terminal import lines
+from omnigrok.suite.suite import load_suite
 from omnigrok.training.device import describe
 
 
@@ -79,8 +81,9 @@ class Controller:
         self.said: set[tuple[str, str, str]] = set()
         self.refutations = 0
         self.rows: list[dict[str, Any]] = []
+        self.suite = SuitePart()
         self.folders: set[Path] = set()
-        self.completeness = Completeness()
+        self.completeness = Completeness((config.rootpath, config.invocation_params.dir))
         self.notes: dict[str, str] = {}
         self.failure = self.why = ""
 
@@ -127,7 +130,12 @@ class Controller:
         """Merge what was judged, and set the exit status, where it is known why it is what
         it is.
         """
-        self.rows = merge(self.outcomes.values(), self.completeness.partial)
+        try:
+            self.suite = self._suite()
+        except OmnigrokError as error:
+            self.notes.setdefault(USAGE, str(error))
+        headline = self.suite.headline
+        self.rows = merge(self.outcomes.values(), self.completeness.partial, headline)
         if USAGE in self.notes:
             session.exitstatus, self.failure = pytest.ExitCode.USAGE_ERROR, self.notes[USAGE]
             return
@@ -146,6 +154,22 @@ class Controller:
             strict=options.strict,
         )
         session.exitstatus, self.why = settle(ended)
+
+    def _suite(self) -> SuitePart:
+        """What was audited; claims of several folders are one family, and have no title.
+
+        Raises:
+            BadInput: a file of a claims folder is not valid.
+        """
+        parts = [SuitePart.of(load_suite(folder)) for folder in sorted(self.folders)]
+        if len(parts) == 1:
+            return parts[0]
+        protocols = {name: words for part in parts for name, words in part.protocols.items()}
+        headline = {
+            name: tuple(each for part in parts for each in part.headline.get(name, ()))
+            for name in protocols
+        }
+        return SuitePart(protocols=protocols, headline=headline)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -167,7 +191,13 @@ class Controller:
             else "replay"
         )
         document = audit_document(
-            self.rows, options.tier, device, versions(), options.first_seed, partial
+            self.rows,
+            options.tier,
+            device,
+            versions(),
+            options.first_seed,
+            partial,
+            self.suite.model_dump(mode="json"),
         )
         try:
             self._add_replicated(document)
@@ -181,8 +211,7 @@ class Controller:
 
     def _add_replicated(self, document: dict[str, Any]) -> None:
         """What a second training from other seeds said, where the claims folder keeps one."""
-        from omnigrok.audit.document import parse  # noqa: PLC0415 (the report is optional)
-        from omnigrok.report.retraining import replicated  # noqa: PLC0415
+        from omnigrok.report.retraining import replicated  # noqa: PLC0415 (the report is optional)
 
         if document["tier"] != "paper" or document["first_seed"] or len(self.folders) != 1:
             return
@@ -195,8 +224,7 @@ class Controller:
         """The HTML page, drawn here, in the controller, from the store that the workers filled or
         from the evidence.
         """
-        from omnigrok.audit.document import parse  # noqa: PLC0415 (the report is optional)
-        from omnigrok.report.page import write_page  # noqa: PLC0415
+        from omnigrok.report.page import write_page  # noqa: PLC0415 (the report is optional)
 
         if not self.folders:
             raise BadInput(f"{path}: not written: no claim was judged")
@@ -215,7 +243,8 @@ class Controller:
         if not self.rows:
             return
         verbosity = self.config.get_verbosity()
-        terminalreporter.section("audit of the Omnigrok paper")
+        title = self.suite.title or "claims"
+        terminalreporter.section(f"audit of {title if len(title) <= 60 else title[:59] + '…'}")
         table = list(
             lines(
                 self.rows,

@@ -12,7 +12,7 @@ import pytest
 from omnigrok.audit.outcome import Outcome
 from omnigrok.plugin.node_id import parse
 from omnigrok.stats.finding import Verdict
-from omnigrok.suite.schema import Tier, load_figure
+from omnigrok.suite.schema import Tier
 
 
 def crashed(report: pytest.TestReport, folders: Iterable[Path], tier: Tier) -> Outcome | None:
@@ -26,21 +26,17 @@ def crashed(report: pytest.TestReport, folders: Iterable[Path], tier: Tier) -> O
     """
     if not report.failed or report.when in ("setup", "call", "teardown"):
         return None
-    item = parse(report.nodeid)
+    item = parse(report.nodeid, folders)
     if item is None:
         return None
-    paths = [folder / item.path for folder in folders]
-    path = next((path for path in paths if _figure_file(path).is_file()), None)
-    if path is None:
-        return None
-    claim = load_figure(_figure_file(path)).claim(item.claim)
+    claim = item.suite.figure(item.figure).claim(item.claim)
     reason = (
         f"its worker crashed ({' '.join(report.longreprtext.split())}); what was trained is saved: "
         "run the same command again"
     )
     return Outcome(
         claim.id,
-        _figure_file(path).stem,
+        item.figure,
         item.protocol,
         tier,
         item.role,
@@ -50,7 +46,3 @@ def crashed(report: pytest.TestReport, folders: Iterable[Path], tier: Tier) -> O
         statement=claim.statement,
         place=claim.place,
     )
-
-
-def _figure_file(path: Path) -> Path:
-    return path.with_name(f"{path.stem.removeprefix('test_')}.yaml")

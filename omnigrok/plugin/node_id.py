@@ -5,17 +5,20 @@ whose worker died.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import get_args
+from pathlib import Path
 
 from omnigrok.audit.case import Role
-from omnigrok.suite.schema import PROTOCOLS, Protocol
+from omnigrok.errors import BadInput
+from omnigrok.suite.schema import Protocol
+from omnigrok.suite.suite import Suite, load_suite
 
 # Other plugins add to the id that the plugin gives: pytest-repeat "-1-3" inside the brackets,
 # further parameters theirs on either side, and xdist's loadgroup "@group" after them.
-_ITEM = re.compile(
-    r"(?P<path>[^:]+)::.*\[(?:.*-)?(?P<claim>[a-z0-9]+\.[A-Za-z0-9-]+?)-(?P<protocol>%s)(?P<control>-control)?(?:-.*)?\](?:@.*)?"  # noqa: UP031
-    % "|".join(PROTOCOLS)
+_ITEM = (
+    r"[^:]+::.*\[(?:.*-)?(?P<claim>[a-z0-9]+\.[A-Za-z0-9-]+?)-(?P<protocol>{protocols})"
+    r"(?P<control>-control)?(?:-.*)?\](?:@.*)?"
 )
 
 
@@ -24,21 +27,39 @@ class NodeId:
     """What a node id says.
 
     Args:
-        path: of the test module, relative to pytest's root folder.
+        figure: name of the figure file beside the test module.
     """
 
-    path: str
+    suite: Suite
+    figure: str
     claim: str
     protocol: Protocol
     role: Role
 
 
-def parse(nodeid: str) -> NodeId | None:
-    """What the node id of a claim or its control says; None for any other item."""
-    match = _ITEM.fullmatch(nodeid)
+def parse(nodeid: str, folders: Iterable[Path]) -> NodeId | None:
+    """What the node id of a claim or its control says; None for any other item.
+
+    Args:
+        folders: what the node id may be relative to: pytest's root folder, or the one it was
+            started in.
+    """
+    path = Path(nodeid.partition("::")[0])
+    figure = path.stem.removeprefix("test_")
+    home = next((each / path.parent for each in folders if _has(each / path.parent, figure)), None)
+    if home is None:
+        return None
+    suite = load_suite(home)
+    try:
+        pattern = _ITEM.format(protocols="|".join(suite.protocols))
+    except BadInput:  # collecting has said so
+        return None
+    match = re.fullmatch(pattern, nodeid)
     if match is None:
         return None
-    protocol: Protocol = next(each for each in get_args(Protocol) if each == match["protocol"])
-    return NodeId(
-        match["path"], match["claim"], protocol, "control" if match["control"] else "claim"
-    )
+    role: Role = "control" if match["control"] else "claim"
+    return NodeId(suite, figure, match["claim"], match["protocol"], role)
+
+
+def _has(folder: Path, figure: str) -> bool:
+    return (folder / f"{figure}.yaml").is_file()

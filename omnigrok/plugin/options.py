@@ -16,7 +16,7 @@ from omnigrok.data import default_root
 from omnigrok.errors import OmnigrokError
 from omnigrok.files import check_target
 from omnigrok.spelling import nearest
-from omnigrok.suite.schema import PROTOCOLS, Scale, Tier
+from omnigrok.suite.schema import Scale, Tier
 
 
 def _seconds(text: str) -> float:
@@ -79,9 +79,9 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
     )
     add(
         "--protocol",
-        choices=[*PROTOCOLS, "all"],
-        default="paper",
-        help="settings of the text (default), of the published code, or corrected",
+        default=None,
+        metavar="NAME",
+        help="one of the settings that audit.yaml names (default: its first), or all",
     )
     add(
         "--replay",

@@ -49,9 +49,10 @@ from omnigrok.plugin.notes import Notes
 from omnigrok.plugin.options import add_options, check_paths, read_options
 from omnigrok.plugin.progress import ProgressPrinter
 from omnigrok.plugin.training_cost import TrainingCost
+from omnigrok.spelling import did_you_mean
 from omnigrok.stats.finding import Verdict
-from omnigrok.suite.folder import id_in_two_files, readable_figures
-from omnigrok.suite.schema import item_name, load_figure
+from omnigrok.suite.schema import item_name
+from omnigrok.suite.suite import id_in_two_files, load_suite
 from omnigrok.training.device import share_cores
 
 _session = pytest.StashKey[AuditSession]()
@@ -114,8 +115,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     figure_file = path.with_name(path.stem.removeprefix("test_") + ".yaml")
     wanted = metafunc.config.getoption("protocol")
     values = []
+    suite = load_suite(figure_file.parent)
     try:
-        claim = load_figure(figure_file).claim(claim_id)
+        figure = suite.figure(figure_file.stem)
+        claim = figure.claim(claim_id)
+        wanted = wanted or suite.protocols[0]
+        if wanted not in ("all", *suite.protocols):
+            raise BadInput(
+                f"--protocol {wanted}{did_you_mean(wanted, suite.protocols)}: "
+                f"{suite.folder.name}/ has {', '.join(suite.protocols)}, and all"
+            )
     except OmnigrokError as error:
         raise pytest.UsageError(str(error)) from None
     tier = read_options(metafunc.config).tier
@@ -123,12 +132,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         claim.protocols if wanted == "all" else [each for each in claim.protocols if each == wanted]
     ):
         for role in ROLES:
-            request = Request(
-                figure_file.parent, figure_file.stem, claim_id, protocol, role, metafunc.function
-            )
+            request = Request(suite, figure, claim, protocol, role, metafunc.function)
             marks = []
             if role == "claim" and find_deviation(
-                figure_file.parent, claim_id, tier, protocol, claim.version
+                suite.folder, claim_id, tier, protocol, claim.version
             ):
                 marks.append(
                     pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation")
@@ -165,22 +172,24 @@ def pytest_collection_modifyitems(
     _arrange(config, items)
     keyword = config.getoption("keyword")
     if keyword and not any(_request in item.stash for item in items):
-        _tell(config, HINT, misspelt_keyword(keyword, {request.claim for _, request in collected}))
+        _tell(
+            config, HINT, misspelt_keyword(keyword, {request.claim.id for _, request in collected})
+        )
 
 
 def _problem(collected: list[tuple[pytest.Item, Request]]) -> str:
     checks = (
-        (request.folder, request.claim, re.sub(r"\[.*", "", item.nodeid))
+        (request.suite.folder, request.claim.id, re.sub(r"\[.*", "", item.nodeid))
         for item, request in collected
     )
     if problem := id_with_two_checks(checks):
         return problem
-    folders = dict.fromkeys(request.folder for _, request in collected)
+    suites = dict.fromkeys(request.suite for _, request in collected)
     return next(
         (
-            f"{folder}: {problem}"
-            for folder in folders
-            if (problem := id_in_two_files(readable_figures(folder)))
+            f"{suite.folder}: {problem}"
+            for suite in suites
+            if (problem := id_in_two_files(suite.readable))
         ),
         "",
     )
@@ -226,10 +235,7 @@ def _turn(item: pytest.Item) -> int:
     if "benchmark" in getattr(item, "fixturenames", ()):
         return 2
     request = item.stash.get(_request, None)
-    return int(
-        request is not None
-        and not load_figure(request.folder / f"{request.figure}.yaml").experiments
-    )
+    return int(request is not None and not request.figure.experiments)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -263,10 +269,10 @@ def case(request: pytest.FixtureRequest) -> Case:
     try:
         prepared = session.case(wanted)
     except (NotRun, BudgetSpent) as error:
-        claim = load_figure(wanted.folder / f"{wanted.figure}.yaml").claim(wanted.claim)
+        claim = wanted.claim
         request.node.stash[_outcome] = Outcome(
             claim.id,
-            wanted.figure,
+            wanted.figure.figure,
             wanted.protocol,
             session.options.tier,
             wanted.role,
@@ -344,8 +350,8 @@ def _settled(item: pytest.Function, outcome: Outcome) -> None:
 def _deviation(item: pytest.Item) -> Deviation | None:
     """The deviation recorded for the claim of an item, under its protocol and tier."""
     request, tier = item.stash[_request], item.config.stash[_session].options.tier
-    version = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim).version
-    return find_deviation(request.folder, request.claim, tier, request.protocol, version)
+    claim = request.claim
+    return find_deviation(request.suite.folder, claim.id, tier, request.protocol, claim.version)
 
 
 def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:
@@ -426,14 +432,14 @@ def _has_to_fail(item: pytest.Item, outcome: Outcome) -> bool:
 
 
 def _error_outcome(item: pytest.Item, request: Request, error: BaseException) -> Outcome:
-    claim = load_figure(request.folder / f"{request.figure}.yaml").claim(request.claim)
+    claim = request.claim
     session = item.config.stash[_session]
     text = (
         f"{type(error).__name__}: {error}" if not isinstance(error, OmnigrokError) else str(error)
     )
     return Outcome(
         claim.id,
-        request.figure,
+        request.figure.figure,
         request.protocol,
         session.options.tier,
         request.role,

@@ -24,8 +24,8 @@ from omnigrok.errors import OmnigrokError
 from omnigrok.plugin.options import read_options
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
-from omnigrok.suite.experiment import find_experiment, runs_of
-from omnigrok.suite.schema import Protocol, load_figure
+from omnigrok.suite.schema import Protocol
+from omnigrok.suite.suite import Setting, load_suite
 from omnigrok.training.device import choose_device, describe
 from omnigrok.training.identity import identity
 
@@ -70,18 +70,12 @@ def runs_by_figure(
     """
     found: dict[tuple[Path, str], dict[Run, Protocol]] = {}
     for each in sorted(judged, key=lambda one: (one.folder, one.figure, one.claim, one.protocol)):
-        figure = load_figure(each.folder / f"{each.figure}.yaml")
-        for name in figure.claim(each.claim).experiments:
-            owner = find_experiment(each.folder, figure, name)[0].partition(":")[0]
-            runs = runs_of(
-                each.folder,
-                each.figure,
-                name,
-                options.tier,
-                each.protocol,
-                options.scale,
-                options.first_seed,
-            )
+        suite = load_suite(each.folder)
+        figure = suite.figure(each.figure)
+        setting = Setting(options.tier, each.protocol, options.scale, options.first_seed)
+        for full_name in suite.experiments(figure, figure.claim(each.claim)).values():
+            owner = full_name.partition(":")[0]
+            runs = suite.runs(full_name, setting)
             found.setdefault((each.folder, owner), {}).update(dict.fromkeys(runs, each.protocol))
     return found
 

@@ -5,24 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
 
 from omnigrok.audit.document import Audit, Row
-from omnigrok.audit.recording import figures
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
-from omnigrok.suite.experiment import find_experiment
-from omnigrok.suite.schema import PROTOCOLS
+from omnigrok.suite.suite import Suite
 
 PART = "verdicts"
 
 
-def table(audit: Audit, folder: Path | None = None) -> str:
+def table(audit: Audit, suite: Suite | None = None) -> str:
     """One row a claim, the protocols side by side; then the claims without evidence under any
     protocol.
 
     Args:
-        folder: of the figures' YAML, from which experiments and costs are read; without it they are
+        suite: the claims folder, from which experiments and costs are read; without it they are
             left out.
 
     Raises:
@@ -36,13 +33,13 @@ def table(audit: Audit, folder: Path | None = None) -> str:
         for name, rows in by_claim.items()
         if any(row.verdict != "NOT RUN" for row in rows.values())
     }
-    sources = experiments_of(folder) if folder else {}
+    sources = experiments_of(suite) if suite else {}
     lines = [
         (
-            "| claim | paper | code | corrected | effect under the first protocol with evidence | "
-            "n | robust | replicated | experiments |"
+            f"| claim | {' | '.join(audit.protocols)} | effect under the first protocol with "
+            "evidence | n | robust | replicated | experiments |"
         ),
-        "|---|---|---|---|---|---|---|---|---|",
+        "|---|" + "---|" * (len(audit.protocols) + 5),
     ]
     if audit.tier == "smoke":
         lines = [
@@ -58,10 +55,10 @@ def table(audit: Audit, folder: Path | None = None) -> str:
     for name, rows in shown.items():
         first = next(
             rows[protocol]
-            for protocol in PROTOCOLS
+            for protocol in audit.protocols
             if protocol in rows and rows[protocol].verdict != "NOT RUN"
         )
-        cells = [_cell(rows.get(protocol)) for protocol in PROTOCOLS]
+        cells = [_cell(rows.get(protocol)) for protocol in audit.protocols]
         n = max((finding.n for finding in first.findings), default=0)
         numbers = f"{n} | {robust(first)} | {again(first)} | {', '.join(sources.get(name, ()))}"
         lines.append(f"| {name} | {' | '.join(cells)} | {plain(_effect(first))} | {numbers} |")
@@ -75,9 +72,9 @@ def table(audit: Audit, folder: Path | None = None) -> str:
     lines += ["", f"{audit.tier} tier, {plain(audit.device)}; judged with {plain(versions)}."]
     if audit.tier == "paper" and undecided:
         lines += ["", *power_of(undecided)]
-    if absent and folder is None:
+    if absent and suite is None:
         lines.append(f"NOT RUN ({len(absent)}): {', '.join(absent)}.")
-    elif absent and folder:
+    elif absent and suite:
         lines += [
             "",
             (
@@ -86,7 +83,7 @@ def table(audit: Audit, folder: Path | None = None) -> str:
             ),
             "",
         ]
-        lines += unrun_table(folder, absent)
+        lines += unrun_table(suite, absent)
     return "\n".join(lines) + "\n"
 
 
@@ -112,14 +109,12 @@ def power_of(claims: Sequence[str]) -> list[str]:
     return [text + (f" Not simulated: {', '.join(rest)}." if rest else "")]
 
 
-def experiments_of(folder: Path) -> dict[str, list[str]]:
+def experiments_of(suite: Suite) -> dict[str, list[str]]:
     """Claim to its experiments; those of other figures with the figure's short name."""
     found: dict[str, list[str]] = {}
-    for figure in figures(folder):
+    for figure in suite.figures:
         for claim in figure.claims:
-            names = [
-                find_experiment(folder, figure, name)[0].split(":") for name in claim.experiments
-            ]
+            names = [full.split(":") for full in suite.experiments(figure, claim).values()]
             found[claim.id] = [
                 short if home == figure.figure else f"{home.split('_')[0]}:{short}"
                 for home, short in names

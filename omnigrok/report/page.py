@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omnigrok.audit.document import Audit
-from omnigrok.audit.recording import figures, protocols_of
 from omnigrok.errors import BadInput, StoreError
 from omnigrok.files import write_whole
-from omnigrok.paper.panels import PANELS, Drawn, Panel, draw
 from omnigrok.report import view
 from omnigrok.report.drawing.canvas import require_matplotlib
+from omnigrok.report.panels import Drawn, Panel, draw, panels_of
 from omnigrok.report.recorded import Recorded
 from omnigrok.store.store import Store
 from omnigrok.suite.schema import Protocol
+from omnigrok.suite.suite import Suite, load_suite
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -34,14 +34,14 @@ def _environment() -> Environment:
     )
 
 
-def render(audit: Audit, folder: Path, drawn: list[Drawn], seconds: dict[str, float]) -> str:
+def render(audit: Audit, suite: Suite, drawn: list[Drawn], seconds: dict[str, float]) -> str:
     """The page as text.
 
     Raises:
         BadInput: jinja2 is missing, or the claims folder is not valid.
     """
     environment = _environment()
-    page = view.build(audit, folder, drawn, seconds)
+    page = view.build(audit, suite, drawn, seconds)
     environment.filters["number"] = view.number
     environment.filters["duration"] = view.duration
     return environment.get_template("page.html.j2").render(
@@ -49,13 +49,13 @@ def render(audit: Audit, folder: Path, drawn: list[Drawn], seconds: dict[str, fl
         marks=view.MARKS,
         controls=view.CONTROLS,
         verdicts=view.VERDICTS,
-        folder=folder,
+        folder=suite.folder,
         view=view,
     )
 
 
 def draw_all(
-    audit: Audit, folder: Path, store: Path | None
+    audit: Audit, suite: Suite, store: Path | None
 ) -> tuple[list[Drawn], dict[str, float]]:
     """Redraw every panel under every protocol of the audit; the second part is seconds of training
     by run.
@@ -72,11 +72,11 @@ def draw_all(
             # verdicts are in the audit.
             return [
                 Drawn(panel, protocol, missing=str(error))
-                for panel, protocol in _wanted(audit, folder)
+                for panel, protocol in _wanted(audit, suite)
             ], {}
     try:
         source = Recorded(
-            folder,
+            suite,
             audit.tier,
             opened,
             audit.versions.get("torch", ""),
@@ -85,24 +85,23 @@ def draw_all(
             frozenset((row.figure, row.protocol) for row in audit.claims if row.scale == "reduced"),
         )
         return [
-            draw(panel, protocol, source) for panel, protocol in _wanted(audit, folder)
+            draw(panel, protocol, source) for panel, protocol in _wanted(audit, suite)
         ], source.seconds
     finally:
         if opened is not None:
             opened.close()
 
 
-def _wanted(audit: Audit, folder: Path) -> list[tuple[Panel, Protocol]]:
+def _wanted(audit: Audit, suite: Suite) -> list[tuple[Panel, Protocol]]:
     """The panels of the figures that were judged, under the protocols in which a claim reads their
     curves.
     """
     judged = {(row.figure, row.protocol) for row in audit.claims}
-    known = {figure.figure: figure for figure in figures(folder)}
     return [
         (panel, protocol)
-        for panel in PANELS
-        if panel.figure in known
-        for protocol in protocols_of(known[panel.figure], panel.experiments[0].partition(":")[2])
+        for panel in panels_of(suite)
+        if panel.figure in suite.names
+        for protocol in suite.protocols_of(panel.experiments[0])
         if (panel.figure, protocol) in judged
     ]
 
@@ -116,5 +115,6 @@ def write_page(path: Path, audit: Audit, folder: Path, store: Path | None) -> No
     """
     _environment()
     require_matplotlib()
-    drawn, seconds = draw_all(audit, folder, store)
-    write_whole(path, render(audit, folder, drawn, seconds))
+    suite = load_suite(folder)
+    drawn, seconds = draw_all(audit, suite, store)
+    write_whole(path, render(audit, suite, drawn, seconds))

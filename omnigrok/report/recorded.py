@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import get_args
 
 from omnigrok.audit.grid import Grid
@@ -12,8 +11,8 @@ from omnigrok.curves import Curves
 from omnigrok.errors import OmnigrokError
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
-from omnigrok.suite.experiment import find_experiment, runs_of, scale_of
-from omnigrok.suite.schema import Protocol, Scale, Tier, load_figure
+from omnigrok.suite.schema import Protocol, Scale, Tier
+from omnigrok.suite.suite import Setting, Suite
 from omnigrok.training.identity import identity
 
 
@@ -41,7 +40,7 @@ class Recorded:
     """Finds curves for one audit.
 
     Args:
-        folder: the claims folder.
+        suite: the claims folder.
         tier: of the audit.
         store: an open run store; None reads the evidence beside the claims.
         first_seed: of the audit's runs.
@@ -51,7 +50,7 @@ class Recorded:
             no others, and counted as stale.
     """
 
-    folder: Path
+    suite: Suite
     tier: Tier
     store: Store | None = None
     torch: str = ""
@@ -67,15 +66,12 @@ class Recorded:
             NotRecorded: a run is missing.
             OmnigrokError: the figure file, the evidence or the store is not in order.
         """
-        figure_name, _, name = experiment.partition(":")
-        figure = load_figure(self.folder / f"{figure_name}.yaml")
-        _, settings = find_experiment(self.folder, figure, name)
+        figure_name = experiment.partition(":")[0]
         short = ""
         # Both scales can be there: what was judged goes first.
         for scale in sorted(get_args(Scale), reverse=(figure_name, protocol) in self.reduced):
-            runs = runs_of(
-                self.folder, figure_name, name, self.tier, protocol, scale, self.first_seed
-            )
+            setting = Setting(self.tier, protocol, scale, self.first_seed)
+            runs = self.suite.runs(experiment, setting)
             found, stale = (
                 self._from_store(runs)
                 if self.store is not None
@@ -83,8 +79,9 @@ class Recorded:
             )
             if len(found) == len(runs):
                 self.seconds.update({run.digest: curves.seconds for run, curves in found.items()})
-                _, reduction = scale_of(settings, self.tier, protocol, scale)
-                return Loaded(Grid(experiment, found, settings.diverging), reduction, stale)
+                _, reduction = self.suite.scale(experiment, setting)
+                diverging = self.suite.experiment(experiment).diverging
+                return Loaded(Grid(experiment, found, diverging), reduction, stale)
             short = short or (
                 f"{len(found)} of {len(runs)} runs of {experiment} are recorded under protocol "
                 f"{protocol}"
@@ -96,9 +93,9 @@ class Recorded:
     ) -> tuple[dict[Run, Curves], int]:
         if self.tier != "paper":
             return {}, 0
-        there = evidence_of(self.folder, experiment, protocol, runs)
+        there = evidence_of(self.suite.folder, experiment, protocol, runs)
         found = recorded(
-            self.folder, experiment, protocol, tuple(run for run in runs if run in there)
+            self.suite.folder, experiment, protocol, tuple(run for run in runs if run in there)
         )
         return {run: curves for run, (curves, _) in (found or {}).items()}, 0
 

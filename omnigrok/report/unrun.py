@@ -5,19 +5,14 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from omnigrok.audit.recorded import evidence_of
-from omnigrok.audit.recording import figures
 from omnigrok.run import Run
-from omnigrok.suite.experiment import find_experiment, runs_of
-from omnigrok.suite.schema import Protocol
+from omnigrok.suite.suite import Setting, Suite
 from omnigrok.training.work import step_operations
 
-PROTOCOL: Protocol = "paper"
 
-
-def cost_rows(folder: Path, claims: Sequence[str]) -> Iterator[tuple[str, int, int, float]]:
+def cost_rows(suite: Suite, claims: Sequence[str]) -> Iterator[tuple[str, int, int, float]]:
     """(claim, Runs, network-steps, floating-point operations of their matrix products) that are not
     in the recorded evidence.
 
@@ -27,14 +22,14 @@ def cost_rows(folder: Path, claims: Sequence[str]) -> Iterator[tuple[str, int, i
     Raises:
         BadInput: a figure file is not valid.
     """
-    for figure in figures(folder):
+    protocol = suite.protocols[0]
+    for figure in suite.figures:
         for claim in figure.claims:
             if claim.id in claims:
                 needed: dict[Run, None] = {}
-                for name in claim.experiments:
-                    full_name, _ = find_experiment(folder, figure, name)
-                    runs = runs_of(folder, figure.figure, name, "paper", PROTOCOL)
-                    recorded = evidence_of(folder, full_name, PROTOCOL, runs)
+                for full_name in suite.experiments(figure, claim).values():
+                    runs = suite.runs(full_name, Setting("paper", protocol))
+                    recorded = evidence_of(suite.folder, full_name, protocol, runs)
                     needed.update(dict.fromkeys(run for run in runs if run not in recorded))
                 yield (
                     claim.id,
@@ -44,10 +39,10 @@ def cost_rows(folder: Path, claims: Sequence[str]) -> Iterator[tuple[str, int, i
                 )
 
 
-def unrun_table(folder: Path, claims: Sequence[str]) -> list[str]:
+def unrun_table(suite: Suite, claims: Sequence[str]) -> list[str]:
     """Lines of a Markdown table, one a claim."""
     lines = ["| NOT RUN | runs | network-steps | floating-point operations |", "|---|---|---|---|"]
     return lines + [
         f"| {name} | {runs:,} | {steps:,} | {work:.1e} |"
-        for name, runs, steps, work in cost_rows(folder, claims)
+        for name, runs, steps, work in cost_rows(suite, claims)
     ]

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from omnigrok.audit.deviation import Deviation, find_deviation
 from omnigrok.audit.document import Audit, FindingPart, Row
-from omnigrok.audit.recording import figures
-from omnigrok.audit.summary import HEADLINE
-from omnigrok.paper.panels import Drawn, named_panels
+from omnigrok.report.panels import Drawn, named_panels, panels_of
 from omnigrok.report.scale import EffectScale, effect_scale
-from omnigrok.suite.schema import PROTOCOLS, Claim, Figure, Tier, item_name
+from omnigrok.suite.schema import Claim, Figure, Tier, item_name
+from omnigrok.suite.suite import Suite, load_suite
 
 VERDICTS = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
 # What a control's verdict means: where the sentence is false its check must refute it.
@@ -165,17 +164,14 @@ class Page:
     @property
     def lead(self) -> str:
         """The result in one sentence, under the first protocol of the audit."""
-        protocol, count = next(iter(self.counts.items()), ("paper", {}))
+        protocol, count = next(iter(self.counts.items()), ("", {}))
         judged = [f"{count[word]} {word}" for word in VERDICTS[:4] if count.get(word)]
         rest = (
             f" There is no evidence on the other {count['NOT RUN']}."
             if count.get("NOT RUN")
             else ""
         )
-        whose = {
-            "paper": "as the paper's text describes them",
-            "code": "as the published code has them",
-        }.get(protocol, f"as {protocol}")
+        whose = self.audit.suite.protocols.get(protocol, protocol)
         return (
             f"{sum(count.values())} claims, settings {whose}: "
             f"{', '.join(judged) or 'none judged'}.{rest}"
@@ -183,12 +179,13 @@ class Page:
 
     @property
     def protocols(self) -> list[str]:
-        """Those that the audit has, in their usual order."""
-        return [
-            protocol
-            for protocol in PROTOCOLS
-            if any(row.protocol == protocol for row in self.audit.claims)
-        ]
+        """Those that the audit has, in the suite's order."""
+        return list(self.audit.protocols)
+
+    @property
+    def title(self) -> str:
+        """Of the paper; "claims" where the audit does not say."""
+        return self.audit.suite.title or "claims"
 
 
 def rerun_command(folder: Path, figure: str, row: Row, replay: bool) -> str:
@@ -201,24 +198,26 @@ def rerun_command(folder: Path, figure: str, row: Row, replay: bool) -> str:
         if row.tier == "paper"
         else ""
     )
-    protocol = "" if row.protocol == "paper" else f" --protocol {row.protocol}"
+    protocol = _protocol_option(folder, row.protocol)
     return (
         f"pytest {folder.name}/test_{figure}.py -k "
         f"{item_name(row.id, row.protocol)}{tier}{protocol}"
     )
 
 
+def _protocol_option(folder: Path, protocol: str) -> str:
+    return "" if protocol == load_suite(folder).protocols[0] else f" --protocol {protocol}"
+
+
 def record_command(folder: Path, figure: str, tier: Tier, protocol: str) -> str:
     """The command that trains what a figure is drawn from."""
-    more = (" --tier paper" if tier == "paper" else "") + (
-        "" if protocol == "paper" else f" --protocol {protocol}"
-    )
+    more = (" --tier paper" if tier == "paper" else "") + _protocol_option(folder, protocol)
     return f"pytest {folder.name}/test_{figure}.py{more}"
 
 
 def build(
     audit: Audit,
-    folder: Path,
+    suite: Suite,
     drawn: Sequence[Drawn] = (),
     seconds: Mapping[str, float] | None = None,
 ) -> Page:
@@ -226,7 +225,7 @@ def build(
 
     Args:
         audit: the verdicts.
-        folder: the claims folder, for statements, criteria, choices and deviations.
+        suite: the claims folder, for statements, criteria, choices and deviations.
         drawn: the redrawn figures.
         seconds: training seconds of each run behind them, by digest; a run that several claims
             share counts once.
@@ -235,7 +234,8 @@ def build(
         BadInput: a figure file or the list of deviations is not valid.
     """
     replay = audit.device == "replay"
-    known = {claim.id: (figure, claim) for figure in figures(folder) for claim in figure.claims}
+    known = {claim.id: (figure, claim) for figure in suite.figures for claim in figure.claims}
+    panels = [panel.name for panel in panels_of(suite)]
     by_claim: dict[str, list[Row]] = {}
     for row in audit.claims:
         by_claim.setdefault(row.id, []).append(row)
@@ -243,7 +243,9 @@ def build(
     for name, rows in by_claim.items():
         figure, entry = known.get(name, (None, None))
         home = figure.figure if figure else rows[0].figure
-        cards.setdefault(home, []).append(_card(name, rows, folder, home, figure, entry, replay))
+        cards.setdefault(home, []).append(
+            _card(name, rows, audit, suite.folder, home, figure, entry, replay, panels)
+        )
     sections = []
     homes = {figure.figure: figure for figure, _ in known.values()}
 
@@ -265,8 +267,7 @@ def build(
         )
     counts: dict[str, Counter[str]] = {
         protocol: Counter(str(row.verdict) for row in audit.claims if row.protocol == protocol)
-        for protocol in PROTOCOLS
-        if any(row.protocol == protocol for row in audit.claims)
+        for protocol in audit.protocols
     }
     by_id = {card.id: card for part in cards.values() for card in part}
     by_panel: dict[str, tuple[Drawn, ...]] = {}
@@ -286,11 +287,17 @@ def build(
         audit,
         tuple(sections),
         counts,
-        tuple((name, by_id.get(name)) for name in HEADLINE),
+        tuple((name, by_id.get(name)) for name in _headline(audit)),
         recorded,
         replay,
         by_panel,
     )
+
+
+def _headline(audit: Audit) -> tuple[str, ...]:
+    """The headline claims under the first protocol of the audit."""
+    first = next(iter(audit.protocols), "")
+    return audit.suite.headline.get(first, ())
 
 
 def duration(seconds: float) -> str:
@@ -304,14 +311,16 @@ def duration(seconds: float) -> str:
 def _card(
     name: str,
     rows: Sequence[Row],
+    audit: Audit,
     folder: Path,
     home: str,
     figure: Figure | None,
     entry: Claim | None,
     replay: bool,
+    panels: Sequence[str],
 ) -> Card:
     views = []
-    for row in sorted(rows, key=lambda each: PROTOCOLS.index(each.protocol)):
+    for row in sorted(rows, key=lambda each: audit.rank(each.protocol)):
         found = tuple(
             FindingView(finding, effect_text(finding), effect_scale(finding))
             for finding in row.findings
@@ -334,5 +343,5 @@ def _card(
         tuple(views),
         entry,
         figure,
-        tuple(named_panels(place)),
+        tuple(named_panels(place, panels)),
     )

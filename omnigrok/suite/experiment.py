@@ -5,25 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from omnigrok.errors import BadInput
 from omnigrok.run import LARGEST, Run
-from omnigrok.suite.schema import (
-    Changes,
-    Experiment,
-    Figure,
-    Patch,
-    Protocol,
-    Reduction,
-    Scale,
-    Tier,
-    load_figure,
-)
+from omnigrok.suite.schema import Changes, Experiment, Patch, Protocol, Reduction, Scale, Tier
 
 # The paper's largest grid has 17,640 runs. A file of a few bytes can ask for more than any memory
 # holds.
@@ -162,19 +150,12 @@ def expand(
     return list(runs)
 
 
-def scale_of(
-    experiment: Experiment, tier: Tier, protocol: Protocol, scale: Scale
-) -> tuple[Scale, str]:
-    """("full" or "reduced", how it is reduced) of what ``expand`` gives: a reduction that a
-    protocol's patch undoes is none.
+def reduction(experiment: Experiment, tier: Tier, protocol: Protocol) -> str:
+    """How ``--scale reduced`` reduces an experiment, in the words of its last reduction; "" where
+    it has none.
     """
-    if (
-        scale == "full"
-        or tier != "paper"
-        or expand(experiment, tier, protocol, scale) == expand(experiment, tier, protocol)
-    ):
-        return "full", ""
-    return "reduced", _reductions(experiment, tier, protocol)[-1].how
+    found = _reductions(experiment, tier, protocol)
+    return found[-1].how if found else ""
 
 
 def paper_steps(runs: Sequence[Run], full: Sequence[Run]) -> dict[Run, int]:
@@ -201,52 +182,3 @@ def paper_steps(runs: Sequence[Run], full: Sequence[Run]) -> dict[Run, int]:
 
 def _setting(run: Run) -> tuple[object, ...]:
     return run.constraint, run.loss, run.weight_decay, run.data
-
-
-def find_experiment(folder: Path, figure: Figure, name: str) -> tuple[str, Experiment]:
-    """An experiment by its name in ``figure``, or by ``figure:name``; returns its full name and the
-    experiment.
-
-    Raises:
-        BadInput: there is none.
-    """
-    owner, _, short = name.rpartition(":")
-    home = load_figure(folder / f"{owner}.yaml") if owner else figure
-    if short not in home.experiments:
-        raise BadInput(
-            f"{home.figure}.yaml has no experiment {short!r}; it has {', '.join(home.experiments)}"
-        )
-    return f"{home.figure}:{short}", home.experiments[short]
-
-
-@lru_cache(maxsize=512)
-def runs_of(
-    folder: Path,
-    figure_name: str,
-    name: str,
-    tier: Tier,
-    protocol: Protocol,
-    scale: Scale = "full",
-    first_seed: int = 0,
-) -> tuple[Run, ...]:
-    """The Runs of an experiment that a figure's claim names (cached: the same tuple for the same
-    question).
-
-    Args:
-        first_seed: added to every seed, for a replication with seeds of its own.
-
-    Raises:
-        BadInput: unknown experiment, key or value; the message names the file.
-    """
-    figure = load_figure(folder / f"{figure_name}.yaml")
-    full_name, experiment = find_experiment(folder, figure, name)
-    try:
-        return tuple(
-            run.replace(seed=run.seed + first_seed)
-            for run in expand(experiment, tier, protocol, scale)
-        )
-    except (BadInput, OverflowError, TypeError, ValueError) as error:
-        raise BadInput(
-            f"{folder / full_name.split(':')[0]}.yaml: experiments.{full_name.split(':')[1]}: "
-            f"{error}"
-        ) from error

@@ -19,10 +19,11 @@ from omnigrok.errors import BadInput
 from omnigrok.stats.finding import Region
 from omnigrok.suite.yaml_file import load_yaml
 
-Protocol = Literal["paper", "code", "corrected"]
+# A protocol is one reading of the paper's settings; audit.yaml names those of a suite.
+Protocol = str
+PROTOCOL_NAME = r"[a-z][a-z0-9_]{0,29}"
 Tier = Literal["smoke", "paper"]
 Scale = Literal["full", "reduced"]
-PROTOCOLS: tuple[Protocol, ...] = ("paper", "code", "corrected")
 
 
 def item_name(claim_id: str, protocol: str) -> str:

@@ -27,16 +27,22 @@ SIGINT = (
 STOPPED = "it was stopped when 2 of 4 claims and controls were judged"
 
 
-def test_whole() -> None:
-    state = Completeness()
+@pytest.fixture
+def state(tmp_path: Path) -> Completeness:
+    """Of an audit of a folder with one figure file."""
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "toy.yaml").touch()
+    return Completeness((tmp_path,))
+
+
+def test_whole(state: Completeness) -> None:
     state.expect([*ITEMS, "claims/test_cost.py::test_something"])
     for item in ITEMS:
         state.count(item, {})
     assert state.partial == ""
 
 
-def test_what_is_missing_and_what_was_cut() -> None:
-    state = Completeness()
+def test_what_is_missing_and_what_was_cut(state: Completeness) -> None:
     state.expect(ITEMS)
     state.expect(ITEMS)  # another worker
     assert state.partial == "it was stopped when 0 of 2 claims and controls were judged"

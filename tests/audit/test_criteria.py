@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.recording import figures
 from omnigrok.errors import BadInput
 from omnigrok.suite.digests import changes, check_digest, check_file, recorded_criteria
 from omnigrok.suite.schema import Claim, Figure, load_figure
+from omnigrok.suite.suite import load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 
@@ -112,14 +112,14 @@ def test_a_module_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
 
 
 def every_claim() -> list[tuple[Figure, Claim]]:
-    return [(figure, claim) for figure in figures(CLAIMS) for claim in figure.claims]
+    return [(figure, claim) for figure in load_suite(CLAIMS).figures for claim in figure.claims]
 
 
 def test_every_check_of_the_audit_is_found_by_its_mark() -> None:
     """Were one not found, its digest would be that of the whole module, which is the same for all
     claims that are not found.
     """
-    for figure in figures(CLAIMS):
+    for figure in load_suite(CLAIMS).figures:
         path = check_file(CLAIMS, figure.figure)
         whole = check_digest(path, "nobody.marks-this")
         digests = [check_digest(path, claim.id) for claim in figure.claims]

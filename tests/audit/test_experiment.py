@@ -7,14 +7,13 @@ import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omnigrok.audit.recording import figures
 from omnigrok.errors import BadInput
 from omnigrok.run import Run
 from omnigrok.suite.experiment import (
@@ -22,12 +21,13 @@ from omnigrok.suite.experiment import (
     axis_values,
     expand,
     paper_steps,
-    runs_of,
-    scale_of,
+    reduction,
 )
 from omnigrok.suite.schema import Experiment, Protocol, Scale, Tier
+from omnigrok.suite.suite import Setting, load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
+SUITE = load_suite(CLAIMS)
 BASE: dict[str, Any] = {
     "task": "teacher_student",
     "model": "mlp",
@@ -110,15 +110,31 @@ def test_a_reduction_belongs_to_the_patch_it_stands_in() -> None:
     assert found("corrected", "reduced") == [(20, 1.0), (20, 4.0)]
     assert found("code", "reduced") == found("code", "full") == [(10, 3.0)]
     assert found("paper", "reduced", "smoke") == [(2, 1.0), (2, 2.0), (2, 4.0)]
-    assert scale_of(experiment, "paper", "paper", "reduced") == ("reduced", "30 steps, 2 scales")
-    assert scale_of(experiment, "paper", "corrected", "reduced") == (
-        "reduced",
-        "20 steps, 2 scales",
+    assert reduction(experiment, "paper", "paper") == "30 steps, 2 scales"
+    assert reduction(experiment, "paper", "corrected") == "20 steps, 2 scales"
+
+
+def test_what_the_published_code_takes_anyway_is_no_reduction(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").write_text(
+        """
+figure: toy
+title: t
+place: p
+claims: []
+experiments:
+  e:
+    base: {task: addition, model: decoder, n_train: 10, lr: 0.01, seed: 0, steps: 100}
+    sweep: {alpha: [1.0, 2.0]}
+    reduced: {base: {steps: 30}, how: 30 steps}
+    protocols: {code: {base: {steps: 10}, reduced: {base: {steps: 10}, how: none}}}
+    tiers: {smoke: {base: {steps: 2}}}
+"""
     )
-    # What the published code takes anyway is no reduction.
-    assert scale_of(experiment, "paper", "code", "reduced") == ("full", "")
-    assert scale_of(experiment, "paper", "paper", "full") == ("full", "")
-    assert scale_of(experiment, "smoke", "paper", "reduced") == ("full", "")
+    suite = load_suite(tmp_path)
+    assert suite.scale("toy:e", Setting("paper", "paper", "reduced")) == ("reduced", "30 steps")
+    assert suite.scale("toy:e", Setting("paper", "code", "reduced")) == ("full", "")
+    assert suite.scale("toy:e", Setting("paper", "paper")) == ("full", "")
+    assert suite.scale("toy:e", Setting("smoke", "paper", "reduced")) == ("full", "")
 
 
 def test_the_papers_steps_of_a_reduced_run_are_those_of_the_nearest_full_one() -> None:
@@ -233,7 +249,7 @@ def test_a_stranger_s_grid_names_file_key_and_what_is_accepted(tmp_path: Path, s
     with pytest.raises(
         BadInput, match=rf"toy\.yaml: experiments\.e: sweep: {sweep[:5].strip(':')}.* 1 to 100000$"
     ):
-        runs_of(tmp_path, "toy", "e", "smoke", "paper")
+        load_suite(tmp_path).runs("toy:e", Setting("smoke", "paper"))
 
 
 numbers = (
@@ -283,7 +299,7 @@ def test_fuzz_settings(
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / "toy.yaml").write_text(yaml.safe_dump(figure))
     with contextlib.suppress(BadInput):  # any other exception fails the test
-        assert 1 <= len(runs_of(folder, "toy", "e", "smoke", "paper")) <= LARGEST_GRID
+        assert 1 <= len(load_suite(folder).runs("toy:e", Setting("smoke", "paper"))) <= LARGEST_GRID
 
 
 def test_unknown_key_names_the_file(tmp_path: Path) -> None:
@@ -298,20 +314,20 @@ def test_unknown_key_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(
         BadInput, match=r"toy\.yaml: experiments\.e: Run: unknown key 'tusk'; accepted: task, model"
     ):
-        runs_of(tmp_path, "toy", "e", "smoke", "paper")
+        load_suite(tmp_path).runs("toy:e", Setting("smoke", "paper"))
 
 
 def test_every_experiment_of_the_project_expands() -> None:
-    for figure in figures(CLAIMS):
+    for figure in SUITE.figures:
         for claim in figure.claims:
             for protocol in claim.protocols:
-                for name in claim.experiments:
-                    smoke = runs_of(CLAIMS, figure.figure, name, "smoke", protocol)
-                    paper = runs_of(CLAIMS, figure.figure, name, "paper", protocol)
+                for name in SUITE.experiments(figure, claim).values():
+                    smoke = SUITE.runs(name, Setting("smoke", protocol))
+                    paper = SUITE.runs(name, Setting("paper", protocol))
                     assert len({run.seed for run in smoke}) <= 3
                     assert len({run.seed for run in paper}) >= 5, f"{claim.id} {name}"
                     assert sum(run.steps for run in smoke) < sum(run.steps for run in paper)
-                    reduced = runs_of(CLAIMS, figure.figure, name, "paper", protocol, "reduced")
+                    reduced = SUITE.runs(name, Setting("paper", protocol, "reduced"))
                     # Under `code` all seeds train on the first images: for a claim about data that
                     # is one data set.
                     one = (figure.figure, name, protocol) == ("fig03_mnist", "critical", "code")
@@ -321,12 +337,8 @@ def test_every_experiment_of_the_project_expands() -> None:
                     assert sum(run.steps for run in reduced) <= sum(run.steps for run in paper)
 
 
-def test_protocols_are_those_of_the_design() -> None:
-    assert get_args(Protocol) == ("paper", "code", "corrected")
-
-
 def test_a_replication_has_seeds_of_its_own_and_is_else_the_same() -> None:
-    first = runs_of(CLAIMS, "fig02_teacher_student", "landscape", "smoke", "paper")
-    again = runs_of(CLAIMS, "fig02_teacher_student", "landscape", "smoke", "paper", first_seed=100)
+    first = SUITE.runs("fig02_teacher_student:landscape", Setting("smoke", "paper"))
+    again = SUITE.runs("fig02_teacher_student:landscape", Setting("smoke", "paper", first_seed=100))
     assert {run.seed for run in again} == {100, 101, 102}
     assert [run.replace(seed=run.seed - 100) for run in again] == list(first)

@@ -23,6 +23,7 @@ from omnigrok.forecast.text import duration, lines
 from omnigrok.run import Run
 from omnigrok.store.leases import Leases, new_owner
 from omnigrok.store.store import Store
+from omnigrok.suite.suite import load_suite
 from omnigrok.training.work import evaluation_operations, step_operations
 
 CPU = torch.device("cpu")
@@ -68,6 +69,8 @@ class Claims:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = folder / "runs.sqlite"
+        (folder / "test_one.py").touch()
+        (folder / "test_two.py").touch()
         self.write("one", WIDE, {"one.a": "[tiny]", "one.b": "[tiny, wide]"})
         self.write("two", IMAGES, {"two.a": "[images, 'one:tiny']"})
 
@@ -78,7 +81,8 @@ class Claims:
         (self.folder / f"{figure}.yaml").write_text(text)
 
     def request(self, claim: str) -> Request:
-        return Request(self.folder, claim.partition(".")[0], claim, "paper", "claim", print)
+        suite = load_suite(self.folder)
+        return Request(suite, *suite.claim(claim), "paper", "claim", print)
 
     def session(self, *claims: str) -> AuditSession:
         return AuditSession(Options(runs=self.store), [self.request(claim) for claim in claims])

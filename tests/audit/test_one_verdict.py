@@ -4,6 +4,7 @@ file.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -132,15 +133,13 @@ def test_two_judgements(earlier: str, later: str, expected: str) -> None:
         "[toy.large-reg-code-control-2-3]@a_b",
     ],
 )
-def test_ids_with_what_other_plugins_add(bracket: str) -> None:
-    found = parse(f"claims/test_toy.py::test_x{bracket}")
+def test_ids_with_what_other_plugins_add(bracket: str, tmp_path: Path) -> None:
+    (tmp_path / "claims").mkdir()
+    (tmp_path / "claims" / "toy.yaml").touch()
+    found = parse(f"claims/test_toy.py::test_x{bracket}", [tmp_path / "elsewhere", tmp_path])
     assert found is not None
-    assert (found.path, found.claim, found.protocol, found.role) == (
-        "claims/test_toy.py",
-        "toy.large-reg",
-        "code",
-        "control",
-    )
+    assert (found.suite.folder, found.figure) == (tmp_path / "claims", "toy")
+    assert (found.claim, found.protocol, found.role) == ("toy.large-reg", "code", "control")
 
 
 @pytest.mark.parametrize(
@@ -151,8 +150,15 @@ def test_ids_with_what_other_plugins_add(bracket: str) -> None:
         "claims/test_cost.py::test_cost[fig02_x]",
     ],
 )
-def test_ids_of_other_items(nodeid: str) -> None:
-    assert parse(nodeid) is None
+def test_ids_of_other_items(nodeid: str, tmp_path: Path) -> None:
+    for name in ("tests/a.yaml", "claims/cost.yaml"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert parse(nodeid, [tmp_path]) is None
+
+
+def test_an_item_without_a_figure_file_is_no_claim(tmp_path: Path) -> None:
+    assert parse("tests/test_a.py::test_b[toy.good-paper]", [tmp_path]) is None
 
 
 @pytest.mark.parametrize("workers", ["0", "2"])

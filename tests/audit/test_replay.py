@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from omnigrok.audit.recording import figures, readers
 from omnigrok.cli import main
 from omnigrok.evidence.file import read, write
 from omnigrok.store.store import Store
 from omnigrok.suite.digests import check_digest
-from omnigrok.suite.experiment import runs_of
 from omnigrok.suite.schema import load_figure
+from omnigrok.suite.suite import load_suite
 
 BODY = (
     'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: '
@@ -30,7 +29,7 @@ BODY = (
 def export(store: str) -> str:
     """``omnigrok evidence export``, after the YAML has changed."""
     load_figure.cache_clear()
-    runs_of.cache_clear()
+    load_suite.cache_clear()
     done = CliRunner().invoke(main, ["evidence", "export", "--runs", store])
     assert done.exit_code == 0, done.output
     return done.output
@@ -125,13 +124,16 @@ def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(
 
 
 def test_the_claims_that_read_an_experiment_of_another_figure_are_known() -> None:
-    every = figures(Path(__file__).parents[2] / "claims")
-    (home,) = [figure for figure in every if figure.figure == "fig10_time_vs_decay"]
-    assert {claim.id for _, claim in readers(every, home, "transformer")} >= {
+    suite = load_suite(Path(__file__).parents[2] / "claims")
+
+    def readers(full_name: str) -> set[str]:
+        return {claim.id for _, claim in suite.readers(full_name)}
+
+    assert readers("fig10_time_vs_decay:transformer") >= {
         "fig07.norm-tracks",
         "fig10.transformer-inverse",
     }
-    assert "fig07.norm-tracks" not in {claim.id for _, claim in readers(every, home, "mnist")}
+    assert "fig07.norm-tracks" not in readers("fig10_time_vs_decay:mnist")
 
 
 def test_a_missing_run_is_an_error(recorded: Any) -> None:

@@ -15,8 +15,8 @@ from omnigrok.cli import main
 from omnigrok.curves import Curves
 from omnigrok.evidence.file import write
 from omnigrok.store.store import Environment, Store
-from omnigrok.suite.experiment import runs_of
 from omnigrok.suite.schema import load_figure
+from omnigrok.suite.suite import Setting, load_suite
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.identity import identity
 
@@ -39,22 +39,22 @@ def folder(toy: Any) -> Path:
 
 def test_nothing_recorded(folder: Path, tmp_path: Path) -> None:
     figure = load_figure(folder / "toy.yaml")
-    (state,) = evidence_states(folder, figure, figure.claim("toy.good"))
+    (state,) = evidence_states(load_suite(folder), figure, figure.claim("toy.good"))
     assert str(state) == "evidence, paper, toy:tiny: nothing recorded"
     with Store(tmp_path / "s.sqlite") as store:
-        assert list(store_states(folder, figure, figure.claim("toy.good"), store)) == []
+        assert list(store_states(load_suite(folder), figure, figure.claim("toy.good"), store)) == []
 
 
 def test_evidence_current_stale_and_incomplete(folder: Path) -> None:
     figure = load_figure(folder / "toy.yaml")
-    runs = runs_of(folder, "toy", "tiny", "paper", "paper")
+    runs = load_suite(folder).runs("toy:tiny", Setting("paper", "paper"))
     (folder / "evidence").mkdir()
     path = folder / "evidence" / "toy.tiny.paper.ogev"
     results = [
         (curves(run), here(run, torch.__version__ if run.seed else "0.0")) for run in runs[:5]
     ]
     write(path, results, meta={"criteria": {"toy.good": "other"}})
-    (state,) = evidence_states(folder, figure, figure.claim("toy.good"))
+    (state,) = evidence_states(load_suite(folder), figure, figure.claim("toy.good"))
     stale = sum(run.seed == 0 for run in runs[:5])
     assert state == State(
         "toy:tiny", "paper", "evidence", "full", 6, 5 - stale, stale, changed=("criterion",)
@@ -68,11 +68,11 @@ def test_evidence_current_stale_and_incomplete(folder: Path) -> None:
 
 def test_store_by_tier(folder: Path, tmp_path: Path) -> None:
     figure = load_figure(folder / "toy.yaml")
-    runs = runs_of(folder, "toy", "tiny", "smoke", "paper")
+    runs = load_suite(folder).runs("toy:tiny", Setting("smoke", "paper"))
     with Store(tmp_path / "s.sqlite") as store:
         store.adopt([(curves(run), here(run)) for run in runs[:2]])
         store.adopt([(curves(runs[2]), here(runs[2], "0.0"))])
-        found = list(store_states(folder, figure, figure.claim("toy.good"), store))
+        found = list(store_states(load_suite(folder), figure, figure.claim("toy.good"), store))
     # The toy's tiers have the same runs.
     assert [state.where for state in found] == ["store, smoke tier", "store, paper tier"]
     assert [(state.current, state.stale) for state in found] == [(2, 1), (2, 1)]

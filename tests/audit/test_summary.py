@@ -8,9 +8,15 @@ from typing import Any
 
 import pytest
 
-from omnigrok.audit.summary import audit_document, family, merge, write_audit
+from omnigrok.audit.summary import audit_document, merge, write_audit
 from omnigrok.errors import BadInput
 from omnigrok.report.terminal import WIDTH, lines
+
+# Headline claims by protocol, as a suite gives them.
+HEADLINE = {
+    "paper": ["toy.a", "toy.b", "toy.c", "toy.d", "toy.e", "toy.f", "toy.g"],
+    "corrected": ["toy.a", "toy.b", "toy.c"],
+}
 
 
 def outcome(
@@ -77,17 +83,18 @@ def test_holm_among_headline_claims_decides() -> None:
     rows = {
         row["id"]: row
         for row in merge(
-            pair("fig02.train-L", "REPRODUCED", p=0.02) + pair("a.b", "REPRODUCED", p=0.04)
+            pair("toy.a", "REPRODUCED", p=0.02) + pair("a.b", "REPRODUCED", p=0.04),
+            headline=HEADLINE,
         )
     }
-    assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.02 * 7)
-    assert rows["fig02.train-L"]["verdict"] == "INCONCLUSIVE"
+    assert rows["toy.a"]["holm_p"] == pytest.approx(0.02 * 7)
+    assert rows["toy.a"]["verdict"] == "INCONCLUSIVE"
     assert rows["a.b"]["verdict"] == "REPRODUCED"
     assert rows["a.b"]["q"] == pytest.approx(0.04)
 
 
 def test_holm_lets_small_p_stand() -> None:
-    (row,) = merge(pair("fig02.test-U", "REPRODUCED", p=0.001))
+    (row,) = merge(pair("toy.b", "REPRODUCED", p=0.001), headline=HEADLINE)
     assert row["verdict"] == "REPRODUCED"
 
 
@@ -98,8 +105,8 @@ def test_holm_lets_small_p_stand() -> None:
 def test_the_family_is_what_has_a_form_under_the_protocol(
     protocol: str, size: int, verdict: str
 ) -> None:
-    assert len(family(protocol)) == size
-    (row,) = merge([outcome("fig02.train-L", "REPRODUCED", p=0.0125, protocol=protocol)])
+    family = {protocol: [f"toy.{k}" for k in range(size)]}
+    (row,) = merge([outcome("toy.0", "REPRODUCED", p=0.0125, protocol=protocol)], headline=family)
     assert row["holm_p"] == pytest.approx(0.0125 * size)
     assert row["verdict"] == verdict
 
@@ -108,35 +115,36 @@ def test_the_family_is_what_has_a_form_under_the_protocol(
 def test_a_claim_left_out_or_broken_helps_no_other(fate: str) -> None:
     others = {
         "left out": [],
-        "NOT RUN": [outcome("fig02.test-U", "NOT RUN", protocol="corrected")],
-        "ERROR": [outcome("fig02.test-U", "ERROR", p=1e-9, protocol="corrected")],
+        "NOT RUN": [outcome("toy.b", "NOT RUN", protocol="corrected")],
+        "ERROR": [outcome("toy.b", "ERROR", p=1e-9, protocol="corrected")],
         "control REPRODUCED": [
-            outcome("fig02.test-U", "REPRODUCED", p=1e-9, protocol="corrected"),
-            outcome("fig02.test-U", "REPRODUCED", "control", protocol="corrected"),
+            outcome("toy.b", "REPRODUCED", p=1e-9, protocol="corrected"),
+            outcome("toy.b", "REPRODUCED", "control", protocol="corrected"),
         ],
     }[fate]
     rows = {
         row["id"]: row
         for row in merge(
-            [outcome("fig02.train-L", "REPRODUCED", p=0.02, protocol="corrected"), *others]
+            [outcome("toy.a", "REPRODUCED", p=0.02, protocol="corrected"), *others],
+            headline=HEADLINE,
         )
     }
-    assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.06)
-    assert rows["fig02.train-L"]["verdict"] == "INCONCLUSIVE"
+    assert rows["toy.a"]["holm_p"] == pytest.approx(0.06)
+    assert rows["toy.a"]["verdict"] == "INCONCLUSIVE"
 
 
 def test_a_member_with_a_small_p_relieves_the_next() -> None:
     both = [
-        outcome("fig02.train-L", "REPRODUCED", p=0.02, protocol="corrected"),
-        outcome("fig02.test-U", "REFUTED", p=1e-9, protocol="corrected"),
+        outcome("toy.a", "REPRODUCED", p=0.02, protocol="corrected"),
+        outcome("toy.b", "REFUTED", p=1e-9, protocol="corrected"),
     ]
-    rows = {row["id"]: row for row in merge(both)}
-    assert rows["fig02.train-L"]["holm_p"] == pytest.approx(0.04)
-    assert rows["fig02.train-L"]["verdict"] == "REPRODUCED"
+    rows = {row["id"]: row for row in merge(both, headline=HEADLINE)}
+    assert rows["toy.a"]["holm_p"] == pytest.approx(0.04)
+    assert rows["toy.a"]["verdict"] == "REPRODUCED"
 
 
 def test_smoke_has_no_multiplicity() -> None:
-    (row,) = merge(pair("fig02.train-L", "REPRODUCED", p=0.5, tier="smoke"))
+    (row,) = merge(pair("toy.a", "REPRODUCED", p=0.5, tier="smoke"), headline=HEADLINE)
     assert row["verdict"] == "REPRODUCED"
     assert "holm_p" not in row
 

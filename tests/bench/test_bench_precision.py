@@ -16,7 +16,6 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from omnigrok.audit.recording import figures
 from omnigrok.bench import precision
 from omnigrok.bench.precision import (
     QUANTITIES,
@@ -33,6 +32,7 @@ from omnigrok.curves import Curves
 from omnigrok.run import Run
 from omnigrok.stats import Verdict
 from omnigrok.suite.experiment import expand
+from omnigrok.suite.suite import load_suite
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
@@ -179,7 +179,7 @@ def test_every_kind_of_training_in_the_claims_has_a_sweep() -> None:
 
     wanted = {
         kind(run)
-        for figure in figures(ROOT / "claims")
+        for figure in load_suite(ROOT / "claims").figures
         for each in figure.experiments.values()
         for run in expand(each, "smoke", "paper")
     }

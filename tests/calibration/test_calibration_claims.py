@@ -12,7 +12,6 @@ from scipy import stats
 
 import omnigrok.calibration
 from omnigrok.audit.case import Case
-from omnigrok.audit.recording import figures
 from omnigrok.calibration.claims import SIMULATIONS
 from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate
 from omnigrok.calibration.simulation import design_of
@@ -33,10 +32,11 @@ from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.stats import Verdict
 from omnigrok.suite.schema import Bounds, Mechanism
+from omnigrok.suite.suite import load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 TABLE = Path(omnigrok.calibration.__file__).with_name("CLAIMS.md")
-ENTRIES = {claim.id: claim for figure in figures(CLAIMS) for claim in figure.claims}
+ENTRIES = {claim.id: claim for figure in load_suite(CLAIMS).figures for claim in figure.claims}
 # Its last part cannot be shown with two tasks, so that it is INCONCLUSIVE at most.
 TWO_TASKS = "concl.representation"
 # At the network's own norms the 1 / w^2 of Eq. (6) leaves the path to m, and m to the scatter of

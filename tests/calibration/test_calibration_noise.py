@@ -16,6 +16,7 @@ from omnigrok.report.recorded import NotRecorded, Recorded
 from omnigrok.stats.comparison import Array
 from omnigrok.stats.times import time_to
 from omnigrok.suite.schema import Protocol
+from omnigrok.suite.suite import load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 # Errors above this are those of a network that has learned nothing.
@@ -25,7 +26,7 @@ LEARNED = 0.8
 def recorded_grid(experiment: str, protocol: Protocol = "paper") -> Grid:
     """The recorded curves; the test is skipped where the planned runs have not been trained."""
     try:
-        return Recorded(CLAIMS, "paper").load(experiment, protocol).grid
+        return Recorded(load_suite(CLAIMS), "paper").load(experiment, protocol).grid
     except NotRecorded as error:
         pytest.skip(f"nothing to compare with: {error}")
 
@@ -126,7 +127,7 @@ def test_times_of_the_teacher_student() -> None:
     """Figure 2 is where these come from: the line through each seed's times, and what it leaves
     (the bend included).
     """
-    grid = Recorded(CLAIMS, "paper").load("fig02_teacher_student:large", "paper").grid
+    grid = Recorded(load_suite(CLAIMS), "paper").load("fig02_teacher_student:large", "paper").grid
     decays = noise.WEIGHT_DECAYS
     times = np.log(
         [[arrival(curves, "test_acc", 0.95) for curves in _over(grid, seed)] for seed in grid.seeds]

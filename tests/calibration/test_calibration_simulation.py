@@ -22,9 +22,10 @@ from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
 from omnigrok.run import Run
 from omnigrok.stats.comparison import Array
-from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.suite import Setting, load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
+SUITE = load_suite(CLAIMS)
 
 
 def curves(seeds: int = 6, **axes: list[float]) -> dict[Run, Curves]:
@@ -48,8 +49,8 @@ def read(found: dict[Run, Curves], axis: str) -> dict[tuple[int, float], float]:
 
 def test_a_design_has_the_paper_tiers_runs_or_another_number_of_seeds() -> None:
     design = design_of(CLAIMS, "fig02.inverse")
-    assert design.runs("large") == runs_of(
-        CLAIMS, "fig02_teacher_student", "large", "paper", "paper"
+    assert design.runs("large") == SUITE.runs(
+        "fig02_teacher_student:large", Setting("paper", "paper")
     )
     assert design.seeds_used == 10
     more = design_of(CLAIMS, "fig02.inverse", seeds=13)

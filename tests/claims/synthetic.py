@@ -19,12 +19,18 @@ from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted, Outcome
 from omnigrok.curves import Curves
 from omnigrok.run import Run
-from omnigrok.suite.schema import Protocol, Tier, load_figure
+from omnigrok.suite.schema import Protocol, Scale, Tier, load_figure
+from omnigrok.suite.suite import Setting, load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 STEPS = np.unique(np.concatenate(([0], np.geomspace(1, 1e5, 600).astype(int), [100_000])))
 
 Columns = Mapping[str, Any]
+
+
+def runs(full_name: str, scale: Scale = "full", protocol: Protocol = "paper") -> tuple[Run, ...]:
+    """The paper tier's Runs of ``figure:experiment``."""
+    return load_suite(CLAIMS).runs(full_name, Setting("paper", protocol, scale))
 
 
 def load_checks(figure: str) -> ModuleType:

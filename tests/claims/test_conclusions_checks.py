@@ -13,8 +13,8 @@ from omnigrok.audit.grid import Grid
 from omnigrok.curves import Curves
 from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
-from omnigrok.suite.experiment import runs_of
 from omnigrok.suite.schema import load_figure
+from omnigrok.suite.suite import Setting, load_suite
 
 FIGURE = "conclusions"
 CLAIMS = synthetic.CLAIMS
@@ -32,7 +32,11 @@ def runs(name: str) -> list[Run]:
     """The runs of an experiment as in the smoke tier, with ten seeds: the real figure files decide
     what a check is given.
     """
-    first = [run for run in runs_of(CLAIMS, FIGURE, name, "smoke", "paper") if run.seed == 0]
+    first = [
+        run
+        for run in load_suite(CLAIMS).runs(f"{FIGURE}:{name}", Setting("smoke", "paper"))
+        if run.seed == 0
+    ]
     return [run.replace(seed=seed) for run in first for seed in range(10)]
 
 

@@ -15,7 +15,6 @@ from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import Outcome
 from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
-from omnigrok.suite.experiment import runs_of
 from omnigrok.suite.schema import Protocol
 
 FIGURE = "fig02_teacher_student"
@@ -40,7 +39,7 @@ def found(
 ) -> Outcome:
     grids: dict[str, Grid] = {}
     for name, maker in makers.items():
-        runs = runs_of(synthetic.CLAIMS, FIGURE, name, "paper", protocol)
+        runs = synthetic.runs(f"{FIGURE}:{name}", protocol=protocol)
         # What is read off a sphere is its last value.
         step = np.array([0, runs[0].steps]) if name.startswith("landscape") else synthetic.STEPS
         grids[name] = synthetic.grid_of(name, runs, maker, step)
@@ -345,12 +344,12 @@ def test_a_grid_too_coarse_to_interpolate_decides_nothing() -> None:
 
     runs = [
         run
-        for run in runs_of(synthetic.CLAIMS, FIGURE, "landscape_fine", "paper", "paper")
+        for run in synthetic.runs(f"{FIGURE}:landscape_fine")
         if run.alpha in (0.7, 1.40946, 2.0, 3.38062)
     ]
     large = synthetic.grid_of(
         "large",
-        runs_of(synthetic.CLAIMS, FIGURE, "large", "paper", "paper"),
+        synthetic.runs(f"{FIGURE}:large"),
         partial(forecast, critical=14.5),
     )
     grids = {

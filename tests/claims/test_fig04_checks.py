@@ -11,7 +11,6 @@ import synthetic
 from omnigrok.audit.grid import Grid
 from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
-from omnigrok.suite.experiment import runs_of
 
 FIGURE = "fig04_imdb"
 checks = synthetic.load_checks(FIGURE)
@@ -45,7 +44,10 @@ def made(
 ) -> Grid:
     """The runs of the paper tier with made-up curves."""
     grid = synthetic.grid_of(
-        name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), columns, step
+        name,
+        synthetic.runs(f"{figure}:{name}"),
+        columns,
+        step,
     )
     assert isinstance(grid, Grid)
     return grid
@@ -97,7 +99,7 @@ def test_at_the_reduced_scale_no_size_is_the_full_data() -> None:
     def errors(run: Run) -> dict[str, object]:
         return {"train_acc": 0.9 + 0.01 * run.seed, "test_acc": 0.7 if run.n_train == 1000 else 0.6}
 
-    runs = runs_of(synthetic.CLAIMS, FIGURE, "landscape", "paper", "paper", "reduced")
+    runs = synthetic.runs(f"{FIGURE}:landscape", "reduced")
     entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig04.mismatch-small")
     grids = {"landscape": synthetic.grid_of("landscape", runs, errors, LAST)}
     case = synthetic.Case(entry, FIGURE, "paper", "paper", "claim", grids, scale="reduced")
@@ -235,7 +237,7 @@ def rise(
         return {"train_loss": train, "test_loss": base * (test if run.alpha > 3 else 1.0)}
 
     def grid(name: str, figure: str) -> Grid:
-        runs = runs_of(synthetic.CLAIMS, figure, "long", "paper", "paper", scale)  # type: ignore[arg-type]
+        runs = synthetic.runs(f"{figure}:long", scale)  # type: ignore[arg-type]
         longer = (
             10
             if scale == "full"

@@ -11,7 +11,6 @@ import synthetic
 from omnigrok.audit.grid import Grid
 from omnigrok.run import Run
 from omnigrok.stats.finding import Verdict
-from omnigrok.suite.experiment import runs_of
 
 FIGURE = "fig05_qm9"
 checks = synthetic.load_checks(FIGURE)
@@ -46,7 +45,10 @@ def made(
 ) -> Grid:
     """The runs of the paper tier with made-up curves."""
     grid = synthetic.grid_of(
-        name, runs_of(synthetic.CLAIMS, FIGURE, name, "paper", "paper"), columns, step
+        name,
+        synthetic.runs(f"{FIGURE}:{name}"),
+        columns,
+        step,
     )
     assert isinstance(grid, Grid)
     return grid

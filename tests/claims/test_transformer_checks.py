@@ -18,7 +18,6 @@ from omnigrok.audit.summary import is_neutral
 from omnigrok.run import Run
 from omnigrok.stats import Time
 from omnigrok.stats.finding import Verdict
-from omnigrok.suite.experiment import runs_of
 from omnigrok.suite.schema import load_figure
 
 STEPS, sigmoid = synthetic.STEPS, synthetic.sigmoid
@@ -49,7 +48,10 @@ def outcome(
     grids: dict[str, Grid] = {}
     for name, maker in makers.items():
         grids[name] = synthetic.grid_of(
-            name, runs_of(synthetic.CLAIMS, figure, name, "paper", "paper"), maker, step
+            name,
+            synthetic.runs(f"{figure}:{name}"),
+            maker,
+            step,
         )
     checks = synthetic.load_checks(figure)
     check = getattr(checks, "test_" + claim.split(".")[1].replace("-", "_").lower())
@@ -188,7 +190,9 @@ def outcome_tracks(maker: Maker, role: Role = "claim") -> Verdict:
 
 def outcome_of_tracks(maker: Maker, role: Role = "claim") -> Outcome:
     grid = synthetic.grid_of(
-        "transformer", runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper"), maker
+        "transformer",
+        synthetic.runs(f"{FIG10}:transformer"),
+        maker,
     )
     check = synthetic.load_checks(FIG07).test_norm_tracks
     return synthetic.judge(
@@ -317,7 +321,10 @@ def reduced_critical(fraction: float, role: Role = "claim") -> Any:
     """The same on the fractions of the reduced scale, which end where the region does."""
     grids = {
         name: synthetic.grid_of(
-            name, runs_of(synthetic.CLAIMS, FIG09, name, "paper", "paper", "reduced"), maker, ENDS
+            name,
+            synthetic.runs(f"{FIG09}:{name}", "reduced"),
+            maker,
+            ENDS,
         )
         for name, maker in critical_at(fraction).items()
     }
@@ -371,7 +378,7 @@ def test_lu_of_the_best_values() -> None:
     def ends_flat(run: Run) -> Columns:
         return {name: np.array([value, 1.0]) for name, value in landscape(run).items()}
 
-    runs = runs_of(synthetic.CLAIMS, FIG09, "landscape", "paper", "paper")
+    runs = synthetic.runs(f"{FIG09}:landscape")
     grid = synthetic.grid_of("landscape", runs, ends_flat, ENDS)
     verdicts = []
     for claim in (entry, best):
@@ -460,7 +467,7 @@ def test_a_time_to_fit_that_goes_as_one_over_weight_decay() -> None:
 )
 def test_less_than_two_decades_can_refute_but_not_show_it(slope: float, verdict: Verdict) -> None:
     """The reduced scale's weight decays, .2 to 5."""
-    runs = runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper", "reduced")
+    runs = synthetic.runs(f"{FIG10}:transformer", "reduced")
     grids = {
         "transformer": synthetic.grid_of("transformer", runs, lambda run: power(run, slope, 3000))
     }
@@ -502,7 +509,7 @@ def test_seed_offset_in_rows_that_were_permuted() -> None:
     """Who is slow changes with weight decay as the control permutes the seeds, so that its rows are
     slow throughout.
     """
-    runs = runs_of(synthetic.CLAIMS, FIG10, "transformer", "paper", "paper")
+    runs = synthetic.runs(f"{FIG10}:transformer")
     gammas, seeds = sorted({run.weight_decay for run in runs}), sorted({run.seed for run in runs})
     places = synthetic.load_checks(FIG10).mixed(
         np.tile(np.arange(len(seeds), dtype=float)[:, None], len(gammas))
@@ -592,7 +599,9 @@ def test_mnist_low_reports_the_lowest_weight_decays() -> None:
 def outcome_of_low(maker: Maker, role: Role = "claim") -> Outcome:
     grids = {
         name: synthetic.grid_of(
-            name, runs_of(synthetic.CLAIMS, FIG10, name, "paper", "paper"), maker
+            name,
+            synthetic.runs(f"{FIG10}:{name}"),
+            maker,
         )
         for name in ("mnist", "mnist_low")
     }

@@ -14,17 +14,17 @@ import pytest
 import torch
 
 from omnigrok.audit.document import load_audit
-from omnigrok.audit.recording import figures
 from omnigrok.curves import Curves
 from omnigrok.paper.panels import PANELS
 from omnigrok.report.page import write_page
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
-from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.suite import Setting, load_suite
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.identity import identity
 
 CLAIMS = Path(__file__).parents[2] / "claims"
+SUITE = load_suite(CLAIMS)
 DEVICE = "cpu"
 
 
@@ -118,13 +118,13 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     for panel in PANELS:
         for experiment in panel.experiments:
             figure, _, name = experiment.partition(":")
-            runs |= dict.fromkeys(runs_of(CLAIMS, figure, name, "smoke", "paper"))
+            runs |= dict.fromkeys(SUITE.runs(f"{figure}:{name}", Setting("smoke", "paper")))
     with Store(folder / "runs.sqlite") as store:
         store.adopt(
             (made_up(run), Environment(identity(run), torch.__version__, DEVICE)) for run in runs
         )
     verdicts = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN")
-    claims = [(figure.figure, claim) for figure in figures(CLAIMS) for claim in figure.claims]
+    claims = [(figure.figure, claim) for figure in SUITE.figures for claim in figure.claims]
     rows = [
         row(
             claim.id,

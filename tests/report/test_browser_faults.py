@@ -12,6 +12,7 @@ import pytest
 
 from omnigrok.audit.document import parse
 from omnigrok.report.page import render
+from omnigrok.suite.suite import load_suite
 
 from .browsing import CHECKS, chromium, faults
 from .conftest import CLAIMS, document, row
@@ -71,7 +72,10 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def sound() -> str:
     return render(
-        parse(document(row("fig02.inverse", figure="fig02_teacher_student"))), CLAIMS, [], {}
+        parse(document(row("fig02.inverse", figure="fig02_teacher_student"))),
+        load_suite(CLAIMS),
+        [],
+        {},
     )
 
 

@@ -15,6 +15,7 @@ from omnigrok.audit.document import load_audit
 from omnigrok.errors import BadInput
 from omnigrok.report.comparison import compare
 from omnigrok.report.page import render
+from omnigrok.suite.suite import load_suite
 
 from .conftest import CLAIMS
 
@@ -69,7 +70,7 @@ def shown(path: Path) -> None:
     which nothing changed.
     """
     audit = load_audit(path)
-    page = render(audit, CLAIMS, [], {})
+    page = render(audit, load_suite(CLAIMS), [], {})
     assert "<script" not in page
     assert all(row.id in page for row in audit.claims)
     with contextlib.suppress(BadInput):

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from omnigrok.audit.document import parse
-from omnigrok.audit.recording import figures
 from omnigrok.errors import BadInput
 from omnigrok.report.page import draw_all, render, write_page
+from omnigrok.suite.suite import load_suite
 
 from .conftest import CLAIMS, document, row
 
@@ -42,7 +42,7 @@ class Links(HTMLParser):
 
 
 def toy_page(*rows: dict[str, Any], **more: Any) -> str:
-    return render(parse(document(*rows, **more)), CLAIMS, [], {})
+    return render(parse(document(*rows, **more)), load_suite(CLAIMS), [], {})
 
 
 def test_nothing_is_fetched_and_every_link_arrives(page: Path) -> None:
@@ -57,7 +57,7 @@ def test_nothing_is_fetched_and_every_link_arrives(page: Path) -> None:
 def test_every_panel_and_every_claim_is_there(page: Path) -> None:
     text = page.read_text()
     assert len(re.findall(r"<figure ", text)) == 35
-    for figure in figures(CLAIMS):
+    for figure in load_suite(CLAIMS).figures:
         for claim in figure.claims:
             assert f'<article class="card" id="{claim.id}"' in text
             assert f"<pre>pytest claims/test_{figure.figure}.py -k {claim.id}-paper</pre>" in text
@@ -91,7 +91,7 @@ def test_hostile_text_is_escaped() -> None:
     content = document(
         row("a.b", figure=HOSTILE, findings=[finding], control=control, **bad), device=HOSTILE
     )
-    text = render(parse({**content, "versions": {HOSTILE: HOSTILE}}), CLAIMS, [], {})
+    text = render(parse({**content, "versions": {HOSTILE: HOSTILE}}), load_suite(CLAIMS), [], {})
     found = Links(text)
     assert "script" not in found.tags
     assert "img" not in found.tags
@@ -128,7 +128,7 @@ def test_a_recorded_deviation_is_explained(tmp_path: Path) -> None:
             row("fig02.inverse", "code"),
         )
     )
-    text = render(audit, tmp_path, [], {})
+    text = render(audit, load_suite(tmp_path), [], {})
     assert text.count("Recorded deviation") == 1
     assert "the law bends at large decay" in text
     assert "[-0.9, -0.8]" in text
@@ -228,9 +228,9 @@ def test_left_out_figures_name_the_command(tmp_path: Path) -> None:
             row("fig03.grok", figure="fig03_mnist"), row("fig03.grok", "code", figure="fig03_mnist")
         )
     )
-    drawn, seconds = draw_all(audit, CLAIMS, tmp_path / "none.sqlite")
+    drawn, seconds = draw_all(audit, load_suite(CLAIMS), tmp_path / "none.sqlite")
     assert {each.protocol for each in drawn} == {"paper", "code"}
-    text = render(audit, CLAIMS, drawn, seconds)
+    text = render(audit, load_suite(CLAIMS), drawn, seconds)
     assert (
         "Record it with <code>pytest claims/test_fig03_mnist.py --tier paper --protocol code</code>"
         in text

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from omnigrok.audit.recording import figures
-from omnigrok.paper.panels import BY_NAME, PANELS, draw, named_panels
+from omnigrok.paper.panels import PANELS
+from omnigrok.report.panels import draw, named_panels
 from omnigrok.report.recorded import Recorded
 from omnigrok.store.store import Environment, Store
-from omnigrok.suite.experiment import find_experiment, runs_of
-from omnigrok.suite.schema import load_figure
+from omnigrok.suite.suite import Setting, load_suite
 from omnigrok.training.identity import identity
 
 from .conftest import CLAIMS, Example, made_up
@@ -56,6 +55,9 @@ PAPER = [
     "12",
 ]
 
+SUITE = load_suite(CLAIMS)
+BY_NAME = {panel.name: panel for panel in PANELS}
+
 
 def test_every_figure_with_data_is_there_once() -> None:
     assert [panel.name for panel in PANELS] == PAPER
@@ -65,9 +67,9 @@ def test_every_figure_with_data_is_there_once() -> None:
 def test_experiments_and_claims_exist(panel) -> None:
     for experiment in (*panel.experiments, *panel.beside):
         figure, _, name = experiment.partition(":")
-        find_experiment(CLAIMS, load_figure(CLAIMS / f"{figure}.yaml"), name)
+        SUITE.experiment(f"{figure}:{name}")
     if panel.claim:
-        load_figure(CLAIMS / f"{panel.figure}.yaml").claim(panel.claim)
+        SUITE.figure(panel.figure).claim(panel.claim)
 
 
 @pytest.mark.parametrize(
@@ -87,21 +89,21 @@ def test_experiments_and_claims_exist(panel) -> None:
     ],
 )
 def test_panels_named_by_a_place(place: str, panels: list[str]) -> None:
-    assert named_panels(place) == panels
+    assert named_panels(place, BY_NAME) == panels
 
 
 def test_every_place_with_a_letter_is_understood() -> None:
-    for figure in figures(CLAIMS):
+    for figure in SUITE.figures:
         for claim in figure.claims:
             for name in re.findall(r"Figures? (\d+[a-e])", claim.place):
-                assert name in named_panels(claim.place), claim.id
+                assert name in named_panels(claim.place, BY_NAME), claim.id
     assert set(BY_NAME) == set(PAPER)
 
 
 @pytest.fixture(scope="module")
 def source(example: Example):
     with Store(example.store, readonly=True) as store:
-        yield Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu")
+        yield Recorded(SUITE, "smoke", store, torch.__version__, "cpu")
 
 
 @pytest.mark.parametrize("name", ["2a", "2c", "6c", "6e", "7a", "8c"])
@@ -131,12 +133,14 @@ def test_what_is_drawn_beside_may_be_absent_and_is_then_said(source: Recorded) -
 def test_what_is_drawn_beside_is_drawn(tmp_path: Path) -> None:
     with Store(tmp_path / "runs.sqlite") as store:
         for name in ("mnist", "mnist_low"):
-            runs = runs_of(CLAIMS, "fig10_time_vs_decay", name, "smoke", "paper")
+            runs = SUITE.runs(f"fig10_time_vs_decay:{name}", Setting("smoke", "paper"))
             store.adopt(
                 (made_up(run), Environment(identity(run), torch.__version__, "cpu")) for run in runs
             )
         drawn = draw(
-            BY_NAME["10d"], "paper", Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu")
+            BY_NAME["10d"],
+            "paper",
+            Recorded(SUITE, "smoke", store, torch.__version__, "cpu"),
         )
     assert drawn.notes == ()
     assert "0.01" in drawn.svg  # the very low weight decay of the smoke tier
@@ -144,7 +148,7 @@ def test_what_is_drawn_beside_is_drawn(tmp_path: Path) -> None:
 
 def test_other_versions_are_said(example: Example) -> None:
     with Store(example.store, readonly=True) as store:
-        drawn = draw(BY_NAME["2a"], "paper", Recorded(CLAIMS, "smoke", store, "0.0", "cpu"))
+        drawn = draw(BY_NAME["2a"], "paper", Recorded(SUITE, "smoke", store, "0.0", "cpu"))
     assert drawn.svg
     assert re.search(r"^27 runs come from another version", drawn.notes[0])
 
@@ -152,7 +156,9 @@ def test_other_versions_are_said(example: Example) -> None:
 def test_left_out_with_the_count(tmp_path: Path) -> None:
     with Store(tmp_path / "empty.sqlite") as store:
         drawn = draw(
-            BY_NAME["2a"], "paper", Recorded(CLAIMS, "smoke", store, torch.__version__, "cpu")
+            BY_NAME["2a"],
+            "paper",
+            Recorded(SUITE, "smoke", store, torch.__version__, "cpu"),
         )
     assert not drawn.svg
     assert (
@@ -166,13 +172,13 @@ def test_damaged_evidence_leaves_the_figure_out_with_the_reason(tmp_path: Path) 
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "fig02_teacher_student.landscape.paper.ogev").write_bytes(b"no")
-    drawn = draw(BY_NAME["2a"], "paper", Recorded(tmp_path, "paper"))
+    drawn = draw(BY_NAME["2a"], "paper", Recorded(load_suite(tmp_path), "paper"))
     assert not drawn.svg
     assert "cannot be drawn" in drawn.missing
     assert "landscape.paper.ogev" in drawn.missing
 
 
 def test_smoke_never_shows_paper_evidence() -> None:
-    drawn = draw(BY_NAME["2a"], "paper", Recorded(CLAIMS, "smoke"))
+    drawn = draw(BY_NAME["2a"], "paper", Recorded(SUITE, "smoke"))
     assert not drawn.svg
     assert "0 of 27 runs" in drawn.missing

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from omnigrok.report.unrun import cost_rows, unrun_table
-from omnigrok.suite.experiment import runs_of
+from omnigrok.suite.suite import Setting, load_suite
 from omnigrok.training.work import step_operations
 
 CLAIMS = Path(__file__).parents[2] / "claims"
+SUITE = load_suite(CLAIMS)
 
 
 def test_a_claim_without_evidence_costs_all_its_runs(tmp_path: Path) -> None:
@@ -16,8 +17,8 @@ def test_a_claim_without_evidence_costs_all_its_runs(tmp_path: Path) -> None:
     folder.mkdir()
     for path in CLAIMS.glob("*fig02*"):
         (folder / path.name).write_bytes(path.read_bytes())
-    runs = runs_of(folder, "fig02_teacher_student", "large", "paper", "paper")
-    assert list(cost_rows(folder, ["fig02.inverse"])) == [
+    runs = load_suite(folder).runs("fig02_teacher_student:large", Setting("paper", "paper"))
+    assert list(cost_rows(load_suite(folder), ["fig02.inverse"])) == [
         (
             "fig02.inverse",
             len(runs),
@@ -30,18 +31,18 @@ def test_a_claim_without_evidence_costs_all_its_runs(tmp_path: Path) -> None:
 def test_what_is_recorded_costs_nothing() -> None:
     rows = {
         name: (runs, steps)
-        for name, runs, steps, _ in cost_rows(CLAIMS, ["fig02.inverse", "fig02.train-L"])
+        for name, runs, steps, _ in cost_rows(SUITE, ["fig02.inverse", "fig02.train-L"])
     }
     assert rows["fig02.inverse"] == (0, 0)  # its evidence is at full scale
     assert rows["fig02.train-L"][0] > 0  # its evidence is reduced
 
 
 def test_runs_of_two_experiments_are_added() -> None:
-    (_, both, _, _), *_ = cost_rows(CLAIMS, ["fig12.needs-alpha"])
-    assert both == len(runs_of(CLAIMS, "fig11_cross_entropy", "scales", "paper", "paper"))
+    (_, both, _, _), *_ = cost_rows(SUITE, ["fig12.needs-alpha"])
+    assert both == len(SUITE.runs("fig11_cross_entropy:scales", Setting("paper", "paper")))
 
 
 def test_table() -> None:
-    lines = unrun_table(CLAIMS, ["fig07.norm-hump", "unknown.claim"])
+    lines = unrun_table(SUITE, ["fig07.norm-hump", "unknown.claim"])
     assert len(lines) == 3
     assert lines[2].startswith("| fig07.norm-hump | ")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from omnigrok.audit.recording import figures
 from omnigrok.run import Run
 from omnigrok.suite.experiment import expand
+from omnigrok.suite.suite import load_suite
 from omnigrok.training import train
 
 CLAIMS = Path(__file__).parents[2] / "claims"
@@ -21,7 +21,7 @@ STEPS = 50
 def smoke_families() -> dict[str, Run]:
     """One smoke run for each task, network, loss and constraint that the figures use."""
     found: dict[str, Run] = {}
-    for figure in figures(CLAIMS):
+    for figure in load_suite(CLAIMS).figures:
         for experiment in figure.experiments.values():
             for run in expand(experiment, "smoke", "paper"):
                 if run.alpha > 0:

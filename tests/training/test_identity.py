@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 import omnigrok
-from omnigrok.audit.recording import figures
 from omnigrok.errors import BadInput
 from omnigrok.models import mlp
 from omnigrok.run import Run
 from omnigrok.suite.experiment import expand
+from omnigrok.suite.suite import load_suite
 from omnigrok.training import identity as module
 from omnigrok.training.identity import identity, versions
 
@@ -52,7 +52,7 @@ def test_records_made_so_far_stay_valid(student: Run) -> None:
 def test_every_run_of_the_claims_is_known_to_this_test() -> None:
     used = {
         (run.task, run.model)
-        for figure in figures(CLAIMS)
+        for figure in load_suite(CLAIMS).figures
         for experiment in figure.experiments.values()
         for run in expand(experiment, "smoke", "paper")
     }

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 import trajectory_table as table
-from omnigrok.audit.recording import figures
 from omnigrok.run import CONSTRAINTS
 from omnigrok.suite.experiment import expand
+from omnigrok.suite.suite import load_suite
 from omnigrok.training import Stack, feed, optimizer, sphere, train
 from omnigrok.training.identity import versions
 from omnigrok.training.native import library
@@ -95,7 +95,7 @@ def test_the_table_holds_every_family_under_every_constraint(
     }
     used = {
         (run.task, run.model, run.loss)
-        for figure in figures(CLAIMS)
+        for figure in load_suite(CLAIMS).figures
         for experiment in figure.experiments.values()
         for run in expand(experiment, "smoke", "paper")
     }
