@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from importlib.resources import files
 
 from omnigrok.calibration.rates import (
     COVERAGE_SLACK,
@@ -142,6 +143,17 @@ def claim_lines(text: str) -> dict[tuple[str, str], str]:
     ]
     cells = [[cell.strip() for cell in line.split("|")] for line in lines]
     return {(claim, null): line for (_, claim, null, *_), line in zip(cells, lines, strict=True)}
+
+
+def power_by_claim() -> dict[str, str]:
+    """The power of each claim's check, with its interval, from the packaged table. Every null of a
+    claim has the same.
+    """
+    text = files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8")
+    column = CLAIM_HEADINGS.index("power") + 1
+    return {
+        claim: line.split("|")[column].strip() for (claim, _), line in claim_lines(text).items()
+    }
 
 
 def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 
 from omnigrok.audit.document import Audit, parse, read_document
 from omnigrok.audit.session import store_of
+from omnigrok.calibration.table import power_by_claim
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target
@@ -96,7 +97,7 @@ def report(
         elif into is not None:
             _insert_parts(into, parsed, folder, only_check)
         else:
-            click.echo(markdown.table(parsed, load_suite(folder)), nl=False)
+            click.echo(markdown.table(parsed, load_suite(folder), power_by_claim()), nl=False)
 
 
 def _insert_parts(path: Path, audit: Audit, folder: Path, only_check: bool) -> None:
@@ -104,7 +105,11 @@ def _insert_parts(path: Path, audit: Audit, folder: Path, only_check: bool) -> N
     retrained.
     """
     parts = [
-        Part(markdown.PART, markdown.table(audit, load_suite(folder)), markdown.without_versions)
+        Part(
+            markdown.PART,
+            markdown.table(audit, load_suite(folder), power_by_claim()),
+            markdown.without_versions,
+        )
     ]
     if has_part(path, "findings"):
         parts.append(Part("findings", findings.findings_text(folder, audit)))

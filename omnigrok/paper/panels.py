@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from omnigrok.paper.maps import reduced
 from omnigrok.paper.paths import ContoursBySize, ReducedDynamics, StraightPath
 from omnigrok.report.drawing.dynamics import DynamicsCurves
 from omnigrok.report.drawing.landscape import LandscapeCurve
@@ -25,7 +26,9 @@ F7, F8, F9, F10, F11 = (
     "fig11_cross_entropy",
 )
 LOSS, ERROR = Reading(), Reading("error")
-BEST_LOSS, BEST_ERROR = Reading(best_under_code=True), Reading("error", best_under_code=True)
+# The published code of Figures 3, 4 and 5 takes the best logged value of each curve by itself.
+BEST_LOSS, BEST_ERROR = Reading(best_under="code"), Reading("error", best_under="code")
+REDUCED = Reading(reduce=reduced)
 CODE_ACCURACY = {"code": "acc_code"}
 ERROR_LEVELS = (0.1, 0.2, 0.3, 0.4)
 MNIST_LOW = (f"{F10}:mnist_low",)
@@ -123,13 +126,13 @@ PANELS: tuple[Panel, ...] = (
         "6a",
         "Toy addition: training loss over weight norm and messiness",
         (f"{F6}:landscape",),
-        HeatMap(LOSS, "train", "messiness", levels=(0.01, 0.05, 0.1)),
+        HeatMap(REDUCED, "train", "messiness", levels=(0.01, 0.05, 0.1)),
     ),
     Panel(
         "6b",
         "Toy addition: test loss over weight norm and messiness",
         (f"{F6}:landscape",),
-        HeatMap(LOSS, "test", "messiness", levels=(0.01, 0.05, 0.1)),
+        HeatMap(REDUCED, "test", "messiness", levels=(0.01, 0.05, 0.1)),
     ),
     Panel(
         "6c",
@@ -142,7 +145,9 @@ PANELS: tuple[Panel, ...] = (
         "6d",
         "Toy addition: training loss with the direction of descent",
         (f"{F6}:fine",),
-        HeatMap(LOSS, "train", "messiness", levels=(0.001, 0.01, 0.03, 0.1), size=45, arrows=True),
+        HeatMap(
+            REDUCED, "train", "messiness", levels=(0.001, 0.01, 0.03, 0.1), size=45, arrows=True
+        ),
     ),
     Panel(
         "6e",
@@ -167,13 +172,13 @@ PANELS: tuple[Panel, ...] = (
         "8a",
         "MNIST: training loss over weight norm and messiness",
         (f"{F8}:landscape",),
-        HeatMap(LOSS, "train", "messiness", levels=(0.002, 0.01, 0.05)),
+        HeatMap(REDUCED, "train", "messiness", levels=(0.002, 0.01, 0.05)),
     ),
     Panel(
         "8b",
         "MNIST: test loss over weight norm and messiness",
         (f"{F8}:landscape",),
-        HeatMap(LOSS, "test", "messiness", levels=(0.002, 0.01, 0.05)),
+        HeatMap(REDUCED, "test", "messiness", levels=(0.002, 0.01, 0.05)),
     ),
     Panel(
         "8c",

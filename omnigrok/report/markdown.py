@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 
 from omnigrok.audit.document import Audit, Row
 from omnigrok.report.unrun import unrun_table
@@ -14,13 +13,14 @@ from omnigrok.suite.suite import Suite
 PART = "verdicts"
 
 
-def table(audit: Audit, suite: Suite | None = None) -> str:
+def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | None = None) -> str:
     """One row a claim, the protocols side by side; then the claims without evidence under any
     protocol.
 
     Args:
         suite: the claims folder, from which experiments and costs are read; without it they are
             left out.
+        power: of the checks, by claim, for those that are INCONCLUSIVE.
 
     Raises:
         BadInput: a figure file of the folder is not valid.
@@ -70,8 +70,8 @@ def table(audit: Audit, suite: Suite | None = None) -> str:
     ]
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
     lines += ["", f"{audit.tier} tier, {plain(audit.device)}; judged with {plain(versions)}."]
-    if audit.tier == "paper" and undecided:
-        lines += ["", *power_of(undecided)]
+    if audit.tier == "paper" and undecided and power is not None:
+        lines += ["", *_power(undecided, power)]
     if absent and suite is None:
         lines.append(f"NOT RUN ({len(absent)}): {', '.join(absent)}.")
     elif absent and suite:
@@ -87,25 +87,16 @@ def table(audit: Audit, suite: Suite | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def power_of(claims: Sequence[str]) -> list[str]:
+def _power(undecided: Sequence[str], power: Mapping[str, str]) -> list[str]:
     """How often the checks of some claims say REPRODUCED where the effect is what the paper
-    reports, from the table of calibration.
+    reports.
     """
-    from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines  # noqa: PLC0415 (takes a second, and torch)
-
-    table = claim_lines(
-        files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8")
-    )
-    # Every null of a claim has the same power.
-    lines = {name: line for (name, _), line in table.items()}
-    column = CLAIM_HEADINGS.index("power") + 1
-    known = [f"{name} {lines[name].split('|')[column].strip()}" for name in claims if name in lines]
-    rest = [name for name in claims if name not in lines]
+    known = [f"{name} {power[name]}" for name in undecided if name in power]
+    rest = [name for name in undecided if name not in power]
     text = (
         "Power of those that are INCONCLUSIVE, on simulated curves of the full scale with the "
-        "effect that the paper reports "
+        f"effect that the paper reports (`omnigrok calibrate`): {', '.join(known) or 'none known'}."
     )
-    text += f"(`omnigrok/calibration/CLAIMS.md`): {', '.join(known) or 'none known'}."
     return [text + (f" Not simulated: {', '.join(rest)}." if rest else "")]
 
 

@@ -14,6 +14,7 @@ from omnigrok.audit.document import load_audit, parse
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.report.markdown import experiments_of, table, without_versions
+from omnigrok.suite.suite import load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 
@@ -63,7 +64,7 @@ def test_experiments_and_costs_come_from_the_figures() -> None:
         **DOCUMENT,
         "claims": [row("fig02.grok", "paper", "REPRODUCED"), row("fig03.grok", "paper", "NOT RUN")],
     }
-    text = table(parse(document), CLAIMS)
+    text = table(parse(document), load_suite(CLAIMS))
     assert "| 10 |  |  | large, small |" in text
     assert "Claims without evidence: 1." in text
     assert re.search(r"^\| fig03.grok \| [\d,]+ \| [\d,]+ \| \d\.\de\+\d+ \|$", text, re.MULTILINE)
@@ -78,14 +79,14 @@ def test_what_is_undecided_has_its_power_beside_it() -> None:
             row("x.y", "paper", "INCONCLUSIVE"),
         ],
     }
-    text = table(parse(document))
+    text = table(parse(document), None, {"fig02.inverse": "95 %"})
     assert re.search(
-        r"^Power of those that are INCONCLUSIVE.*: fig02.inverse \d+ %\. Not simulated: x\.y\.$",
+        r"^Power of those that are INCONCLUSIVE.*: fig02.inverse 95 %\. Not simulated: x\.y\.$",
         text,
         re.MULTILINE,
     )
-    assert "Power" not in table(parse({**document, "tier": "smoke"}))
-    assert "Power" not in table(parse(DOCUMENT))
+    assert "Power" not in table(parse({**document, "tier": "smoke"}), None, {})
+    assert "Power" not in table(parse(DOCUMENT), None, {})
 
 
 def test_an_experiment_of_another_figure_is_named_with_it() -> None:

@@ -4,6 +4,7 @@ read it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,6 @@ from numpy.typing import NDArray
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.measures import best, final, highest
 from omnigrok.curves import Curves
-from omnigrok.paper.maps import REDUCTION, reduced
 from omnigrok.suite.schema import Protocol
 
 Array = NDArray[np.float64]
@@ -24,21 +24,23 @@ class Reading:
 
     Args:
         what: "loss", or "error" (1 - accuracy).
-        best_under_code: the published code of Figures 3, 4 and 5 takes the best logged value of
-            each curve by itself.
+        best_under: a protocol under which the best logged value of each curve by itself is taken
+            instead of the last one.
+        reduce: takes the value of a column under a protocol from a run's curves, in place of both.
     """
 
     what: str = "loss"
-    best_under_code: bool = False
+    best_under: str = ""
+    reduce: Callable[[Curves, str, Protocol], float] | None = None
 
     def __call__(self, curves: Curves, side: str, protocol: Protocol) -> float:
         """The reduced value of "train" or "test"; NaN where the run diverged."""
         if curves.diverged:
             return float("nan")
         column = f"{side}_{'acc' if self.what == 'error' else 'loss'}"
-        if curves.run.task in REDUCTION:
-            value = reduced(curves, column, protocol)
-        elif self.best_under_code and protocol == "code":
+        if self.reduce is not None:
+            value = self.reduce(curves, column, protocol)
+        elif protocol == self.best_under:
             value = (highest if self.what == "error" else best)(column)(curves)
         else:
             value = final(column)(curves)

@@ -69,8 +69,8 @@ def test_spread_of_seeds() -> None:
 def test_reading_follows_the_protocol() -> None:
     one = curves()
     assert Reading()(one, "train", "paper") == pytest.approx(0.2)
-    assert Reading(best_under_code=True)(one, "train", "code") == pytest.approx(0.1)
-    assert Reading(best_under_code=True)(one, "train", "paper") == pytest.approx(0.2)
+    assert Reading(best_under="code")(one, "train", "code") == pytest.approx(0.1)
+    assert Reading(best_under="code")(one, "train", "paper") == pytest.approx(0.2)
     assert Reading("error")(curves(late=1000), "test", "paper") == 1
     assert np.isnan(Reading()(curves(diverged=True), "train", "paper"))
 
