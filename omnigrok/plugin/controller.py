@@ -88,7 +88,7 @@ class Controller:
         self.failure = self.why = ""
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        if not self.config.option.collectonly and not self.config.getoption("plan"):
+        if not self.config.option.collectonly and not self.config.getoption("audit_plan"):
             self.completeness.expect(item.nodeid for item in session.items)
 
     @pytest.hookimpl(optionalhook=True)
@@ -175,7 +175,7 @@ class Controller:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         options = read_options(self.config)
         partial = self.completeness.partial
-        target, page = self.config.getoption("audit_json"), self.config.getoption("report")
+        target, page = self.config.getoption("audit_json"), self.config.getoption("audit_report")
         if (target is None and page is None) or USAGE in self.notes:
             return
         if partial and not self.rows:

@@ -1,8 +1,9 @@
 """The pytest plugin: options, one item a claim and protocol, its control another, verdicts as test
 outcomes.
 
-Load it from a root conftest with ``pytest_plugins = ["omnigrok.plugin.plugin"]``, or with
-``-p omnigrok.plugin.plugin``.
+pytest loads it by itself for a folder of claims (``omnigrok.plugin.entry``); where plugins are not
+loaded automatically, a root conftest with ``pytest_plugins = ["omnigrok.plugin.plugin"]`` or
+``-p omnigrok.plugin.plugin`` does.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from omnigrok.execution.execute import BudgetSpent
 from omnigrok.forecast.forecast import forecast
 from omnigrok.forecast.text import lines
 from omnigrok.plugin.collected import id_with_two_checks, misspelt_keyword
+from omnigrok.plugin.command_line import add_options
 from omnigrok.plugin.controller import (
     AGAIN,
     HINT,
@@ -46,7 +48,7 @@ from omnigrok.plugin.controller import (
 from omnigrok.plugin.gpus import assign_gpu, worker_number
 from omnigrok.plugin.junit import NAMES, properties
 from omnigrok.plugin.notes import Notes
-from omnigrok.plugin.options import add_options, check_paths, read_options
+from omnigrok.plugin.options import check_paths, read_options
 from omnigrok.plugin.progress import ProgressPrinter
 from omnigrok.plugin.training_cost import TrainingCost
 from omnigrok.spelling import did_you_mean
@@ -85,7 +87,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     # Not from the environment, which a pytest within a worker of another inherits.
     worker = worker_number(getattr(config, "workerinput", {}).get("workerid", ""))
-    if config.getoption("gpu") and worker is not None:
+    if config.getoption("audit_gpu") and worker is not None:
         assign_gpu(worker)
     config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")
     config.pluginmanager.register(Notes(config), "omnigrok-notes")
@@ -113,7 +115,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
     path = Path(str(metafunc.definition.path))
     figure_file = path.with_name(path.stem.removeprefix("test_") + ".yaml")
-    wanted = metafunc.config.getoption("protocol")
+    wanted = metafunc.config.getoption("audit_protocol")
     values = []
     suite = load_suite(figure_file.parent)
     try:
@@ -242,7 +244,7 @@ def _turn(item: pytest.Item) -> int:
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """With ``--plan``: the forecast in place of the tests."""
     audit = session.config.stash.get(_session, None)
-    if not session.config.getoption("plan") or audit is None:
+    if not session.config.getoption("audit_plan") or audit is None:
         return None
     reporter = cast(
         "pytest.TerminalReporter", session.config.pluginmanager.get_plugin("terminalreporter")
@@ -336,7 +338,7 @@ def _judge_further(item: pytest.Function, case: Case) -> None:
         case.outcome is not None
         and case.role == "claim"
         and case.claim.universes
-        and item.config.getoption("universes")
+        and item.config.getoption("audit_universes")
     ):
         found = multiverse_of(check, case, case.digests.get("check", ""))
         case.outcome = replace(case.outcome, universes=found.summary().model_dump(mode="json"))
@@ -366,7 +368,7 @@ def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:
 
 
 def _report(item: pytest.Function, outcome: Outcome) -> None:
-    strict = item.config.getoption("strict_verdicts")
+    strict = item.config.getoption("audit_strict_verdicts")
     if outcome.role == "control":
         if outcome.verdict is Verdict.REPRODUCED:
             raise ControlReproduced(

@@ -147,8 +147,8 @@ class TrainingCost:
         names = ("benchmark_json", "benchmark_save", "benchmark_autosave")
         return (
             any(config.getoption(name, None) for name in names)
-            and not config.getoption("replay")
-            and not config.getoption("plan")
+            and not config.getoption("audit_replay")
+            and not config.getoption("audit_plan")
         )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.audit.document import load_audit, parse
+from omnigrok.calibration.table import power_by_claim
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.report.markdown import experiments_of, table, without_versions
@@ -54,7 +55,7 @@ DOCUMENT = {
 
 def test_table() -> None:
     text = table(parse(DOCUMENT))
-    assert "| a.b | REPRODUCED ~ | REFUTED ! |  | 2 [1, 3] (> 0.5) | 10 |  |" in text
+    assert "| a.b | REPRODUCED ~ | REFUTED ! | 2 [1, 3] (> 0.5) | 10 |  |" in text
     assert "NOT RUN (1): c.d." in text
     assert "torch 2.13" in text
 
@@ -90,8 +91,8 @@ def test_what_is_undecided_has_its_power_beside_it() -> None:
 
 
 def test_an_experiment_of_another_figure_is_named_with_it() -> None:
-    assert "fig08:landscape" in experiments_of(CLAIMS)["fig06.path"]
-    assert "fine" in experiments_of(CLAIMS)["fig06.path"]
+    assert "fig08:landscape" in experiments_of(load_suite(CLAIMS))["fig06.path"]
+    assert "fine" in experiments_of(load_suite(CLAIMS))["fig06.path"]
 
 
 def test_versions_do_not_make_a_table_old() -> None:
@@ -114,5 +115,5 @@ def test_command(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(DOCUMENT))
     done = CliRunner().invoke(main, ["report", str(path), "--claims", str(CLAIMS)])
-    assert done.output == table(parse(DOCUMENT), CLAIMS)
+    assert done.output == table(parse(DOCUMENT), load_suite(CLAIMS), power_by_claim())
     assert CliRunner().invoke(main, ["report", str(tmp_path / "none.json")]).exit_code == 1
