@@ -193,7 +193,7 @@ def settings_of(runs: Iterable[Run]) -> dict[str, list[Any]]:
     """The settings in which the Runs differ, one value a Run, and always the seed: columns for
     people who open the file in a data-frame tool. Options are named ``data.p``; lists are left out.
     """
-    rows = [_flat(run) for run in runs]
+    rows = [flat(run) for run in runs]
     names = dict.fromkeys(name for row in rows for name in row)
     found = {}
     for name in names:
@@ -209,13 +209,14 @@ def settings_of(runs: Iterable[Run]) -> dict[str, list[Any]]:
     return found
 
 
-def _flat(run: Run) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(run: Run) -> dict[str, Any]:
+    """The settings of a Run that are no lists; options are named ``data.p``."""
+    found: dict[str, Any] = {}
     for name, value in run.as_dict().items():
         if isinstance(value, Mapping):
-            flat.update(
+            found.update(
                 {f"{name}.{key}": part for key, part in value.items() if not isinstance(part, list)}
             )
         elif not isinstance(value, list):
-            flat[name] = value
-    return flat
+            found[name] = value
+    return found
