@@ -5,8 +5,10 @@ work whose result goes there.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -25,6 +27,23 @@ def user_cache() -> Path | None:
     return (
         None if folder.startswith("~") else Path(folder)
     )  # some versions of platformdirs leave it there instead of an error
+
+
+def read_whole(path: Path, limit: int) -> bytes:
+    """The content of a file that somebody else may have put there.
+
+    Raises:
+        OSError: it cannot be read, is larger than ``limit`` bytes, or is no regular file: a pipe
+            would be waited for.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"it is larger than {limit} bytes")
+    return content
 
 
 def check_target(option: str, path: Path, *, make_folder: bool = False) -> None:

@@ -25,7 +25,6 @@ from omnigrok.evidence.footer import Footer, parse_footer
 from omnigrok.evidence.listing import Entry, check_text, entry_of, pack, settings_of, unpack
 from omnigrok.evidence.pages import check_pages
 from omnigrok.files import replacing
-from omnigrok.printable import printable
 from omnigrok.run import Run
 from omnigrok.store.encode import dump_json, parse_json
 from omnigrok.store.store import Environment
@@ -84,7 +83,7 @@ class EvidenceFile(Mapping[Run, Result]):
         try:
             step, columns = self._groups.columns_of(self._places[run])
         except _UNREADABLE as error:
-            raise EvidenceError(f"evidence {self.path}: {printable(error)}") from error
+            raise EvidenceError(f"evidence {self.path}: {str(error).strip()}") from error
         curves = Curves(run, step, columns, entry.diverged, entry.seconds, entry.provenance)
         return curves, entry.environment
 
@@ -164,7 +163,7 @@ def read(path: Path) -> EvidenceFile:
         entries = unpack(_parsed(footer, _LISTING))
         groups = _Groups(file, footer, entries, description["columns"])
     except _UNREADABLE as error:
-        raise EvidenceError(f"evidence {path}: {printable(error)}") from error
+        raise EvidenceError(f"evidence {path}: {str(error).strip()}") from error
     return EvidenceFile(path, description["meta"], digest, entries, groups)
 
 
