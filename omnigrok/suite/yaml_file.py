@@ -18,8 +18,8 @@ LARGEST_CONTENT = 200_000
 
 
 class _Plain(yaml.SafeLoader):
-    """Safe YAML without bytes, sets and numbers to base 60 (1:30 for 90), in which a key that stands
-    twice is an error, not a silent override.
+    """Safe YAML without bytes, sets and numbers to base 60 (1:30 for 90). A key that stands twice
+    is an error, not a silent override.
     """
 
     yaml_constructors: ClassVar[dict[Any, Any]] = {
