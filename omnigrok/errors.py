@@ -4,9 +4,17 @@ what is accepted.
 
 from __future__ import annotations
 
+from omnigrok.printable import harmless
+
 
 class OmnigrokError(Exception):
-    """Base of every error that the package raises on purpose."""
+    """Base of every error that the package raises on purpose.
+
+    Messages quote files that others wrote; what a terminal would obey is written out.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(harmless(message))
 
 
 class BadInput(OmnigrokError):

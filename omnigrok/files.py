@@ -4,9 +4,13 @@ work whose result goes there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from platformdirs import user_cache_dir
 
@@ -22,6 +26,23 @@ def user_cache() -> Path | None:
     return (
         None if folder.startswith("~") else Path(folder)
     )  # some versions of platformdirs leave it there instead of an error
+
+
+def read_whole(path: Path, limit: int) -> bytes:
+    """The content of a file that somebody else may have put there.
+
+    Raises:
+        OSError: it cannot be read, is larger than ``limit`` bytes, or is no regular file: a pipe
+            would be waited for.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("it is no regular file")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(f"it is larger than {limit} bytes")
+    return content
 
 
 def check_target(option: str, path: Path, *, make_folder: bool = False) -> None:
@@ -67,15 +88,35 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         BadInput: the folder is missing or cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with temporary.open("w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
+        with replacing(path) as file:
+            file.write(text.encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BadInput(
             f"{path}: cannot be written: {error.strerror or error}; name another path"
         ) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file, open for reading and writing, that takes the place of ``path`` when the block
+    ends: whole, or, after any exception, not at all.
+
+    Raises:
+        OSError: it cannot be written; ``path`` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not every file system lets a folder be synced
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

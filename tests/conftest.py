@@ -6,6 +6,14 @@ Examples have no deadline, as machines are shared.
 
 from __future__ import annotations
 
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import NoReturn
+
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -43,3 +51,34 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     if skipped:
         terminalreporter.write_line(f"GPU: {len(skipped)} skipped, {NEEDS_CUDA}")
+
+
+@contextmanager
+def _limited(megabytes: float, seconds: float) -> Iterator[None]:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("limits on memory are set on Linux only")
+
+    def too_slow(*_: object) -> NoReturn:
+        raise AssertionError(f"more than {seconds} s of CPU")
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    before = signal.signal(signal.SIGPROF, too_slow)
+    resource.setrlimit(
+        resource.RLIMIT_AS, (pages * resource.getpagesize() + int(megabytes * 2**20), hard)
+    )
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    except MemoryError as error:
+        raise AssertionError(f"more than {megabytes} MB of memory") from error
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+        signal.signal(signal.SIGPROF, before)
+
+
+@pytest.fixture(scope="session")
+def limited() -> Callable[[float, float], AbstractContextManager[None]]:
+    """``with limited(megabytes, seconds)``: more new memory, or more CPU time, is a failure."""
+    return _limited

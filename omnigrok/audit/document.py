@@ -12,10 +12,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from omnigrok.audit.summary import SCHEMA
 from omnigrok.errors import BadInput
+from omnigrok.files import read_whole
+from omnigrok.printable import harmless_json
 from omnigrok.suite.schema import PROTOCOL_NAME, Tier
 from omnigrok.suite.suite import Suite
 
-LARGEST_FILE = 64_000_000
+LARGEST_FILE = 16_000_000  # bytes; the audit of this paper has half a million
+# Of one finding: a number a seed, or a cell of the largest landscape.
+MOST_VALUES = 20_000
 Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]
 # Ids go into links and file names of the page.
 ClaimId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
@@ -54,7 +58,7 @@ class FindingPart(Part):
     censored: int = 0
     level: float = 0.95
     region: RegionPart | None = None
-    values: tuple[float | None, ...] = ()
+    values: Annotated[tuple[float | None, ...], Field(max_length=MOST_VALUES)] = ()
     verdict: Word | None = None
     decides: bool = False
     premise: bool = False
@@ -245,15 +249,13 @@ class Audit(Part):
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The JSON of an audit, as it was written.
+    """The JSON of an audit, as it was written; what a terminal would obey is written out.
 
     Raises:
         BadInput: the file cannot be read, is not such a document, or is of another schema.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise BadInput(f"{path}: larger than {LARGEST_FILE} bytes; an audit is far smaller")
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        document: Any = harmless_json(json.loads(read_whole(path, LARGEST_FILE)))
     except FileNotFoundError:
         raise BadInput(
             f"{path}: there is no such file; write one with pytest claims/ --audit-json {path}"

@@ -4,16 +4,15 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
-from omnigrok.audit.recorded import name_of
-from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError
-from omnigrok.evidence.file import read, write
-from omnigrok.store.encode import encode
-from omnigrok.store.store import Environment, Store
+from omnigrok.evidence.find import path_of
+from omnigrok.evidence.parquet import Result, equal, read, write
+from omnigrok.run import Run
+from omnigrok.store.store import Store
 from omnigrok.suite.digests import recorded_criteria
 from omnigrok.suite.schema import Figure, Scale
 from omnigrok.suite.suite import Setting, Suite
@@ -35,18 +34,18 @@ def export_experiment(
         for each in suite.protocols_of(full_name):
             if protocol not in (None, each):
                 continue
-            path = target / f"{name_of(full_name, each)}.ogev"
+            path = path_of(target, full_name, each)
             missing = []
             for scale in get_args(Scale):  # the full one first
                 runs = suite.runs(full_name, Setting("paper", each, scale))
-                found = [store.get_stale(run) for run in runs]
-                results = [record for record in found if record is not None]
-                if len(results) == len(runs):
+                there = store.has_many(runs, None)
+                if len(there) == len(runs):
                     break
-                missing.append(f"{len(results)} of {len(runs)} runs recorded")
+                missing.append(f"{len(there)} of {len(runs)} runs recorded")
             else:
                 yield path, f"left out: {' (full), '.join(missing)} (reduced)"
                 continue
+            results = _Newest(store, runs)
             if _is_written(path, results):
                 yield path, f"as it was, {len(runs)} runs"
                 continue
@@ -63,19 +62,37 @@ def export_experiment(
                     **criteria,
                 },
             )
-            size = sum(part.stat().st_size for part in path.parent.glob(path.stem + "*"))
-            yield path, f"written, {len(runs)} runs, {size / 1024:.0f} KiB"
+            yield path, f"written, {len(runs)} runs, {path.stat().st_size / 1024:.0f} KiB"
 
 
-def _is_written(path: Path, results: Iterable[tuple[Curves, Environment]]) -> bool:
+class _Newest(Mapping[Run, Result]):
+    """The newest results of Runs that a store has, read when asked for."""
+
+    def __init__(self, store: Store, runs: Iterable[Run]) -> None:
+        self._store, self._runs = store, dict.fromkeys(runs)
+
+    def __getitem__(self, run: Run) -> Result:
+        found = self._store.get_stale(run) if run in self._runs else None
+        if found is None:
+            raise KeyError(run)
+        return found
+
+    def __contains__(self, run: object) -> bool:
+        return run in self._runs
+
+    def __iter__(self) -> Iterator[Run]:
+        return iter(self._runs)
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+
+def _is_written(path: Path, results: Mapping[Run, Result]) -> bool:
     """Whether a file holds these very results; a damaged one does not."""
     if not path.exists():
         return False
     try:
         there = read(path)
+        return set(there) == set(results) and all(equal(there[run], results[run]) for run in there)
     except EvidenceError:
         return False
-    return {
-        digest: (encode(curves), there.environments[digest])
-        for digest, curves in there.curves.items()
-    } == {curves.run.digest: (encode(curves), env) for curves, env in results}

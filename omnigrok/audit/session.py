@@ -17,14 +17,14 @@ import torch
 from omnigrok.audit.case import Case, Role
 from omnigrok.audit.data_checks import check_curves
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.recorded import changed_since, holds, recorded
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, OmnigrokError
+from omnigrok.evidence.find import holds, recorded
 from omnigrok.execution.execute import Executor
 from omnigrok.execution.tally import Progress
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
-from omnigrok.suite.digests import check_digest
+from omnigrok.suite.digests import changed_since, check_digest
 from omnigrok.suite.experiment import paper_steps
 from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, Tier
 from omnigrok.suite.suite import Setting, Suite

@@ -10,9 +10,10 @@ from typing import get_args
 
 import torch
 
-from omnigrok.audit.recorded import changed_since, evidence_of, recorded
+from omnigrok.evidence.find import evidence_of
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
+from omnigrok.suite.digests import changed_since
 from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, Tier
 from omnigrok.suite.suite import Setting, Suite
 from omnigrok.training.device import describe
@@ -72,9 +73,8 @@ def evidence_states(suite: Suite, figure: Figure, claim: Claim) -> Iterator[Stat
             found: list[State] = []
             for scale in get_args(Scale):
                 runs = suite.runs(full_name, Setting("paper", protocol, scale))
-                there = tuple(evidence_of(suite.folder, full_name, protocol, runs))
-                by_run = recorded(suite.folder, full_name, protocol, there) or {}
-                current = sum(env == _environment(run) for run, (_, env) in by_run.items())
+                there = evidence_of(suite.folder, full_name, protocol, runs)
+                current = sum(env == _environment(run) for run, env in there.items())
                 changed = changed_since(suite.folder, full_name, protocol, figure.figure, claim)
                 found.append(
                     State(

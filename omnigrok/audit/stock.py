@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from omnigrok.audit.recorded import evidence_of, recorded
 from omnigrok.audit.settled import Settling
 from omnigrok.curves import Curves
 from omnigrok.errors import OmnigrokError
+from omnigrok.evidence.find import evidence_of, recorded
 from omnigrok.run import Run
 from omnigrok.store.store import Store
 from omnigrok.suite.experiment import paper_steps

@@ -9,7 +9,6 @@ from pathlib import Path
 import click
 import torch
 
-from omnigrok.audit.recorded import FOLDER
 from omnigrok.audit.recording import export_experiment
 from omnigrok.audit.session import store_of
 from omnigrok.cli.shared import claims_option, clear_errors, root_option, store_option
@@ -18,7 +17,9 @@ from omnigrok.data import default_root
 from omnigrok.errors import BadInput
 from omnigrok.evidence.adopt import adopt as adopt_file
 from omnigrok.evidence.adopt import is_first, summary
-from omnigrok.evidence.file import import_into, read
+from omnigrok.evidence.find import FOLDER
+from omnigrok.evidence.parquet import read
+from omnigrok.evidence.transfer import import_into
 from omnigrok.evidence.verify import Comparison, retrain, sample
 from omnigrok.spelling import did_you_mean
 from omnigrok.store.salvage import salvage
@@ -80,7 +81,7 @@ def export(
 def import_files(files: tuple[Path, ...], store: Path | None) -> None:
     """Copy recorded curves into a store.
 
-    Example: omnigrok evidence import claims/evidence/*.ogev
+    Example: omnigrok evidence import claims/evidence/*.parquet
     """
     with clear_errors(), Store(store or store_of(Path("claims"))) as opened:
         for path in files:
@@ -92,17 +93,17 @@ def import_files(files: tuple[Path, ...], store: Path | None) -> None:
 def check(files: tuple[Path, ...]) -> None:
     """Verify the checksums of evidence files.
 
-    Example: omnigrok evidence check claims/evidence/*.ogev
+    Example: omnigrok evidence check claims/evidence/*.parquet
     """
     with clear_errors():
         for path in files:
             found = read(path)
-            places = sorted(
-                {f"torch {env.torch} on {env.device}" for env in found.environments.values()}
-            )
+            for run in found:
+                found[run]
+            environments = {entry.environment for entry in found.entries.values()}
+            places = sorted({f"torch {each.torch} on {each.device}" for each in environments})
             click.echo(
-                f"{path}: {len(found.curves)} runs, sound; {', '.join(places)}; "
-                f"{found.meta.get('date', '')}"
+                f"{path}: {len(found)} runs, sound; {', '.join(places)}; {found.meta['date']}"
             )
 
 
@@ -148,7 +149,7 @@ def verify(
     (1e-6 in float64), an accuracy by .01 or one sample; where rounding moves today's trainer away
     from float64, by ten times as far. Exit status 1 where a run differs.
 
-    Example: omnigrok evidence verify claims/evidence/*.ogev
+    Example: omnigrok evidence verify claims/evidence/*.parquet
     """
     with clear_errors():
         found = list(_verified(files, count, steps, _seed(seed), root))
@@ -169,7 +170,7 @@ def adopt(
     exit status is 1. What the code of version 1 itself has recorded, before records named versions,
     needs no training.
 
-    Example: omnigrok evidence adopt claims/evidence/*.ogev
+    Example: omnigrok evidence adopt claims/evidence/*.parquet
     """
     differs = 0
     with clear_errors():
@@ -208,11 +209,8 @@ def _verified(
     click.echo(f"{count} runs a file, drawn by --seed {seed}; {steps} steps")
     drawn: dict[Path, list[Curves]] = {}
     for path in files:
-        curves = read(path).curves
-        drawn[path] = [
-            curves[run.digest]
-            for run in sample([each.run for each in curves.values()], count, seed)
-        ]
+        file = read(path)
+        drawn[path] = [file[run][0] for run in sample(list(file), count, seed)]
     found = iter(
         retrain(
             [each for part in drawn.values() for each in part],

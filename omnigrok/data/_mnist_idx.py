@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from omnigrok.errors import DataCorrupt, DataMissing
+from omnigrok.files import read_whole
 
 FOLDER = "MNIST/raw"
 
@@ -92,8 +93,7 @@ def content(stamp: Stamp, known: Known) -> bytes:
     if not zipped:
         _compare_size(stamp, known, stamp.size)
     try:
-        with stamp.path.open("rb") as file:
-            data = file.read(2 * known.size + 1024)  # no gzip file of it is longer
+        data = read_whole(stamp.path, 2 * known.size + 1024)  # no gzip file of it is longer
     except OSError as error:
         raise DataCorrupt(f"MNIST: {stamp.path} cannot be read ({error}); {_REMEDY}") from error
     if zipped:

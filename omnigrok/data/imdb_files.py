@@ -32,6 +32,7 @@ from omnigrok.data.imdb_text import (
     write_whole,
 )
 from omnigrok.errors import DataCorrupt, DataMissing
+from omnigrok.files import read_whole
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 URL_BYTES = 84_125_825
@@ -83,6 +84,10 @@ def archive_reviews(path: Path) -> Iterator[tuple[str, bytes]]:
         DataCorrupt: the archive is damaged or larger than the data set.
     """
     found = 0
+    if not path.is_file():  # a pipe would be waited for
+        raise DataCorrupt(
+            f"{path}: is no file; delete it and fetch it again: omnigrok data fetch imdb"
+        )
     opened = lzma.open if path.suffix == ".xz" else gzip.open
     try:
         with (
@@ -128,15 +133,9 @@ def folder_reviews(folder: Path) -> Iterator[tuple[str, bytes]]:
         name = f"{FOLDER}/{path.relative_to(folder).as_posix()}"
         if REVIEW.fullmatch(name):
             try:
-                with path.open("rb") as file:
-                    data = file.read(REVIEW_BYTES + 1)
+                yield name, read_whole(path, REVIEW_BYTES)
             except OSError as error:
                 raise DataCorrupt(f"{path}: cannot be read ({error})") from error
-            if len(data) > REVIEW_BYTES:
-                raise DataCorrupt(
-                    f"{path}: has more than {REVIEW_BYTES:,} bytes; no review is that long"
-                )
-            yield name, data
 
 
 def read_reviews(root: Path) -> Corpus:
@@ -185,11 +184,10 @@ def read_tokens(path: Path) -> Corpus:
     """
     remedy = "delete it to have it made again"
     try:
-        with path.open("rb") as file:
-            data = file.read(TOKENS_BYTES + 1)
+        data = read_whole(path, TOKENS_BYTES)
         with zipfile.ZipFile(io.BytesIO(data)) as parts:
             unpacked = sum(part.file_size for part in parts.infolist())
-        if len(data) > TOKENS_BYTES or unpacked > TOKENS_BYTES:
+        if unpacked > TOKENS_BYTES:
             raise DataCorrupt(f"{path}: has more than {TOKENS_BYTES:,} bytes; {remedy}")
         return from_bytes(data, str(path))
     except DataCorrupt:

@@ -1,1 +1,5 @@
-"""Evidence files: recorded curves that verdicts are derived from again."""
+"""Recorded curves as files: found, written, read, verified by training again."""
+
+from omnigrok.evidence.parquet import SUFFIX, EvidenceFile, Result, equal, read, write
+
+__all__ = ["SUFFIX", "EvidenceFile", "Result", "equal", "read", "write"]

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError
-from omnigrok.evidence.file import EvidenceFile, read, write
+from omnigrok.evidence.listing import Entry
+from omnigrok.evidence.parquet import EvidenceFile, Result, read, write
 from omnigrok.evidence.verify import Comparison
-from omnigrok.store.store import Environment
+from omnigrok.run import Run
 from omnigrok.training.identity import identity
 
 # Digests of source by which records were known before there were versions, of the very code that
@@ -33,16 +33,14 @@ def is_first(file: EvidenceFile) -> bool:
     """Whether every Run of an evidence file was trained by the code of version 1 itself, and that
     is what it would be trained by today.
     """
-    return bool(file.curves) and all(
-        _is_first(curves, file.environments[digest]) for digest, curves in file.curves.items()
-    )
+    return bool(file) and all(map(_is_first, file.entries.values()))
 
 
-def _is_first(curves: Curves, env: Environment) -> bool:
-    task, model = curves.run.task, curves.run.model
+def _is_first(entry: Entry) -> bool:
+    task, model = entry.run.task, entry.run.model
     return (
-        FIRST.get((task, model)) == env.identity
-        and identity(curves.run) == f"trainer 1, {task} 1, {model} 1"
+        FIRST.get((task, model)) == entry.environment.identity
+        and identity(entry.run) == f"trainer 1, {task} 1, {model} 1"
     )
 
 
@@ -78,12 +76,11 @@ def adopt(path: Path, verified: Sequence[Comparison], steps: int, seed: int) -> 
             else "no Run was trained again"
         )
         raise EvidenceError(f"evidence {path}: not adopted: {why}")
-    results = []
+    results: dict[Run, Result] = {}
     changed: dict[str, str] = {}
-    for digest, curves in file.curves.items():
-        env = file.environments[digest]
-        now = replace(env, identity=identity(curves.run))
-        results.append((curves, now))
+    for run, (curves, env) in file.items():
+        now = replace(env, identity=identity(run))
+        results[run] = curves, now
         if now != env:
             changed[env.identity] = now.identity
     if changed:

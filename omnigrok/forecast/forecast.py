@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from omnigrok.audit.recorded import evidence_of
 from omnigrok.audit.session import AuditSession
 from omnigrok.errors import OmnigrokError, OutOfMemory
+from omnigrok.evidence.find import evidence_of
 from omnigrok.execution.execute import make_plan
 from omnigrok.execution.plan import StackPlan
 from omnigrok.forecast.measure import StackTime, evaluated, matrix_rate, time_stack
@@ -132,7 +132,7 @@ def _needed(session: AuditSession) -> tuple[dict[str, set[Run]], set[Run], list[
                 by_figure.setdefault(full_name.partition(":")[0], set()).update(runs)
                 if session.options.tier == "paper":
                     folder = request.suite.folder
-                    evidence |= evidence_of(folder, full_name, request.protocol, runs)
+                    evidence.update(evidence_of(folder, full_name, request.protocol, runs))
         except OmnigrokError as error:
             problems[str(error)] = None
     return by_figure, evidence, list(problems)

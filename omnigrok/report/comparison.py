@@ -26,6 +26,7 @@ from omnigrok.suite.schema import Protocol
 
 LEVEL = 0.05
 RESAMPLES = 9999
+PERMUTED_AT_ONCE = 1_000_000  # numbers: some of the splits, so that memory does not grow with all
 Key = tuple[str, str]
 
 
@@ -221,6 +222,7 @@ def same_mean_p(
         lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
         vectorized=True,
         n_resamples=RESAMPLES,
+        batch=max(1, PERMUTED_AT_ONCE // (one.size + other.size)),
         rng=0,
     )
     return float(done.pvalue)

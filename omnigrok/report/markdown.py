@@ -136,9 +136,24 @@ def again(row: Row) -> str:
     )
 
 
+# What Markdown or a page would act on: tags and entities, links and images, code, emphasis that
+# starts or ends at a word, and addresses that become links by themselves.
+_ACTIVE = re.compile(
+    r"<(?=[A-Za-z/!?])|&(?=#?\w+;)|\](?=[(\[:])|!(?=\[)|[`\\]|~(?=~)"
+    r"|(?<!\w)[*_]+(?=[^\s*_])|(?<=[^\s*_])[*_]+(?!\w)|:(?=//)|(?<=\bwww)\.|(?<=\w)@(?=\w)"
+)
+
+
 def plain(text: str) -> str:
-    """Foreign text in a table cell: one line, no cell borders, no HTML ("< 5" is none)."""
-    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", " ".join(text.replace("|", "/").split()))
+    """Foreign text in a table cell: one line, no cell borders, nothing that Markdown acts on
+    ("< 5" is no tag, and [1, 2] no link).
+    """
+    line = " ".join(text.replace("|", "/").split())
+    return _ACTIVE.sub(lambda found: "".join(map(_entity, found[0])), line)
+
+
+def _entity(character: str) -> str:
+    return {"<": "&lt;", "&": "&amp;"}.get(character, f"&#{ord(character)};")
 
 
 def _cell(row: Row | None) -> str:

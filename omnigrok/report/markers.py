@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omnigrok.errors import BadInput
-from omnigrok.files import write_whole
+from omnigrok.files import read_whole, write_whole
+
+LARGEST_FILE = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def read_text(path: Path) -> str:
         BadInput: it cannot be read.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return read_whole(path, LARGEST_FILE).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read: {error}") from error
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.recorded import evidence_of, recorded
 from omnigrok.curves import Curves
 from omnigrok.errors import OmnigrokError
+from omnigrok.evidence.find import evidence_of, recorded
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
 from omnigrok.suite.schema import Protocol, Scale, Tier

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from omnigrok.audit.recorded import evidence_of
+from omnigrok.evidence.find import evidence_of
 from omnigrok.run import Run
 from omnigrok.suite.suite import Setting, Suite
 from omnigrok.training.work import step_operations

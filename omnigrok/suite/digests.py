@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from omnigrok.errors import BadInput
+from omnigrok.evidence.find import meta_of
 from omnigrok.suite.schema import Claim, Figure
 from omnigrok.syntax import normalised
 
@@ -124,3 +125,17 @@ def changes(meta: Mapping[str, Any], folder: Path, figure: str, claim: Claim) ->
         for key, digest in now.items()
         if not isinstance(then[key], dict) or then[key].get(claim.id, digest) != digest
     )
+
+
+def changed_since(
+    folder: Path, experiment: str, protocol: str, figure: str, claim: Claim
+) -> tuple[str, ...]:
+    """Which of a claim's "criterion" and "check" differ from those that stood when its evidence was
+    recorded.
+
+    Raises:
+        BadInput: the check cannot be read.
+        EvidenceError: the file is damaged.
+    """
+    meta = meta_of(folder, experiment, protocol)
+    return () if meta is None else changes(meta, folder, figure, claim)

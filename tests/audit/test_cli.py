@@ -153,11 +153,11 @@ def test_export_without_a_store(tmp_path: Path) -> None:
 
 
 def test_check_of_a_file_that_is_no_evidence(tmp_path: Path) -> None:
-    path = tmp_path / "x.ogev"
+    path = tmp_path / "x.parquet"
     path.write_bytes(b"hello")
     done = call("evidence", "check", str(path))
     assert done.exit_code == 1
-    assert "x.ogev" in done.output
+    assert "x.parquet" in done.output
 
 
 def test_data_status_of_an_empty_folder(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.cli import main
-from omnigrok.evidence.file import read, write
+from omnigrok.evidence.parquet import read, write
 from omnigrok.store.store import Store
 from omnigrok.suite.digests import check_digest
 from omnigrok.suite.schema import load_figure
@@ -82,18 +82,20 @@ def test_another_trainer_torch_or_device_is_shown_as_stale(
 ) -> None:
     """Two of the six runs come from elsewhere: the verdict stands, and says so."""
     before = row(recorded)
-    (path,) = (recorded.folder / "evidence").glob("*.ogev")
+    (path,) = (recorded.folder / "evidence").glob("*.parquet")
     file = read(path)
-    kept = [(file.curves[digest], file.environments[digest]) for digest in sorted(file.curves)]
-    moved = [(curves, dataclasses.replace(env, **other)) for curves, env in kept[:2]]
-    write(path, [*moved, *kept[2:]], meta=file.meta)
+    results = dict(file)
+    for run in list(results)[:2]:
+        curves, env = results[run]
+        results[run] = curves, dataclasses.replace(env, **other)
+    write(path, results, meta=file.meta)
     found = row(recorded)
     assert found["stale"] == 2
     assert (found["verdict"], found["findings"]) == (before["verdict"], before["findings"])
 
 
 def test_changed_byte_is_an_error(recorded: Any) -> None:
-    (path,) = (recorded.folder / "evidence").glob("*.ogev")
+    (path,) = (recorded.folder / "evidence").glob("*.parquet")
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -177,7 +179,7 @@ def test_another_export_of_the_same_results_keeps_the_criteria_they_were_recorde
     toy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(toy, monkeypatch)
-    (path,) = (toy.folder / "evidence").glob("*.ogev")
+    (path,) = (toy.folder / "evidence").glob("*.parquet")
     before = path.read_bytes()
     toy.yaml = toy.yaml.replace("above: 0", "above: 0.0001")
     toy.write()
@@ -186,7 +188,7 @@ def test_another_export_of_the_same_results_keeps_the_criteria_they_were_recorde
     assert "the criterion has changed since the evidence was recorded" in row(toy)["reason"]
     path.write_bytes(before[:-1])
     assert "written, 6 runs" in export("store.sqlite")
-    assert len(read(path).curves) == 6
+    assert len(read(path)) == 6
 
 
 def test_incomplete_experiment_is_not_exported(toy: Any, monkeypatch: pytest.MonkeyPatch) -> None:

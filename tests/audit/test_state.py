@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from omnigrok.audit.state import State, evidence_states, store_states
 from omnigrok.cli import main
 from omnigrok.curves import Curves
-from omnigrok.evidence.file import write
+from omnigrok.evidence.parquet import write
 from omnigrok.store.store import Environment, Store
 from omnigrok.suite.schema import load_figure
 from omnigrok.suite.suite import Setting, load_suite
@@ -49,10 +49,10 @@ def test_evidence_current_stale_and_incomplete(folder: Path) -> None:
     figure = load_figure(folder / "toy.yaml")
     runs = load_suite(folder).runs("toy:tiny", Setting("paper", "paper"))
     (folder / "evidence").mkdir()
-    path = folder / "evidence" / "toy.tiny.paper.ogev"
-    results = [
-        (curves(run), here(run, torch.__version__ if run.seed else "0.0")) for run in runs[:5]
-    ]
+    path = folder / "evidence" / "toy.tiny.paper.parquet"
+    results = {
+        run: (curves(run), here(run, torch.__version__ if run.seed else "0.0")) for run in runs[:5]
+    }
     write(path, results, meta={"criteria": {"toy.good": "other"}})
     (state,) = evidence_states(load_suite(folder), figure, figure.claim("toy.good"))
     stale = sum(run.seed == 0 for run in runs[:5])

@@ -37,7 +37,7 @@ def by_setting(
     """(settings, seeds) natural logarithm of a number of each recorded run; skips the test if there
     are none.
     """
-    if not (CLAIMS / "evidence" / f"{experiment.replace(':', '.')}.{protocol}.ogev").exists():
+    if not (CLAIMS / "evidence" / f"{experiment.replace(':', '.')}.{protocol}.parquet").exists():
         pytest.skip(f"{experiment} has not been recorded under {protocol}")
     found: dict[tuple[object, ...], dict[int, float]] = defaultdict(dict)
     for run, curves in recorded_grid(experiment, protocol).curves.items():

@@ -251,7 +251,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
         for _ in range(400):
             file.write(bytes(1 << 20))
     began = time.process_time()
-    with pytest.raises(DataCorrupt, match=r"expected 68 decompressed bytes, found 69"):
+    with pytest.raises(DataCorrupt, match=r"it is larger than 1160 bytes"):
         _mnist_idx.read(_mnist_idx.find(tmp_path))
     assert time.process_time() - began < 0.5
 

@@ -142,7 +142,7 @@ def test_size_limits_of_archives(
 def test_size_limit_of_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(imdb_files, "REVIEW_BYTES", 16)
     unpack(tmp_path)
-    with pytest.raises(DataCorrupt, match="no review is that long"):
+    with pytest.raises(DataCorrupt, match="it is larger than 16 bytes"):
         read_reviews(tmp_path)
 
 

@@ -171,11 +171,11 @@ def test_damaged_evidence_leaves_the_figure_out_with_the_reason(tmp_path: Path) 
     for path in CLAIMS.glob("fig02*"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "evidence").mkdir()
-    (tmp_path / "evidence" / "fig02_teacher_student.landscape.paper.ogev").write_bytes(b"no")
+    (tmp_path / "evidence" / "fig02_teacher_student.landscape.paper.parquet").write_bytes(b"no")
     drawn = draw(BY_NAME["2a"], "paper", Recorded(load_suite(tmp_path), "paper"))
     assert not drawn.svg
     assert "cannot be drawn" in drawn.missing
-    assert "landscape.paper.ogev" in drawn.missing
+    assert "landscape.paper.parquet" in drawn.missing
 
 
 def test_smoke_never_shows_paper_evidence() -> None:

@@ -16,7 +16,7 @@ import torch
 
 from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError, StoreError
-from omnigrok.evidence.file import read, write
+from omnigrok.evidence.parquet import read, write
 from omnigrok.execution import execute
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run
@@ -136,15 +136,16 @@ def test_evidence_and_salvage_on_a_full_disk(
     """Evidence is written whole or not at all: the older version stays, and no half file is
     left.
     """
-    path, old = small_disk / "x.ogev", make_curves(1)
-    write(path, [(old, env)])
+    path, old = small_disk / "x.parquet", make_curves(1)
+    many = [make_curves(seed, points=3000) for seed in range(9)]
+    write(path, {old.run: (old, env)})
     hog = fill(small_disk)
-    with pytest.raises(EvidenceError, match=r"x.ogev was not written: .*No space left"):
-        write(path, [(make_curves(seed, points=3000), env) for seed in range(9)])
-    assert same(read(path).curves[old.run.digest], old)
-    assert {file.name for file in small_disk.iterdir()} == {"x.ogev", hog.name}
+    with pytest.raises(EvidenceError, match=r"x.parquet was not written: .*No space left"):
+        write(path, {each.run: (each, env) for each in many})
+    assert same(read(path)[old.run][0], old)
+    assert {file.name for file in small_disk.iterdir()} == {"x.parquet", hog.name}
     with Store(tmp_path / "large.db") as store:
-        store.adopt([(make_curves(seed, points=3000), env) for seed in range(9)])
+        store.adopt([(each, env) for each in many])
     with pytest.raises(StoreError, match=r"saved.db: the disk is full"):
         salvage(tmp_path / "large.db", small_disk / "saved.db")
 
@@ -184,8 +185,8 @@ def test_new_files_on_a_read_only_disk(frozen: Path, env: Environment, make_curv
     """A new store, evidence file or salvaged store is refused with a message that names it."""
     with pytest.raises(StoreError, match=r"new.db: .*--runs"):
         Store(frozen.with_name("new.db"))
-    with pytest.raises(EvidenceError, match=r"x.ogev was not written: .*Read-only"):
-        write(frozen.with_name("x.ogev"), [(make_curves(1), env)])
+    with pytest.raises(EvidenceError, match=r"x.parquet was not written: .*Read-only"):
+        write(frozen.with_name("x.parquet"), {make_curves(1).run: (make_curves(1), env)})
     with pytest.raises(StoreError, match=r"saved.db: .*--runs"):
         salvage(frozen, frozen.with_name("saved.db"))
     assert [file.name for file in frozen.parent.iterdir()] == ["runs.db"]

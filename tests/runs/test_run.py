@@ -5,14 +5,14 @@ import json
 import math
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput
-from omnigrok.evidence.file import read
+from omnigrok.evidence.parquet import read
 from omnigrok.run import CONSTRAINTS, LATER, LOSSES, PRECISIONS, Run, freeze
-from omnigrok.store.encode import parse_json
 from omnigrok.training.calendar import log_steps
 
 EVIDENCE = Path(__file__).parents[2] / "claims" / "evidence"
@@ -68,11 +68,11 @@ def test_digest_is_stable_across_versions() -> None:
 
 def test_recorded_digests_are_those_of_today() -> None:
     """A field that came later leaves the digest of every recorded Run as it was."""
-    paths = sorted(EVIDENCE.glob("*.ogev"), key=lambda path: path.stat().st_size)[:12]
+    paths = sorted(EVIDENCE.glob("*.parquet"), key=lambda path: path.stat().st_size)[:12]
     assert len(paths) == 12
     for path in paths:
-        header = parse_json(path.read_bytes().partition(b"\n")[0])
-        assert {digest for digest, *_ in header["records"]} == set(read(path).curves)
+        listing = json.loads(pq.read_metadata(path).metadata[b"omnigrok.runs"])
+        assert [each["digest"] for each in listing["each"]] == [run.digest for run in read(path)]
 
 
 def test_a_field_that_came_later_is_left_out_at_its_default() -> None:

@@ -1,24 +1,18 @@
-"""The recorded evidence beside the claims: which curves there are for an experiment."""
+"""The recorded evidence next to the claims: which curves there are for an experiment."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError
-from omnigrok.evidence.file import EvidenceFile, read
+from omnigrok.evidence.parquet import SUFFIX, EvidenceFile, Result, read
 from omnigrok.run import Run
 from omnigrok.store.store import Environment
-from omnigrok.suite.digests import changes
-from omnigrok.suite.schema import Claim
 
 FOLDER = "evidence"
-
-
-def name_of(experiment: str, protocol: str) -> str:
-    """File name, without its ending, of the evidence of ``figure:experiment`` under a protocol."""
-    return f"{experiment.replace(':', '.')}.{protocol}"
 
 
 @lru_cache(maxsize=8)
@@ -28,7 +22,7 @@ def _read(path: Path) -> EvidenceFile:
 
 def recorded(
     folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]
-) -> dict[Run, tuple[Curves, Environment]] | None:
+) -> dict[Run, Result] | None:
     """The recorded curves of an experiment's Runs; None where there is no evidence of it.
 
     Raises:
@@ -37,7 +31,7 @@ def recorded(
     file = _file(folder, experiment, protocol)
     if file is None:
         return None
-    missing = [run for run in runs if run.digest not in file.curves]
+    missing = [run for run in runs if run not in file]
     if missing:
         first = (
             f"seed {missing[0].seed}, alpha {missing[0].alpha:g}, weight decay "
@@ -49,7 +43,9 @@ def recorded(
             "evidence is incomplete or belongs to other settings: record it again with omnigrok "
             "evidence export"
         )
-    return {run: (file.curves[run.digest], file.environments[run.digest]) for run in runs}
+    wanted = set(runs)
+    found = {run: file[run] for run in file if run in wanted}  # each part is decoded once
+    return {run: found[run] for run in runs}
 
 
 def holds(
@@ -61,35 +57,38 @@ def holds(
     file = _file(folder, experiment, protocol)
     if file is None:
         return False
-    return all(run.digest in file.curves for run in wanted) and not all(
-        run.digest in file.curves for run in rather
-    )
+    return all(run in file for run in wanted) and not all(run in file for run in rather)
 
 
-def evidence_of(folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]) -> set[Run]:
-    """Those Runs of an experiment that its recorded evidence holds.
+def evidence_of(
+    folder: Path, experiment: str, protocol: str, runs: tuple[Run, ...]
+) -> dict[Run, Environment]:
+    """Those Runs of an experiment that its recorded evidence holds, and where they were trained.
 
     Raises:
         EvidenceError: the file is damaged.
     """
     file = _file(folder, experiment, protocol)
-    return set() if file is None else {run for run in runs if run.digest in file.curves}
+    if file is None:
+        return {}
+    return {run: file.entries[run].environment for run in runs if run in file}
 
 
-def changed_since(
-    folder: Path, experiment: str, protocol: str, figure: str, claim: Claim
-) -> tuple[str, ...]:
-    """Which of a claim's "criterion" and "check" differ from those that stood when its evidence was
-    recorded.
+def meta_of(folder: Path, experiment: str, protocol: str) -> Mapping[str, Any] | None:
+    """What the exporter of an experiment's evidence has added; None where there is no evidence.
 
     Raises:
-        BadInput: the check cannot be read.
         EvidenceError: the file is damaged.
     """
     file = _file(folder, experiment, protocol)
-    return () if file is None else changes(file.meta, folder, figure, claim)
+    return None if file is None else file.meta
+
+
+def path_of(folder: Path, experiment: str, protocol: str) -> Path:
+    """The evidence file of ``figure:experiment`` under a protocol, in a folder of such files."""
+    return folder / f"{experiment.replace(':', '.')}.{protocol}{SUFFIX}"
 
 
 def _file(folder: Path, experiment: str, protocol: str) -> EvidenceFile | None:
-    path = folder / FOLDER / f"{name_of(experiment, protocol)}.ogev"
+    path = path_of(folder / FOLDER, experiment, protocol)
     return _read(path) if path.exists() else None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
+from click.testing import Result as Done
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,10 +19,9 @@ from omnigrok.cli import main
 from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError
 from omnigrok.evidence.adopt import FIRST, adopt, is_first
-from omnigrok.evidence.file import read, write
+from omnigrok.evidence.parquet import Result, equal, read, write
 from omnigrok.evidence.verify import DRIFT, SHARE, TOLERANCE, Comparison, compare, retrain, sample
 from omnigrok.run import Run
-from omnigrok.store.encode import encode
 from omnigrok.store.store import Environment
 from omnigrok.training import train
 from omnigrok.training.identity import identity
@@ -192,16 +193,20 @@ def test_other_seeds_draw_other_runs() -> None:
 OLD = Environment("0" * 16, torch.__version__, "cpu")
 
 
+def by_run(recorded: Sequence[Curves], environment: Environment = OLD) -> dict[Run, Result]:
+    return {curves.run: (curves, environment) for curves in recorded}
+
+
 @pytest.fixture
 def files(recorded: list[Curves], tmp_path: Path) -> tuple[Path, Path]:
     """Evidence of an older trainer: a file that agrees, and one that does not."""
-    good, bad = tmp_path / "good.ogev", tmp_path / "bad.ogev"
-    write(good, [(recorded[0], OLD), (recorded[1], OLD)], meta={"experiment": "one"})
-    write(bad, [(scaled(recorded[2], "weight_norm", 1.1), OLD)])
+    good, bad = tmp_path / "good.parquet", tmp_path / "bad.parquet"
+    write(good, by_run(recorded[:2]), meta={"experiment": "one"})
+    write(bad, by_run([scaled(recorded[2], "weight_norm", 1.1)]))
     return good, bad
 
 
-def invoke(*arguments: object) -> Result:
+def invoke(*arguments: object) -> Done:
     return CliRunner().invoke(
         main, ["evidence", *map(str, arguments), "--steps", "5", "--data-root", "."]
     )
@@ -215,18 +220,12 @@ def test_verify_says_what_agrees(files: tuple[Path, Path]) -> None:
     assert "test_acc_euclid" in done.output
     done = invoke("verify", good, bad)
     assert done.exit_code == 1
-    assert "bad.ogev: seed 2, alpha 1.5, weight decay 0.1: DIFFERS" in done.output
+    assert "bad.parquet: seed 2, alpha 1.5, weight decay 0.1: DIFFERS" in done.output
 
 
 def test_verify_draws_other_runs_each_time_unless_the_seed_is_given(tmp_path: Path) -> None:
-    path = tmp_path / "many.ogev"
-    write(
-        path,
-        [
-            (curves, OLD)
-            for curves in train([RUN.replace(seed=seed, steps=2) for seed in range(12)])
-        ],
-    )
+    path = tmp_path / "many.parquet"
+    write(path, by_run(train([RUN.replace(seed=seed, steps=2) for seed in range(12)])))
     outputs = [invoke("verify", path, "--runs", 1).output for _ in range(4)]
     assert len(set(outputs)) > 1
     seed = re.search(r"--seed (\d+)", outputs[0])
@@ -234,26 +233,27 @@ def test_verify_draws_other_runs_each_time_unless_the_seed_is_given(tmp_path: Pa
     assert invoke("verify", path, "--runs", 1, "--seed", seed[1]).output == outputs[0]
 
 
-def test_adopt_names_todays_versions_and_keeps_who_recorded_it(files: tuple[Path, Path]) -> None:
+def test_adopt_names_todays_versions_and_keeps_who_recorded_it(
+    files: tuple[Path, Path], recorded: list[Curves]
+) -> None:
     good, bad = files
     before, unchanged = read(good), bad.read_bytes()
     done = invoke("adopt", good, bad, "--seed", 7)
     assert done.exit_code == 1
-    assert "bad.ogev: left as it is" in done.output
+    assert "bad.parquet: left as it is" in done.output
     assert bad.read_bytes() == unchanged
     after = read(good)
     now = identity(RUN)
-    assert set(after.environments.values()) == {Environment(now, OLD.torch, OLD.device)}
-    assert {digest: encode(curves) for digest, curves in after.curves.items()} == {
-        digest: encode(curves) for digest, curves in before.curves.items()
-    }
+    taken = Environment(now, OLD.torch, OLD.device)
+    assert set(after) == set(before)
+    assert all(equal(after[run], (before[run][0], taken)) for run in before)
     assert after.meta["experiment"] == "one"
     (entry,) = after.meta["adopted"]
     assert entry["identities"] == {OLD.identity: now}
     assert (entry["recorded"], entry["steps"], entry["seed"]) == (before.meta["date"], 5, 7)
-    assert set(entry["runs"]) == set(before.curves)
+    assert set(entry["runs"]) == {run.digest for run in before}
     assert entry["columns"]["test_loss"]["points"] == 12
-    assert set(entry["columns"]) == set(next(iter(before.curves.values())).columns)
+    assert set(entry["columns"]) == set(recorded[0].columns)
 
 
 def test_adopt_leaves_alone_what_is_up_to_date(files: tuple[Path, Path]) -> None:
@@ -274,25 +274,24 @@ def test_nothing_is_adopted_that_was_not_verified(files: tuple[Path, Path]) -> N
 def test_what_the_code_of_version_1_recorded_itself_needs_no_training(
     recorded: list[Curves], tmp_path: Path
 ) -> None:
-    path = tmp_path / "first.ogev"
+    path = tmp_path / "first.parquet"
     old = replace(OLD, identity=FIRST["teacher_student", "mlp"])
-    write(path, [(scaled(recorded[0], "train_loss", 2.0), old)])
+    write(path, by_run([scaled(recorded[0], "train_loss", 2.0)], old))
     done = invoke("adopt", path)
     assert done.exit_code == 0, done.output
-    assert set(read(path).environments.values()) == {replace(OLD, identity=identity(RUN))}
+    (entry,) = read(path).entries.values()
+    assert entry.environment == replace(OLD, identity=identity(RUN))
     assert "the table of version 1" in read(path).meta["adopted"][0]["why"]
-    write(path, [(recorded[0], old), (recorded[1], OLD)])
+    write(path, {**by_run(recorded[:1], old), **by_run(recorded[1:2])})
     assert not is_first(read(path))
 
 
 def test_the_code_of_version_1_is_not_that_of_another_version(
     recorded: list[Curves], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(
-        tmp_path / "first.ogev",
-        [(recorded[0], replace(OLD, identity=FIRST["teacher_student", "mlp"]))],
-    )
+    first = replace(OLD, identity=FIRST["teacher_student", "mlp"])
+    write(tmp_path / "first.parquet", by_run(recorded[:1], first))
     monkeypatch.setattr(
         "omnigrok.evidence.adopt.identity", lambda _: "trainer 2, teacher_student 1, mlp 1"
     )
-    assert not is_first(read(tmp_path / "first.ogev"))
+    assert not is_first(read(tmp_path / "first.parquet"))
