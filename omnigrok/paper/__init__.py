@@ -1,0 +1,1 @@
+"""All that knows the Omnigrok paper: its panels and its reduced landscapes."""
