@@ -123,6 +123,20 @@ def runs_for(
     )
 
 
+@lru_cache(maxsize=64)
+def runs_read(
+    folder: Path,
+    figure: str,
+    experiment: str,
+    protocol: Protocol,
+    seeds: int | None,
+    reads: Callable[[Run], bool] | None,
+) -> tuple[Run, ...]:
+    """Those of ``runs_for`` that ``reads`` takes."""
+    runs = runs_for(folder, figure, experiment, protocol, seeds)
+    return runs if reads is None else tuple(run for run in runs if reads(run))
+
+
 @dataclass(frozen=True)
 class Design:
     """What a claim reads in the paper tier.
@@ -161,12 +175,16 @@ class Design:
         makers = simulation.makers(null)
         for name in self.claim.experiments:
             maker = makers[name]
-            runs = (
-                run for run in self.runs(name) if simulation.reads is None or simulation.reads(run)
+            runs = runs_read(
+                self.folder,
+                self.figure.figure,
+                name,
+                self.protocol,
+                self.seeds,
+                simulation.reads,
             )
-            curves = {
-                run: self._curves(run, maker, scatter, name in simulation.ends_only) for run in runs
-            }
+            ends_only = name in simulation.ends_only
+            curves = {run: self._curves(run, maker, scatter, ends_only) for run in runs}
             if null == "permuted grid" and simulation.permute == "seed":
                 curves = exchanged(curves, rng)
             elif null == "permuted grid" and simulation.permute:
@@ -180,8 +198,10 @@ class Design:
     def _curves(run: Run, maker: Maker, scatter: Scatter, ends_only: bool) -> Curves:
         step = _ends(run.steps) if ends_only else _calendar(run)
         made = maker(run, step, scatter)
+        # For the few points of most simulations np.full is most of the work.
+        points = len(step)
         columns = {
-            name: values if isinstance(values, np.ndarray) else np.full(step.shape, values)
+            name: values if isinstance(values, np.ndarray) else np.array([values] * points, float)
             for name, values in made.items()
         }
         return Curves(run, step, columns)
