@@ -109,7 +109,7 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
                         not entry[2] and entry[0] == "reduced",
                     ),
                 )
-                if scale == "reduced" and set(runs) == set(full):
+                if scale == "reduced" and len(runs) == len(full) and set(runs) == set(full):
                     scale = "full"
                 known.append((full_name, protocol, scale, runs, found, paper_steps(runs, full)))
     rates = measured_rates(curves for *_, found, _ in known for curves in found.values())
