@@ -111,12 +111,12 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
                 )
                 if scale == "reduced" and len(runs) == len(full) and set(runs) == set(full):
                     scale = "full"
-                known.append((full_name, protocol, scale, runs, found, paper_steps(runs, full)))
+                known.append((full_name, protocol, scale, runs, found, paper_steps(list(found), full)))
     rates = measured_rates(curves for *_, found, _ in known for curves in found.values())
     for full_name, protocol, scale, runs, found, steps in known:
         if wanted in full_name:
             settled, held = _settled(found, steps) if protocol != "code" else (0, 0)
-            missing = [run for run in runs if run not in found]
+            missing = [run for run in runs if run not in found] if found else list(runs)
             total = sum(run.steps for run in missing)
             yield Stock(
                 full_name,
@@ -134,8 +134,10 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
 def _found(
     folder: Path, full_name: str, protocol: Protocol, runs: tuple[Run, ...], store: Store | None
 ) -> dict[Run, Curves]:
+    # Asking for a Run costs its digest, and an experiment that is not recorded can have 20,000.
     there = evidence_of(folder, full_name, protocol, runs)
-    by_run = recorded(folder, full_name, protocol, tuple(run for run in runs if run in there)) or {}
+    known = tuple(run for run in runs if run in there) if there else ()
+    by_run = recorded(folder, full_name, protocol, known) or {}
     found = {run: curves for run, (curves, _) in by_run.items()}
     if store is not None:
         for run in runs:
