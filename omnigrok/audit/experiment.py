@@ -193,9 +193,7 @@ def _product(
     ]
     first = run_with({})
     combinations = dict.fromkeys(itertools.product(*accepted))
-    return [
-        first.with_accepted(dict(zip(fields, values, strict=True))) for values in combinations
-    ]
+    return [first.with_accepted(dict(zip(fields, values, strict=True))) for values in combinations]
 
 
 def scale_of(

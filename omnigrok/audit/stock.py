@@ -111,7 +111,9 @@ def stocks(folder: Path, store: Store | None = None, wanted: str = "") -> Iterat
                 )
                 if scale == "reduced" and len(runs) == len(full) and set(runs) == set(full):
                     scale = "full"
-                known.append((full_name, protocol, scale, runs, found, paper_steps(list(found), full)))
+                known.append(
+                    (full_name, protocol, scale, runs, found, paper_steps(list(found), full))
+                )
     rates = measured_rates(curves for *_, found, _ in known for curves in found.values())
     for full_name, protocol, scale, runs, found, steps in known:
         if wanted in full_name:

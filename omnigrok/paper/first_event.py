@@ -116,6 +116,4 @@ def _integrate(
 
 
 def _root(event: Event, piece: DenseOutput, low: float, high: float) -> float:
-    return float(
-        brentq(lambda t: event(*piece(t).tolist()), low, high, xtol=ROOT, rtol=ROOT)
-    )
+    return float(brentq(lambda t: event(*piece(t).tolist()), low, high, xtol=ROOT, rtol=ROOT))
