@@ -206,7 +206,8 @@ class Run:
         """Every field by name, those of ``LATER`` only where they are set; options as dicts, tuples
         as lists (JSON-ready).
         """
-        fields = dataclasses.asdict(self)
+        # dataclasses.asdict copies every value, all of which are immutable.
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         for name in ("data", "network"):
             fields[name] = {
                 key: list(value) if isinstance(value, tuple) else value
@@ -278,3 +279,15 @@ class Run:
     def replace(self, **changes: Any) -> Run:
         """A copy with other values."""
         return dataclasses.replace(self, **changes)
+
+    def with_accepted(self, changes: Mapping[str, Any]) -> Run:
+        """A copy with other values that a Run has held before: they are not checked again.
+
+        Args:
+            changes: field to value, as another Run of the same settings holds it.
+        """
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy.__dict__.pop("digest", None)
+        copy.__dict__.update(changes)
+        return copy

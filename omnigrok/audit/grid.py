@@ -49,6 +49,7 @@ class Grid:
         self.diverging = diverging
         # Runs by value of a field, filled when asked for: checks pick single runs out of thousands.
         self._by_value: dict[str, dict[Any, dict[Run, None]]] = {}
+        self._equal_to: dict[tuple[str, type, Any], list[dict[Run, None]]] = {}
 
     def _index(self, name: str) -> dict[Any, dict[Run, None]]:
         if name not in self._by_value:
@@ -57,6 +58,14 @@ class Grid:
                 groups.setdefault(_value(run, name), {})[run] = None
             self._by_value[name] = groups
         return self._by_value[name]
+
+    def _groups(self, name: str, value: Any) -> list[dict[Run, None]]:
+        key = name, type(value), value
+        if key not in self._equal_to:
+            self._equal_to[key] = [
+                group for each, group in self._index(name).items() if _equal(each, value)
+            ]
+        return self._equal_to[key]
 
     def where(self, **values: Any) -> Grid:
         """The part with these values, e.g. ``alpha=2.0``; integers match exactly, other numbers to
@@ -67,7 +76,7 @@ class Grid:
         """
         runs: dict[Run, None] | None = None
         for key, value in values.items():
-            groups = [group for each, group in self._index(key).items() if _equal(each, value)]
+            groups = self._groups(key, value)
             found = (
                 groups[0]
                 if len(groups) == 1

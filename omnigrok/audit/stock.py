@@ -107,15 +107,17 @@ def stocks(suite: Suite, store: Store | None = None, wanted: str = "") -> Iterat
                         not entry[2] and entry[0] == "reduced",
                     ),
                 )
-                if scale == "reduced" and set(runs) == set(full):
+                if scale == "reduced" and len(runs) == len(full) and set(runs) == set(full):
                     scale = "full"
-                known.append((full_name, protocol, scale, runs, found, paper_steps(runs, full)))
+                known.append(
+                    (full_name, protocol, scale, runs, found, paper_steps(list(found), full))
+                )
     rates = measured_rates(curves for *_, found, _ in known for curves in found.values())
     for full_name, protocol, scale, runs, found, steps in known:
         if wanted in full_name:
             as_published = suite.about.protocols[protocol].as_published
             settled, held = (0, 0) if as_published else _settled(found, steps)
-            missing = [run for run in runs if run not in found]
+            missing = [run for run in runs if run not in found] if found else list(runs)
             total = sum(run.steps for run in missing)
             yield Stock(
                 full_name,
@@ -133,9 +135,10 @@ def stocks(suite: Suite, store: Store | None = None, wanted: str = "") -> Iterat
 def _found(
     suite: Suite, full_name: str, protocol: Protocol, runs: tuple[Run, ...], store: Store | None
 ) -> dict[Run, Curves]:
+    # Asking for a Run costs its digest, and an experiment that is not recorded can have 20,000.
     there = evidence_of(suite.folder, full_name, protocol, runs)
-    wanted = tuple(run for run in runs if run in there)
-    by_run = recorded(suite.folder, full_name, protocol, wanted) or {}
+    known = tuple(run for run in runs if run in there) if there else ()
+    by_run = recorded(suite.folder, full_name, protocol, known) or {}
     found = {run: curves for run, (curves, _) in by_run.items()}
     if store is not None:
         for run in runs:

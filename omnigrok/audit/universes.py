@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import omnigrok
 from omnigrok.audit.case import Case, judge_again
@@ -31,6 +32,7 @@ from omnigrok.files import user_cache, write_whole
 from omnigrok.stats import Finding
 from omnigrok.suite.schema import Claim
 
+Array = NDArray[np.float64]
 Check = Callable[[Case], object]
 # Beyond this ratio of largest to smallest, estimates that are all above 0 are compared in
 # logarithms.
@@ -82,24 +84,22 @@ class Multiverse:
         additive estimate add up to 1. Combinations without an estimate are left out.
         """
         known = [
-            each
+            (each, each.estimate)
             for each in self.universes
             if each.estimate is not None and math.isfinite(each.estimate)
         ]
-        values = np.array([each.estimate for each in known], dtype=float)
-        if len(values) < 2:
-            return {}
-        if values.min() > 0 and values.max() / values.min() > LOG_FROM:
+        values = np.array([estimate for _, estimate in known], dtype=float)
+        if len(values) and values.min() > 0 and values.max() / values.min() > LOG_FROM:
             values = np.log(values)
-        total = float(values.var())
-        if total <= 1e-24 * max(1.0, float(np.abs(values).max()) ** 2):
-            return {}
-        found = {}
-        for axis in known[0].choices:
-            levels = np.array([each.choices[axis] for each in known])
-            means = np.array([values[levels == level].mean() for level in levels])
-            found[axis] = float(((means - values.mean()) ** 2).mean() / total)
-        return dict(sorted(found.items(), key=lambda pair: -pair[1]))
+        return first_order([each for each, _ in known], values)
+
+    def verdict_shares(self) -> dict[str, float]:
+        """The same of whether a combination is REPRODUCED: which reading decides.
+
+        A verdict can hang on another part of the claim than the estimate that leads.
+        """
+        held = np.array([each.verdict == "REPRODUCED" for each in self.universes], dtype=float)
+        return first_order(self.universes, held)
 
     def summary(self) -> UniversesPart:
         """What the audit's document keeps."""
@@ -123,6 +123,24 @@ class Multiverse:
                 for each in self.sorted()
             ),
         )
+
+
+def first_order(universes: Sequence[Universe], values: Array) -> dict[str, float]:
+    """The share of the variance of ``values`` that each axis explains, largest first; {} where
+    they do not vary.
+
+    Args:
+        values: (universes,).
+    """
+    total = float(values.var()) if len(values) > 1 else 0.0
+    if total <= 1e-24 * max(1.0, float(np.abs(values).max(initial=0.0)) ** 2):
+        return {}
+    found = {}
+    for axis in universes[0].choices:
+        levels = np.array([each.choices[axis] for each in universes])
+        means = np.array([values[levels == level].mean() for level in levels])
+        found[axis] = float(((means - values.mean()) ** 2).mean() / total)
+    return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
 def combinations(claim: Claim) -> list[dict[str, Any]]:

@@ -121,6 +121,19 @@ def runs_for(
     )
 
 
+@lru_cache(maxsize=64)
+def runs_read(
+    suite: Suite,
+    experiment: str,
+    protocol: Protocol,
+    seeds: int | None,
+    reads: Callable[[Run], bool] | None,
+) -> tuple[Run, ...]:
+    """Those of ``runs_for`` that ``reads`` takes."""
+    runs = runs_for(suite, experiment, protocol, seeds)
+    return runs if reads is None else tuple(run for run in runs if reads(run))
+
+
 @dataclass(frozen=True)
 class Design:
     """What a claim reads in the paper tier.
@@ -162,12 +175,11 @@ class Design:
         makers = simulation.makers(null)
         for name in self.claim.experiments:
             maker = makers[name]
-            runs = (
-                run for run in self.runs(name) if simulation.reads is None or simulation.reads(run)
+            runs = runs_read(
+                self.suite, self._full(name), self.protocol, self.seeds, simulation.reads
             )
-            curves = {
-                run: self._curves(run, maker, scatter, name in simulation.ends_only) for run in runs
-            }
+            ends_only = name in simulation.ends_only
+            curves = {run: self._curves(run, maker, scatter, ends_only) for run in runs}
             if null == "permuted grid" and simulation.permute == "seed":
                 curves = exchanged(curves, rng)
             elif null == "permuted grid" and simulation.permute:
@@ -181,8 +193,10 @@ class Design:
     def _curves(run: Run, maker: Maker, scatter: Scatter, ends_only: bool) -> Curves:
         step = _ends(run.steps) if ends_only else _calendar(run)
         made = maker(run, step, scatter)
+        # For the few points of most simulations np.full is most of the work.
+        points = len(step)
         columns = {
-            name: values if isinstance(values, np.ndarray) else np.full(step.shape, values)
+            name: values if isinstance(values, np.ndarray) else np.array([values] * points, float)
             for name, values in made.items()
         }
         return Curves(run, step, columns)

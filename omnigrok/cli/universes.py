@@ -64,12 +64,13 @@ def _lines(found: Multiverse) -> list[str]:
     total = len(found.universes)
     words = ", ".join(f"{found.count(word)} {word}" for word in MARKS if found.count(word))
     lines = [f"{found.claim} ({found.protocol}): {total} combinations: {words}"]
-    shares = found.shares()
-    if shares:
-        lines.append(
-            "share of the estimates' variance: "
-            + ", ".join(f"{axis} {share:.0%}" for axis, share in shares.items())
-        )
+    for of, shares in (
+        ("verdict", found.verdict_shares()),
+        ("estimate", found.shares()),
+    ):
+        if shares:
+            listed = ", ".join(f"{axis} {share:.0%}" for axis, share in shares.items())
+            lines.append(f"share of the {of}'s variance: {listed}")
     lines.append("")
     for each in found.sorted():
         effect = (

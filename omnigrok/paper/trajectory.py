@@ -9,15 +9,14 @@ the start C and the generalising solution E.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import solve_ivp
 
-from omnigrok.errors import BadInput, Diverged
+from omnigrok.errors import BadInput
+from omnigrok.paper.first_event import to_first_event
 from omnigrok.paper.landscape import Landscape
 
 Array = NDArray[np.float64]
@@ -28,6 +27,8 @@ VARIED = ("gamma", "eta_d")
 PATIENCE = 30.0  # times the time in which weight decay alone crosses the grid
 SLACK = 1e-9  # by which a path has to cross an end of the grid: one that starts there has not
 MAX_PHASES = 100  # how often m may meet an end of the grid and come away from it
+# What the first events of a path mean.
+OUTCOMES: dict[int | None, str] = {0: "reached", 1: "left"}
 
 
 @dataclass(frozen=True)
@@ -144,37 +145,31 @@ def travel(
         if dynamics.gamma == 0:
             raise BadInput("trajectory: gamma = 0 needs t_max")
         t_max = float(PATIENCE * (high - low) / (dynamics.eta_d * dynamics.gamma))
-    goal_u = np.log(goal[0])
+    goal_u, across = float(np.log(goal[0])), reach[1] * (ends[1] - ends[0])
 
-    def free(t: float, y: Array) -> tuple[float, float]:
-        return dynamics.velocity(landscape, math.exp(min(max(float(y[0]), low), high)), float(y[1]))
+    def free(t: float, y: Array) -> Point:
+        return at(*y.tolist())
 
-    def held(t: float, y: Array) -> tuple[float, float]:
+    def at(u: float, m: float) -> Point:
+        return dynamics.velocity(landscape, math.exp(min(max(u, low), high)), m)
+
+    def held(t: float, y: Array) -> Point:
         return free(t, y)[0], 0.0
 
-    def arrived(t: float, y: Array) -> float:
-        return float(
-            max(
-                abs(y[0] - goal_u) / reach[0],
-                abs(y[1] - goal[1]) / (reach[1] * (ends[1] - ends[0])),
-            )
-            - 1
-        )
+    def arrived(u: float, m: float) -> float:
+        return max(abs(u - goal_u) / reach[0], abs(m - goal[1]) / across) - 1
 
-    def left(t: float, y: Array) -> float:
-        return float(min(y[0] - low, high - y[0]) + SLACK)
+    def left(u: float, m: float) -> float:
+        return float(min(u - low, high - u) + SLACK)
 
-    def met_end(t: float, y: Array) -> float:
-        return float(min(y[1] - ends[0], ends[1] - y[1]) + SLACK)
+    def met_end(u: float, m: float) -> float:
+        return min(m - ends[0], ends[1] - m) + SLACK
 
-    def outwards(t: float, y: Array) -> float:
-        return -free(t, y)[1] if y[1] <= ends[0] else free(t, y)[1]
-
-    for event in (arrived, left, met_end, outwards):
-        event.terminal, event.direction = True, -1  # type: ignore[attr-defined]
+    def outwards(u: float, m: float) -> float:
+        return -at(u, m)[1] if m <= ends[0] else at(u, m)[1]
 
     t, y = 0.0, np.array([np.log(start[0]), start[1]])
-    outcome = "reached" if arrived(t, y) <= 0 else "out of time"
+    outcome = "reached" if arrived(*y.tolist()) <= 0 else "out of time"
     times, states = [np.zeros(1)], [y[:, None]]
     released = False
     for _ in range(MAX_PHASES):
@@ -182,60 +177,17 @@ def travel(
             break
         # Where m has just been let go its velocity is 0 but for a rounding, whose sign must not
         # hold it again.
-        is_held = y[1] in ends and outwards(t, y) > 0 and not released
+        is_held = y[1] in ends and outwards(*y.tolist()) > 0 and not released
         events = (arrived, left, outwards if is_held else met_end)
-        solution = _solve(held if is_held else free, (t, t_max), y, events)
-        if not solution.success:
-            raise Diverged(
-                f"trajectory: from {start} the integrator stopped at t = {solution.t[-1]:.4g}: "
-                f"{solution.message}"
-            )
-        for name, hits in zip(("reached", "left"), solution.t_events, strict=False):
-            if len(hits):
-                outcome = name
-        released = is_held and len(solution.t_events[2]) > 0
-        fine = np.interp(
-            np.linspace(0, len(solution.t) - 1, points), np.arange(len(solution.t)), solution.t
-        )
-        times.append(fine)
-        states.append(solution.sol(fine))
-        t, y = float(solution.t[-1]), solution.y[:, -1].copy()
+        stretch = to_first_event(held if is_held else free, (t, t_max), y, events, points)
+        outcome = OUTCOMES.get(stretch.event, outcome)
+        released = is_held and stretch.event == 2
+        times.append(stretch.t)
+        states.append(stretch.y)
+        t, y = float(stretch.t[-1]), stretch.end.copy()
         y[1] = np.clip(y[1], *ends)
     path_t, path_y = np.concatenate(times), np.concatenate(states, axis=1)
     return Path(path_t, np.exp(path_y[0]), np.clip(path_y[1], *ends), outcome)
-
-
-def _solve(
-    velocity: Callable[[float, Array], Point],
-    span: tuple[float, float],
-    y: Array,
-    events: tuple[Callable[..., float], ...],
-) -> Any:
-    """LSODA with dense output.
-
-    Its interpolant can miss a step's end by a rounding, so that an event at that very end has no
-    root: then other steps are tried.
-
-    Raises:
-        Diverged: no tolerance helped.
-    """
-    # Times change by 1e-4 between the first and a hundredth of it, at half the cost.
-    for rtol in (1e-5, 3e-6, 3e-5):
-        try:
-            return solve_ivp(
-                velocity,
-                span,
-                y,
-                method="LSODA",
-                events=events,
-                dense_output=True,
-                rtol=rtol,
-                atol=1e-7,
-            )
-        except ValueError as error:
-            if "different signs" not in str(error):
-                raise
-    raise Diverged(f"trajectory: from t = {span[0]:.4g} the integrator found no root of its events")
 
 
 def starts(landscape: Landscape, level: float, rows: int = 5, columns: int = 4) -> list[Point]:

@@ -165,10 +165,10 @@ class Suite:
             experiment = self.experiment(full_name)
             owner, _, short = full_name.partition(":")
             try:
-                self._runs[key] = tuple(
-                    run.replace(seed=run.seed + setting.first_seed)
-                    for run in expand(experiment, setting.tier, setting.protocol, setting.scale)
-                )
+                runs = expand(experiment, setting.tier, setting.protocol, setting.scale)
+                if setting.first_seed:
+                    runs = [run.replace(seed=run.seed + setting.first_seed) for run in runs]
+                self._runs[key] = tuple(runs)
             except (BadInput, OverflowError, TypeError, ValueError) as error:
                 raise BadInput(
                     f"{self.folder / owner}.yaml: experiments.{short}: {error}"

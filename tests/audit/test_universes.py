@@ -199,3 +199,19 @@ def test_universes_change_no_digest_and_no_verdict() -> None:
     check(given)
     assert given.outcome is not None
     assert given.outcome.verdict is Verdict.REPRODUCED
+
+
+def test_what_decides_need_not_move_the_estimate() -> None:
+    universes = tuple(
+        Universe(
+            {"cap": cap, "reading": reading},
+            "REPRODUCED" if cap == "true" else "REFUTED",
+            {"first": 1.0, "last": 2.0}[reading],
+        )
+        for cap in ("true", "false")
+        for reading in ("first", "last")
+    )
+    found = Multiverse("toy.a", "paper", universes)
+    assert found.shares() == {"reading": 1.0, "cap": 0.0}
+    assert found.verdict_shares() == {"cap": 1.0, "reading": 0.0}
+    assert Multiverse("toy.a", "paper", universes[:2]).verdict_shares() == {}
