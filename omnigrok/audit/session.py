@@ -26,6 +26,7 @@ from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
 from omnigrok.suite.digests import changed_since, check_digest
 from omnigrok.suite.experiment import paper_steps
+from omnigrok.suite.installed import home_of
 from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, Tier
 from omnigrok.suite.suite import Setting, Suite
 from omnigrok.training.device import choose_device, describe
@@ -74,7 +75,7 @@ class Options:
 
 def store_of(folder: Path) -> Path:
     """Where the runs of a claims folder are recorded unless ``--runs`` says otherwise."""
-    return folder.resolve().parent / ".omnigrok" / "runs.sqlite"
+    return home_of(folder) / ".omnigrok" / "runs.sqlite"
 
 
 @dataclass(frozen=True, eq=False)

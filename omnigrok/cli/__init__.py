@@ -1,30 +1,99 @@
 """The command ``omnigrok``: look at claims, move evidence, fetch data. Audits themselves are run by
 pytest.
+
+A command's module, and torch with it, is imported when the command is used: help and completion
+take a fraction of a second.
 """
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import click
+from click.shell_completion import CompletionItem
 
 import omnigrok
-import omnigrok.waiting
-from omnigrok.cli.bench import bench
-from omnigrok.cli.calibrate import calibrate, power
-from omnigrok.cli.claims import list_claims, show
-from omnigrok.cli.compare import compare_audits
-from omnigrok.cli.data import data
-from omnigrok.cli.evidence import evidence
-from omnigrok.cli.precision import precision
-from omnigrok.cli.report import report
-from omnigrok.cli.run import run
-from omnigrok.cli.status import status
-from omnigrok.cli.universes import universes
+
+# Name: (module, function, what ``omnigrok --help`` says of it).
+COMMANDS = {
+    "list": ("claims", "list_claims", "List every claim with its place in the paper."),
+    "show": ("claims", "show", "Explain one claim, and say what is recorded for it."),
+    "run": ("run", "run", "Run pytest for one claim and its control."),
+    "report": ("report", "report", "The verdicts of an audit as a page, Markdown or JSON."),
+    "status": ("status", "status", "What is recorded of every experiment, and what is missing."),
+    "compare": (
+        "compare",
+        "compare_audits",
+        "What changed between two audits; its exit status is for CI.",
+    ),
+    "universes": (
+        "universes",
+        "universes",
+        "Judge one claim under every reading that its sentence leaves open.",
+    ),
+    "evidence": (
+        "evidence",
+        "evidence",
+        "Recorded curves: export, import, check, verify, adopt, salvage.",
+    ),
+    "data": ("data", "data", "Look after downloaded data sets."),
+    "init": ("init", "init", "Make a claims folder of your own that runs."),
+    "calibrate": (
+        "calibrate",
+        "calibrate",
+        "Error rates of detectors and checks on simulated data.",
+    ),
+    "power": ("calibrate", "power", "How many seeds a check needs."),
+    "bench": ("bench", "bench", "Time every way to train each family of networks."),
+    "precision": ("precision", "precision", "Whether float32 gives the results of float64."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Lazy(click.Group):
+    """Imports a command when it is asked for, and lists all without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name; None if there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        importlib.import_module("omnigrok.waiting")  # before torch, which reads what it sets
+        module, function, _ = COMMANDS[cmd_name]
+        found = getattr(importlib.import_module(f"omnigrok.cli.{module}"), function)
+        assert isinstance(found, click.Command)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with a line each."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, _, words) in COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names that begin so, and the group's own options."""
+        names = [
+            CompletionItem(name, help=words)
+            for name, (_, _, words) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """As click does; a misspelt command is told with the nearest."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from omnigrok.spelling import did_you_mean  # noqa: PLC0415 (for a message alone)
+
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(omnigrok.__version__)
 def main() -> None:
-    """An executable audit of the paper "Omnigrok: Grokking Beyond Algorithmic Data".
+    """An executable audit of a paper: its claims as checks, the verdicts, the evidence.
 
     \b
     The audit itself is a pytest run:
@@ -37,21 +106,3 @@ def main() -> None:
     Completion of commands and options in the shell (bash; zsh and fish likewise):
       eval "$(_OMNIGROK_COMPLETE=bash_source omnigrok)"
     """
-
-
-for command in (
-    list_claims,
-    show,
-    run,
-    report,
-    compare_audits,
-    evidence,
-    data,
-    calibrate,
-    power,
-    bench,
-    precision,
-    status,
-    universes,
-):
-    main.add_command(command)

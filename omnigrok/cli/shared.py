@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from omnigrok.errors import OmnigrokError
+from omnigrok.suite.installed import default_folder
 
 
 @contextmanager
@@ -24,23 +25,23 @@ def clear_errors(kind: type[click.ClickException] = click.ClickException) -> Ite
         raise kind(str(error)) from error
 
 
-def _folder(context: click.Context, parameter: click.Parameter, value: Path) -> Path:
-    if not value.is_dir():
+def _folder(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
+    folder = value or default_folder()
+    if not folder.is_dir():
         raise click.BadParameter(
-            f"there is no folder {value} here; run this from the root of a clone, or name its "
-            "claims folder"
+            f"there is no folder {folder} here, and no installed package brings one along; name a "
+            "claims folder, or make one with omnigrok init"
         )
-    return value
+    return folder
 
 
 claims_option = click.option(
     "--claims",
     "folder",
     type=click.Path(path_type=Path),
-    default=Path("claims"),
-    show_default=True,
+    default=None,
     callback=_folder,
-    help="Folder with the figure files.",
+    help="Folder with the figure files; default: claims/, or the one that is installed.",
 )
 store_option = click.option(
     "--runs",

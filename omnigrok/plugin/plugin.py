@@ -121,6 +121,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         figure = suite.figure(figure_file.stem)
         claim = figure.claim(claim_id)
+        suite.make_importable()
         wanted = wanted or suite.protocols[0]
         if wanted not in ("all", *suite.protocols):
             raise BadInput(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
@@ -14,10 +14,13 @@ from typing import Protocol as Interface
 from omnigrok.audit.grid import Grid
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.report.drawing.canvas import Canvas, settings
+from omnigrok.report.drawing.dynamics import DynamicsCurves
 from omnigrok.report.recorded import NotRecorded, Recorded
 from omnigrok.suite.about import FILE
 from omnigrok.suite.schema import Protocol
 from omnigrok.suite.suite import Suite
+
+MOST_AXES = 2  # that a panel of curves tells apart
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -173,14 +176,31 @@ def named_panels(place: str, known: Collection[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name in known]
 
 
+def _usual(suite: Suite) -> Iterator[Panel]:
+    """One panel an experiment that is not a large grid: a curve for each setting."""
+    for figure in suite.figures:
+        for name, experiment in figure.experiments.items():
+            axes = tuple(axis for axis in experiment.sweep if axis != "seed")
+            if len(axes) <= MOST_AXES:
+                title = experiment.about or f"{figure.title}: {name}"
+                yield Panel(
+                    f"{figure.figure}.{name}",
+                    title,
+                    (f"{figure.figure}:{name}",),
+                    DynamicsCurves(axes or ("alpha",)),
+                )
+
+
 def panels_of(suite: Suite) -> tuple[Panel, ...]:
-    """The panels that a suite's hook gives; none where it has no hook.
+    """The panels that a suite's hook gives; without a hook, accuracy over training for each
+    experiment.
 
     Raises:
-        BadInput: the hook cannot be imported, or is no sequence of ``Panel``.
+        BadInput: the hook cannot be imported, or is no sequence of ``Panel``; a figure file is not
+            valid.
     """
     if suite.about.panels is None:
-        return ()
+        return tuple(_usual(suite))
     module, _, name = suite.about.panels.partition(":")
     where = f"{suite.folder / FILE}: panels: {suite.about.panels}"
     try:

@@ -36,6 +36,7 @@ def replay(folder: Path) -> dict[str, Any]:
             "omnigrok.plugin.plugin",
             "-p",
             "no:cacheprovider",
+            "--import-mode=importlib",
             "--replay",
             "--protocol",
             "all",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -56,6 +58,19 @@ class Suite:
             BadInput: the file is not valid.
         """
         return load_about(self.folder)
+
+    def make_importable(self) -> None:
+        """Put the folder above the claims on the module path if it holds a package that
+        ``audit.yaml`` names under ``modules``; nothing else of the claims folder's surroundings is
+        importable.
+
+        Raises:
+            BadInput: ``audit.yaml`` is not valid.
+        """
+        above = self.folder.resolve().parent
+        wanted = any((above / name).exists() for name in self.about.modules or ())
+        if wanted and str(above) not in sys.path:
+            sys.path.insert(0, str(above))
 
     @property
     def protocols(self) -> tuple[Protocol, ...]:
@@ -166,6 +181,7 @@ class Suite:
             owner, _, short = full_name.partition(":")
             try:
                 runs = expand(experiment, setting.tier, setting.protocol, setting.scale)
+                self._check_modules(runs)
                 if setting.first_seed:
                     runs = [run.replace(seed=run.seed + setting.first_seed) for run in runs]
                 self._runs[key] = tuple(runs)
@@ -174,6 +190,18 @@ class Suite:
                     f"{self.folder / owner}.yaml: experiments.{short}: {error}"
                 ) from error
         return self._runs[key]
+
+    def _check_modules(self, runs: Iterable[Run]) -> None:
+        allowed = self.about.modules
+        if allowed is None:
+            return
+        for name in dict.fromkeys(name for run in runs for name in (run.task, run.model)):
+            top = name.partition(".")[0]
+            if "." in name and top not in allowed:
+                raise BadInput(
+                    f"{name} is of the package {top!r}; {FILE} lists {', '.join(allowed) or 'none'}"
+                    " under modules: add it there, or use another"
+                )
 
     def scale(self, full_name: str, setting: Setting) -> tuple[Scale, str]:
         """("full" or "reduced", how it is reduced) of what ``runs`` gives: full where no reduction
