@@ -44,9 +44,9 @@ COMMANDS = {
         "calibrate",
         "Error rates of detectors and checks on simulated data.",
     ),
-    "power": ("calibrate", "power", "How many seeds a check needs."),
+    "power": ("calibrate", "power", "The seeds that a claim needs."),
     "bench": ("bench", "bench", "Time every way to train each family of networks."),
-    "precision": ("precision", "precision", "Whether float32 gives the results of float64."),
+    "precision": ("precision", "precision", "Whether cheap arithmetic gives the same results."),
 }
 
 

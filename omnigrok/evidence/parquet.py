@@ -118,7 +118,7 @@ def write(
     if path.suffix != SUFFIX:
         _fail(path, f"not written: the name must end in {SUFFIX}")
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    description = {"format": FORMAT, "meta": {**(meta or {}), "date": date}}
+    description = {"format": FORMAT, "meta": {"date": date, **(meta or {})}}
     try:
         runs = sorted(results, key=_order)
         kinds, entries = _survey(results, runs)

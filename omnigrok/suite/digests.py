@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -55,17 +55,40 @@ def _digest(source: str, claim_id: str) -> str:
     # A check that is marked in some other way: all of the module then.
     waiting: list[ast.stmt] = [*marked]
     reached: set[ast.stmt] = set(marked or tree.body)
+    used: set[str] = set()
     while waiting:
         for node in ast.walk(waiting.pop()):
-            owner = owners.get(node.id) if isinstance(node, ast.Name) else None
-            if owner is not None and owner not in reached:
-                reached.add(owner)
-                waiting.append(owner)
-    # In the order of the module; what it imports counts by name.
+            if isinstance(node, ast.Name):
+                used.add(node.id)
+                owner = owners.get(node.id)
+                if owner is not None and owner not in reached:
+                    reached.add(owner)
+                    waiting.append(owner)
+    imports = {
+        line
+        for statement in reached
+        if isinstance(statement, ast.Import | ast.ImportFrom)
+        for line in _imported(statement, used if marked else None)
+    }
     text = "\n".join(
-        normalised(ast.unparse(statement)) for statement in tree.body if statement in reached
+        normalised(ast.unparse(statement))
+        for statement in tree.body  # in the order of the module
+        if statement in reached and not isinstance(statement, ast.Import | ast.ImportFrom)
     )
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join([*sorted(imports), text]).encode()).hexdigest()[:16]
+
+
+def _imported(statement: ast.Import | ast.ImportFrom, used: set[str] | None) -> Iterator[str]:
+    """A line for each imported name that is used. Where in this package a name stands is no part of
+    it: modules move.
+    """
+    home = statement.module or "" if isinstance(statement, ast.ImportFrom) else ""
+    if home.partition(".")[0] == "omnigrok":
+        home = "omnigrok"
+    for alias in statement.names:
+        bound = alias.asname or alias.name.partition(".")[0]
+        if used is None or bound in used:
+            yield f"{home} {alias.name} {bound}"
 
 
 def _defines(statement: ast.stmt) -> set[str]:

@@ -29,8 +29,7 @@ def default_folder() -> Path:
 
 def home_of(folder: Path) -> Path:
     """Where the runs of a claims folder belong: next to it, or in the working folder where it lies
-    in an installed package.
+    in a package.
     """
-    resolved = folder.resolve()
-    inside = "site-packages" in resolved.parts or "dist-packages" in resolved.parts
-    return Path.cwd() if inside else resolved.parent
+    above = folder.resolve().parent
+    return Path.cwd() if (above / "__init__.py").is_file() else above

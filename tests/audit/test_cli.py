@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
-from omnigrok.cli import main
+from omnigrok.cli import COMMANDS, main
 from omnigrok.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +107,6 @@ def test_a_misspelt_claim(command: str) -> None:
     [
         (["report", "none.json"], "none.json: there is no such file"),
         (["compare", "none.json", "none.json"], "none.json: there is no such file"),
-        (["compare", "a.json", "b.json", "--protocols", "papr,code"], "did you mean 'paper'?"),
         (["report", "--repaly"], "Did you mean"),
         (
             ["evidence", "export", "--figure", "fig03_mnits", "--runs", "{store}"],
@@ -136,14 +139,48 @@ def test_folder_without_figures(tmp_path: Path) -> None:
     assert "holds no figure file" in done.output
 
 
-def test_not_at_the_root_of_a_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nowhere_is_the_installed_folder_or_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("omnigrok.suite.installed.entry_points", lambda group: [])
     done = call("list")
     assert done.exit_code == 2
-    assert (
-        "there is no folder claims here; run this from the root of a clone, or name its claims "
-        "folder"
-    ) in " ".join(done.output.split())
+    assert "there is no folder claims here" in " ".join(done.output.split())
+    assert "omnigrok init" in done.output
+    ours = SimpleNamespace(name="ours", load=lambda: ROOT / "claims")
+    monkeypatch.setattr("omnigrok.suite.installed.entry_points", lambda group: [ours])
+    assert "fig02.inverse" in call("list").output
+
+
+def test_what_init_wrote_is_not_written_over(tmp_path: Path) -> None:
+    assert call("init", str(tmp_path / "own")).exit_code == 0
+    again = call("init", str(tmp_path / "own"))
+    assert again.exit_code == 1
+    assert "is there already" in again.output
+
+
+def test_the_table_of_commands_is_what_they_say_of_themselves() -> None:
+    for name, (_, _, words) in COMMANDS.items():
+        command = main.get_command(click.Context(main), name)
+        assert command is not None
+        assert command.name == name
+        assert command.get_short_help_str(100).rstrip(".") == words.rstrip(".")
+
+
+def test_help_and_completion_import_nothing_heavy() -> None:
+    source = (
+        "import sys; from omnigrok.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(main.shell_complete(__import__('click').Context(main), 're'))\n"
+        "assert not {'torch', 'numpy', 'scipy', 'pydantic'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "report" in done.stdout
 
 
 def test_export_without_a_store(tmp_path: Path) -> None:

@@ -64,6 +64,10 @@ APART = {
     "another check": ("    unused(case)", "    unused(2)"),
     "another check's helper": ("time_ratio(x) * OTHER", "time_ratio(x) + OTHER"),
     "another check's constant": ("OTHER = 4", "OTHER = 5"),
+    "where in this package a name comes from": (
+        "from omnigrok.stats import share, time_ratio",
+        "from omnigrok.stats.moved import share, time_ratio",
+    ),
     "a comment": ("LIMIT = 3", "LIMIT = 3  # three"),
     "a docstring": ('"""Of the first."""', '"""Of the first check."""'),
     "layout": ("return share(x) * Rule.factor", "return (share(x)\n        * Rule.factor)"),
