@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import gc
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -236,6 +237,8 @@ class Executor:
         self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]
     ) -> None:
         if not self._train_whole(runs, states, env, tokens):
+            # An error that went through torch.func leaves a cycle that holds the stack.
+            gc.collect()
             torch.cuda.empty_cache()
             self._train_halves(runs, env, tokens)
 

@@ -25,6 +25,7 @@ WIDE = {"widths": (3, 1024, 2048, 2), "activation": "tanh"}
 WIDEST = {"widths": (3, 4096, 4096, 2), "activation": "tanh"}
 
 
+@pytest.mark.real_card
 def test_a_stack_that_does_not_fit_is_split(
     tmp_path: Path,
     student: Run,
@@ -48,6 +49,7 @@ def test_a_stack_that_does_not_fit_is_split(
     assert_near(found[:1], expected)
 
 
+@pytest.mark.real_card
 def test_one_network_that_does_not_fit_is_an_error_and_the_others_are_trained(
     tmp_path: Path, student: Run, gpu: torch.device, limited: Callable[[float], None]
 ) -> None:
