@@ -21,6 +21,7 @@ import omnigrok
 from omnigrok.curves import Curves
 from omnigrok.errors import StoreError
 from omnigrok.execution import execute
+from omnigrok.execution.engines import worker
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run, freeze
 from omnigrok.store.store import Environment, Store
@@ -178,7 +179,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Run], int]]:
             super().__init__(runs, *arguments)  # type: ignore[arg-type]
             made.append((list(runs), self.step))
 
-    monkeypatch.setattr(execute, "Stack", Noted)
+    monkeypatch.setattr(worker, "Stack", Noted)
     return made
 
 
