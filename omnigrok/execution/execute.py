@@ -14,7 +14,7 @@ from types import FrameType
 import torch
 
 from omnigrok.data import find_task
-from omnigrok.errors import BadInput, OmnigrokError, OutOfMemory, StaleToken
+from omnigrok.errors import EngineError, OmnigrokError, OutOfMemory, StaleToken
 from omnigrok.execution.engines import Engine, Failure, Job, LocalEngine, Report
 from omnigrok.execution.plan import StackPlan, plan
 from omnigrok.execution.tally import Progress, Tally
@@ -33,6 +33,8 @@ LEASE_SECONDS = 180.0
 PATIENCE = 4.0
 HEARTBEAT = 5.0
 CHECKPOINT_EVERY = 60.0
+# Of the process of one job, without progress: after these it is taken to be killed for its memory.
+MOST_DEATHS = 5
 STOPPING = (
     "stopping once the data is loaded or the chunk has ended, and saved; interrupt again to end at "
     "once, without saving"
@@ -147,6 +149,7 @@ class Executor:
         self._leased: list[LeasedStack] = []
         self._number = 0
         self._begun: set[int] = set()
+        self._deaths: dict[tuple[tuple[Run, int], ...], int] = {}
         self._stop = False
 
     def _plan(self, runs: Iterable[Run]) -> list[StackPlan]:
@@ -197,7 +200,7 @@ class Executor:
     def close(self) -> None:
         """Save and give up what the engine still trains for nobody."""
         self._save_and_stop()
-        self._abandon()
+        self.engine.close()
 
     def _train_until_recorded(self, runs: Sequence[Run]) -> None:
         while True:
@@ -309,7 +312,9 @@ class Executor:
             return
         job = leased.jobs[report.number]
         try:
-            if report.failure is not None:
+            if report.lost:
+                self._go_on_elsewhere(leased, job, wanted)
+            elif report.failure is not None:
                 self._divide(leased, job, report.failure, wanted)
             else:
                 self._keep(leased, job, report)
@@ -322,11 +327,11 @@ class Executor:
             self._drop(leased)
 
     def _keep(self, leased: LeasedStack, job: Job, report: Report) -> None:
-        expected = self.environment(job.runs[0]).identity
-        if report.identity and report.identity != expected:
-            raise BadInput(
-                f"the engine trains with {report.identity}, this process would with {expected}: "
-                "install one version of omnigrok, and of the modules it trains, everywhere"
+        if report.env not in (None, leased.env):
+            raise EngineError(
+                f"the engine trains as {report.env}, and this process records as {leased.env}: "
+                "have one version of omnigrok, of torch and of the modules to train everywhere, "
+                "and one kind of device"
             )
         if job.number not in self._begun:
             self._begun.add(job.number)
@@ -383,6 +388,25 @@ class Executor:
                 (run, state.step, checkpoint.pack(state)) for run, state in report.states.items()
             ]
             self.store.checkpoint_many(packed, leased.env, leased.tokens)
+
+    def _go_on_elsewhere(self, leased: LeasedStack, job: Job, wanted: set[Run]) -> None:
+        """Train what is missing of a job from its last checkpoint, unless its process dies of it
+        again and again.
+        """
+        missing = self.missing(job.runs)
+        saved = [self.store.load_checkpoint(run, leased.env) for run in missing]
+        # Any progress makes another key.
+        key = tuple(
+            (run, found[0] if found else 0) for run, found in zip(missing, saved, strict=True)
+        )
+        self._deaths[key] = self._deaths.get(key, 0) + 1
+        if self._deaths[key] > MOST_DEATHS:
+            error = OutOfMemory(f"its process died {self._deaths[key]} times without a word")
+            self._divide(leased, job, Failure(error, memory=True, divisible=True), wanted)
+            return
+        del leased.jobs[job.number]
+        if missing:
+            leased.parts.insert(0, missing)
 
     def _divide(self, leased: LeasedStack, job: Job, failure: Failure, wanted: set[Run]) -> None:
         """Train the halves of a stack that failed, or say why that is no use."""

@@ -9,6 +9,7 @@ from typing import Protocol
 from omnigrok.curves import Curves
 from omnigrok.errors import OmnigrokError
 from omnigrok.run import Run
+from omnigrok.store.store import Environment
 from omnigrok.training.state import State
 
 
@@ -60,7 +61,8 @@ class Report:
         left: Runs that are not finished; a job without any is over.
         states: a checkpoint of those, where one was due.
         losses: the last training losses of those.
-        identity: of the trainer that trains it there (``omnigrok.training.identity``).
+        env: where it is trained; None where nothing was.
+        lost: its process has died; the job is over, and goes on from its last checkpoint elsewhere.
         failure: it cannot go on, and is over.
     """
 
@@ -71,7 +73,8 @@ class Report:
     left: Sequence[Run] = ()
     states: Mapping[Run, State] = field(default_factory=dict)
     losses: Sequence[float] = ()
-    identity: str = ""
+    env: Environment | None = None
+    lost: bool = False
     failure: Failure | None = None
 
 
@@ -131,4 +134,8 @@ class Engine(Protocol):
 
     def stop(self) -> list[Report]:
         """End all jobs; the last report of each, with a checkpoint where one can be had."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds; it is not used any more."""
         ...

@@ -48,3 +48,7 @@ class LocalEngine:
         report = self.worker.save()
         self.worker.drop()
         return [] if report is None else [report]
+
+    def close(self) -> None:
+        """Forget the job."""
+        self.worker.drop()

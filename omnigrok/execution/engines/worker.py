@@ -12,7 +12,8 @@ from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, DataCheckFailed, OmnigrokError, OutOfMemory
 from omnigrok.execution.engines.engine import Failure, Job, Report
 from omnigrok.run import Run
-from omnigrok.training.device import is_out_of_memory
+from omnigrok.store.store import Environment
+from omnigrok.training.device import describe, is_out_of_memory
 from omnigrok.training.identity import identity
 from omnigrok.training.stack import Stack
 
@@ -79,7 +80,7 @@ class Worker:
             tuple(stack.histories),
             stack.states() if due else {},
             losses_of(stack),
-            identity(stack.form),
+            self.environment(stack),
         )
         if due:
             self.saved = now
@@ -99,8 +100,12 @@ class Worker:
             left=left,
             states=self.stack.states(),
             losses=losses_of(self.stack),
-            identity=identity(self.stack.form),
+            env=self.environment(self.stack),
         )
+
+    def environment(self, stack: Stack) -> Environment:
+        """What besides a Run decides its numbers here."""
+        return Environment(identity(stack.form), str(torch.__version__), describe(self.device))
 
     def drop(self) -> None:
         """Forget the job."""
