@@ -8,14 +8,13 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import FrameType
 
 import torch
 
 from omnigrok.data import find_task
 from omnigrok.errors import EngineError, OmnigrokError, OutOfMemory, StaleToken
-from omnigrok.execution.engines import Engine, Failure, Job, LocalEngine, Report
+from omnigrok.execution.engines import Engine, Failure, Job, Report
 from omnigrok.execution.plan import StackPlan, plan
 from omnigrok.execution.tally import Progress, Tally
 from omnigrok.run import Run
@@ -35,6 +34,8 @@ HEARTBEAT = 5.0
 CHECKPOINT_EVERY = 60.0
 # Of the process of one job, without progress: after these it is taken to be killed for its memory.
 MOST_DEATHS = 5
+# Under which the leases of devices stand.
+DEVICES = Environment("device", "", "")
 STOPPING = (
     "stopping once the data is loaded or the chunk has ended, and saved; interrupt again to end at "
     "once, without saving"
@@ -111,28 +112,23 @@ class Executor:
 
     Args:
         store: where results, checkpoints and leases live.
-        device: where stacks train.
-        root: the folder of downloaded data.
+        engine: what trains.
         runs: everything this session needs, so that stacks are large.
         budget: seconds of training after which to stop cleanly.
         report: called with the progress every few seconds.
         say: tells a person one line, at any moment.
-        engine: what trains; by default this process, on ``device``.
     """
 
     def __init__(
         self,
         store: Store,
-        device: torch.device,
-        root: Path,
+        engine: Engine,
         runs: Iterable[Run],
         budget: float = float("inf"),
         report: Callable[[Progress], None] | None = None,
         say: Callable[[str], None] | None = None,
-        engine: Engine | None = None,
     ) -> None:
-        self.store = store
-        self.engine: Engine = LocalEngine(device, root) if engine is None else engine
+        self.store, self.engine = store, engine
         self.leases = Leases(store)
         self.owner = new_owner()
         # A setting that is not accepted is the error of the claim that asks for it, not of all the
@@ -149,6 +145,7 @@ class Executor:
         self._leased: list[LeasedStack] = []
         self._number = 0
         self._begun: set[int] = set()
+        self._device: dict[str, int] = {}
         self._deaths: dict[tuple[tuple[Run, int], ...], int] = {}
         self._stop = False
 
@@ -194,6 +191,8 @@ class Executor:
             except BaseException:
                 self._abandon()
                 raise
+            finally:
+                self._give_device_back()
         if self._stop:  # it came after the last chunk
             self._check_time()
 
@@ -271,6 +270,8 @@ class Executor:
         if self.tally.steps_done and self._is_over:
             self._save_and_stop()
             self._check_time()
+        if not self._has_device():
+            return
         env = self.environment(missing[0])
         tokens = self.leases.acquire(missing, env, self.owner, LEASE_SECONDS)
         if tokens:
@@ -278,6 +279,20 @@ class Executor:
             leased = LeasedStack(stack, env, tokens, [part], time.monotonic())
             self._leased.append(leased)
             self._submit(leased)
+
+    def _has_device(self) -> bool:
+        """Whether this process may train on the device now; only one does at a time."""
+        if self.engine.shared and not self._device:
+            self._device = self.leases.acquire(
+                [self.engine.shared], DEVICES, self.owner, LEASE_SECONDS
+            )
+        return bool(self._device) or not self.engine.shared
+
+    def _give_device_back(self) -> None:
+        if self._device:
+            self.engine.rest()
+            self.leases.release(self._device)
+            self._device = {}
 
     def _submit(self, leased: LeasedStack) -> None:
         while leased.parts and self._free > 0:
@@ -363,9 +378,9 @@ class Executor:
             del leased.jobs[job.number]
 
     def _renew(self, leased: LeasedStack, seconds: float) -> None:
-        held = self.leases.renew(leased.tokens, seconds)
+        held = self.leases.renew({**leased.tokens, **self._device}, seconds)
         leased.renewed = time.monotonic()
-        if len(held) < len(leased.tokens):
+        if not leased.tokens.keys() <= held.keys():
             raise StaleToken(
                 f"store {self.store.path}: another process has taken over runs of this stack; "
                 "nothing of it was written"

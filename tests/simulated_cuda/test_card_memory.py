@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from omnigrok.errors import OutOfMemory
+from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run
 from omnigrok.store.store import Store
@@ -39,7 +40,7 @@ def _trained(path: Path, runs: list[Run]) -> list[int]:
     the CPU.
     """
     with Store(path) as store:
-        executor = Executor(store, torch.device("cuda"), Path(), runs)
+        executor = Executor(store, LocalEngine(torch.device("cuda"), Path()), runs)
         assert len(executor.stacks) == 1
         executor.ensure(runs)
         env = executor.environment(runs[0])
@@ -96,7 +97,7 @@ def test_one_network_that_does_not_fit_is_an_error_and_the_next_one_trains(
     large = STUDENT.replace(network={"widths": (3, 512, 512, 2), "activation": "tanh"})
     card.limit(3e6)
     with Store(tmp_path / "runs.db") as store:
-        executor = Executor(store, torch.device("cuda"), Path(), [large, STUDENT])
+        executor = Executor(store, LocalEngine(torch.device("cuda"), Path()), [large, STUDENT])
         with pytest.raises(OutOfMemory, match="one network alone does not fit"):
             executor.ensure([large])
         executor.ensure([STUDENT])

@@ -111,6 +111,13 @@ class Engine(Protocol):
         """Whether jobs go on between two polls."""
         ...
 
+    @property
+    def shared(self) -> str:
+        """A name of the device if other processes of this machine may train on it, too, and only
+        one at a time should; "" otherwise.
+        """
+        ...
+
     def submit(self, job: Job) -> None:
         """Take a job; there are never more than ``slots``."""
         ...
@@ -134,6 +141,10 @@ class Engine(Protocol):
 
     def stop(self) -> list[Report]:
         """End all jobs; the last report of each, with a checkpoint where one can be had."""
+        ...
+
+    def rest(self) -> None:
+        """Give memory back that no job uses: another process trains next."""
         ...
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -31,6 +32,14 @@ class LocalEngine:
         """Of the device, this process's share."""
         return memory_share(self.worker.device)
 
+    @property
+    def shared(self) -> str:
+        """The card: kernels of two processes never overlap on one, and each would have half of its
+        memory.
+        """
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0")
+        return f"card {visible}" if self.kind == "cuda" else ""
+
     def submit(self, job: Job) -> None:
         """Take a job; it starts with the next poll."""
         self.worker.begin(job)
@@ -48,6 +57,11 @@ class LocalEngine:
         report = self.worker.save()
         self.worker.drop()
         return [] if report is None else [report]
+
+    def rest(self) -> None:
+        """Empty torch's cache of the card's memory."""
+        if self.kind == "cuda":
+            torch.cuda.empty_cache()
 
     def close(self) -> None:
         """Forget the job."""

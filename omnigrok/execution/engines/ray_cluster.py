@@ -74,6 +74,7 @@ class RayEngine:
     """
 
     background = True
+    shared = ""
 
     def __init__(self, address: str | None, gpu: bool, root: Path) -> None:
         self.gpu, self.root = gpu, root
@@ -193,6 +194,9 @@ class RayEngine:
 
     def _kill(self, actor: Any) -> None:
         ray.kill(actor)
+
+    def rest(self) -> None:
+        """Actors keep what they have: nobody else trains there."""
 
     def close(self) -> None:
         """End the actors; and the cluster, if this engine has started it."""
