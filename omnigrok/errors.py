@@ -43,6 +43,10 @@ class OutOfMemory(OmnigrokError):
     """One network alone does not fit into the memory of the device."""
 
 
+class EngineError(OmnigrokError):
+    """A cluster cannot be reached, differs from this process, or a job failed there."""
+
+
 class EvidenceError(OmnigrokError):
     """Recorded evidence is damaged, incomplete, or does not belong to the claim."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
 
@@ -20,6 +20,7 @@ from omnigrok.audit.grid import Grid
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.evidence.find import holds, recorded
+from omnigrok.execution.engines import Engine, LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.execution.tally import Progress
 from omnigrok.run import Run
@@ -51,6 +52,8 @@ class Options:
     runs: Path | None = None
     budget: float = math.inf
     strict: bool = False
+    engine: Literal["local", "ray"] = "local"
+    address: str | None = None
 
     def store(self, folders: Iterable[Path]) -> Path:
         """The run store: the one that was named, or ``.omnigrok/runs.sqlite`` next to the claims
@@ -136,16 +139,38 @@ class AuditSession:
         planned = [run for request in self.requests for run in self._planned(request)]
         return Executor(
             self.store,
-            self.device,
-            self.options.data_root,
+            self.engine,
             planned,
             self.options.budget,
             self.report,
             self.say,
         )
 
+    @cached_property
+    def engine(self) -> Engine:
+        """What trains.
+
+        Raises:
+            EngineError: a cluster cannot be reached.
+        """
+        options = self.options
+        if options.engine == "ray":
+            from omnigrok.execution.engines.ray_cluster import (  # noqa: PLC0415 (an extra)
+                RayEngine,
+            )
+
+            return RayEngine(options.address, options.gpu, options.data_root)
+        return LocalEngine(self.device, options.data_root)
+
+    @property
+    def device_name(self) -> str:
+        """As records name it: of the engine if it has one, of this process otherwise."""
+        return self.engine.device if "engine" in self.__dict__ else describe(self.device)
+
     def close(self) -> None:
-        """Close the store, if it was opened."""
+        """Close engine and store, if they were opened."""
+        if "executor" in self.__dict__:
+            self.executor.close()
         if "store" in self.__dict__:
             self.store.close()
 
@@ -261,7 +286,7 @@ class AuditSession:
         )
 
     def _is_stale(self, run: Run, env: Environment) -> bool:
-        return env != Environment(identity(run), torch.__version__, describe(self.device))
+        return env != Environment(identity(run), torch.__version__, self.device_name)
 
     def _trained(
         self, experiments: dict[str, tuple[Run, ...]]

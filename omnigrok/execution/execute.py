@@ -7,15 +7,14 @@ import datetime
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from types import FrameType
 
 import torch
 
-from omnigrok.curves import Curves
 from omnigrok.data import find_task
-from omnigrok.errors import BadInput, DataCheckFailed, OmnigrokError, OutOfMemory, StaleToken
+from omnigrok.errors import EngineError, OmnigrokError, OutOfMemory, StaleToken
+from omnigrok.execution.engines import Engine, Failure, Job, Report
 from omnigrok.execution.plan import StackPlan, plan
 from omnigrok.execution.tally import Progress, Tally
 from omnigrok.run import Run
@@ -23,10 +22,9 @@ from omnigrok.store import checkpoint
 from omnigrok.store.leases import Leases, new_owner
 from omnigrok.store.store import Environment, Store
 from omnigrok.training.calendar import effective_batch
-from omnigrok.training.device import describe, is_out_of_memory, memory_share
+from omnigrok.training.device import memory_share
 from omnigrok.training.identity import identity
 from omnigrok.training.shape import shape_key
-from omnigrok.training.stack import Stack
 from omnigrok.training.state import State
 from omnigrok.training.work import replica_bytes, step_operations
 
@@ -34,6 +32,10 @@ LEASE_SECONDS = 180.0
 PATIENCE = 4.0
 HEARTBEAT = 5.0
 CHECKPOINT_EVERY = 60.0
+# Of the process of one job, without progress: after these it is taken to be killed for its memory.
+MOST_DEATHS = 5
+# Under which the leases of devices stand.
+DEVICES = Environment("device", "", "")
 STOPPING = (
     "stopping once the data is loaded or the chunk has ended, and saved; interrupt again to end at "
     "once, without saving"
@@ -78,13 +80,39 @@ def can_be_built(run: Run) -> bool:
     return True
 
 
+@dataclass(eq=False)
+class LeasedStack:
+    """A stack of the plan whose missing Runs are leased.
+
+    Args:
+        plan: where it comes from.
+        env: where it is trained.
+        tokens: fencing tokens by digest, of what is not recorded yet.
+        parts: Runs that wait for a place in the engine.
+        renewed: when the leases were renewed.
+        jobs: what the engine has, by number.
+    """
+
+    plan: StackPlan
+    env: Environment
+    tokens: dict[str, int]
+    parts: list[list[Run]]
+    renewed: float
+    jobs: dict[int, Job] = field(default_factory=dict)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing trains and nothing waits."""
+        return not self.parts and not self.jobs
+
+
 class Executor:
-    """Trains Runs into a store; several workers may share the store and the plan.
+    """Trains Runs into a store, and alone writes to it; several workers of one machine may share
+    the store and the plan.
 
     Args:
         store: where results, checkpoints and leases live.
-        device: where stacks train.
-        root: the folder of downloaded data.
+        engine: what trains.
         runs: everything this session needs, so that stacks are large.
         budget: seconds of training after which to stop cleanly.
         report: called with the progress every few seconds.
@@ -94,19 +122,18 @@ class Executor:
     def __init__(
         self,
         store: Store,
-        device: torch.device,
-        root: Path,
+        engine: Engine,
         runs: Iterable[Run],
         budget: float = float("inf"),
         report: Callable[[Progress], None] | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
-        self.store, self.device, self.root = store, device, root
+        self.store, self.engine = store, engine
         self.leases = Leases(store)
         self.owner = new_owner()
         # A setting that is not accepted is the error of the claim that asks for it, not of all the
         # others.
-        self.stacks = make_plan((run for run in runs if can_be_built(run)), device.type)
+        self.stacks = self._plan(run for run in runs if can_be_built(run))
         self.planned = {run for stack in self.stacks for run in stack.runs}
         self.deadline = time.monotonic() + budget
         self.report, self.say = report, say
@@ -115,11 +142,19 @@ class Executor:
         self._counted: set[StackPlan] = set()
         self.failed: set[StackPlan] = set()
         self.refused: dict[Run, OmnigrokError] = {}
+        self._leased: list[LeasedStack] = []
+        self._number = 0
+        self._begun: set[int] = set()
+        self._device: dict[str, int] = {}
+        self._deaths: dict[tuple[tuple[Run, int], ...], int] = {}
         self._stop = False
 
+    def _plan(self, runs: Iterable[Run]) -> list[StackPlan]:
+        return make_plan(runs, self.engine.kind, self.engine.memory)
+
     def environment(self, run: Run) -> Environment:
-        """What besides the Run decides its numbers here."""
-        return Environment(identity(run), torch.__version__, describe(self.device))
+        """What besides the Run decides its numbers where it is trained."""
+        return Environment(identity(run), self.engine.torch, self.engine.device)
 
     def missing(self, runs: Sequence[Run]) -> list[Run]:
         """Those without a result in this environment."""
@@ -147,31 +182,52 @@ class Executor:
         """
         unplanned = [run for run in runs if run not in self.planned]
         if unplanned:
-            self.stacks += make_plan(unplanned, self.device.type)
+            self.stacks += self._plan(unplanned)
             self.planned.update(unplanned)
         self._count()
         with self._interruptible():
-            while missing := self.missing(runs):
-                for run in missing:
-                    if run in self.refused:
-                        raise self.refused[run]
-                wanted = set(missing)
-                mine = [stack for stack in self.stacks if wanted.intersection(stack.runs)]
-                others = [
-                    stack for stack in self.stacks if stack not in mine and stack not in self.failed
-                ]
-                try:
-                    if any(self._train(stack) for stack in mine):
-                        continue
-                # this process slept, or its clock jumped, and another has taken the work over: wait
-                # for it, and help
-                except StaleToken:
-                    continue
-                if not self._help(others):
-                    self._check_time()
-                    time.sleep(0.2)
+            try:
+                self._train_until_recorded(runs)
+            except BaseException:
+                self._abandon()
+                raise
+            finally:
+                self._give_device_back()
         if self._stop:  # it came after the last chunk
             self._check_time()
+
+    def close(self) -> None:
+        """Save and give up what the engine still trains for nobody."""
+        self._save_and_stop()
+        self.engine.close()
+
+    def _train_until_recorded(self, runs: Sequence[Run]) -> None:
+        while True:
+            missing = self.missing(runs)
+            # This process trains a stack to its end: what else is in it is asked for later.
+            if not missing and (self.engine.background or not self._leased):
+                return
+            for run in missing:
+                if run in self.refused:
+                    self._save_and_stop()
+                    raise self.refused[run]
+            wanted = set(missing)
+            self._fill(wanted)
+            if not self._leased:
+                if missing:
+                    self._check_time()
+                    time.sleep(0.2)
+                continue
+            for report in self.engine.poll(HEARTBEAT, CHECKPOINT_EVERY):
+                self._take(report, wanted)
+            self._renew_waiting()
+            if self._is_over:
+                self._save_and_stop()
+                self._check_time()
+
+    @property
+    def _is_over(self) -> bool:
+        return self._stop or time.monotonic() > self.deadline
 
     def _count(self) -> None:
         """Plan what is missing of stacks that are new."""
@@ -180,42 +236,72 @@ class Executor:
             self._counted.update(new)
             self.tally.plan(new, self.missing([run for stack in new for run in stack.runs]))
 
-    def _help(self, stacks: Sequence[StackPlan]) -> bool:
-        """Train one of the stacks that nobody here waits for; its errors belong to the claims that
-        need it.
-        """
-        for stack in stacks:
-            try:
-                if self._train(stack):
-                    return True
-            except BudgetSpent:
-                raise
-            except StaleToken:
-                return True
-            except OmnigrokError:
-                self.failed.add(stack)
-        return False
+    # Giving work to the engine
 
-    def _train(self, stack: StackPlan) -> bool:
-        """Lease and train what is missing of a stack; False where there is nothing to lease."""
+    @property
+    def _free(self) -> int:
+        return self.engine.slots - sum(len(leased.jobs) for leased in self._leased)
+
+    def _fill(self, wanted: set[Run]) -> None:
+        """Give the engine as many jobs as it takes: parts of what is leased, then what is wanted,
+        then the rest of the plan, whose errors belong to the claims that need it.
+        """
+        for leased in self._leased:
+            self._submit(leased)
+        mine = [stack for stack in self.stacks if not wanted.isdisjoint(stack.runs)]
+        others = [
+            stack
+            for stack in self.stacks
+            if wanted.isdisjoint(stack.runs) and stack not in self.failed
+        ]
+        busy = {leased.plan for leased in self._leased}
+        for stack in (*mine, *others):
+            if self._free <= 0:
+                return
+            if stack not in busy:
+                self._lease(stack)
+
+    def _lease(self, stack: StackPlan) -> None:
+        """Lease what is missing of a stack, and give it to the engine."""
         missing = [run for run in self.missing(stack.runs) if run not in self.refused]
         if not missing:
-            return False
-        if (
-            self.tally.steps_done
-        ):  # a session trains something, however small its budget, and begins nothing more after it
+            return
+        # A session trains something, however small its budget, and begins nothing more after it.
+        if self.tally.steps_done and self._is_over:
+            self._save_and_stop()
             self._check_time()
+        if not self._has_device():
+            return
         env = self.environment(missing[0])
         tokens = self.leases.acquire(missing, env, self.owner, LEASE_SECONDS)
-        if not tokens:
-            return False
-        try:
-            leased = [run for run in missing if run.digest in tokens]
-            for part, states in self._resumable(leased, env):
-                self._train_part(part, states, env, tokens)
-        finally:
-            self.leases.release(tokens)
-        return True
+        if tokens:
+            part = [run for run in missing if run.digest in tokens]
+            leased = LeasedStack(stack, env, tokens, [part], time.monotonic())
+            self._leased.append(leased)
+            self._submit(leased)
+
+    def _has_device(self) -> bool:
+        """Whether this process may train on the device now; only one does at a time."""
+        if self.engine.shared and not self._device:
+            self._device = self.leases.acquire(
+                [self.engine.shared], DEVICES, self.owner, LEASE_SECONDS
+            )
+        return bool(self._device) or not self.engine.shared
+
+    def _give_device_back(self) -> None:
+        if self._device:
+            self.engine.rest()
+            self.leases.release(self._device)
+            self._device = {}
+
+    def _submit(self, leased: LeasedStack) -> None:
+        while leased.parts and self._free > 0:
+            groups = list(self._resumable(leased.parts.pop(0), leased.env))
+            runs, states = groups[0]
+            leased.parts[:0] = [members for members, _ in groups[1:]]
+            self._number += 1
+            job = leased.jobs[self._number] = Job(self._number, tuple(runs), states)
+            self.engine.submit(job)
 
     def _resumable(
         self, runs: Sequence[Run], env: Environment
@@ -232,101 +318,165 @@ class Executor:
                 {run: state for run, state in members if state is not None},
             )
 
-    def _train_part(
-        self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]
-    ) -> None:
-        if not self._train_whole(runs, states, env, tokens):
-            torch.cuda.empty_cache()
-            self._train_halves(runs, env, tokens)
+    # Taking what comes back
 
-    def _train_whole(
-        self, runs: list[Run], states: dict[Run, State], env: Environment, tokens: dict[str, int]
-    ) -> bool:
-        """Train Runs as one stack; False where that cannot be, but can of its halves. On return
-        nothing holds the stack.
-        """
+    def _take(self, report: Report, wanted: set[Run]) -> None:
+        """Record what is finished, save what is not, and see to what failed."""
+        leased = next((each for each in self._leased if report.number in each.jobs), None)
+        if leased is None:
+            return
+        job = leased.jobs[report.number]
         try:
-            self._loop(Stack(runs, self.device, self.root, states), env, tokens)
-        except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(runs) > 1:
-                return False
-            self.refused[runs[0]] = OutOfMemory(
-                f"{runs[0].task}, {runs[0].model}: one network alone does not fit into the memory "
-                f"of {env.device} ({error}); end what else "
+            if report.lost:
+                self._go_on_elsewhere(leased, job, wanted)
+            elif report.failure is not None:
+                self._divide(leased, job, report.failure, wanted)
+            else:
+                self._keep(leased, job, report)
+                self._tell(job, report)
+        # This process slept, or its clock jumped, and another has taken the work over: it is left
+        # to that one.
+        except StaleToken:
+            self._drop(leased)
+        if leased.is_over:
+            self._drop(leased)
+
+    def _keep(self, leased: LeasedStack, job: Job, report: Report) -> None:
+        if report.env not in (None, leased.env):
+            raise EngineError(
+                f"the engine trains as {report.env}, and this process records as {leased.env}: "
+                "have one version of omnigrok, of torch and of the modules to train everywhere, "
+                "and one kind of device"
+            )
+        if job.number not in self._begun:
+            self._begun.add(job.number)
+            self.tally.resume(job.runs, job.step)
+        ended = {curves.run: int(curves.step[-1]) for curves in report.done}
+        self.tally.advance(report.active, report.step, ended)
+        if report.done:
+            provenance = {
+                "torch": leased.env.torch,
+                "device": leased.env.device,
+                "identity": leased.env.identity,
+                "precision": job.runs[0].precision,
+                "stack": len(job.runs),
+                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            }
+            self.store.put_many(
+                [replace(curves, provenance=provenance) for curves in report.done],
+                leased.env,
+                leased.tokens,
+            )
+            for curves in report.done:
+                del leased.tokens[curves.run.digest]
+        # A chunk of long steps may last longer than a lease, and the next one about as long as this
+        # one.
+        since = time.monotonic() - leased.renewed
+        self._renew(leased, max(LEASE_SECONDS, PATIENCE * since))
+        self._checkpoint(leased, report)
+        if not report.left:
+            del leased.jobs[job.number]
+
+    def _renew(self, leased: LeasedStack, seconds: float) -> None:
+        held = self.leases.renew({**leased.tokens, **self._device}, seconds)
+        leased.renewed = time.monotonic()
+        if not leased.tokens.keys() <= held.keys():
+            raise StaleToken(
+                f"store {self.store.path}: another process has taken over runs of this stack; "
+                "nothing of it was written"
+            )
+
+    def _renew_waiting(self) -> None:
+        """Renew the leases of stacks that have not reported for long: an actor that builds, or is
+        replaced.
+        """
+        for leased in list(self._leased):
+            if time.monotonic() - leased.renewed > LEASE_SECONDS / 3:
+                try:
+                    self._renew(leased, LEASE_SECONDS)
+                except StaleToken:
+                    self._drop(leased)
+
+    def _checkpoint(self, leased: LeasedStack, report: Report) -> None:
+        if report.states:
+            packed = [
+                (run, state.step, checkpoint.pack(state)) for run, state in report.states.items()
+            ]
+            self.store.checkpoint_many(packed, leased.env, leased.tokens)
+
+    def _go_on_elsewhere(self, leased: LeasedStack, job: Job, wanted: set[Run]) -> None:
+        """Train what is missing of a job from its last checkpoint, unless its process dies of it
+        again and again.
+        """
+        missing = self.missing(job.runs)
+        saved = [self.store.load_checkpoint(run, leased.env) for run in missing]
+        # Any progress makes another key.
+        key = tuple(
+            (run, found[0] if found else 0) for run, found in zip(missing, saved, strict=True)
+        )
+        self._deaths[key] = self._deaths.get(key, 0) + 1
+        if self._deaths[key] > MOST_DEATHS:
+            error = OutOfMemory(f"its process died {self._deaths[key]} times without a word")
+            self._divide(leased, job, Failure(error, memory=True, divisible=True), wanted)
+            return
+        del leased.jobs[job.number]
+        if missing:
+            leased.parts.insert(0, missing)
+
+    def _divide(self, leased: LeasedStack, job: Job, failure: Failure, wanted: set[Run]) -> None:
+        """Train the halves of a stack that failed, or say why that is no use."""
+        del leased.jobs[job.number]
+        missing = self.missing(job.runs)
+        if not failure.divisible:
+            self._drop(leased)
+            if wanted.isdisjoint(leased.plan.runs):
+                self.failed.add(leased.plan)
+                return
+            raise failure.error
+        if len(job.runs) > 1:
+            half = len(job.runs) // 2
+            halves = (set(job.runs[:half]), set(job.runs[half:]))
+            parts = [[run for run in missing if run in each] for each in halves]
+            leased.parts[:0] = [part for part in parts if part]
+            return
+        run = job.runs[0]
+        self.refused[run] = failure.error
+        if failure.memory:
+            self.refused[run] = OutOfMemory(
+                f"{run.task}, {run.model}: one network alone does not fit into the memory "
+                f"of {leased.env.device} ({failure.error}); end what else "
                 "uses it, name a smaller batch_size or eval_samples, or leave --gpu out"
             )
-        except (BadInput, DataCheckFailed) as error:
-            # One Run that the data or the network refuses is the error of the claim that asks for
-            # it, not of all in its stack.
-            if len(runs) > 1:
-                return False
-            self.refused[runs[0]] = error.with_traceback(None)
-        return True
 
-    def _train_halves(self, runs: list[Run], env: Environment, tokens: dict[str, int]) -> None:
-        half = len(runs) // 2
-        for part in (runs[:half], runs[half:]):
-            for again, saved in self._resumable(self.missing(part), env):
-                self._train_part(again, saved, env, tokens)
+    # Ending
 
-    def _loop(self, stack: Stack, env: Environment, tokens: dict[str, int]) -> None:
-        saved = time.monotonic()
-        self.tally.resume(list(stack.histories), stack.step)
-        provenance = {
-            "torch": env.torch,
-            "device": env.device,
-            "identity": env.identity,
-            "precision": stack.form.precision,
-            "stack": stack.size,
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        }
-        while stack.histories:
-            active, began = list(stack.histories), time.monotonic()
-            done = stack.advance(HEARTBEAT)
-            # A chunk of long steps may last longer than a lease, and the next one about as long as
-            # this one.
-            lease = max(LEASE_SECONDS, PATIENCE * (time.monotonic() - began))
-            self.tally.advance(
-                active, stack.step, {curves.run: int(curves.step[-1]) for curves in done}
-            )
-            if done:
-                self._record(
-                    [replace(curves, provenance=provenance) for curves in done], env, tokens
-                )
-            held = self.leases.renew(tokens, lease)  # those of the parts that wait, too
-            if any(run.digest not in held for run in stack.histories):
-                raise StaleToken(
-                    f"store {self.store.path}: another process has taken over runs of this stack; "
-                    "nothing of it was written"
-                )
-            over = self._stop or time.monotonic() > self.deadline
-            if stack.histories and (over or time.monotonic() - saved > CHECKPOINT_EVERY):
-                states = [
-                    (run, state.step, checkpoint.pack(state))
-                    for run, state in stack.states().items()
-                ]
-                self.store.checkpoint_many(states, env, tokens)
-                saved = time.monotonic()
-            self._tell(stack)
-            if over:  # a signal that came after the checkpoint waits for the next one
-                self._check_time()
+    def _drop(self, leased: LeasedStack) -> None:
+        """Give a stack up: the engine forgets it, and others can take it."""
+        if leased in self._leased:
+            self._leased.remove(leased)
+            for job in leased.jobs.values():
+                self.engine.cancel(job)
+            self.leases.release(leased.tokens)
 
-    def _record(self, done: list[Curves], env: Environment, tokens: dict[str, int]) -> None:
-        self.store.put_many(done, env, tokens)
-        for curves in done:
-            del tokens[curves.run.digest]
+    def _abandon(self) -> None:
+        for leased in list(self._leased):
+            self._drop(leased)
 
-    def _tell(self, stack: Stack) -> None:
+    def _save_and_stop(self) -> None:
+        """Write a checkpoint of all that trains, and give it up."""
+        for report in self.engine.stop():
+            for leased in [each for each in self._leased if report.number in each.jobs]:
+                with contextlib.suppress(StaleToken):
+                    self._keep(leased, leased.jobs[report.number], report)
+        for leased in self._leased:
+            leased.jobs.clear()
+        self._abandon()
+
+    def _tell(self, job: Job, report: Report) -> None:
         if self.report is not None:
-            losses = [
-                history.columns["train_loss"][-1]
-                for history in stack.histories.values()
-                if history.logged
-            ]
+            form, losses = job.runs[0], report.losses
             now = f", training losses {min(losses):.3g} to {max(losses):.3g}" if losses else ""
-            label = f"{stack.form.task}, {stack.size} networks, step {stack.step}{now}"
+            label = f"{form.task}, {len(job.runs)} networks, step {report.step}{now}"
             self.report(self.tally.progress(time.monotonic() - self.started, label))
 
     def _check_time(self) -> None:

@@ -94,6 +94,24 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
         help="train on CUDA; implies --tier paper unless --tier smoke is given",
     )
     add(
+        "--engine",
+        choices=["local", "ray"],
+        default="local",
+        help=(
+            "where stacks train: local (default), this machine's workers; ray, the actors of a Ray "
+            "cluster, one a GPU with --gpu and one a core without, while this process records"
+        ),
+    )
+    add(
+        "--address",
+        default=None,
+        metavar="ADDRESS",
+        help=(
+            "of the Ray cluster, auto or HOST:6379 (default: a cluster of processes of this "
+            "machine, for this audit)"
+        ),
+    )
+    add(
         "--protocol",
         default=None,
         metavar="NAME",

@@ -45,6 +45,7 @@ RAISED = (
     "omnigrok_raised"  # of a report: the name of the exception that it failed or was skipped by
 )
 AGAIN = "omnigrok_again"  # of a report: another one has said the verdict of the same claim
+DEVICE = "omnigrok_device"  # where an engine has trained, if not here
 USAGE, HINT = (
     "omnigrok_usage",
     "omnigrok_hint",
@@ -66,6 +67,11 @@ def outcome_of(report: pytest.TestReport | pytest.CollectReport) -> dict[str, An
 def raised(report: pytest.TestReport) -> str:
     """The name of the exception that ended the item; "" if none did."""
     return str(_property(report, RAISED) or "")
+
+
+def _own_device(options: Options) -> str:
+    on_gpu = options.gpu and torch.cuda.is_available()
+    return describe(torch.device("cuda" if on_gpu else "cpu"))
 
 
 class Controller:
@@ -185,11 +191,7 @@ class Controller:
                 "written: no claim was judged yet"
             )
             return
-        device = (
-            describe(torch.device("cuda" if options.gpu else "cpu"))
-            if not options.replay
-            else "replay"
-        )
+        device = "replay" if options.replay else self.notes.get(DEVICE, _own_device(options))
         document = audit_document(
             self.rows,
             options.tier,

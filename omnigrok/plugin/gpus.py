@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-
-import torch
+import subprocess
+import sys
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
-CARDS = "OMNIGROK_CARDS"  # how many the workers share, for those that divide the memory among them
+COUNT = "import torch; print(torch.cuda.device_count())"
 
 
 def worker_number(name: str) -> int | None:
@@ -25,9 +25,7 @@ def assign_gpu(worker: int) -> None:
     """
     visible = os.environ.get(VARIABLE)
     if visible is None:
-        cards = [
-            str(number) for number in range(torch.cuda.device_count())
-        ]  # counting does not start CUDA
+        cards = [str(number) for number in range(count_cards())]
     else:
         cards = []
         for card in (each.strip() for each in visible.split(",")):
@@ -36,4 +34,12 @@ def assign_gpu(worker: int) -> None:
             cards.append(card)
     if cards:
         os.environ[VARIABLE] = cards[worker % len(cards)]
-        os.environ[CARDS] = str(len(cards))
+
+
+def count_cards() -> int:
+    """Cards of this machine, counted by another process: where NVML is missing, counting starts
+    CUDA, which reads ``CUDA_VISIBLE_DEVICES`` only then.
+    """
+    command = [sys.executable, "-c", COUNT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return int(done.stdout) if done.stdout.strip().isdigit() else 0

@@ -26,7 +26,9 @@ def read_options(config: pytest.Config) -> Options:
         raise pytest.UsageError(
             "--replay judges recorded evidence of the paper tier; leave --tier out"
         )
-    if gpu and not torch.cuda.is_available():
+    engine = config.getoption("audit_engine")
+    _check_engine(config, engine)
+    if gpu and engine == "local" and not torch.cuda.is_available():
         raise pytest.UsageError(
             f"--gpu: torch {torch.__version__} sees no CUDA device; leave --gpu out, or install a "
             "CUDA build of torch"
@@ -59,7 +61,31 @@ def read_options(config: pytest.Config) -> Options:
         runs=config.getoption("audit_runs"),
         budget=config.getoption("audit_budget"),
         strict=config.getoption("audit_strict_verdicts"),
+        engine=engine,
+        address=config.getoption("audit_address"),
     )
+
+
+def _check_engine(config: pytest.Config, engine: str) -> None:
+    """Refuse what does not go together with an engine.
+
+    Raises:
+        pytest.UsageError: it does not.
+    """
+    if engine == "local":
+        if config.getoption("audit_address") is not None:
+            raise pytest.UsageError("--address names a Ray cluster; give --engine ray, too")
+        return
+    if find_spec("ray") is None:
+        raise pytest.UsageError("--engine ray needs ray: pip install 'omnigrok[ray]'")
+    if hasattr(config, "workerinput") or config.getoption("numprocesses", None):
+        raise pytest.UsageError(
+            "--engine ray trains in the cluster and records in one process; leave -n out, or give "
+            "-n 0"
+        )
+    for option in ("replay", "plan"):
+        if config.getoption(f"audit_{option}"):
+            raise pytest.UsageError(f"--{option} trains nothing; leave --engine out")
 
 
 def check_paths(config: pytest.Config) -> None:

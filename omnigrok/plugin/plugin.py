@@ -36,6 +36,7 @@ from omnigrok.plugin.collected import id_with_two_checks, misspelt_keyword
 from omnigrok.plugin.command_line import add_options
 from omnigrok.plugin.controller import (
     AGAIN,
+    DEVICE,
     HINT,
     PROPERTY,
     RAISED,
@@ -271,6 +272,8 @@ def case(request: pytest.FixtureRequest) -> Case:
     wanted: Request = request.param
     try:
         prepared = session.case(wanted)
+        if session.options.engine != "local":
+            _tell(request.config, DEVICE, session.device_name)
     except (NotRun, BudgetSpent) as error:
         claim = wanted.claim
         request.node.stash[_outcome] = Outcome(

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import math
 import os
+import re
 import secrets
 import socket
 import sqlite3
@@ -61,12 +62,13 @@ class Leases:
 
         Raises:
             BadInput: ttl is not a positive finite number.
-            StoreError: nothing was leased.
+            StoreError: nothing was leased; or another machine trains into this store.
         """
         _check_ttl(ttl)
         digests = list(dict.fromkeys(_digest(key) for key in keys))
         with self.store.writing() as db:
             now = self.clock()
+            self._refuse_other_machines(db, owner, now)
             held = self._held(db, env, now)
             taken = [
                 digest
@@ -132,6 +134,23 @@ class Leases:
         wanted = {_digest(key) for key in keys}
         return {digest: owner for digest, owner in held.items() if digest in wanted}
 
+    def _refuse_other_machines(self, db: sqlite3.Connection, owner: str, now: float) -> None:
+        """Leases compare clocks and look for dead processes: both need one machine.
+
+        Raises:
+            StoreError: another machine holds a lease that has not run out.
+        """
+        rows = db.execute("SELECT DISTINCT owner, expires_at, ttl FROM leases").fetchall()
+        for other, end, ttl in rows:
+            is_elsewhere = isinstance(other, str) and _host_of(other) != _host_of(owner)
+            if is_elsewhere and _runs(now, end, ttl):
+                raise StoreError(
+                    f"store {self.store.path}: another machine trains into it "
+                    f"({re.sub('-[0-9a-f]{8}$', '', _host_of(other))}), and leases never cross "
+                    "machines: wait for its end, or train on all machines from one process with "
+                    "--engine ray"
+                )
+
     def _held(self, db: sqlite3.Connection, env: Environment, now: float) -> dict[str, str]:
         rows = db.execute(
             "SELECT digest, owner, ttl, expires_at FROM leases WHERE env = ?", (env.key,)
@@ -148,8 +167,21 @@ class Leases:
         return {
             digest: owner
             for digest, owner, ttl, end in rows
-            if now < end <= now + ABSURD * ttl and running[owner]
+            if _runs(now, end, ttl) and running[owner]
         }
+
+
+def _host_of(owner: str) -> str:
+    return owner.partition(":")[0]
+
+
+def _runs(now: float, end: object, ttl: object) -> bool:
+    """Whether a lease has not run out; one that ends absurdly late was written by a clock that has
+    jumped.
+    """
+    if not (isinstance(end, float) and isinstance(ttl, float)):
+        return False
+    return now < end <= now + ABSURD * ttl
 
 
 def new_owner() -> str:

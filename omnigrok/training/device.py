@@ -133,11 +133,10 @@ def share_compiler() -> None:
 
 def memory_share(device: torch.device) -> float:
     """Bytes that one stack may take: of all memory, not of what is free just now, so that every
-    worker makes the same plan.
+    worker makes the same plan. Of a card all of it: one process at a time trains there.
     """
     if device.type == "cuda" and torch.cuda.is_available():
-        cards = max(1, int(os.environ.get("OMNIGROK_CARDS", torch.cuda.device_count())))
-        return 0.8 * torch.cuda.mem_get_info(device)[1] / -(-workers() // cards)
+        return 0.8 * float(torch.cuda.mem_get_info(device)[1])
     return 0.5 * _host_memory() / workers()
 
 

@@ -72,7 +72,15 @@ class Samples:
         ]
         self.targets = Shelf([split.pool.targets for split in splits], dtype, device)
         self.train, self.train_real = _pad([split.train for split in splits], device)
+        self.sizes = [len(split.train) for split in splits]
         self.test, self.test_real = _pad([split.test for split in splits], device)
+
+    @property
+    def filled_up(self) -> bool:
+        """Whether some training sets are smaller than others, so that their rows are filled up;
+        known without asking the device.
+        """
+        return min(self.sizes) < self.train.shape[1]
 
     def take(
         self, positions: Tensor, rows: list[int] | None = None
@@ -89,6 +97,7 @@ class Samples:
         for shelf in (*self.inputs, self.targets):
             shelf.keep(replicas)
         self.train, self.train_real = self.train[replicas], self.train_real[replicas]
+        self.sizes = [self.sizes[row] for row in replicas.tolist()]
         self.test, self.test_real = self.test[replicas], self.test_real[replicas]
 
 

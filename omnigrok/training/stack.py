@@ -217,7 +217,7 @@ class Stack:
     def _fixed_batch(self) -> tuple[tuple[Tensor, ...], Tensor, Tensor | None]:
         if self.full_batch is None:
             inputs, targets = self.samples.take(self.samples.train)
-            real = None if bool(self.samples.train_real.all()) else self.samples.train_real
+            real = self.samples.train_real if self.samples.filled_up else None
             self.full_batch = inputs, targets, real
         return self.full_batch
 

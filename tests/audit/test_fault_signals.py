@@ -31,7 +31,7 @@ def endless(toy: Any) -> Path:
     toy.write()
     folder: Path = toy.pytester.path
     with (folder / "conftest.py").open("a") as conftest:
-        conftest.write("\nfrom omnigrok.runs import execute\nexecute.HEARTBEAT = 0.1\n")
+        conftest.write("\nfrom omnigrok.execution import execute\nexecute.HEARTBEAT = 0.1\n")
     return folder
 
 
@@ -144,9 +144,10 @@ def test_a_second_one_ends_what_nothing_else_can_stop(endless: Path) -> None:
     """
     with (endless / "conftest.py").open("a") as conftest:
         conftest.write(
-            "\nimport time\nfrom pathlib import Path\nfrom omnigrok.runs import execute\n"
+            "\nimport time\nfrom pathlib import Path\n"
+            "from omnigrok.execution.engines import worker\n"
             "def loading(*args):\n    Path('loading').touch()\n    time.sleep(600)\n"
-            "execute.Stack = loading\n"
+            "worker.Stack = loading\n"
         )
     command = [
         sys.executable,

@@ -9,6 +9,7 @@ import torch
 from omnigrok.audit.session import AuditSession, Options, Request
 from omnigrok.curves import Curves
 from omnigrok.errors import DataMissing
+from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.forecast import forecast as module
 from omnigrok.forecast.forecast import (
@@ -150,7 +151,7 @@ def test_what_a_claim_costs_is_what_it_lacks(claims: Claims) -> None:
 
 
 def record(store: Store, runs: Sequence[Run]) -> None:
-    executor = Executor(store, CPU, Path(), [])
+    executor = Executor(store, LocalEngine(CPU, Path()), [])
     for run in runs:
         env = executor.environment(run)
         tokens = Leases(store).acquire([run], env, new_owner(), 60)

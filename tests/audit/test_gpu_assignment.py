@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from omnigrok.plugin.gpus import assign_gpu, worker_number
+from omnigrok.plugin import gpus
+from omnigrok.plugin.gpus import assign_gpu, count_cards, worker_number
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 
@@ -29,7 +30,7 @@ def assigned(
     """What each worker sees of these cards; ``visible`` None leaves the variable unset, with so
     many cards in the machine.
     """
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: cards)
+    monkeypatch.setattr(gpus, "count_cards", lambda: cards)
     seen = []
     for worker in range(workers):
         if visible is None:
@@ -80,6 +81,18 @@ def test_all_cards_of_the_machine_are_shared_out(
     monkeypatch: pytest.MonkeyPatch, cards: int, expected: list[str | None]
 ) -> None:
     assert assigned(monkeypatch, None, 3, cards) == expected
+
+
+@pytest.mark.parametrize(("says", "cards"), [("print(3)", 3), ("raise SystemExit('no driver')", 0)])
+def test_cards_are_counted_by_another_process(
+    monkeypatch: pytest.MonkeyPatch, says: str, cards: int
+) -> None:
+    def counted() -> int:
+        raise AssertionError("counted here, which may start CUDA")
+
+    monkeypatch.setattr(torch.cuda, "device_count", counted)
+    monkeypatch.setattr(gpus, "COUNT", says)
+    assert count_cards() == cards
 
 
 def test_cuda_is_not_started(monkeypatch: pytest.MonkeyPatch) -> None:

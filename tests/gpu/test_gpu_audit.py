@@ -14,6 +14,7 @@ pytestmark = pytest.mark.gpu
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.real_card
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_a_smoke_audit_of_figure_2(tmp_path: Path, workers: str) -> None:
     audit = tmp_path / "audit.json"

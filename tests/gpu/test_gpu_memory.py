@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from omnigrok.errors import OutOfMemory
+from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run
 from omnigrok.store.store import Store
@@ -25,6 +26,7 @@ WIDE = {"widths": (3, 1024, 2048, 2), "activation": "tanh"}
 WIDEST = {"widths": (3, 4096, 4096, 2), "activation": "tanh"}
 
 
+@pytest.mark.real_card
 def test_a_stack_that_does_not_fit_is_split(
     tmp_path: Path,
     student: Run,
@@ -39,7 +41,7 @@ def test_a_stack_that_does_not_fit_is_split(
     expected = train(runs[:1])
     limited(1.2e9)
     with Store(tmp_path / "runs.db") as store:
-        executor = Executor(store, gpu, Path(), runs)
+        executor = Executor(store, LocalEngine(gpu, Path()), runs)
         assert [len(stack.runs) for stack in executor.stacks] == [24]
         executor.ensure(runs)
         found = [store.get(run, executor.environment(run)) for run in runs]
@@ -48,6 +50,7 @@ def test_a_stack_that_does_not_fit_is_split(
     assert_near(found[:1], expected)
 
 
+@pytest.mark.real_card
 def test_one_network_that_does_not_fit_is_an_error_and_the_others_are_trained(
     tmp_path: Path, student: Run, gpu: torch.device, limited: Callable[[float], None]
 ) -> None:
@@ -55,7 +58,7 @@ def test_one_network_that_does_not_fit_is_an_error_and_the_others_are_trained(
     large = student.replace(network=WIDEST)
     limited(350e6)
     with Store(tmp_path / "runs.db") as store:
-        executor = Executor(store, gpu, Path(), [large, student])
+        executor = Executor(store, LocalEngine(gpu, Path()), [large, student])
         with pytest.raises(OutOfMemory, match="one network alone does not fit"):
             executor.ensure([large])
         executor.ensure([student])
@@ -70,8 +73,7 @@ def test_a_share_of_the_memory_is_some_of_the_card(
     alone = memory_share(gpu)
     assert 0.5 * total < alone < total
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "4")
-    monkeypatch.setenv("OMNIGROK_CARDS", "1")
-    assert memory_share(gpu) == pytest.approx(alone / 4)
+    assert memory_share(gpu) == alone
 
 
 def test_the_gpu_is_chosen_and_named(gpu: torch.device) -> None:

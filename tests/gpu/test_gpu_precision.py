@@ -37,6 +37,7 @@ def relative(wide: Run, one: str, other: str, gpu: torch.device) -> float:
     )
 
 
+@pytest.mark.real_card
 def test_tf32_rounds_more_and_changes_no_result(wide: Run, gpu: torch.device) -> None:
     if torch.cuda.get_device_capability(gpu) < (8, 0):
         pytest.skip(

@@ -21,6 +21,7 @@ import omnigrok
 from omnigrok.curves import Curves
 from omnigrok.errors import StoreError
 from omnigrok.execution import execute
+from omnigrok.execution.engines import LocalEngine, worker
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run, freeze
 from omnigrok.store.store import Environment, Store
@@ -163,7 +164,7 @@ def make(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Executo
     monkeypatch.setattr(execute, "HEARTBEAT", 0.0)
 
     def executor(runs: Sequence[Run], **options: object) -> Executor:
-        return Executor(store, torch.device("cpu"), Path(), runs, **options)  # type: ignore[arg-type]
+        return Executor(store, LocalEngine(torch.device("cpu"), Path()), runs, **options)  # type: ignore[arg-type]
 
     return executor
 
@@ -178,7 +179,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[Run], int]]:
             super().__init__(runs, *arguments)  # type: ignore[arg-type]
             made.append((list(runs), self.step))
 
-    monkeypatch.setattr(execute, "Stack", Noted)
+    monkeypatch.setattr(worker, "Stack", Noted)
     return made
 
 
@@ -206,6 +207,7 @@ import json, sys, torch
 from pathlib import Path
 from omnigrok.run import Run
 from omnigrok.execution import execute
+from omnigrok.execution.engines import LocalEngine
 from omnigrok.store.store import Store
 execute.HEARTBEAT = execute.CHECKPOINT_EVERY = 0.0
 toy = Run.from_dict(json.loads(sys.argv[2]))
@@ -215,7 +217,8 @@ def report(progress):
 with Store(sys.argv[1]) as store:
     sizes = range(10, 10 + int(sys.argv[3]))
     runs = [toy.replace(n_train=n, seed=seed) for n in sizes for seed in (0, 1)]
-    executor = execute.Executor(store, torch.device("cpu"), Path(), runs, report=report)
+    engine = LocalEngine(torch.device("cpu"), Path())
+    executor = execute.Executor(store, engine, runs, report=report)
     executor.ensure(runs)
     print("trained", executor.tally.runs_done, flush=True)
 """

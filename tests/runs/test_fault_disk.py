@@ -18,6 +18,7 @@ from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError, StoreError
 from omnigrok.evidence.parquet import read, write
 from omnigrok.execution import execute
+from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run
 from omnigrok.store.leases import Leases
@@ -64,16 +65,16 @@ def test_training_on_a_disk_that_fills_up(
     """
     first, second = run, run.replace(seed=1)
     with Store(small_disk / "runs.db") as store:
-        executor = Executor(store, torch.device("cpu"), Path(), [first])
+        executor = Executor(store, LocalEngine(torch.device("cpu"), Path()), [first])
         executor.ensure([first])
         hog = fill(small_disk)
-        later = Executor(store, torch.device("cpu"), Path(), [second])
+        later = Executor(store, LocalEngine(torch.device("cpu"), Path()), [second])
         with pytest.raises(StoreError, match=FULL):
             later.ensure([second])
         assert store.count() == 1
         assert store.problems() == []
         hog.unlink()
-        again = Executor(store, torch.device("cpu"), Path(), [first, second])
+        again = Executor(store, LocalEngine(torch.device("cpu"), Path()), [first, second])
         # The process lives, and there was no room to note that its lease has ended: it ends by
         # itself.
         again.leases.clock = lambda: time.time() + execute.LEASE_SECONDS
@@ -175,7 +176,7 @@ def test_a_store_on_a_read_only_disk(
         with pytest.raises(StoreError, match=r"runs.db: .*name another store with --runs"):
             store.adopt([(make_curves(2), env)])
     with pytest.raises(StoreError, match=r"runs.db: .*--runs"), Store(frozen) as store:
-        Executor(store, torch.device("cpu"), Path(), [run]).ensure([run])
+        Executor(store, LocalEngine(torch.device("cpu"), Path()), [run]).ensure([run])
     with Store(frozen, readonly=True) as store:
         assert store.count() == 1
 

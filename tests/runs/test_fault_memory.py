@@ -14,6 +14,7 @@ import torch
 from omnigrok.curves import Curves
 from omnigrok.errors import OutOfMemory
 from omnigrok.execution import execute
+from omnigrok.execution.engines import worker
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run
 from omnigrok.training import Stack
@@ -59,7 +60,7 @@ def test_a_stack_that_does_not_fit_is_trained_in_halves(
                 raise SHORTAGES[kind]()
             sizes.append(len(runs))
 
-    monkeypatch.setattr(execute, "Stack", Narrow)
+    monkeypatch.setattr(worker, "Stack", Narrow)
     executor = make(runs)
     executor.ensure(runs)
     assert sizes == [2, 1, 2]
@@ -135,6 +136,6 @@ def test_another_error_is_not_taken_for_one_of_memory(
         def __init__(self, runs: Sequence[Run], *arguments: object) -> None:
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    monkeypatch.setattr(execute, "Stack", Broken)
+    monkeypatch.setattr(worker, "Stack", Broken)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         make(runs).ensure(runs)

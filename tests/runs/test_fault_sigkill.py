@@ -113,6 +113,7 @@ from itertools import count
 from pathlib import Path
 from omnigrok.run import Run
 from omnigrok.execution import execute
+from omnigrok.execution.engines import LocalEngine
 from omnigrok.store.store import Store
 from omnigrok.training import train
 execute.HEARTBEAT = execute.CHECKPOINT_EVERY = 0.0
@@ -122,7 +123,7 @@ def trainer():
         for block in count():
             seeds = range(3 * block, 3 * block + 3)
             runs = [FORM.replace(seed=seed, n_train=n) for seed in seeds for n in (8, 10)]
-            executor = execute.Executor(store, torch.device("cpu"), Path(), runs)
+            executor = execute.Executor(store, LocalEngine(torch.device("cpu"), Path()), runs)
             executor.ensure(runs)
 train([FORM.replace(steps=50)])
 for _ in sys.stdin:

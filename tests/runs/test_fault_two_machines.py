@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from omnigrok.errors import StaleToken
+from omnigrok.errors import StaleToken, StoreError
 from omnigrok.execution import execute
+from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import LEASE_SECONDS, Executor
 from omnigrok.run import Run
 from omnigrok.store import database
@@ -51,7 +52,8 @@ def machine(tmp_path: Path, runs: list[Run], monkeypatch: pytest.MonkeyPatch) ->
     def make(host: str) -> Executor:
         with monkeypatch.context() as patch:
             patch.setattr(lease, "_host", lambda: host)
-            executor = Executor(Store(tmp_path / "runs.db"), torch.device("cpu"), Path(), runs)
+            engine = LocalEngine(torch.device("cpu"), Path())
+            executor = Executor(Store(tmp_path / "runs.db"), engine, runs)
         executor.leases.clock = Clock()
         made.append(executor)
         return executor
@@ -99,66 +101,50 @@ def test_a_machine_that_is_silent_is_taken_over_and_its_late_write_refused(
 
 
 @pytest.mark.fault("two machines on one store")
-def test_what_a_live_machine_trains_is_not_trained_twice(
+def test_while_a_machine_trains_another_is_refused(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     runs: list[Run],
-    toy: Run,
     before_chunk: Before,
     assert_recorded_once: Check,
 ) -> None:
-    """The work of a machine that renews its leases is left alone; the other waits, and has the
-    results when they are recorded.
+    """Leases never cross machines: while one trains, another is refused with a word on the engine;
+    afterwards it has the results.
     """
-    first, second = machine("laptop"), machine("server")
-    naps: list[float] = []
+    first, second = machine("laptop-0a1b2c3d"), machine("server-0a1b2c3d")
 
     def meanwhile() -> None:
-        env = second.environment(toy)
-        assert set(second.leases.holders(runs, env)) == {run.digest for run in runs}
-        assert second.leases.acquire(runs, env, second.owner, 60) == {}
+        with pytest.raises(StoreError, match=r"another machine .*\(laptop\).* --engine ray"):
+            second.ensure(runs)
 
     with monkeypatch.context() as patch:
         before_chunk(patch, 2, meanwhile)
         first.ensure(runs)
-    monkeypatch.setattr(time, "sleep", naps.append)
     second.ensure(runs)
-    assert (first.tally.runs_done, second.tally.runs_done, naps) == (2, 0, [])
+    assert (first.tally.runs_done, second.tally.runs_done) == (2, 0)
     assert_recorded_once(second, runs)
 
 
 @pytest.mark.fault("two machines on one store")
-def test_a_taken_over_stack_waits_for_the_other_machine(
+def test_a_machine_that_was_taken_over_writes_nothing_and_is_refused(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
     runs: list[Run],
     toy: Run,
     before_chunk: Before,
-    assert_recorded_once: Check,
 ) -> None:
-    """Taken over while the other still trains, a machine writes nothing, waits for the results, and
-    ends as if nothing had been.
+    """Taken over while the other still trains, a machine writes nothing and ends with the same
+    word.
     """
     sleeper, other = machine("laptop"), machine("server")
     other.leases.clock.ahead = LEASE_SECONDS + 1  # type: ignore[attr-defined]
     env = other.environment(toy)
-    tokens: dict[str, int] = {}
-    naps: list[int] = []
-
-    def nap(seconds: float) -> None:
-        naps.append(sleeper.store.count())
-        other.store.put_many(train(runs), env, tokens)
-
-    with monkeypatch.context() as patch:
-        before_chunk(
-            patch,
-            2,
-            lambda: tokens.update(other.leases.acquire(runs, env, other.owner, LEASE_SECONDS)),
-        )
-        patch.setattr(time, "sleep", nap)
+    before_chunk(
+        monkeypatch, 2, lambda: other.leases.acquire(runs, env, other.owner, LEASE_SECONDS)
+    )
+    with pytest.raises(StoreError, match="another machine"):
         sleeper.ensure(runs)
-    assert naps == [0]
-    assert_recorded_once(sleeper, runs)
+    assert sleeper.store.count() == 0
 
 
 @pytest.mark.fault("two machines on one store")

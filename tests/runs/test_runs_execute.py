@@ -12,6 +12,7 @@ import torch
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
 from omnigrok.execution import execute
+from omnigrok.execution.engines import worker
 from omnigrok.execution.execute import Executor
 from omnigrok.execution.tally import Progress
 from omnigrok.run import Run
@@ -80,7 +81,8 @@ def test_another_identity_is_another_result(
     make: Make, monkeypatch: pytest.MonkeyPatch, stacks: Stacks, toy: Run
 ) -> None:
     make([toy]).ensure([toy])
-    monkeypatch.setattr(execute, "identity", lambda _: "0" * 16)
+    for module in (execute, worker):
+        monkeypatch.setattr(module, "identity", lambda _: "0" * 16)
     executor = make([toy])
     assert executor.missing([toy]) == [toy]
     executor.ensure([toy])

@@ -264,7 +264,7 @@ from omnigrok.execution.execute import Executor
 from omnigrok.store.store import Store
 run = Run.from_dict(json.loads(sys.argv[1]))
 with Store(sys.argv[2]) as store:
-    executor = Executor(store, torch.device("cpu"), Path(), [run])
+    executor = Executor(store, LocalEngine(torch.device("cpu"), Path()), [run])
     missing = len(executor.missing([run]))
     executor.ensure([run])
     print(missing, store.get(run, executor.environment(run))["train_loss"][0])
