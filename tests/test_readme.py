@@ -1,4 +1,6 @@
-"""The README says what the program does: its table is current, its commands and options exist."""
+"""README and docs/ say what the program does: their generated parts are current, their commands and
+options exist, and the README is two screens of short sentences.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,18 @@ from click.testing import CliRunner
 
 from omnigrok.cli import main
 from omnigrok.plugin.options import add_options
+from omnigrok.report.markers import between
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(path.read_text() for path in PAGES)
 COMMANDS = sorted(
-    set(re.findall(r"`(omnigrok [a-z][^`]*)`|^    (omnigrok .*)$", README, re.MULTILINE))
+    set(re.findall(r"`(omnigrok [a-z][^`]*)`|^    (omnigrok .*)$", TEXT, re.MULTILINE))
 )
+# With generated parts, filled in by ``report --into``.
+GENERATED = ("README.md", "docs/verdicts.md", "docs/findings.md")
+LONGEST_SENTENCE = 25  # words, on the first screen
 
 
 class Options:
@@ -38,7 +46,7 @@ def test_every_option_of_an_audit_exists() -> None:
     add_options(known)  # type: ignore[arg-type]
     used = {
         option
-        for line in re.findall(r"pytest claims/[^`\n]*", README)
+        for line in re.findall(r"pytest claims/[^`\n]*", TEXT)
         for option in re.findall(r"--[a-z-]+", line)
     }
     assert {"--tier", "--replay", "--protocol"} <= used
@@ -60,19 +68,67 @@ def test_every_command_exists(found: tuple[str, str]) -> None:
     assert {word for word in words if word.startswith("--")} <= options
 
 
-def test_the_verdict_table_is_current(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_generated_parts_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judges all recorded evidence again."""
     monkeypatch.chdir(ROOT)
-    done = CliRunner().invoke(main, ["report", "--replay", "--into", "README.md", "--check"])
+    files = [word for name in GENERATED for word in ("--into", name)]
+    done = CliRunner().invoke(main, ["report", "--replay", *files, "--check"])
     assert done.exit_code == 0, done.output
+
+
+def test_the_readme_fits_two_screens() -> None:
+    lines = README.splitlines()
+    assert len(lines) <= 150
+    assert [line for line in lines if len(line) > 100 and not line.startswith("|")] == []
+
+
+def sentences(text: str) -> list[str]:
+    """Those of prose, captions and list items: no code, no links' targets, no alternative texts."""
+    text = re.sub(r"^(    |#|\[).*$", "\n", text, flags=re.MULTILINE)
+    text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)
+    text = re.sub(r"\[([^\]]*)\][(\[][^)\]]*[)\]]", r"\1", text)
+    return [
+        " ".join(sentence.split())
+        for paragraph in text.split("\n\n")
+        for sentence in re.split(r"(?<=[.?!:])\s+(?=[A-Z`*])", paragraph)
+        if sentence.strip()
+    ]
+
+
+def test_no_sentence_of_the_first_screen_is_long() -> None:
+    first = sentences(README.partition("\n## ")[0])
+    assert len(first) > 5
+    assert [each for each in first if len(each.split()) > LONGEST_SENTENCE] == []
+
+
+def test_what_a_sentence_is() -> None:
+    text = "# Title\n\nOne [link](x.md) here. Two\nlines, `a`? Three.\n\n    code\n\n![No. Text](a.svg)\n"
+    assert sentences(text) == ["One link here.", "Two lines, `a`?", "Three."]
+
+
+def test_the_figure_shows_the_numbers_of_the_table() -> None:
+    """It was drawn from the same verdicts as the table below it."""
+    figure = (ROOT / "docs" / "main-claim.svg").read_text()
+    table = between(ROOT / "README.md", "headline")
+    for name in ("fig02.train-L", "fig02.test-U", "fig02.inverse"):
+        (row,) = (line for line in table.splitlines() if line.startswith(f"| **{name}**"))
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        effect = re.search(rf"{NUMBER} \[{NUMBER}, {NUMBER}\]", cells[4])
+        assert effect is not None
+        (shown,) = (line for line in texts(figure) if effect[0] in line)
+        assert cells[1] in " ".join(texts(figure))
+        assert shown
+
+
+def texts(svg: str) -> list[str]:
+    return [" ".join(text.split()) for text in re.findall(r"<text[^>]*>([^<]*)</text>", svg)]
 
 
 def rows_of_the_table() -> list[list[str]]:
     """The cells of each claim's row."""
-    part = README.partition("<!-- verdicts: begin -->")[2].partition("<!-- verdicts: end -->")[0]
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in part.splitlines()
+        for line in between(ROOT / "docs" / "verdicts.md", "verdicts").splitlines()
         if line.startswith("| ")
     ]
     return [row for row in rows if len(row) > 6 and row[0] != "claim"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -14,9 +15,20 @@ from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target
 from omnigrok.report import findings, markdown, retraining
-from omnigrok.report.markers import Part, has_part, insert_all
+from omnigrok.report.markers import Part, has_part, insert_all, markers
 from omnigrok.report.replaying import replay
 from omnigrok.suite.suite import load_suite
+
+# Generated parts: name to what makes the text, and what must be equal for it to be current.
+PARTS: dict[str, Callable[[Path, Audit], tuple[str, Callable[[str], str]]]] = {
+    markdown.HEADLINE: lambda folder, audit: (markdown.headline_table(audit), str),
+    markdown.PART: lambda folder, audit: (
+        markdown.table(audit, load_suite(folder), power_by_claim()),
+        markdown.without_versions,
+    ),
+    "findings": lambda folder, audit: (findings.findings_text(folder, audit), str),
+    retraining.PART: lambda folder, audit: (retraining.retrained_table(folder, audit), str),
+}
 
 
 @click.command(short_help="The verdicts of an audit as a page, Markdown or JSON.")
@@ -43,8 +55,8 @@ from omnigrok.suite.suite import load_suite
 @click.option(
     "--into",
     type=click.Path(path_type=Path),
-    default=None,
-    help="Put table, findings and retraining between the markers of this file.",
+    multiple=True,
+    help="Fill the generated parts whose markers this file has; may be given several times.",
 )
 @click.option(
     "--check",
@@ -60,7 +72,7 @@ def report(
     html: Path | None,
     as_markdown: bool,
     as_json: bool,
-    into: Path | None,
+    into: tuple[Path, ...],
     only_check: bool,
     store: Path | None,
     folder: Path,
@@ -70,7 +82,7 @@ def report(
     \b
     Example: omnigrok report audit.json
     Example: omnigrok report --replay --html report.html
-    Example: omnigrok report audit.json --into README.md --check
+    Example: omnigrok report audit.json --into README.md --into docs/verdicts.md --check
 
     The figures of the page are drawn from the run store (--runs), those of a replay from the
     recorded evidence.
@@ -78,13 +90,16 @@ def report(
     with clear_errors():
         if (audit is None) == (not replayed):
             raise BadInput("give either an audit file or --replay")
-        if sum((html is not None, as_markdown, as_json, into is not None)) > 1:
+        if sum((html is not None, as_markdown, as_json, bool(into))) > 1:
             raise BadInput("give one of --html, --markdown, --json and --into")
-        if only_check and into is None:
+        if only_check and not into:
             raise BadInput("--check goes with --into FILE")
-        for option, target in (("--html", html), ("--into", into)):
-            if target is not None and not only_check:
-                check_target(option, target)
+        if html is not None:
+            check_target("--html", html)
+        for target in into:
+            if not only_check:
+                check_target("--into", target)
+            _parts_of(target)
         document = read_document(audit) if audit is not None else replay(folder)
         parsed = parse(document, str(audit or "the replay"))
         if html is not None:
@@ -94,25 +109,27 @@ def report(
             click.echo(f"{html}: written")
         elif as_json:
             click.echo(json.dumps(document, indent=1))
-        elif into is not None:
-            _insert_parts(into, parsed, folder, only_check)
+        elif into:
+            made: dict[str, Part] = {}
+            for target in into:
+                for name in _parts_of(target):
+                    made.setdefault(name, Part(name, *PARTS[name](folder, parsed)))
+            for target in into:
+                insert_all(target, [made[name] for name in _parts_of(target)], only_check)
         else:
             click.echo(markdown.table(parsed, load_suite(folder), power_by_claim()), nl=False)
 
 
-def _insert_parts(path: Path, audit: Audit, folder: Path, only_check: bool) -> None:
-    """The verdict table and, where the file has their markers, what was found and what was
-    retrained.
+def _parts_of(path: Path) -> list[str]:
+    """The generated parts that a file has.
+
+    Raises:
+        BadInput: it cannot be read, or has none.
     """
-    parts = [
-        Part(
-            markdown.PART,
-            markdown.table(audit, load_suite(folder), power_by_claim()),
-            markdown.without_versions,
+    found = [name for name in PARTS if has_part(path, name)]
+    if not found:
+        raise BadInput(
+            f"{path}: lacks the markers {' and '.join(markers(markdown.PART))}, and those of "
+            f"{', '.join(name for name in PARTS if name != markdown.PART)}"
         )
-    ]
-    if has_part(path, "findings"):
-        parts.append(Part("findings", findings.findings_text(folder, audit)))
-    if has_part(path, retraining.PART):
-        parts.append(Part(retraining.PART, retraining.retrained_table(folder, audit)))
-    insert_all(path, parts, only_check)
+    return found

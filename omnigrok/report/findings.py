@@ -10,6 +10,8 @@ the sentence was written for.
 
 from __future__ import annotations
 
+import re
+import textwrap
 from pathlib import Path
 
 from omnigrok.audit.document import Audit, FindingPart, Row
@@ -18,6 +20,7 @@ from omnigrok.report.markers import read_text
 from omnigrok.report.view import effect_text
 
 TEMPLATE = "findings.md.j2"
+WIDTH = 100  # columns of a list item
 
 
 class Told:
@@ -98,8 +101,24 @@ def findings_text(folder: Path, audit: Audit) -> str:
         keep_trailing_newline=True,
     )
     try:
-        return environment.from_string(read_text(path)).render(
-            effect=told.effect, stands=told.stands
+        return _filled(
+            environment.from_string(read_text(path)).render(effect=told.effect, stands=told.stands)
         )
     except TemplateError as error:
         raise BadInput(f"{path}: {error}") from error
+
+
+def _filled(text: str) -> str:
+    """List items at 100 columns: the numbers that were filled in have any length."""
+    return re.sub(
+        r"^\* .*(?:\n  .*)*",
+        lambda item: textwrap.fill(
+            " ".join(item[0].split()),
+            WIDTH,
+            subsequent_indent="  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        ),
+        text,
+        flags=re.MULTILINE,
+    )

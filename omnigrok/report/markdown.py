@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from omnigrok.audit.document import Audit, Row
 from omnigrok.report.unrun import unrun_table
@@ -11,6 +12,8 @@ from omnigrok.report.view import effect_text
 from omnigrok.suite.suite import Suite
 
 PART = "verdicts"
+HEADLINE = "headline"
+WITH_EVIDENCE = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR")
 
 
 def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | None = None) -> str:
@@ -85,6 +88,45 @@ def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | N
         ]
         lines += unrun_table(suite, absent)
     return "\n".join(lines) + "\n"
+
+
+def headline_table(audit: Audit) -> str:
+    """How many claims have which verdict under the first protocol, full and reduced scale apart,
+    and one row for each headline claim with its sentence.
+    """
+    known = {row.id for row in audit.claims}
+    families = audit.suite.headline.values()
+    headline = dict.fromkeys(name for names in families for name in names if name in known)
+    protocols = audit.protocols
+    lines = [
+        *_counts(audit),
+        "",
+        f"| headline claim | {' | '.join(protocols)} | what decides | robust |",
+        "|---|" + "---|" * (len(protocols) + 2),
+    ]
+    for name in headline:
+        rows = {row.protocol: row for row in audit.claims if row.id == name}
+        ranked = [rows[each] for each in protocols if each in rows]
+        first = next((row for row in ranked if row.verdict != "NOT RUN"), ranked[0])
+        finding = first.deciding()
+        decides = f"{finding.name}: {_effect(first)}" if finding else ""
+        cells = [_cell(rows.get(protocol)) for protocol in protocols]
+        lines.append(
+            f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} | {plain(decides)} "
+            f"| {robust(first)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _counts(audit: Audit) -> Iterator[str]:
+    first = next(iter(audit.protocols), "")
+    rows = [row for row in audit.claims if row.protocol == first]
+    judged = [row for row in rows if row.verdict != "NOT RUN"]
+    yield f"Under `{first}`, {len(judged)} of {len(rows)} claims have evidence."
+    for scale in ("full", "reduced"):
+        count = Counter(row.verdict for row in judged if row.scale == scale)
+        words = [f"{count[word]} {word}" for word in WITH_EVIDENCE if count[word]]
+        yield f"At {scale} scale: {', '.join(words) or 'none'}."
 
 
 def _power(undecided: Sequence[str], power: Mapping[str, str]) -> list[str]:

@@ -66,7 +66,7 @@ def test_errors_of_mnist() -> None:
     assert len(learned) > 20
     # Two factors make the least error of a simulated run.
     recorded = np.median(learned.std(axis=1, ddof=1)) / (np.sqrt(2) * noise.MNIST_ERROR_SD)
-    # README says so, and what it does to the power.
+    # The simulated scatter is smaller than the recorded one by this factor.
     assert recorded == pytest.approx(1.6, abs=0.05)
 
 

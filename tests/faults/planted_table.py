@@ -1,4 +1,4 @@
-"""The README's table of planted faults: what each of ``planted.py`` does, and the claims that
+"""The table of planted faults: what each of ``planted.py`` does, and the claims that
 ``test_planted_faults.py`` says notice it.
 """
 

@@ -1,8 +1,8 @@
-"""The README's table of faults, from the tests that bear the mark ``fault(name)``: what happens is
+"""The table of faults in docs/faults.md, from the tests that bear the mark ``fault(name)``: what happens is
 the docstring of the first of them.
 
-python tests/faults/table.py                     print it, and the table of planted faults
-python tests/faults/table.py --into README.md    put both between the markers of a file
+python tests/faults/table.py                        print it, and the table of planted faults
+python tests/faults/table.py --into docs/faults.md  put both between the markers of a file
 """
 
 from __future__ import annotations

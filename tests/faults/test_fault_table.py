@@ -1,4 +1,4 @@
-"""The table of faults is complete, and the README shows it as it is."""
+"""The table of faults is complete, and docs/faults.md shows it as it is."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_what_is_missing_is_said(tmp_path: Path, body: str, message: str) -> Non
 
 
 def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
-    target = tmp_path / "README.md"
+    target = tmp_path / "faults.md"
     target.write_text("\n".join([*markers(faults.MARKERS), *markers(faults.PLANTED)]))
     command = [sys.executable, str(ROOT / "tests" / "faults" / "table.py")]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -107,10 +107,10 @@ def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["faults", "planted"])
-def test_the_readme_is_current(which: str) -> None:
+def test_the_page_is_current(which: str) -> None:
     made = faults.table(list(faults.marked())) if which == "faults" else faults.planted_table()
-    assert between(ROOT / "README.md", which) == made, (
-        "run: python tests/faults/table.py --into README.md"
+    assert between(ROOT / "docs" / "faults.md", which) == made, (
+        "run: python tests/faults/table.py --into docs/faults.md"
     )
 
 

@@ -129,3 +129,13 @@ def test_what_is_not_there_is_named(tmp_path: Path, text: str, message: str) -> 
 def test_no_template(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"findings\.md\.j2: cannot be read"):
         findings_text(tmp_path, AUDIT)
+
+
+def test_list_items_are_filled_to_100_columns(tmp_path: Path) -> None:
+    words = "word " * 30
+    text = told(tmp_path, f"# Title\n\n* {words}\n  {{{{ effect('a.b', 'paper') }}}}\n* short\n")
+    lines = text.splitlines()
+    assert lines[:2] == ["# Title", ""]
+    assert [len(line) <= 100 for line in lines] == [True] * len(lines)
+    assert [line[:2] for line in lines[2:]] == ["* ", "  ", "* "]
+    assert " ".join(text.split()).endswith("word -3 [-4, -2] * short")
