@@ -305,9 +305,9 @@ class Timed:
     times: list[Time]
 
 
-def timed(case: Case, metric: str) -> tuple[list[Plane], list[Timed]]:
-    """All planes, and the durations on those that have an E and a C."""
-    every, values = planes(case), case["values"]
+def timed(case: Case, every: Sequence[Plane], metric: str) -> list[Timed]:
+    """The durations on those planes that have an E and a C."""
+    values = case["values"]
     middle = values[len(values) // 2]
     found = []
     for plane in every:
@@ -334,7 +334,7 @@ def timed(case: Case, metric: str) -> tuple[list[Plane], list[Timed]]:
             for column, dynamics in zip(table.T, dynamics_used, strict=True)
         ]
         found.append(Timed(plane, plane.goal, points, times))
-    return every, found
+    return found
 
 
 def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]:
@@ -352,11 +352,10 @@ def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]
 
 @claim("fig06.time")
 def test_time(case: Case) -> None:
-    rows: list[Finding] = []
+    every = planes(case)
+    rows = [there_is_e(case, [plane.goal for plane in every])]
     for metric in case["metrics"]:
-        every, found = timed(case, metric)
-        if not rows:
-            rows.append(there_is_e(case, [plane.goal for plane in every]))
+        found = timed(case, every, metric)
         words = METRIC_WORDS[metric]
         rows += findings_of_time(case, found, words)
         plain, tilted = formula(case, found, metric, words)
@@ -384,7 +383,7 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
         logs: tuple[list[float], list[float]] = ([], [])
         dynamics = dynamics_of(gamma, each.goal, metric)
         for point in [] if math.isnan(theta) else each.points:
-            path = path_from(point, plane, dynamics)
+            path = path_from(point, plane, dynamics, points=2)
             if path.outcome != "reached" or not path.time > 0:
                 continue
             end = float(path.w[-1]), float(path.m[-1])
@@ -404,8 +403,9 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
 
 @claim("fig06.time-eta")
 def test_time_eta(case: Case) -> None:
-    every, found = timed(case, case["metric"])
+    every = planes(case)
     premise = there_is_e(case, [plane.goal for plane in every])
+    found = timed(case, every, case["metric"])
     case.judge([premise, *findings_of_time(case, found, METRIC_WORDS[case["metric"]])])
 
 
