@@ -29,7 +29,6 @@ from omnigrok.trajectory import (
     formula_time,
     points_c,
     starts,
-    sweep,
     travel,
 )
 
@@ -305,41 +304,32 @@ class Timed:
     times: list[Time]
 
 
+def dynamics_over(case: Case, goal: Solution, metric: str) -> list[Dynamics]:
+    """Eq. (6) as gamma, or the rate that the claim or its control varies, takes its values."""
+    if case["varied"] == "gamma":
+        return [dynamics_of(value, goal, metric) for value in case["values"]]
+    base = dynamics_of(case["gamma"], goal, metric)
+    return [replace(base, **{case["varied"]: value}) for value in case["values"]]
+
+
 def timed(case: Case, every: Sequence[Plane], metric: str) -> list[Timed]:
     """The durations on those planes that have an E and a C."""
-    values = case["values"]
-    middle = values[len(values) // 2]
     found = []
     for plane in every:
         points = points_c(plane.train, case["level"]) if plane.goal is not None else []
         if plane.goal is None or not points:
             continue
-        if case["varied"] == "gamma":
-            each = [dynamics_of(value, plane.goal, metric) for value in values]
-            base = dynamics_of(middle, plane.goal, metric)
-            used = [dynamics.gamma for dynamics in each]
-        else:
-            each = [dynamics_of(case["gamma"], plane.goal, metric, value) for value in values]
-            base, used = dynamics_of(case["gamma"], plane.goal, metric), values
-        goal, varied, frozen = plane.goal.point, case["varied"], case["frozen"]
-        table = np.array(
-            [
-                sweep(plane.train, point, goal, base, varied, used, frozen, reach=plane.reach)
-                for point in points
-            ]
-        )
-        dynamics_used = [base] * len(values) if frozen else each
-        times = [
-            one_time(plane, column, dynamics)
-            for column, dynamics in zip(table.T, dynamics_used, strict=True)
-        ]
+        times = []
+        for dynamics in dynamics_over(case, plane.goal, metric):
+            each = [path_from(point, plane, dynamics, points=2).time for point in points]
+            times.append(one_time(plane, np.array(each), dynamics))
         found.append(Timed(plane, plane.goal, points, times))
     return found
 
 
 def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]:
-    """That E is reached, and the exponent; a control whose integrator is frozen has no say in the
-    first.
+    """That E is reached, and the exponent; the first is the claim's own part, in which a control
+    has no say.
     """
     words = f"exponent of t on {case['varied']}, {name}"
     if not found:
@@ -347,7 +337,7 @@ def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]
     slope = exponent(words, case["values"], [each.times for each in found], case.region("exponent"))
     middle = [each.times[len(each.times) // 2] for each in found]
     reached = generalises(f"E is reached, {name}", middle, case.region("reached"))
-    return [slope[0], reached.as_sensitivity() if case["frozen"] else reached]
+    return [slope[0], reached.as_sensitivity() if case.role == "control" else reached]
 
 
 @claim("fig06.time")
@@ -358,10 +348,9 @@ def test_time(case: Case) -> None:
         found = timed(case, every, metric)
         words = METRIC_WORDS[metric]
         rows += findings_of_time(case, found, words)
-        plain, tilted = formula(case, found, metric, words)
-        rows.append(plain.as_sensitivity() if case["frozen"] else plain)
-        if metric == "w":
-            rows.append(tilted)
+        if case.role == "claim":
+            plain, tilted = formula(case, found, metric, words)
+            rows += [plain, tilted] if metric == "w" else [plain]
     case.judge(rows)
 
 
@@ -373,7 +362,6 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
     boundary. A seed without an angle, or none of whose paths arrives, has no value.
     """
     ratios: tuple[list[float], list[float]] = ([], [])
-    gamma = case["values"][len(case["values"]) // 2]
     for each in found:
         plane = each.plane
         theta = boundary_angle(plane.train, case["level"])
@@ -381,7 +369,7 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
         on_grid = contour[np.isfinite(contour) & (contour > 0)]
         tilts = 1.0, float((on_grid**-2.0).mean()) if len(on_grid) else math.nan
         logs: tuple[list[float], list[float]] = ([], [])
-        dynamics = dynamics_of(gamma, each.goal, metric)
+        dynamics = dynamics_of(case["gamma"], each.goal, metric)
         for point in [] if math.isnan(theta) else each.points:
             path = path_from(point, plane, dynamics, points=2)
             if path.outcome != "reached" or not path.time > 0:
