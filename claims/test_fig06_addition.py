@@ -256,18 +256,31 @@ def path_from(start: Point, plane: Plane, dynamics: Dynamics, points: int = 500)
     return travel(plane.train, start, plane.goal.point, dynamics, plane.reach, points=points)
 
 
+def rate_of_w(plane: Plane, points: Sequence[Point], metric: str) -> float:
+    """How far the loss moves ln w while it moves m by one: the median over points."""
+    slopes = [plane.train.slope_at(w, m) for w, m in points]
+    per_w = [w**2 if metric == "w" else 1.0 for w, _ in points]
+    return float(
+        np.median(
+            [abs(u) / by / max(abs(v), TINY) for (u, v), by in zip(slopes, per_w, strict=True)]
+        )
+    )
+
+
 @claim("fig06.path")
 def test_path(case: Case) -> None:
     metric = case["metric"]
     every = planes(case)
-    several, humps = [], []
+    several, humps, rates = [], [], []
     for plane in every:
         if plane.goal is None:
-            several.append(math.nan)
-            humps.append(math.nan)
+            for values in (several, humps, rates):
+                values.append(math.nan)
             continue
         dynamics = dynamics_of(case["gamma"], plane.goal, metric)
-        paths = [path_from(start, plane, dynamics) for start in starts(plane.train, case["level"])]
+        points = starts(plane.train, case["level"])
+        rates.append(max(rate_of_w(plane, points, metric), TINY))
+        paths = [path_from(start, plane, dynamics) for start in points]
         hump = [count_humps(path.w, case["prominence"]) == 1 for path in paths]
         descents = [count_descents(path.losses(plane.test), case["prominence"]) for path in paths]
         humps.append(float(np.mean(hump)))
@@ -276,6 +289,12 @@ def test_path(case: Case) -> None:
     case.judge(
         [
             there_is_e(case, [plane.goal for plane in every]),
+            mean_in_region(
+                f"change of ln w per unit of m at the starts, {words}",
+                rates,
+                case.region("moves"),
+                log=True,
+            ).as_premise(),
             mean_in_region(f"share of starts, {words}", several, region),
             mean_in_region(
                 f"share of starts whose w rises and then falls, {words}", humps, region
