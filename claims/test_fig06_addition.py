@@ -26,7 +26,6 @@ from omnigrok.paper.trajectory import (
     formula_time,
     points_c,
     starts,
-    sweep,
     travel,
 )
 from omnigrok.stats import Finding, Region, Time, exponent, mean_in_region, share, time_ratio
@@ -257,18 +256,31 @@ def path_from(start: Point, plane: Plane, dynamics: Dynamics, points: int = 500)
     return travel(plane.train, start, plane.goal.point, dynamics, plane.reach, points=points)
 
 
+def rate_of_w(plane: Plane, points: Sequence[Point], metric: str) -> float:
+    """How far the loss moves ln w while it moves m by one: the median over points."""
+    slopes = [plane.train.slope_at(w, m) for w, m in points]
+    per_w = [w**2 if metric == "w" else 1.0 for w, _ in points]
+    return float(
+        np.median(
+            [abs(u) / by / max(abs(v), TINY) for (u, v), by in zip(slopes, per_w, strict=True)]
+        )
+    )
+
+
 @claim("fig06.path")
 def test_path(case: Case) -> None:
     metric = case["metric"]
     every = planes(case)
-    several, humps = [], []
+    several, humps, rates = [], [], []
     for plane in every:
         if plane.goal is None:
-            several.append(math.nan)
-            humps.append(math.nan)
+            for values in (several, humps, rates):
+                values.append(math.nan)
             continue
         dynamics = dynamics_of(case["gamma"], plane.goal, metric)
-        paths = [path_from(start, plane, dynamics) for start in starts(plane.train, case["level"])]
+        points = starts(plane.train, case["level"])
+        rates.append(max(rate_of_w(plane, points, metric), TINY))
+        paths = [path_from(start, plane, dynamics) for start in points]
         hump = [count_humps(path.w, case["prominence"]) == 1 for path in paths]
         descents = [count_descents(path.losses(plane.test), case["prominence"]) for path in paths]
         humps.append(float(np.mean(hump)))
@@ -277,6 +289,12 @@ def test_path(case: Case) -> None:
     case.judge(
         [
             there_is_e(case, [plane.goal for plane in every]),
+            mean_in_region(
+                f"change of ln w per unit of m at the starts, {words}",
+                rates,
+                case.region("moves"),
+                log=True,
+            ).as_premise(),
             mean_in_region(f"share of starts, {words}", several, region),
             mean_in_region(
                 f"share of starts whose w rises and then falls, {words}", humps, region
@@ -305,41 +323,32 @@ class Timed:
     times: list[Time]
 
 
-def timed(case: Case, metric: str) -> tuple[list[Plane], list[Timed]]:
-    """All planes, and the durations on those that have an E and a C."""
-    every, values = planes(case), case["values"]
-    middle = values[len(values) // 2]
+def dynamics_over(case: Case, goal: Solution, metric: str) -> list[Dynamics]:
+    """Eq. (6) as gamma, or the rate that the claim or its control varies, takes its values."""
+    if case["varied"] == "gamma":
+        return [dynamics_of(value, goal, metric) for value in case["values"]]
+    base = dynamics_of(case["gamma"], goal, metric)
+    return [replace(base, **{case["varied"]: value}) for value in case["values"]]
+
+
+def timed(case: Case, every: Sequence[Plane], metric: str) -> list[Timed]:
+    """The durations on those planes that have an E and a C."""
     found = []
     for plane in every:
         points = points_c(plane.train, case["level"]) if plane.goal is not None else []
         if plane.goal is None or not points:
             continue
-        if case["varied"] == "gamma":
-            each = [dynamics_of(value, plane.goal, metric) for value in values]
-            base = dynamics_of(middle, plane.goal, metric)
-            used = [dynamics.gamma for dynamics in each]
-        else:
-            each = [dynamics_of(case["gamma"], plane.goal, metric, value) for value in values]
-            base, used = dynamics_of(case["gamma"], plane.goal, metric), values
-        goal, varied, frozen = plane.goal.point, case["varied"], case["frozen"]
-        table = np.array(
-            [
-                sweep(plane.train, point, goal, base, varied, used, frozen, reach=plane.reach)
-                for point in points
-            ]
-        )
-        dynamics_used = [base] * len(values) if frozen else each
-        times = [
-            one_time(plane, column, dynamics)
-            for column, dynamics in zip(table.T, dynamics_used, strict=True)
-        ]
+        times = []
+        for dynamics in dynamics_over(case, plane.goal, metric):
+            each = [path_from(point, plane, dynamics, points=2).time for point in points]
+            times.append(one_time(plane, np.array(each), dynamics))
         found.append(Timed(plane, plane.goal, points, times))
-    return every, found
+    return found
 
 
 def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]:
-    """That E is reached, and the exponent; a control whose integrator is frozen has no say in the
-    first.
+    """That E is reached, and the exponent; the first is the claim's own part, in which a control
+    has no say.
     """
     words = f"exponent of t on {case['varied']}, {name}"
     if not found:
@@ -347,22 +356,20 @@ def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]
     slope = exponent(words, case["values"], [each.times for each in found], case.region("exponent"))
     middle = [each.times[len(each.times) // 2] for each in found]
     reached = generalises(f"E is reached, {name}", middle, case.region("reached"))
-    return [slope[0], reached.as_sensitivity() if case["frozen"] else reached]
+    return [slope[0], reached.as_sensitivity() if case.role == "control" else reached]
 
 
 @claim("fig06.time")
 def test_time(case: Case) -> None:
-    rows: list[Finding] = []
+    every = planes(case)
+    rows = [there_is_e(case, [plane.goal for plane in every])]
     for metric in case["metrics"]:
-        every, found = timed(case, metric)
-        if not rows:
-            rows.append(there_is_e(case, [plane.goal for plane in every]))
+        found = timed(case, every, metric)
         words = METRIC_WORDS[metric]
         rows += findings_of_time(case, found, words)
-        plain, tilted = formula(case, found, metric, words)
-        rows.append(plain.as_sensitivity() if case["frozen"] else plain)
-        if metric == "w":
-            rows.append(tilted)
+        if case.role == "claim":
+            plain, tilted = formula(case, found, metric, words)
+            rows += [plain, tilted] if metric == "w" else [plain]
     case.judge(rows)
 
 
@@ -374,7 +381,6 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
     boundary. A seed without an angle, or none of whose paths arrives, has no value.
     """
     ratios: tuple[list[float], list[float]] = ([], [])
-    gamma = case["values"][len(case["values"]) // 2]
     for each in found:
         plane = each.plane
         theta = boundary_angle(plane.train, case["level"])
@@ -382,9 +388,9 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
         on_grid = contour[np.isfinite(contour) & (contour > 0)]
         tilts = 1.0, float((on_grid**-2.0).mean()) if len(on_grid) else math.nan
         logs: tuple[list[float], list[float]] = ([], [])
-        dynamics = dynamics_of(gamma, each.goal, metric)
+        dynamics = dynamics_of(case["gamma"], each.goal, metric)
         for point in [] if math.isnan(theta) else each.points:
-            path = path_from(point, plane, dynamics)
+            path = path_from(point, plane, dynamics, points=2)
             if path.outcome != "reached" or not path.time > 0:
                 continue
             end = float(path.w[-1]), float(path.m[-1])
@@ -404,8 +410,9 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
 
 @claim("fig06.time-eta")
 def test_time_eta(case: Case) -> None:
-    every, found = timed(case, case["metric"])
+    every = planes(case)
     premise = there_is_e(case, [plane.goal for plane in every])
+    found = timed(case, every, case["metric"])
     case.judge([premise, *findings_of_time(case, found, METRIC_WORDS[case["metric"]])])
 
 

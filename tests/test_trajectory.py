@@ -13,11 +13,9 @@ from omnigrok.paper.trajectory import (
     box_around,
     count_descents,
     count_humps,
-    exponent,
     formula_time,
     points_c,
     starts,
-    sweep,
     travel,
 )
 
@@ -105,46 +103,53 @@ class TestWorkedExample:
         assert path.losses(smooth(steepness=20))[0] > path.losses(smooth(steepness=20))[-1]
 
 
-class TestSweep:
+def slope(values, times):
+    """Exponent of the times."""
+    return float(np.polyfit(np.log(values), np.log(times), 1)[0])
+
+
+class TestRates:
     gammas = (0.02, 0.05, 0.1, 0.3)
+    rates = (0.5, 1.0, 2.0)
+
+    @staticmethod
+    def times(*every, lean=LEAN):
+        return [travel(wall(lean), FAR, GOAL, dynamics, points=2).time for dynamics in every]
 
     @pytest.mark.parametrize("metric", ["w", "ln w"])
     def test_time_is_inverse_in_gamma(self, metric):
-        times = sweep(wall(), FAR, GOAL, Dynamics(1.0, metric=metric), "gamma", self.gammas)
-        assert exponent(self.gammas, times) == pytest.approx(-1, abs=0.05)
-
-    def test_gamma_frozen_is_the_control(self):
-        times = sweep(wall(), FAR, GOAL, Dynamics(0.1), "gamma", self.gammas, frozen=True)
-        assert np.ptp(times) == 0
-        assert exponent(self.gammas, times) == pytest.approx(0, abs=1e-9)
+        times = self.times(*(Dynamics(gamma, metric=metric) for gamma in self.gammas))
+        assert slope(self.gammas, times) == pytest.approx(-1, abs=0.05)
 
     def test_tied_rates_only_change_the_unit_of_time(self):
-        times = sweep(wall(), FAR, GOAL, Dynamics(0.1), "eta_d", (0.5, 1, 2), tied=True)
-        assert exponent((0.5, 1, 2), times) == pytest.approx(-1, abs=1e-3)
+        times = self.times(*(Dynamics(0.1, eta_d=rate, eta_r=rate) for rate in self.rates))
+        assert slope(self.rates, times) == pytest.approx(-1, abs=1e-3)
 
     def test_with_eta_r_held_the_drift_gains_less(self):
         """(L + h tan theta eta_d / eta_r) / (eta_d gamma): the second term does not depend on
         eta_d.
         """
-        times = sweep(wall(), FAR, GOAL, Dynamics(0.1, metric="ln w"), "eta_d", (0.5, 1, 2))
+        every = [Dynamics(0.1, eta_d=rate, metric="ln w") for rate in self.rates]
+        times = self.times(*every)
         expected = [
-            formula_time(FAR, GOAL, angle(), Dynamics(0.1, eta_d=eta), tilt=eta)
-            for eta in (0.5, 1, 2)
+            formula_time(FAR, GOAL, angle(), dynamics, tilt=dynamics.eta_d) for dynamics in every
         ]
         assert times == pytest.approx(expected, rel=0.06)
-        assert -0.6 < exponent((0.5, 1, 2), times) < -0.1
+        assert -0.6 < slope(self.rates, times) < -0.1
 
-    def test_eta_d_frozen_is_the_control(self):
-        times = sweep(wall(), FAR, GOAL, Dynamics(0.1), "eta_d", (0.5, 1, 2), frozen=True)
-        assert exponent((0.5, 1, 2), times) == pytest.approx(0, abs=1e-9)
+    def test_eta_r_moves_the_drift_alone(self):
+        every = [Dynamics(0.1, eta_r=rate, metric="ln w") for rate in self.rates]
+        expected = [
+            formula_time(FAR, GOAL, angle(), dynamics, tilt=1 / dynamics.eta_r)
+            for dynamics in every
+        ]
+        assert self.times(*every) == pytest.approx(expected, rel=0.06)
 
-    def test_only_the_two_rates_of_the_claims(self):
-        with pytest.raises(BadInput, match="varied = 'eta_r' is not accepted; one of gamma, eta_d"):
-            sweep(wall(), FAR, GOAL, Dynamics(0.1), "eta_r", (1,))
-
-    def test_a_censored_time_has_no_exponent(self):
-        assert np.isnan(exponent((1, 2), (np.inf, 3)))
-        assert np.isnan(exponent((1,), (3,)))
+    def test_two_points_tell_the_time(self):
+        dynamics = Dynamics(0.1)
+        few, many = (travel(wall(), FAR, GOAL, dynamics, points=points) for points in (2, 500))
+        assert few.time == many.time
+        assert few.w[-1] == pytest.approx(many.w[-1], rel=1e-12)
 
 
 class TestOutcomes:

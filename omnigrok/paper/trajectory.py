@@ -9,8 +9,7 @@ the start C and the generalising solution E.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,7 +22,6 @@ Array = NDArray[np.float64]
 Point = tuple[float, float]
 
 METRICS = ("w", "ln w")
-VARIED = ("gamma", "eta_d")
 PATIENCE = 30.0  # times the time in which weight decay alone crosses the grid
 SLACK = 1e-9  # by which a path has to cross an end of the grid: one that starts there has not
 MAX_PHASES = 100  # how often m may meet an end of the grid and come away from it
@@ -289,61 +287,6 @@ def formula_time(
     """
     length, height = np.log(start[0] / goal[0]), start[1] - goal[1]
     return float((length + tilt * height * np.tan(theta)) / (dynamics.eta_d * dynamics.gamma))
-
-
-def sweep(
-    landscape: Landscape,
-    start: Point,
-    goal: Point,
-    dynamics: Dynamics,
-    varied: str,
-    values: Sequence[float],
-    frozen: bool = False,
-    tied: bool = False,
-    reach: Point = (0.05, 0.02),
-) -> Array:
-    """(n,) durations, infinite where the goal is not reached, as ``varied`` ("gamma" or "eta_d")
-    takes ``values``.
-
-    Args:
-        frozen: the control: the integrator keeps the value in ``dynamics`` whatever ``values``
-            says.
-        tied: eta_r keeps its ratio to eta_d (the paper's eta_r = eta_d). Then a change of eta_d is
-            a change of the unit of time, and the exponent is -1 on every landscape; untied it is a
-            statement about the landscape.
-        reach: half widths of the box around the goal, as of ``travel``.
-
-    Raises:
-        BadInput: ``varied`` is not accepted.
-    """
-    if varied not in VARIED:
-        raise BadInput(
-            f"trajectory: varied = {varied!r} is not accepted; one of {', '.join(VARIED)}"
-        )
-    times = []
-    for value in values:
-        changed = dynamics
-        if not frozen and varied == "gamma":
-            changed = replace(dynamics, gamma=value)
-        elif not frozen:
-            changed = replace(
-                dynamics,
-                eta_d=value,
-                eta_r=dynamics.eta_r * (value / dynamics.eta_d if tied else 1),
-            )
-        # Only the time is asked for: two points of each phase are enough.
-        times.append(travel(landscape, start, goal, changed, reach, points=2).time)
-    return np.array(times)
-
-
-def exponent(values: ArrayLike, times: ArrayLike) -> float:
-    """Slope of ln t on ln value; NaN if a time is censored (infinite) or fewer than two are
-    given.
-    """
-    x, y = np.log(np.asarray(values, dtype=float)), np.log(np.asarray(times, dtype=float))
-    if len(x) < 2 or not np.isfinite(y).all():
-        return np.nan
-    return float(np.polyfit(x, y, 1)[0])
 
 
 def _legs(curve: Array, least: float) -> list[int]:
