@@ -55,6 +55,7 @@ class Case:
     cost: Mapping[str, float] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
+    imported: int = 0
     remark: str = ""
     verdict_only: bool = False
     outcome: Outcome | None = None
@@ -262,6 +263,7 @@ class Case:
             cost=self.cost,
             digests=self.digests,
             stale=self.stale,
+            imported=self.imported,
             headline=self.claim.headline,
             statement=self.claim.statement,
             place=self.claim.place,

@@ -134,6 +134,7 @@ class Row(Part):
     cost: CostPart = CostPart()
     digests: dict[str, str] = {}
     stale: int = 0
+    imported: int = 0
     headline: bool = False
     statement: str = ""
     place: str = ""

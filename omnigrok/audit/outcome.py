@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from omnigrok.printable import harmless
 from omnigrok.stats.finding import Finding, Verdict
 
 
@@ -44,6 +45,7 @@ class Outcome:
             share.
         digests: of the claim's YAML entry and of the check's source.
         stale: runs that come from another trainer, torch or device.
+        imported: runs that came into the store as files.
         unfinished: NOT RUN only because the ``--budget`` was spent; the same command goes on.
         premise: what the sentence presupposes, in words; "" for most.
         edge: names of a control's findings whose data lie on the edge of the region.
@@ -65,6 +67,7 @@ class Outcome:
     cost: Mapping[str, float] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
+    imported: int = 0
     headline: bool = False
     statement: str = ""
     place: str = ""
@@ -74,6 +77,10 @@ class Outcome:
     cells: int = 0
     moving: int = 0
     universes: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        # It may quote an exception of anybody's code.
+        object.__setattr__(self, "reason", harmless(self.reason))
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, with infinities as strings."""
@@ -91,6 +98,7 @@ class Outcome:
             "cost": dict(self.cost),
             "digests": dict(self.digests),
             "stale": self.stale,
+            "imported": self.imported,
             "headline": self.headline,
             "statement": self.statement,
             "place": self.place,

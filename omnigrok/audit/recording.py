@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import get_args
 
-from omnigrok.errors import EvidenceError
+from omnigrok.errors import BadInput, EvidenceError
 from omnigrok.evidence.find import path_of
-from omnigrok.evidence.parquet import Result, equal, read, write
+from omnigrok.evidence.parquet import EvidenceFile, Result, equal, read, write
 from omnigrok.run import Run
 from omnigrok.store.store import Store
 from omnigrok.suite.digests import recorded_criteria
@@ -96,3 +96,26 @@ def _is_written(path: Path, results: Mapping[Run, Result]) -> bool:
         return set(there) == set(results) and all(equal(there[run], results[run]) for run in there)
     except EvidenceError:
         return False
+
+
+def asked_for(suite: Suite, file: EvidenceFile) -> list[Run]:
+    """Those Runs of an evidence file that the claims folder itself asks for: nothing else of
+    somebody's file is trained.
+
+    Raises:
+        BadInput: there is none, or the file names no experiment of the suite.
+    """
+    name, protocol = (file.meta.get(key) for key in ("experiment", "protocol"))
+    home = str(name).partition(":")[0]
+    if home not in suite.names or protocol not in suite.protocols:
+        raise BadInput(
+            f"{file.path}: it is evidence of experiment {name!r:.100} under protocol "
+            f"{protocol!r:.100}, and {suite.folder} has no such experiment: name its claims folder "
+            "with --claims"
+        )
+    settings = [Setting("paper", protocol, scale) for scale in get_args(Scale)]
+    wanted = {run for setting in settings for run in suite.runs(str(name), setting)}
+    found = [run for run in file if run in wanted]
+    if not found:
+        raise BadInput(f"{file.path}: {name} of {suite.folder} asks for none of its runs")
+    return found

@@ -20,6 +20,7 @@ from omnigrok.audit.grid import Grid
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.evidence.find import holds, recorded
+from omnigrok.evidence.transfer import IMPORTED
 from omnigrok.execution.engines import Engine, LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.execution.tally import Progress
@@ -266,6 +267,7 @@ class AuditSession:
             },
             remark=self._remark(request, experiments) if self.options.replay else "",
             stale=sum(self._is_stale(run, env) for run, (_, env) in found.items()),
+            imported=sum(IMPORTED in curves.provenance for curves, _ in found.values()),
         )
 
     def _remark(self, request: Request, experiments: Iterable[str]) -> str:

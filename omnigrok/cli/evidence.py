@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 import torch
 
-from omnigrok.audit.recording import export_experiment
+from omnigrok.audit.recording import asked_for, export_experiment
 from omnigrok.audit.session import store_of
+from omnigrok.audit.whole import Unjudged, deciding_numbers
 from omnigrok.cli.shared import claims_option, clear_errors, root_option, store_option
 from omnigrok.curves import Curves
 from omnigrok.data import default_root
@@ -18,16 +19,18 @@ from omnigrok.errors import BadInput
 from omnigrok.evidence.adopt import adopt as adopt_file
 from omnigrok.evidence.adopt import is_first, summary
 from omnigrok.evidence.find import FOLDER
-from omnigrok.evidence.parquet import read
+from omnigrok.evidence.parquet import EvidenceFile, read
+from omnigrok.evidence.signature import sign, signer_of
 from omnigrok.evidence.transfer import import_into
-from omnigrok.evidence.verify import Comparison, retrain, sample
+from omnigrok.evidence.verify import Comparison, retrain, sample, train_whole
+from omnigrok.printable import harmless
 from omnigrok.spelling import did_you_mean
 from omnigrok.store.salvage import salvage
 from omnigrok.store.store import Store
-from omnigrok.suite.suite import load_suite
+from omnigrok.suite.suite import Suite, load_suite
 
 
-@click.group(short_help="Recorded curves: export, import, check, verify, adopt, salvage.")
+@click.group(short_help="Recorded curves: export, import, check, sign, verify, adopt, salvage.")
 def evidence() -> None:
     """Move recorded curves between stores and compact, checksummed files."""
 
@@ -90,10 +93,19 @@ def import_files(files: tuple[Path, ...], store: Path | None) -> None:
 
 @evidence.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-def check(files: tuple[Path, ...]) -> None:
-    """Verify the checksums of evidence files.
+@click.option(
+    "--allowed-signers",
+    "allowed",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Also verify FILE.sig against this file of OpenSSH.",
+)
+def check(files: tuple[Path, ...], allowed: Path | None) -> None:
+    """Verify that evidence files are whole, and as their list of runs says.
 
+    \b
     Example: omnigrok evidence check claims/evidence/*.parquet
+    Example: omnigrok evidence check --allowed-signers signers claims/evidence/*.parquet
     """
     with clear_errors():
         for path in files:
@@ -102,13 +114,30 @@ def check(files: tuple[Path, ...]) -> None:
                 found[run]
             environments = {entry.environment for entry in found.entries.values()}
             places = sorted({f"torch {each.torch} on {each.device}" for each in environments})
+            signed = f"; signed by {harmless(signer_of(path, allowed))}" if allowed else ""
             click.echo(
                 f"{path}: {len(found)} runs, sound; {', '.join(places)}; {found.meta['date']}"
+                f"{signed}"
             )
+
+
+@evidence.command("sign", short_help="Sign evidence files with an SSH key.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--key", required=True, type=click.Path(path_type=Path), help="A private SSH key.")
+def sign_files(files: tuple[Path, ...], key: Path) -> None:
+    """Write FILE.sig next to each file, with ssh-keygen.
+
+    Example: omnigrok evidence sign --key ~/.ssh/id_ed25519 claims/evidence/*.parquet
+    """
+    with clear_errors():
+        for path in files:
+            read(path)
+            click.echo(f"{sign(path, key)}: written")
 
 
 def _sample_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
+        claims_option,
         root_option,
         click.option(
             "--seed",
@@ -139,21 +168,38 @@ def _sample_options(command: Callable[..., None]) -> Callable[..., None]:
 @evidence.command(short_help="Train first steps of recorded runs again, and compare.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @_sample_options
+@click.option(
+    "--whole",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Also train so many runs of each file to their end, and compare what decides verdicts.",
+)
 def verify(
-    files: tuple[Path, ...], count: int, steps: int, seed: int | None, root: Path | None
+    files: tuple[Path, ...],
+    count: int,
+    steps: int,
+    seed: int | None,
+    root: Path | None,
+    folder: Path,
+    whole: int,
 ) -> None:
     """Train the first steps of some recorded runs again, with the trainer of today, and compare
     every column.
 
-    Nobody knows beforehand which runs are drawn. A loss or a norm may differ by .001 of its value
+    Nobody knows beforehand which runs are drawn. Only runs that the claims folder itself asks for
+    are trained. A loss or a norm may differ by .001 of its value
     (1e-6 in float64), an accuracy by .01 or one sample; where rounding moves today's trainer away
     from float64, by ten times as far. Exit status 1 where a run differs.
 
     Example: omnigrok evidence verify claims/evidence/*.parquet
     """
     with clear_errors():
-        found = list(_verified(files, count, steps, _seed(seed), root))
-    if not all(each.agrees for _, comparisons in found for each in comparisons):
+        suite, drawn = load_suite(folder), _seed(seed)
+        found = list(_verified(suite, files, count, steps, drawn, root))
+        agree = all(each.agrees for _, comparisons in found for each in comparisons)
+        for path in files if whole else ():
+            agree &= _whole(suite, read(path), whole, drawn, root)
+    if not agree:
         raise click.exceptions.Exit(1)
 
 
@@ -161,7 +207,12 @@ def verify(
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @_sample_options
 def adopt(
-    files: tuple[Path, ...], count: int, steps: int, seed: int | None, root: Path | None
+    files: tuple[Path, ...],
+    count: int,
+    steps: int,
+    seed: int | None,
+    root: Path | None,
+    folder: Path,
 ) -> None:
     """Verify recorded runs as "verify" does; a file whose runs agree is marked as trained by the
     versions of today.
@@ -177,9 +228,11 @@ def adopt(
         first = [path for path in files if is_first(read(path))]
         for path in first:
             _report(path, adopt_file(path, [], 0, 0))
-        drawn = _seed(seed)
+        suite, drawn = load_suite(folder), _seed(seed)
         others = [path for path in files if path not in first]
-        for path, found in _verified(others, count, steps, drawn, root) if others else ():
+        for path in others:
+            _check_all_asked_for(suite, path)
+        for path, found in _verified(suite, others, count, steps, drawn, root) if others else ():
             if all(each.agrees for each in found):
                 _report(path, adopt_file(path, found, steps, drawn))
             else:
@@ -200,8 +253,37 @@ def _seed(given: int | None) -> int:
     return secrets.randbelow(2**32) if given is None else given
 
 
+def _check_all_asked_for(suite: Suite, path: Path) -> None:
+    file = read(path)
+    if len(asked_for(suite, file)) < len(file):
+        raise BadInput(f"{path}: {suite.folder} does not ask for all of its runs; record it again")
+
+
+def _whole(suite: Suite, file: EvidenceFile, count: int, seed: int, root: Path | None) -> bool:
+    """Runs of a file trained to their end, and a line for each deciding number; whether all
+    agree.
+    """
+    drawn = sample(asked_for(suite, file), count, seed)
+    again = train_whole(drawn, torch.device("cpu"), root or default_root())
+    recorded = {run: curves for run, (curves, _) in file.items()}
+    name, protocol = file.meta["experiment"], file.meta["protocol"]
+    click.echo(f"{file.path.name}: {len(drawn)} whole runs")
+    agree = True
+    for each in deciding_numbers(suite, name, protocol, recorded, again):
+        if isinstance(each, Unjudged):
+            click.echo(f"    {each.claim}: cannot be judged: {each.reason}")
+            continue
+        agree &= each.agrees
+        click.echo(
+            f"    {each.claim}: {each.name}: {each.before:.4g} -> {each.after:.4g}, a seed by up "
+            f"to {each.difference:.2g} of {each.accepted:.2g} accepted: "
+            f"{'agrees' if each.agrees else 'DIFFERS'}"
+        )
+    return agree
+
+
 def _verified(
-    files: Sequence[Path], count: int, steps: int, seed: int, root: Path | None
+    suite: Suite, files: Sequence[Path], count: int, steps: int, seed: int, root: Path | None
 ) -> Iterator[tuple[Path, list[Comparison]]]:
     """Runs of each file trained again, those of one shape together whatever their file; a line for
     each Run and for each column.
@@ -210,7 +292,7 @@ def _verified(
     drawn: dict[Path, list[Curves]] = {}
     for path in files:
         file = read(path)
-        drawn[path] = [file[run][0] for run in sample(list(file), count, seed)]
+        drawn[path] = [file[run][0] for run in sample(asked_for(suite, file), count, seed)]
     found = iter(
         retrain(
             [each for part in drawn.values() for each in part],

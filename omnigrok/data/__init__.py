@@ -12,6 +12,9 @@ may have a third:
     called ``acc``.
 ``files(run) -> list[str]`` (optional)
     Files below ``root`` that the Run needs, for messages and ``omnigrok data``.
+
+It may set ``REPEATED_INPUTS = True`` where different samples have the same inputs, as sums of
+symbols do; otherwise inputs of the training set in the test set are an error.
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ from omnigrok.data.imdb_text import (
     Corpus,
     from_bytes,
     most_frequent,
+    source_of,
     to_bytes,
     tokenise,
     write_whole,
@@ -176,8 +177,9 @@ def whole_reviews(found: Path) -> list[tuple[str, bytes]]:
     return reviews
 
 
-def read_tokens(path: Path) -> Corpus:
-    """The corpus in a token file, which may have been damaged or come from elsewhere.
+def read_tokens(path: Path) -> tuple[Corpus, str]:
+    """The corpus in a token file, which may have been damaged or come from elsewhere, and the
+    SHA-256 of the reviews that it says it was made from.
 
     Raises:
         DataCorrupt: it is not a whole token file, or larger than the data set can make one.
@@ -189,7 +191,7 @@ def read_tokens(path: Path) -> Corpus:
             unpacked = sum(part.file_size for part in parts.infolist())
         if unpacked > TOKENS_BYTES:
             raise DataCorrupt(f"{path}: has more than {TOKENS_BYTES:,} bytes; {remedy}")
-        return from_bytes(data, str(path))
+        return from_bytes(data, str(path)), source_of(data)
     except DataCorrupt:
         raise
     # of a damaged zip member, numpy and zipfile let anything through, from zlib's errors to
@@ -199,11 +201,18 @@ def read_tokens(path: Path) -> Corpus:
 
 
 def read_all_tokens(path: Path) -> Corpus:
-    """``read_tokens`` of all the reviews; raises DataCorrupt also where there are fewer."""
-    corpus = read_tokens(path)
+    """``read_tokens`` of all the reviews; raises DataCorrupt also where there are fewer, or where
+    they are not those of the data set.
+    """
+    corpus, source = read_tokens(path)
     if len(corpus) != REVIEWS:
         raise DataCorrupt(
             f"{path}: has {len(corpus):,} reviews, not {REVIEWS:,}; delete it to have it made again"
+        )
+    if source != SHA256:
+        raise DataCorrupt(
+            f"{path}: does not say that it was made from the reviews of the data set; delete it to "
+            "have it made again"
         )
     return corpus
 
@@ -223,7 +232,7 @@ def full(root: Path) -> Corpus:
     with contextlib.suppress(
         OSError
     ):  # A read-only data folder costs the tokenising again in the next process, nothing else.
-        write_whole(path, to_bytes(corpus))
+        write_whole(path, to_bytes(corpus, source=SHA256))
     return corpus
 
 

@@ -144,8 +144,12 @@ def encode(corpus: Corpus, rows: Ints, rank: Ints, length: int) -> NDArray[np.in
     return padded
 
 
-def to_bytes(corpus: Corpus, *, compress: bool = True) -> bytes:
-    """A corpus as an npz file without pickles."""
+def to_bytes(corpus: Corpus, *, compress: bool = True, source: str = "") -> bytes:
+    """A corpus as an npz file without pickles.
+
+    Args:
+        source: SHA-256 of the reviews it was made from, to be kept in the file.
+    """
     buffer = io.BytesIO()
     save = np.savez_compressed if compress else np.savez
     tokens = corpus.tokens if len(corpus.words) > 2**16 else corpus.tokens.astype(np.uint16)
@@ -153,12 +157,19 @@ def to_bytes(corpus: Corpus, *, compress: bool = True) -> bytes:
     save(
         buffer,
         format=np.array(FORMAT),
+        source=np.array(source),
         words=words,
         tokens=tokens,
         ends=corpus.ends.astype(np.int32),
         labels=corpus.labels,
     )
     return buffer.getvalue()
+
+
+def source_of(data: bytes) -> str:
+    """The ``source`` of an npz file that ``from_bytes`` accepts; "" where it keeps none."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        return str(file["source"]) if "source" in file else ""
 
 
 def from_bytes(data: bytes, name: str) -> Corpus:

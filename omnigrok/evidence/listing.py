@@ -54,22 +54,24 @@ def entry_of(curves: Curves, environment: Environment) -> Entry:
 
 def pack(entries: Sequence[Entry]) -> dict[str, Any]:
     """Entries as a JSON object; the inverse of ``unpack``."""
-    rows = [
-        {
-            "run": entry.run.as_dict(),
-            "digest": entry.run.digest,
-            "identity": entry.environment.identity,
-            "torch": entry.environment.torch,
-            "device": entry.environment.device,
-            "points": entry.points,
-            "diverged": entry.diverged,
-            "seconds": entry.seconds,
-            "provenance": dict(entry.provenance),
-        }
-        for entry in entries
-    ]
-    common = _common(rows)
-    return {"common": common, "each": [_without(row, common) for row in rows]}
+    common: dict[str, Any] = _row(entries[0]) if entries else {}
+    for entry in entries:
+        common = _shared(common, _row(entry))
+    return {"common": common, "each": [_without(_row(entry), common) for entry in entries]}
+
+
+def _row(entry: Entry) -> dict[str, Any]:
+    return {
+        "run": entry.run.as_dict(),
+        "digest": entry.run.digest,
+        "identity": entry.environment.identity,
+        "torch": entry.environment.torch,
+        "device": entry.environment.device,
+        "points": entry.points,
+        "diverged": entry.diverged,
+        "seconds": entry.seconds,
+        "provenance": dict(entry.provenance),
+    }
 
 
 def unpack(listed: Any) -> list[Entry]:
@@ -141,19 +143,17 @@ def _entry(row: Any) -> Entry:
     )
 
 
-def _common(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Keys that all rows have with one value; of values that are all objects, their common part."""
-    if not rows:
-        return {}
-    found = {}
-    for key, first in rows[0].items():
-        if not all(key in row for row in rows):
+def _shared(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys that both have with one value; of values that are both objects, what these share."""
+    found: dict[str, Any] = {}
+    for key, value in one.items():
+        if key not in other:
             continue
-        values = [row[key] for row in rows]
-        if all(isinstance(value, Mapping) for value in values):
-            found[key] = _common(values)
-        elif all(text == dump_json(first) for text in map(dump_json, values)):
-            found[key] = first
+        twin = other[key]
+        if isinstance(value, Mapping) and isinstance(twin, Mapping):
+            found[key] = _shared(value, twin)
+        elif value is twin or dump_json(value) == dump_json(twin):
+            found[key] = value
     return found
 
 

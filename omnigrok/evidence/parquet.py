@@ -38,7 +38,7 @@ TOTAL_LIMIT = 1 << 28
 COLUMN_LIMIT = 100
 _GROUP_WANTED = 1 << 20
 _KEPT_GROUPS = 2
-_LEVEL = 19  # of zstd: files are written once
+_LEVEL = 15  # of zstd; beyond, files take longer and are no smaller
 _DESCRIPTION, _LISTING = "omnigrok.evidence", "omnigrok.runs"
 
 # Arrow's own errors, and Python's where the file is closed.

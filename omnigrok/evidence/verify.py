@@ -189,6 +189,15 @@ def retrain(
     ]
 
 
+def train_whole(runs: Sequence[Run], device: torch.device, root: Path) -> dict[Run, Curves]:
+    """Curves of whole Runs.
+
+    Raises:
+        DataMissing, BadInput: as ``omnigrok.training.train``.
+    """
+    return {run: curves for run, (curves, _) in _train(runs, device, root).items()}
+
+
 def _train(runs: Sequence[Run], device: torch.device, root: Path) -> dict[Run, tuple[Curves, int]]:
     """Curves and the number of test samples of each Run, in as few stacks as there are shapes."""
     stacks: dict[Run, list[Run]] = {}

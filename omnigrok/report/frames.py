@@ -160,6 +160,7 @@ def _verdict(row: Row) -> dict[str, Any]:
         "q": row.q,
         "holm_p": row.holm_p,
         "stale": row.stale,
+        "imported": row.imported,
         "runs": row.cost.runs,
         "steps": row.cost.steps,
         "seconds": row.cost.seconds,

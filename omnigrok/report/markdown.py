@@ -201,7 +201,8 @@ def _entity(character: str) -> str:
 def _cell(row: Row | None) -> str:
     if row is None:
         return ""
-    return row.verdict + (" ~" if row.scale == "reduced" else "") + (" !" if row.stale else "")
+    marks = {" ~": row.scale == "reduced", " !": row.stale, " ^": row.imported}
+    return row.verdict + "".join(mark for mark, shown in marks.items() if shown)
 
 
 def without_versions(text: str) -> str:

@@ -68,7 +68,8 @@ def lines(
         control = "=" if row["control"].get("neutral") else LETTERS[row["control"]["verdict"]]
         scale = "~" if row.get("scale") == "reduced" and tier == "paper" else " "
         stale = "!" if row.get("stale") else " "
-        flags = f"{scale.strip()}{stale.strip()}"
+        imported = "^" if row.get("imported") else ""
+        flags = f"{scale.strip()}{stale.strip()}{imported}"
         name = f"{row['id'][: 28 - len(flags)]}{flags}"
         text = (
             effect(row)[:40] if row["verdict"] not in ("ERROR", "NOT RUN") else row["reason"][:40]
@@ -89,6 +90,8 @@ def lines(
         yield "~ reduced scale: grid or steps coarser than the paper's"
     if any(row.get("stale") for row in rows):
         yield "! stale: curves of another trainer, torch or device"
+    if any(row.get("imported") for row in rows):
+        yield "^ imported: curves that came as files, and were not trained here"
     counts = Counter(row["verdict"] for row in rows)
     if partial:
         yield from textwrap.wrap(

@@ -34,22 +34,12 @@ CREATE TABLE leases(digest TEXT NOT NULL, env TEXT NOT NULL, token INTEGER NOT N
 CREATE TABLE last_token(token INTEGER NOT NULL);
 INSERT INTO last_token VALUES (0)
 """
-# WAL needs memory shared by all who have the file open, which these cannot give to two machines.
-_NETWORK = (
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "9p",
-    "afs",
-    "ceph",
-    "lustre",
-    "gpfs",
-    "beegfs",
-    "fuse.sshfs",
-    "fuse.glusterfs",
-)
+# WAL needs memory shared by all who have the file open, which two machines do not have, nor a
+# machine and the one it runs on. Of these it is known that one machine alone has them.
+_LOCAL = {
+    *("ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "bcachefs"),
+    *("tmpfs", "ramfs", "overlay", "apfs", "hfs", "ufs", "ffs", "nilfs2"),
+}
 _ADVICE = {
     sqlite3.SQLITE_FULL: (
         "the disk is full: free some space, or name another store with --runs; all that was "
@@ -77,6 +67,15 @@ _ADVICE = {
     sqlite3.SQLITE_TOOBIG: (
         f"a record or checkpoint is larger than a store keeps ({LARGEST_VALUE} bytes)"
     ),
+}
+
+
+def _normalised(sql: str) -> str:
+    return " ".join(sql.split())
+
+
+_TABLES = {
+    _normalised(sql) for sql in SCHEMA_SQL.split(";") if sql.strip().startswith("CREATE TABLE")
 }
 DAMAGED = (
     "it is damaged, or no omnigrok store: save what is readable with `omnigrok evidence salvage`, "
@@ -106,6 +105,9 @@ class Database:
         self.path, self.readonly = Path(path), readonly
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
+        # Which file it is, and which log it has: others may come to lie at the same path.
+        self._file: tuple[int, int] | None = None
+        self._log: tuple[int, int] | None = None
         with self.reading():
             pass
         _open_stores.add(self)
@@ -135,21 +137,54 @@ class Database:
         """
         with self._lock, _as_store_errors(self.path):
             if self._db is None:
+                if self._file is not None:
+                    self._check_same_file()
                 self._db = _connect(self.path, self.readonly)
+                self._file = self._file or _place(self.path)
             yield self._db
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it is on disk at the end, or, after any exception, none."""
         with self.reading() as db:
+            self._check_same_file()
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
+                self._check_same_file()
                 db.execute("COMMIT")
+                self._log = _place(_log_of(self.path))
             except BaseException:
                 if db.in_transaction:  # SQLite itself rolls back after some errors
                     db.execute("ROLLBACK")
                 raise
+
+    def _check_same_file(self) -> None:
+        """Refuse to write where the file was replaced or removed: the results would be lost, and
+        its log would be taken for that of the new file.
+        """
+        if _place(self.path) == self._file:
+            return
+        log = _log_of(self.path)
+        if self._log is not None and _place(log) == self._log:
+            log.rename(log.with_name(f"{log.name}.of-replaced-{self._log[1]}"))
+        raise StoreError(
+            f"store {self.path}: the file was replaced or removed while it was in use; nothing was "
+            "written. Start again, or name another store with --runs"
+        )
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
 
 
 @contextlib.contextmanager
@@ -203,23 +238,34 @@ def _connect(path: Path, readonly: bool) -> sqlite3.Connection:
             db.execute("COMMIT")
         elif not readonly:
             _set_journal(db, path)
-        # Triggers and views would run within the statements of a store, and only a foreign file has
-        # them.
-        if db.execute(
-            "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
-        ).fetchone() != (0,):
-            raise StoreError(
-                f"store {path}: it holds triggers or views, and is no omnigrok store; name another "
-                "store with --runs"
-            )
-        for table in ("results", "checkpoints", "leases"):
-            db.execute(f"SELECT rowid FROM {table} LIMIT 1").fetchone()
-        if db.execute("SELECT count(*) FROM last_token").fetchone() != (1,):
-            raise StoreError(f"store {path}: {DAMAGED}")
+        _check_tables(db, path)
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _check_tables(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse other tables than those of a store: what is computed in them could be anything."""
+    # Triggers and views would run within the statements of a store, and only a foreign file has
+    # them.
+    if db.execute(
+        "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    ).fetchone() != (0,):
+        raise StoreError(
+            f"store {path}: it holds triggers or views, and is no omnigrok store; name another "
+            "store with --runs"
+        )
+    made = {text for (text,) in db.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")}
+    if {_normalised(text) for text in made} != _TABLES:
+        raise StoreError(
+            f"store {path}: its tables are not those of an omnigrok store: save what is readable "
+            "with `omnigrok evidence salvage`, or name another store with --runs"
+        )
+    for table in ("results", "checkpoints", "leases"):
+        db.execute(f"SELECT rowid FROM {table} LIMIT 1").fetchone()
+    if db.execute("SELECT count(*) FROM last_token").fetchone() != (1,):
+        raise StoreError(f"store {path}: {DAMAGED}")
 
 
 def _is_store(db: sqlite3.Connection, path: Path, *, empty: bool) -> bool:
@@ -250,7 +296,7 @@ def _is_store(db: sqlite3.Connection, path: Path, *, empty: bool) -> bool:
 
 def _set_journal(db: sqlite3.Connection, path: Path) -> None:
     """WAL where the file system can; else a rollback journal, which any with working locks can."""
-    wanted = "delete" if file_system(path) in _NETWORK else "wal"
+    wanted = "wal" if file_system(path) in _LOCAL else "delete"
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
         try:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import shutil
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError, StoreError
 from omnigrok.store.database import PAGE_SIZE
-from omnigrok.store.store import COLUMNS, Environment, Store, read_row
+from omnigrok.store.store import COLUMNS, LARGEST_RECORD, Environment, Store, read_row
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,19 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
             copy = Path(folder) / "copy.db"
             shutil.copyfile(source, copy)
             _copy_with_wal(source, copy)
-            rows = _readable_rows(copy)
-            if rows is None:
+            if not _has_readable_tables(copy):
                 _copy_with_wal(source, copy)
                 _renew_first_page(copy)
-                rows = _readable_rows(copy)
+            rows = _readable_rows(copy)
+            first = next(rows, None)
+            listed = _listed(copy)
+            if first is None and listed is None:
+                raise StoreError(f"store {source}: nothing of it can be read")
+            with Store(new) as store:
+                copied = len(store.adopt(itertools.chain([first] if first else [], rows)))
     except OSError as error:
         raise StoreError(f"store {source} cannot be salvaged: {error}") from error
-    if rows is None or rows == ([], None):
-        raise StoreError(f"store {source}: nothing of it can be read")
-    found, damaged = rows
-    with Store(new) as store:
-        return Salvaged(len(store.adopt(found)), damaged)
+    return Salvaged(copied, None if listed is None else max(0, listed - copied))
 
 
 def _copy_with_wal(source: Path, copy: Path) -> None:
@@ -63,21 +67,34 @@ def _copy_with_wal(source: Path, copy: Path) -> None:
             shutil.copyfile(beside, copy.with_name(copy.name + suffix))
 
 
-def _readable_rows(path: Path) -> tuple[list[tuple[Curves, Environment]], int | None] | None:
-    """Whole results, and the number of the others where it can be known; None where not even the
-    list of tables can be read.
-    """
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     db = sqlite3.connect(path, isolation_level=None)
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_RECORD)  # its columns may compute anything
     try:
+        # SQLite then also reads a file that is shorter than its first page says.
+        with contextlib.suppress(sqlite3.DatabaseError):
+            db.execute("PRAGMA writable_schema = ON")
+        yield db
+    finally:
+        db.close()
+
+
+def _has_readable_tables(path: Path) -> bool:
+    """Whether the list of tables can be read; a page of the table may still be damaged, and others
+    whole.
+    """
+    with _opened(path) as db:
         try:
-            db.execute(
-                "PRAGMA writable_schema = ON"
-            )  # SQLite then also reads a file that is shorter than its first page says
             db.execute("SELECT rowid FROM results WHERE rowid = 0").fetchone()
         except sqlite3.DatabaseError as error:
-            if "no such table" in str(error) or not _knows_results(db):
-                return None  # else a page of the table is damaged, and others may be whole
-        found = []
+            return "no such table" not in str(error) and _knows_results(db)
+        return True
+
+
+def _readable_rows(path: Path) -> Iterator[tuple[Curves, Environment]]:
+    """Whole results, one at a time."""
+    with _opened(path) as db:
         # Numbers are given without gaps, and no record takes less than 256 bytes: beside a damaged
         # page, all others are reached.
         for number in range(1, path.stat().st_size // 256 + 2):
@@ -85,20 +102,23 @@ def _readable_rows(path: Path) -> tuple[list[tuple[Curves, Environment]], int | 
                 row = db.execute(
                     f"SELECT {COLUMNS} FROM results WHERE id = ?", (number,)
                 ).fetchone()
-                if row:
-                    _, env, curves = read_row(row)
-                    found.append((curves, env))
+                found = read_row(row) if row else None
             except (sqlite3.DatabaseError, EvidenceError):
                 continue
+            if found is not None:
+                yield found[2], found[1]
+
+
+def _listed(path: Path) -> int | None:
+    """How many results there were, by the index; None where that is damaged, too."""
+    with _opened(path) as db:
         try:
             (listed,) = db.execute(
                 "SELECT count(*) FROM results INDEXED BY sqlite_autoindex_results_1"
             ).fetchone()
         except sqlite3.DatabaseError:
-            return found, None
-        return found, max(0, listed - len(found))
-    finally:
-        db.close()
+            return None
+        return int(listed)
 
 
 def _knows_results(db: sqlite3.Connection) -> bool:

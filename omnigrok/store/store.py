@@ -14,10 +14,15 @@ from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError, StaleToken, StoreError
 from omnigrok.run import Run
 from omnigrok.store.database import DAMAGED, Database
-from omnigrok.store.encode import decode, dump_json, encode
+from omnigrok.store.encode import CURVES_LIMIT, HEADER_LIMIT, decode, dump_json, encode
 
+# bytes of a record, which a store reads into memory
+LARGEST_RECORD = CURVES_LIMIT + 2 * HEADER_LIMIT
 # what read_row takes; "fingerprint" holds the identity
-COLUMNS = "digest, fingerprint, torch, device, sha256, record"
+COLUMNS = (
+    "digest, env, fingerprint, torch, device, sha256, "
+    f"CASE WHEN length(record) <= {LARGEST_RECORD} THEN record END"
+)
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,9 @@ class Store(Database):
                 sql = (
                     f"SELECT {COLUMNS} FROM results WHERE env = ? AND digest IN ({_marks(digests)})"
                 )
-                rows = db.execute(sql, [env.key, *digests]).fetchall()
-            for row in rows:
-                run, _, curves = self._record(row)
-                found[run.digest] = curves
+                for row in db.execute(sql, [env.key, *digests]):
+                    run, _, curves = self._record(row)
+                    found[run.digest] = curves
         return found
 
     def get_stale(
@@ -177,7 +181,7 @@ class Store(Database):
                 was written.
             StoreError: nothing was written.
         """
-        encoded = self._encoded([(curves, env) for curves in results])
+        encoded = list(self._encoded((curves, env) for curves in results))
         with self.writing() as db:
             wanted = [row for row in encoded if not _exists(db, row[0], env)]
             for row in wanted:
@@ -186,7 +190,7 @@ class Store(Database):
 
     def adopt(self, results: Iterable[tuple[Curves, Environment]]) -> set[str]:
         """Record results that were trained elsewhere, in one transaction and without leases
-        (import, salvage).
+        (import, salvage); one at a time, so that they need not fit into memory.
 
         Returns:
             Digests of the results that were recorded; a key that has one already keeps it and is
@@ -195,9 +199,8 @@ class Store(Database):
         Raises:
             StoreError: nothing was written.
         """
-        encoded = self._encoded(results)
         with self.writing() as db:
-            return _insert(db, encoded)
+            return _insert(db, self._encoded(results))
 
     # Checkpoints
 
@@ -277,8 +280,7 @@ class Store(Database):
                 f"store {self.path}: the record of run {row[0]!r} is damaged ({error}); {DAMAGED}"
             ) from error
 
-    def _encoded(self, results: Iterable[tuple[Curves, Environment]]) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = []
+    def _encoded(self, results: Iterable[tuple[Curves, Environment]]) -> Iterator[tuple[Any, ...]]:
         for curves, env in results:
             digest = curves.run.digest
             try:
@@ -288,17 +290,8 @@ class Store(Database):
                     f"store {self.path}: run {digest} cannot be recorded: {error}"
                 ) from error
             key = (digest, env.identity, env.torch, env.device)
-            rows.append(
-                (
-                    digest,
-                    env.key,
-                    *key[1:],
-                    float(curves.seconds),
-                    _record_sum(*key, record),
-                    record,
-                )
-            )
-        return rows
+            seconds, summed = float(curves.seconds), _record_sum(*key, record)
+            yield (digest, env.key, *key[1:], seconds, summed, record)
 
     def _verify(
         self, db: sqlite3.Connection, digest: str, env: Environment, tokens: Mapping[str, int]
@@ -320,7 +313,7 @@ def read_row(row: Sequence[Any]) -> tuple[Run, Environment, Curves]:
     Raises:
         EvidenceError: a value is damaged.
     """
-    digest, identity, torch, device, checksum, record = row
+    digest, key, identity, torch, device, checksum, record = row
     texts = (digest, identity, torch, device)
     if not all(isinstance(text, str) and text.isprintable() for text in texts) or not isinstance(
         record, bytes
@@ -328,11 +321,13 @@ def read_row(row: Sequence[Any]) -> tuple[Run, Environment, Curves]:
         raise EvidenceError("a column has a wrong type")
     if checksum != _record_sum(digest, identity, torch, device, record):
         raise EvidenceError("its checksum does not match")
-    curves = decode(record)
-    return curves.run, Environment(identity, torch, device), curves
+    curves, environment = decode(record), Environment(identity, torch, device)
+    if curves.run.digest != digest or environment.key != key:
+        raise EvidenceError("it is the record of another Run or Environment")
+    return curves.run, environment, curves
 
 
-def _insert(db: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> set[str]:
+def _insert(db: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> set[str]:
     new = set()
     sql = (
         "INSERT OR IGNORE INTO results(digest, env, fingerprint, torch, device, seconds, sha256, "

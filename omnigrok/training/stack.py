@@ -21,6 +21,7 @@ from omnigrok.models import find_model
 from omnigrok.run import Run
 from omnigrok.training import graph
 from omnigrok.training.calendar import effective_batch, log_steps
+from omnigrok.training.contents import Contents, check_seeds
 from omnigrok.training.device import (
     arithmetic,
     compile_any_shape,
@@ -94,11 +95,14 @@ class Stack:
 
     def _build(self, states: Mapping[Run, State]) -> None:
         splits, vectors, buffers = [], [], []
+        contents = Contents()
         with torch.random.fork_rng(devices=[]), drawing_float32():
             for run in self.runs:
                 torch.manual_seed(run.seed)
                 splits.append(self.task.split(run, self.root))
                 _check_split(run, splits[-1])
+                if not getattr(self.task, "REPEATED_INPUTS", False):
+                    contents.check(run, splits[-1])
                 model = self.architecture.build(run).to(self.dtype)
                 with torch.no_grad():
                     vectors.append(
@@ -106,6 +110,7 @@ class Stack:
                         * run.alpha
                     )
                 buffers.append(dict(model.named_buffers()))
+        check_seeds(self.runs, splits, vectors, contents)
         self.template = model.to("meta")
         self.carries: tuple[str, ...] = tuple(getattr(model, "carries", ()))
         self.flat = Flat(self.template)

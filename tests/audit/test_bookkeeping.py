@@ -23,6 +23,7 @@ def curves(run: Run = RUN, numbers: int | None = None) -> Curves:
     columns = {
         name: rng.random(len(step)) for name in ("train_loss", "test_loss", "train_acc", "test_acc")
     }
+    columns["weight_norm"] = np.ones(len(step))
     return Curves(run, step, columns)
 
 
@@ -108,7 +109,7 @@ def test_diverged_curves_are_on_the_grid_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("column", ["train_acc", "test_acc"])
-@pytest.mark.parametrize("value", [-0.01, 1.01, np.inf, 97.0])
+@pytest.mark.parametrize("value", [-0.01, 1.01, 97.0])
 def test_an_accuracy_out_of_range_is_found(column: str, value: float) -> None:
     with pytest.raises(DataCheckFailed, match=f"column {column} leaves"):
         check_curves([altered(column, value)])
@@ -121,10 +122,55 @@ def test_an_accuracy_on_the_edge_passes(value: float) -> None:
 
 def test_curves_without_accuracies_pass() -> None:
     found = curves()
-    check_curves([dataclasses.replace(found, columns={"train_loss": found["train_loss"]})])
+    columns = {name: found[name] for name in ("train_loss", "weight_norm")}
+    check_curves([dataclasses.replace(found, columns=columns)])
+
+
+# Losses and norms
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("test_loss", np.nan, "test_loss is not finite, though the run did not diverge"),
+        ("train_loss", np.inf, "train_loss is not finite"),
+        ("weight_norm", np.inf, "weight_norm is not finite"),
+        ("test_acc", np.nan, "test_acc is not finite"),
+        ("train_loss", -1e-3, "train_loss is negative"),
+    ],
+)
+def test_numbers_that_no_training_gives(column: str, value: float, message: str) -> None:
+    found = altered(column, value)
+    with pytest.raises(DataCheckFailed, match=message):
+        check_curves([found])
+    if not np.isfinite(value):
+        check_curves([dataclasses.replace(found, diverged=True)])
+
+
+def test_a_test_set_that_is_empty_passes() -> None:
+    found = curves()
+    for name in ("test_loss", "test_acc"):
+        found.columns[name][:] = np.nan
+    check_curves([found])
+
+
+def test_a_column_that_every_run_logs_is_missed() -> None:
+    found = curves()
+    del found.columns["weight_norm"]
+    with pytest.raises(DataCheckFailed, match="it has no column weight_norm"):
+        check_curves([found])
 
 
 # Seeds
+
+
+@pytest.mark.parametrize("column", ["train_loss", "test_loss"])
+@pytest.mark.parametrize("factor", [1.0, 1 + 1e-12])
+def test_one_loss_under_two_seeds_is_found(column: str, factor: float) -> None:
+    one, other = curves(RUN), curves(RUN.replace(seed=1))
+    other.columns[column][:] = one[column] * factor
+    with pytest.raises(DataCheckFailed, match="the seed was ignored"):
+        check_curves([one, other])
 
 
 def test_equal_numbers_under_two_seeds_are_found() -> None:

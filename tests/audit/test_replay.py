@@ -253,3 +253,15 @@ def test_a_first_seed_is_a_whole_number(toy: Any, value: str) -> None:
     result = toy.run("--first-seed", value)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*--first-seed*{value}*"])
+
+
+def test_imported_results_stay_marked(recorded: Any) -> None:
+    """In the store, the JSON and the table: what came as a file was not trained here."""
+    (path,) = (recorded.folder / "evidence").glob("*.parquet")
+    done = CliRunner().invoke(main, ["evidence", "import", "--runs", "other.sqlite", str(path)])
+    assert "6 new runs" in done.output
+    audit = recorded.run("--tier", "paper", "--runs", "other.sqlite", "--audit-json", "b.json")
+    (found,) = json.loads((recorded.pytester.path / "b.json").read_text())["claims"]
+    assert found["imported"] == 6
+    assert row(recorded)["imported"] == 0
+    audit.stdout.fnmatch_lines(["toy.good^ *", "^ imported: *"])

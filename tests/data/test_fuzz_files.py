@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import tarfile
 import tempfile
 import time
@@ -171,7 +172,7 @@ def test_token_files(compress: bool, edits: Edits) -> None:
         path = Path(folder) / TOKENS
         path.write_bytes(edited(to_bytes(CORPUS, compress=compress), edits))
         with contextlib.suppress(DataCorrupt):
-            corpus = read_tokens(path)
+            corpus, _ = read_tokens(path)
             assert isinstance(corpus, Corpus)
             assert len(corpus.labels) == len(corpus)
 
@@ -260,5 +261,27 @@ def test_an_image_file_that_cannot_be_read(tmp_path: Path) -> None:
     paths = images(tmp_path, zipped=False)
     stamps = _mnist_idx.find(tmp_path)
     paths[next(iter(IDX))].unlink()
+    with pytest.raises(DataCorrupt, match="cannot be read"):
+        _mnist_idx.read(stamps)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """In the place of a review, an archive, a token file or an image file."""
+    for name in REVIEWS:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(tmp_path / next(iter(REVIEWS)))
+    with pytest.raises(DataCorrupt, match=r"\.txt: cannot be read"):
+        read_reviews(tmp_path)
+    os.mkfifo(tmp_path / ARCHIVES[1])
+    with pytest.raises(DataCorrupt, match="is no file"):
+        list(archive_reviews(tmp_path / ARCHIVES[1]))
+    os.mkfifo(tmp_path / TOKENS)
+    with pytest.raises(DataCorrupt, match="no regular file"):
+        read_tokens(tmp_path / TOKENS)
+    paths = images(tmp_path, zipped=True)
+    stamps = _mnist_idx.find(tmp_path)
+    first = paths[next(iter(IDX))]
+    first.unlink()
+    os.mkfifo(first)
     with pytest.raises(DataCorrupt, match="cannot be read"):
         _mnist_idx.read(stamps)

@@ -21,7 +21,7 @@ from omnigrok.data.imdb_files import (
     make_bundle,
     read_reviews,
 )
-from omnigrok.data.imdb_text import from_bytes, tokenise
+from omnigrok.data.imdb_text import from_bytes, to_bytes, tokenise
 from omnigrok.errors import DataCorrupt, DataMissing
 
 REVIEWS = {
@@ -153,6 +153,17 @@ def test_token_file_is_written_once_and_then_used(tmp_path: Path) -> None:
     (tmp_path / ARCHIVES[1]).unlink()
     full.cache_clear()
     assert np.array_equal(full(tmp_path).tokens, first.tokens)
+
+
+def test_tokens_of_other_reviews_are_refused(tmp_path: Path) -> None:
+    """A cache of another data set, or of an older version of the package."""
+    pack(tmp_path / ARCHIVES[1])
+    for source in ("", "0" * 64):
+        content = to_bytes(read_reviews(tmp_path), source=source)
+        (tmp_path / TOKENS).write_bytes(content)
+        full.cache_clear()
+        with pytest.raises(DataCorrupt, match=r"imdb_tokens\.npz: does not say .* delete it"):
+            full(tmp_path)
 
 
 def test_damaged_token_file(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def root(tmp_path: Path) -> Path:
         (tmp_path / name).write_bytes(data)
     with tarfile.open(tmp_path / imdb_files.ARCHIVES[1], "w:gz") as archive:
         archive.add(tmp_path / "aclImdb", "aclImdb")
-    (tmp_path / imdb_files.TOKENS).write_bytes(to_bytes(imdb_files.read_reviews(tmp_path)))
+    corpus = imdb_files.read_reviews(tmp_path)
+    (tmp_path / imdb_files.TOKENS).write_bytes(to_bytes(corpus, source=imdb_files.SHA256))
     return tmp_path
 
 

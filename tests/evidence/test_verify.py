@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +21,11 @@ from hypothesis import strategies as st
 
 from omnigrok.cli import main
 from omnigrok.curves import Curves
-from omnigrok.errors import EvidenceError
+from omnigrok.errors import BadInput, EvidenceError
+from omnigrok.evidence import find
 from omnigrok.evidence.adopt import FIRST, adopt, is_first
 from omnigrok.evidence.parquet import Result, equal, read, write
+from omnigrok.evidence.signature import sign, signer_of
 from omnigrok.evidence.verify import DRIFT, SHARE, TOLERANCE, Comparison, compare, retrain, sample
 from omnigrok.run import Run
 from omnigrok.store.store import Environment
@@ -197,12 +203,65 @@ def by_run(recorded: Sequence[Curves], environment: Environment = OLD) -> dict[R
     return {curves.run: (curves, environment) for curves in recorded}
 
 
+YAML = """\
+figure: toy
+title: Toy
+place: nowhere
+experiments:
+  one:
+    base:
+      {task: teacher_student, model: mlp, n_train: 8, lr: 1.0e-3, steps: 40, alpha: 1.5,
+       weight_decay: 0.1, data: {n_test: 8}, network: {widths: [3, 6, 3], activation: tanh}}
+    sweep: {seed: {count: 3}}
+  many:
+    base:
+      {task: teacher_student, model: mlp, n_train: 8, lr: 1.0e-3, steps: 2, alpha: 1.5,
+       weight_decay: 0.1, data: {n_test: 8}, network: {widths: [3, 6, 3], activation: tanh}}
+    sweep: {seed: {count: 12}}
+claims:
+  - id: toy.loss
+    statement: the last training loss is small
+    place: nowhere
+    criterion: {mean: {below: 1000}}
+    experiments: [one]
+    control: {why: it is}
+    "null": sign flips
+"""
+CHECKS = """\
+from omnigrok.audit import Case, claim
+from omnigrok.stats import mean_in_region
+
+
+@claim("toy.loss")
+def test_loss(case: Case) -> None:
+    values = case.grid().per_seed(lambda curves: float(curves.whole("train_loss")[-1]))
+    case.judge([mean_in_region("last loss", values, case.region("mean"))])
+"""
+
+
+def meta(experiment: str = "one") -> dict[str, str]:
+    return {"experiment": f"toy:{experiment}", "protocol": "paper", "note": "kept"}
+
+
 @pytest.fixture
-def files(recorded: list[Curves], tmp_path: Path) -> tuple[Path, Path]:
+def folder(tmp_path: Path) -> Path:
+    """The claims folder that the files are evidence of."""
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    (folder / "toy.yaml").write_text(YAML)
+    (folder / "test_toy.py").write_text(CHECKS)
+    return folder
+
+
+@pytest.fixture
+def files(
+    recorded: list[Curves], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Path, Path]:
     """Evidence of an older trainer: a file that agrees, and one that does not."""
-    good, bad = tmp_path / "good.parquet", tmp_path / "bad.parquet"
-    write(good, by_run(recorded[:2]), meta={"experiment": "one"})
-    write(bad, by_run([scaled(recorded[2], "weight_norm", 1.1)]))
+    monkeypatch.chdir(folder.parent)
+    good, bad = folder.parent / "good.parquet", folder.parent / "bad.parquet"
+    write(good, by_run(recorded[:2]), meta=meta())
+    write(bad, by_run([scaled(recorded[2], "weight_norm", 1.1)]), meta=meta())
     return good, bad
 
 
@@ -223,14 +282,103 @@ def test_verify_says_what_agrees(files: tuple[Path, Path]) -> None:
     assert "bad.parquet: seed 2, alpha 1.5, weight decay 0.1: DIFFERS" in done.output
 
 
-def test_verify_draws_other_runs_each_time_unless_the_seed_is_given(tmp_path: Path) -> None:
-    path = tmp_path / "many.parquet"
-    write(path, by_run(train([RUN.replace(seed=seed, steps=2) for seed in range(12)])))
+def test_verify_draws_other_runs_each_time_unless_the_seed_is_given(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    path = folder.parent / "many.parquet"
+    many = train([RUN.replace(seed=seed, steps=2) for seed in range(12)])
+    write(path, by_run(many), meta=meta("many"))
     outputs = [invoke("verify", path, "--runs", 1).output for _ in range(4)]
     assert len(set(outputs)) > 1
     seed = re.search(r"--seed (\d+)", outputs[0])
     assert seed
     assert invoke("verify", path, "--runs", 1, "--seed", seed[1]).output == outputs[0]
+
+
+def test_verify_whole_compares_what_decides(
+    files: tuple[Path, Path], folder: Path, recorded: list[Curves]
+) -> None:
+    """Curves that are right at first and forged at the end: only the numbers that decide differ."""
+    (folder / "evidence").mkdir()
+    target = folder / "evidence" / "toy.one.paper.parquet"
+    write(target, by_run(recorded), meta=meta())
+    done = invoke("verify", target, "--whole", 1)
+    assert done.exit_code == 0, done.output
+    assert "toy.loss: last loss: " in done.output
+    assert "1 whole runs" in done.output
+    forged = []
+    for curves in recorded:
+        values = curves["train_loss"].copy()
+        values[-1] = 1e-3 * (1 + curves.run.seed / 100)
+        forged.append(replace(curves, columns={**curves.columns, "train_loss": values}))
+    write(target, by_run(forged), meta=meta())
+    find._read.cache_clear()
+    assert invoke("verify", target).exit_code == 0
+    done = invoke("verify", target, "--whole", 1)
+    assert done.exit_code == 1
+    assert re.search(r"last loss: 0.001\S* -> .*: DIFFERS", done.output)
+
+
+@pytest.mark.parametrize("command", ["verify", "adopt"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"task": "venv.__main__"}, "asks for none of its runs"),
+        ({"network": {"widths": [10**9] * 3}}, "asks for none of its runs"),
+        ({}, "has no such experiment"),
+    ],
+    ids=["module", "size", "experiment"],
+)
+def test_nothing_is_trained_that_the_claims_do_not_ask_for(
+    files: tuple[Path, Path], recorded: list[Curves], command: str, change: Any, said: str
+) -> None:
+    """A file of a stranger would choose what is imported, or how much memory it takes."""
+    path = files[0].with_name("strange.parquet")
+    run = recorded[0].run.replace(**change)
+    about = meta() if change else {"experiment": "../x:one", "protocol": "paper"}
+    write(path, by_run([replace(recorded[0], run=run)]), meta=about)
+    before = set(sys.modules)
+    done = invoke(command, path)
+    assert done.exit_code == 1
+    assert said in done.output
+    assert "venv.__main__" not in set(sys.modules) - before
+
+
+def test_signatures(files: tuple[Path, Path], tmp_path: Path) -> None:
+    if shutil.which("ssh-keygen") is None:
+        pytest.skip("there is no ssh-keygen")
+    good, bad = files
+    for name in ("mine", "other"):
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
+        subprocess.run(command, check=True)
+    signers = tmp_path / "signers"
+    signers.write_text(f"me@example.org {(tmp_path / 'mine.pub').read_text()}")
+    done = CliRunner().invoke(
+        main, ["evidence", "sign", "--key", str(tmp_path / "mine"), str(good)]
+    )
+    assert done.exit_code == 0, done.output
+    assert signer_of(good, signers) == "me@example.org"
+    check = ["evidence", "check", "--allowed-signers", str(signers)]
+    assert "signed by me@example.org" in CliRunner().invoke(main, [*check, str(good)]).output
+    with pytest.raises(EvidenceError, match=r"bad\.parquet: it is not signed"):
+        signer_of(bad, signers)
+    sign(bad, tmp_path / "other")
+    with pytest.raises(EvidenceError, match="does not allow its signer"):
+        signer_of(bad, signers)
+    write(good, dict(read(bad)))
+    with pytest.raises(EvidenceError, match="its signature does not hold"):
+        signer_of(good, signers)
+    with pytest.raises(BadInput, match="was not signed"):
+        sign(good, tmp_path / "none")
+    with pytest.raises(BadInput, match="no such file of allowed signers"):
+        signer_of(good, tmp_path / "none")
+
+
+def test_without_openssh(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(BadInput, match="signatures need ssh-keygen of OpenSSH"):
+        sign(files[0], Path("key"))
 
 
 def test_adopt_names_todays_versions_and_keeps_who_recorded_it(
@@ -247,7 +395,7 @@ def test_adopt_names_todays_versions_and_keeps_who_recorded_it(
     taken = Environment(now, OLD.torch, OLD.device)
     assert set(after) == set(before)
     assert all(equal(after[run], (before[run][0], taken)) for run in before)
-    assert after.meta["experiment"] == "one"
+    assert after.meta["note"] == "kept"
     (entry,) = after.meta["adopted"]
     assert entry["identities"] == {OLD.identity: now}
     assert (entry["recorded"], entry["steps"], entry["seed"]) == (before.meta["date"], 5, 7)
@@ -272,8 +420,9 @@ def test_nothing_is_adopted_that_was_not_verified(files: tuple[Path, Path]) -> N
 
 
 def test_what_the_code_of_version_1_recorded_itself_needs_no_training(
-    recorded: list[Curves], tmp_path: Path
+    recorded: list[Curves], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(folder.parent)
     path = tmp_path / "first.parquet"
     old = replace(OLD, identity=FIRST["teacher_student", "mlp"])
     write(path, by_run([scaled(recorded[0], "train_loss", 2.0)], old))
