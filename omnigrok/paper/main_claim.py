@@ -32,9 +32,7 @@ SIZE = (3.1, 2.9)  # inches of one panel
 DECIDES = "upper half"  # the finding that refutes fig02.inverse
 UPPER = "in the upper half of the range:\nexponent"
 # Text takes the colour of the reader's page.
-COLOURS = (
-    "<style>svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
-)
+COLOURS = "<style>svg{color:#1f2328}@media(prefers-color-scheme:dark){svg{color:#e6edf3}}</style>"
 
 
 def main_claim(audit: Audit, suite: Suite) -> str:
@@ -67,8 +65,7 @@ def main_claim(audit: Audit, suite: Suite) -> str:
             f"{_verdict(audit, 'fig02.test-U', 'bottom at α =')}",
             "From a large start it generalises late\n"
             f"{_verdict(audit, 'fig02.grok', 't_test / t_train =')}\n",
-            "Time is proportional to 1 / γ\n"
-            f"{_verdict(audit, 'fig02.inverse', UPPER, DECIDES)}",
+            f"Time is proportional to 1 / γ\n{_verdict(audit, 'fig02.inverse', UPPER, DECIDES)}",
         )
         for axes, text in zip(canvas.flat(), verdicts, strict=True):
             axes.set_title(text, loc="left", fontsize=7.5)
@@ -104,9 +101,7 @@ def _landscape(axes: Any, grid: Grid) -> None:
         alphas, table = Reading().along_alpha(grid, side, PROTOCOL)
         table = np.where(table > 0, table, np.nan)  # an exact 0 has no place on a log axis
         axes.plot(alphas, table.T, color=colour, linestyle=line, linewidth=0.6, alpha=0.3)
-        axes.plot(
-            alphas, np.nanmedian(table, axis=0), color=colour, linestyle=line, linewidth=1.8
-        )
+        axes.plot(alphas, np.nanmedian(table, axis=0), color=colour, linestyle=line, linewidth=1.8)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("initialization scale α")

@@ -19,9 +19,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "your-paper.md"
 def files() -> dict[str, str]:
     """name to content of the page's blocks, each of which begins with a comment that is its name."""
     text = PAGE.read_text(encoding="utf-8")
-    return dict(
-        re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    )
+    return dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
 
 
 def test_the_page_has_the_five_files_of_the_command(tmp_path: Path) -> None:
