@@ -102,7 +102,10 @@ def test_no_sentence_of_the_first_screen_is_long() -> None:
 
 
 def test_what_a_sentence_is() -> None:
-    text = "# Title\n\nOne [link](x.md) here. Two\nlines, `a`? Three.\n\n    code\n\n![No. Text](a.svg)\n"
+    text = (
+        "# Title\n\nOne [link](x.md) here. Two\nlines, `a`? Three.\n\n    code\n\n"
+        "![No. Text](a.svg)\n"
+    )
     assert sentences(text) == ["One link here.", "Two lines, `a`?", "Three."]
 
 

@@ -109,10 +109,11 @@ def headline_table(audit: Audit) -> str:
         ranked = [rows[each] for each in protocols if each in rows]
         first = next((row for row in ranked if row.verdict != "NOT RUN"), ranked[0])
         finding = first.deciding()
-        decides = f"{finding.name}: {_effect(first)}" if finding else ""
+        name_of = f"{finding.name}: " if finding and finding.name else ""
+        decides = plain(name_of + _effect(first))
         cells = [_cell(rows.get(protocol)) for protocol in protocols]
         lines.append(
-            f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} | {plain(decides)} "
+            f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} | {decides} "
             f"| {robust(first)} |"
         )
     return "\n".join(lines) + "\n"

@@ -1,5 +1,5 @@
-"""The table of faults in docs/faults.md, from the tests that bear the mark ``fault(name)``: what happens is
-the docstring of the first of them.
+"""The table of faults in docs/faults.md, from the tests that bear the mark ``fault(name)``: what
+happens is the docstring of the first of them.
 
 python tests/faults/table.py                        print it, and the table of planted faults
 python tests/faults/table.py --into docs/faults.md  put both between the markers of a file
