@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from omnigrok.audit.document import Audit, Row
+from omnigrok.audit.document import Audit, Row, Word
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
 from omnigrok.suite.suite import Suite
 
 PART = "verdicts"
 HEADLINE = "headline"
-WITH_EVIDENCE = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR")
+WITH_EVIDENCE: tuple[Word, ...] = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR")
 
 
 def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | None = None) -> str:
