@@ -41,6 +41,7 @@ FAULTS = (
     "a store on a network file system",
     "the clock jumps",
     "a worker crashes (xdist)",
+    "SIGKILL of an actor, or of the driver, of a Ray cluster",
     "CUDA out of memory",
     "a run diverges (NaN)",
 )
