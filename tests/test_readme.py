@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.cli import main
-from omnigrok.plugin.options import add_options
+from omnigrok.plugin.command_line import add_options
 from omnigrok.report.markers import between
 
 ROOT = Path(__file__).parents[1]
