@@ -1,5 +1,5 @@
-"""What MkDocs adds to the pages in docs/: the README as the first page, tables that stand next to the
-code, and a page for each claim.
+"""What MkDocs adds to the pages in docs/: the README as the first page, tables that stand next to
+the code, and a page for each claim.
 
 The verdicts come from the audit that OMNIGROK_SITE_AUDIT names (JSON); without it, the recorded
 evidence is judged first.
@@ -48,7 +48,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Links as they are in the repository, turned into those of the site."""
     for source, name in COPIED.items():
-        markdown = re.sub(
-            rf"\]\((?:\.\./)?{re.escape(source)}(#[^)]*)?\)", rf"]({name}\1)", markdown
-        )
+        link = rf"\]\((?:\.\./)?{re.escape(source)}(#[^)]*)?\)"
+        markdown = re.sub(link, rf"]({name}\1)", markdown)
     return markdown.replace("](docs/", "](")

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.cli import main
-from omnigrok.plugin.options import add_options
+from omnigrok.plugin.command_line import add_options
 from omnigrok.report.markers import between
 
 ROOT = Path(__file__).parents[1]
@@ -102,7 +102,10 @@ def test_no_sentence_of_the_first_screen_is_long() -> None:
 
 
 def test_what_a_sentence_is() -> None:
-    text = "# Title\n\nOne [link](x.md) here. Two\nlines, `a`? Three.\n\n    code\n\n![No. Text](a.svg)\n"
+    text = (
+        "# Title\n\nOne [link](x.md) here. Two\nlines, `a`? Three.\n\n    code\n\n"
+        "![No. Text](a.svg)\n"
+    )
     assert sentences(text) == ["One link here.", "Two lines, `a`?", "Three."]
 
 

@@ -20,7 +20,7 @@ from omnigrok.stats.times import count_censored
 
 Measure = Callable[[Curves], float]
 
-# A time must hold for this share of the elapsed steps (CLAIMS.md, times).
+# A time must hold for this share of the elapsed steps (docs/statistics.md, times).
 HOLD = 0.05
 
 

@@ -14,7 +14,7 @@ from scipy import stats
 from omnigrok.calibration.trial import Sample, Trial, Truth
 from omnigrok.stats import Verdict
 
-# Bounds of the audit (STATISTICS.md): the upper end of the 95 % interval of the false-positive
+# Bounds of the audit (docs/statistics.md): the upper end of the 95 % interval of the false-positive
 # rate, power, distance from nominal coverage.
 LARGEST_FALSE_POSITIVE = 0.07
 LEAST_POWER = 0.9

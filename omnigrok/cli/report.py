@@ -96,10 +96,7 @@ def report(
             raise BadInput("--check goes with --into FILE")
         if html is not None:
             check_target("--html", html)
-        for target in into:
-            if not only_check:
-                check_target("--into", target)
-            _parts_of(target)
+        targets = {target: _parts_of(target, writable=not only_check) for target in into}
         document = read_document(audit) if audit is not None else replay(folder)
         parsed = parse(document, str(audit or "the replay"))
         if html is not None:
@@ -109,23 +106,20 @@ def report(
             click.echo(f"{html}: written")
         elif as_json:
             click.echo(json.dumps(document, indent=1))
-        elif into:
-            made: dict[str, Part] = {}
-            for target in into:
-                for name in _parts_of(target):
-                    made.setdefault(name, Part(name, *PARTS[name](folder, parsed)))
-            for target in into:
-                insert_all(target, [made[name] for name in _parts_of(target)], only_check)
+        elif targets:
+            _fill(targets, folder, parsed, only_check)
         else:
             click.echo(markdown.table(parsed, load_suite(folder), power_by_claim()), nl=False)
 
 
-def _parts_of(path: Path) -> list[str]:
+def _parts_of(path: Path, writable: bool) -> list[str]:
     """The generated parts that a file has.
 
     Raises:
-        BadInput: it cannot be read, or has none.
+        BadInput: it cannot be read, or be written where it must be ``writable``, or has none.
     """
+    if writable:
+        check_target("--into", path)
     found = [name for name in PARTS if has_part(path, name)]
     if not found:
         raise BadInput(
@@ -133,3 +127,11 @@ def _parts_of(path: Path) -> list[str]:
             f"{', '.join(name for name in PARTS if name != markdown.PART)}"
         )
     return found
+
+
+def _fill(targets: dict[Path, list[str]], folder: Path, audit: Audit, only_check: bool) -> None:
+    """Each part is made once, and all before any file is written."""
+    names = dict.fromkeys(name for parts in targets.values() for name in parts)
+    made = {name: Part(name, *PARTS[name](folder, audit)) for name in names}
+    for target, parts in targets.items():
+        insert_all(target, [made[name] for name in parts], only_check)

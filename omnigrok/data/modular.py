@@ -18,7 +18,8 @@ from omnigrok.run import Run
 # 1: split from torch seed 42 + s; score acc.
 VERSION = 1
 
-# PROTOCOL.md: the authors' split, weights and everything else come from one stream with this seed.
+# docs/protocol.md: the authors' split, weights and everything else come from one stream with this
+# seed.
 AUTHORS_SEED = 42
 MODULUS = 113
 

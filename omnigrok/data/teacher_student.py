@@ -17,7 +17,7 @@ from omnigrok.run import Run
 # 1: data from torch seed 2 s, student from 2 s + 1; scores acc, acc_code, acc_euclid.
 VERSION = 1
 
-# PROTOCOL.md: the text's theta is .01 without a norm, the code's .001 on the per-sample mean
+# docs/protocol.md: the text's theta is .01 without a norm, the code's .001 on the per-sample mean
 # squared error.
 THRESHOLDS = {"acc": 0.01, "acc_code": 0.001}
 

@@ -42,7 +42,7 @@ class Transformer(nn.Module):
         def draw(*shape: int, fan: int = d_model) -> Tensor:
             return torch.randn(*shape, dtype=torch.float64) / math.sqrt(fan)
 
-        # The order of these lines is the order of draws: GOLDEN.md depends on it.
+        # The order of these lines is the order of draws: docs/protocol.md depends on it.
         self.embedding = nn.Parameter(draw(d_model, vocabulary).T.contiguous())
         self.position = nn.Parameter(draw(CONTEXT, d_model))
         self.key = nn.Parameter(draw(n_heads, d_head, d_model))

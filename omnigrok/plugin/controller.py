@@ -92,6 +92,7 @@ class Controller:
         self.completeness = Completeness((config.rootpath, config.invocation_params.dir))
         self.notes: dict[str, str] = {}
         self.failure = self.why = ""
+        self.page: Path | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if not self.config.option.collectonly and not self.config.getoption("audit_plan"):
@@ -236,6 +237,7 @@ class Controller:
                 f"({', '.join(map(str, sorted(self.folders)))})"
             )
         write_page(path, parse(document), next(iter(self.folders)), options.store(self.folders))
+        self.page = path
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.failure:
@@ -259,6 +261,8 @@ class Controller:
             terminalreporter.write_line(f"not a success: {self.why}")
         for line in table[-1:] if verbosity < 0 else table:
             terminalreporter.write_line(line)
+        if self.page is not None:
+            terminalreporter.write_line(f"page: {self.page}")
 
 
 class ExitStatus:

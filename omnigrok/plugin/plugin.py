@@ -46,6 +46,7 @@ from omnigrok.plugin.controller import (
     outcome_of,
     raised,
 )
+from omnigrok.plugin.github import GitHub, on_github
 from omnigrok.plugin.gpus import assign_gpu, worker_number
 from omnigrok.plugin.junit import NAMES, properties
 from omnigrok.plugin.notes import Notes
@@ -99,6 +100,8 @@ def pytest_configure(config: pytest.Config) -> None:
         controller = Controller(config)
         config.pluginmanager.register(controller, "omnigrok-controller")
         config.pluginmanager.register(ExitStatus(controller), "omnigrok-exit-status")
+        if on_github():
+            config.pluginmanager.register(GitHub(controller), "omnigrok-github")
         if TrainingCost.wanted(config):
             config.pluginmanager.register(
                 TrainingCost(config, outcome_of), "omnigrok-training-cost"

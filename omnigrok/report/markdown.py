@@ -6,14 +6,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from omnigrok.audit.document import Audit, Row
+from omnigrok.audit.document import Audit, Row, Word
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
 from omnigrok.suite.suite import Suite
 
 PART = "verdicts"
 HEADLINE = "headline"
-WITH_EVIDENCE = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR")
+WITH_EVIDENCE: tuple[Word, ...] = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR")
 
 
 def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | None = None) -> str:
@@ -109,10 +109,11 @@ def headline_table(audit: Audit) -> str:
         ranked = [rows[each] for each in protocols if each in rows]
         first = next((row for row in ranked if row.verdict != "NOT RUN"), ranked[0])
         finding = first.deciding()
-        decides = f"{finding.name}: {_effect(first)}" if finding else ""
+        name_of = f"{finding.name}: " if finding and finding.name else ""
+        decides = plain(name_of + _effect(first))
         cells = [_cell(rows.get(protocol)) for protocol in protocols]
         lines.append(
-            f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} | {plain(decides)} "
+            f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} | {decides} "
             f"| {robust(first)} |"
         )
     return "\n".join(lines) + "\n"

@@ -1,5 +1,5 @@
 """Statistics of the audit: arrays of per-seed numbers in, Findings out. Which test and why:
-STATISTICS.md.
+docs/statistics.md.
 """
 
 from omnigrok.stats.agreement import equivalent, intraclass, share

@@ -20,7 +20,7 @@ def equivalent(
 
     The interval is the 90 % t interval whatever n is, so that "interval inside the region" is the
     same as "p <= .05". Power at half a margin was .19 / .46 / .93 with 3 / 5 / 10 seeds
-    (STATISTICS.md).
+    (docs/statistics.md).
 
     Args:
         values: (seeds,), in the unit of ``region``; NaN where a seed has none.

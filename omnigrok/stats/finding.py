@@ -45,7 +45,7 @@ class Region:
 
     def judge(self, ci: tuple[float, float]) -> Verdict:
         """REPRODUCED if the interval lies inside, REFUTED if it is disjoint, else INCONCLUSIVE
-        (CLAIMS.md, verdict rule).
+        (docs/statistics.md, verdict rule).
         """
         low, high = ci
         if math.isnan(low) or math.isnan(high):

@@ -1,9 +1,9 @@
-"""Shapes of a curve over an ordered grid, replicated over seeds: trends, U, L (CLAIMS.md,
+"""Shapes of a curve over an ordered grid, replicated over seeds: trends, U, L (docs/statistics.md,
 "Shapes").
 
 Ranks alone call numerical dust a shape and a quadratic's coefficient calls an L a U
-(STATISTICS.md), so each arm must pass Page's test, change by a factor, and change by more than 1 %
-of the curve's range. The split is fixed beforehand.
+(docs/statistics.md), so each arm must pass Page's test, change by a factor, and change by more than
+1 % of the curve's range. The split is fixed beforehand.
 """
 
 from __future__ import annotations

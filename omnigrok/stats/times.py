@@ -18,7 +18,7 @@ class Time:
 
     Args:
         value: the step, NaN when it was not reached. The limit never stands in for it (it biases
-            exponents, STATISTICS.md).
+            exponents, docs/statistics.md).
         reached: whether it was.
         limit: the last step of the record.
     """

@@ -1,5 +1,5 @@
-"""The audit of another paper in docs/your-paper.md: its files are those of ``omnigrok init`` and make
-a working claim.
+"""The audit of another paper in docs/your-paper.md: its files are those of ``omnigrok init`` and
+make a working claim.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "your-paper.md"
 
 
 def files() -> dict[str, str]:
-    """name to content of the page's blocks, each of which begins with a comment that is its name."""
+    """name to content of the page's blocks, each of which begins with its name as a comment."""
     text = PAGE.read_text(encoding="utf-8")
     return dict(re.findall(r"^```\w+\n# (\S+)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL))
 

@@ -30,7 +30,7 @@ def network() -> nn.Sequential:
 
 
 def test_draws_are_in_the_order_of_the_published_code() -> None:
-    """PROTOCOL.md: seed 0, the teacher, 100 training inputs, 100 test inputs; then seed 1, the
+    """docs/protocol.md: seed 0, the teacher, 100 training inputs, 100 test inputs; then seed 1, the
     student.
     """
     torch.manual_seed(0)

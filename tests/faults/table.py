@@ -1,5 +1,5 @@
-"""The table of faults in docs/faults.md, from the tests that bear the mark ``fault(name)``: what happens is
-the docstring of the first of them.
+"""The table of faults in docs/faults.md, from the tests that bear the mark ``fault(name)``: what
+happens is the docstring of the first of them.
 
 python tests/faults/table.py                        print it, and the table of planted faults
 python tests/faults/table.py --into docs/faults.md  put both between the markers of a file
@@ -41,6 +41,7 @@ FAULTS = (
     "a store on a network file system",
     "the clock jumps",
     "a worker crashes (xdist)",
+    "SIGKILL of an actor, or of the driver, of a Ray cluster",
     "CUDA out of memory",
     "a run diverges (NaN)",
 )

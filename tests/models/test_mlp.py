@@ -28,7 +28,7 @@ def small(activation: str = "tanh", widths: tuple[object, ...] = (3, 4, 2)) -> R
 
 
 def test_the_network_of_figure_3() -> None:
-    """GOLDEN.md: 199,210 parameters of norm 11.71."""
+    """docs/protocol.md: 199,210 parameters of norm 11.71."""
     torch.manual_seed(0)
     model = mlp.build(MNIST)
     assert sum(parameter.numel() for parameter in model.parameters()) == 199_210

@@ -272,8 +272,8 @@ GOLDEN = {
 
 @pytest.mark.slow
 def test_accuracies_that_the_authors_printed_at_constant_norm():
-    """GOLDEN.md, Figure 7b: alpha = .8, norm held at 33.825; a plain loop, about a minute on one
-    core.
+    """docs/protocol.md, Figure 7b: alpha = .8, norm held at 33.825; a plain loop, about a minute on
+    one core.
     """
     run = a_run(**AUTHORS)
     split = modular.split(run, ROOT)

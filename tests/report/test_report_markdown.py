@@ -14,7 +14,7 @@ from omnigrok.audit.document import load_audit, parse
 from omnigrok.calibration.table import power_by_claim
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
-from omnigrok.report.markdown import experiments_of, table, without_versions
+from omnigrok.report.markdown import experiments_of, headline_table, table, without_versions
 from omnigrok.suite.suite import load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
@@ -58,6 +58,29 @@ def test_table() -> None:
     assert "| a.b | REPRODUCED ~ | REFUTED ! | 2 [1, 3] (> 0.5) | 10 |  |" in text
     assert "NOT RUN (1): c.d." in text
     assert "torch 2.13" in text
+
+
+def test_headline_claims_in_the_order_of_the_suite_and_scales_apart() -> None:
+    document = {
+        **DOCUMENT,
+        "claims": [
+            row("a.b", "paper", "REPRODUCED", scale="reduced", statement="Sums | are learned."),
+            row("a.b", "code", "REFUTED"),
+            row("c.d", "paper", "NOT RUN", findings=[], statement="Later."),
+            row("e.f", "paper", "INCONCLUSIVE"),
+        ],
+        "suite": {"headline": {"paper": ["c.d", "a.b"], "code": ["a.b"]}},
+    }
+    assert headline_table(parse(document)).splitlines() == [
+        "Under `paper`, 2 of 3 claims have evidence.",
+        "At full scale: 1 INCONCLUSIVE.",
+        "At reduced scale: 1 REPRODUCED.",
+        "",
+        "| headline claim | paper | code | what decides | robust |",
+        "|---|---|---|---|---|",
+        "| **c.d** Later. | NOT RUN |  |  |  |",
+        "| **a.b** Sums / are learned. | REPRODUCED ~ | REFUTED | 2 [1, 3] (> 0.5) |  |",
+    ]
 
 
 def test_experiments_and_costs_come_from_the_figures() -> None:

@@ -52,6 +52,7 @@ def toy(pytester: pytest.Pytester) -> pytest.Pytester:
 def test_report_option_under_xdist(toy: pytest.Pytester) -> None:
     done = toy.runpytest_subprocess("claims", "--report", "r.html", "-n", "2")
     assert done.ret == 0
+    done.stdout.fnmatch_lines(["page: r.html"])
     text = (toy.path / "r.html").read_text()
     assert '<article class="card" id="toy.good"' in text
     assert "these numbers are below zero" in text

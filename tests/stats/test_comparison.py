@@ -134,7 +134,7 @@ def test_interval_ignores_the_order_of_seeds(values: list[float]) -> None:
 
 @pytest.mark.parametrize(("n", "smallest"), [(3, 0.125), (5, 0.03125), (10, 2**-10)])
 def test_smallest_p_of_a_sign_flip_test(n: int, smallest: float) -> None:
-    # STATISTICS.md: .125 with 3 seeds, .031 with 5, .001 with 10.
+    # docs/statistics.md: .125 with 3 seeds, .031 with 5, .001 with 10.
     assert sign_flip_p(np.arange(1, n + 1)) == (smallest, smallest)
 
 

@@ -1,4 +1,4 @@
-"""The verdict rule of CLAIMS.md, end by end."""
+"""The verdict rule of docs/statistics.md, end by end."""
 
 import math
 

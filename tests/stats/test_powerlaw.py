@@ -20,7 +20,7 @@ from omnigrok.stats.times import Time, times_from
 
 GAMMA = np.array([0.03, 0.05, 0.08, 0.13, 0.2, 0.3, 0.5, 0.7, 1.0])
 INVERSE = Region(-1.15, -0.85)
-# The pilot of STATISTICS.md: teacher-student, alpha 2, one seed.
+# The pilot of docs/statistics.md: teacher-student, alpha 2, one seed.
 PILOT = np.array([50000, 28700, 18300, 11300, 7100, 5300, 3900, 3200, 3100.0])
 
 
@@ -95,7 +95,7 @@ def test_the_pilot_is_a_delay_and_no_power_law_over_the_range() -> None:
 
 @pytest.mark.parametrize("share", [0.25, 0.4])
 def test_censoring_does_not_pull_the_exponent_to_zero(share: float) -> None:
-    # STATISTICS.md: the step limit in place of the time gave -.80 with 25 % censored, dropping the
+    # docs/statistics.md: the step limit as the time gave -.80 with 25 % censored, dropping the
     # censored -.94.
     tobit, capped, dropped = [], [], []
     for seed in range(12):

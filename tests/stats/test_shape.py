@@ -58,8 +58,8 @@ def test_an_l_shaped_curve_is_never_called_u_in_many_draws() -> None:
 
 
 def test_dust_is_not_an_arm() -> None:
-    # STATISTICS.md: 1e-14 rising to 1e-12 gave Page p = .013; here the ratio is 100 and p smaller
-    # still.
+    # docs/statistics.md: 1e-14 rising to 1e-12 gave Page p = .013; here the ratio is 100 and p
+    # smaller still.
     dust = np.where(LOG <= 0, 10.0 ** (-14 * (LOG + 1)), 1e-14 * 100**LOG)
     found = u_shape("train loss", ALPHA, seeds(dust, 5, 0.01), SPLIT)
     rise = found[2]

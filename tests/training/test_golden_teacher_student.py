@@ -1,4 +1,4 @@
-"""The trainer against what the authors' own code printed (GOLDEN.md, teacher-student, Figure 2)."""
+"""The trainer against what the authors' own code printed (docs/protocol.md, Figure 2)."""
 
 from __future__ import annotations
 
