@@ -11,7 +11,7 @@ from omnigrok.errors import BadInput
 from omnigrok.files import read_whole
 from omnigrok.printable import is_harmless
 
-LARGEST_FILE = 200_000
+LARGEST_FILE = 300_000
 # What a file holds once every alias is written out: a page of aliases of aliases would otherwise
 # fill the memory.
 LARGEST_CONTENT = 200_000

@@ -91,7 +91,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_a_large_file(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="larger than 200000 bytes"):
+    with pytest.raises(BadInput, match="larger than 300000 bytes"):
         load(tmp_path, "#" * 1_000_001)
 
 
