@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +201,45 @@ def test_fuzz_deviations(tmp_path_factory: pytest.TempPathFactory, content: byte
     with contextlib.suppress(BadInput):
         found = load_deviations(folder)
     assert all(isinstance(entry, Deviation) for entry in found)
+
+
+LARGE = {
+    "numbers to base 60": "x: " + "1:" + "59:" * 60_000 + "59\n",
+    "numbers to base 60 by tag": "x: !!int '" + "1:" + "59:" * 60_000 + "59'\n",
+    "digits": "x: " + "9" * 190_000 + "\n",
+    "keys": "".join(f"k{n}: 1\n" for n in range(17_000)),
+    "flow": "x: [" + "[]," * 60_000 + "]\n",
+    "merges": "a: &a {k: 1}\n" + "".join(f"b{n}: {{<<: [*a, *a]}}\n" for n in range(6_000)),
+    "indents": "\n".join(" " * n + "a:" for n in range(700)),
+    "quotes": 'x: "' + "\\n" * 90_000 + '"\n',
+}
+
+
+@pytest.mark.parametrize("content", LARGE.values(), ids=list(LARGE))
+def test_a_file_costs_at_most_200_mb_and_20_s(
+    tmp_path: Path, content: str, limited: Callable[[float, float], AbstractContextManager[None]]
+) -> None:
+    """The largest files that are read at all."""
+    assert len(content) < yaml_file.LARGEST_FILE
+    with limited(200, 20), contextlib.suppress(BadInput):
+        load(tmp_path, content)
+
+
+@pytest.mark.parametrize("text", ["1:30", "1:59:59", "190:20:30.15"])
+def test_a_time_is_no_number(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadInput, match="is no number; quote it"):
+        load(tmp_path, f"x: {text}\n")
+    assert load(tmp_path, f"x: '{text}'\n") == {"x": text}
+
+
+@pytest.mark.parametrize("text", ["\\e[2J", "\\u202e", "\\x9b"])
+def test_texts_that_a_terminal_would_obey(tmp_path: Path, text: str) -> None:
+    with pytest.raises(BadInput, match="characters that a terminal obeys"):
+        load(tmp_path, f'x: "{text}"\n')
+    assert load(tmp_path, 'x: "two\\nlines\\tand \\_ é"\n') == {"x": "two\nlines\tand \u00a0 é"}
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.yaml")
+    with pytest.raises(BadInput, match="no regular file"):
+        load_yaml(tmp_path / "x.yaml")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.audit.document import load_audit
+from omnigrok.audit.document import Audit, load_audit
 from omnigrok.errors import BadInput
 from omnigrok.report.comparison import compare
 from omnigrok.report.page import render
@@ -129,3 +132,51 @@ def test_the_sound_one_is_read(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(SOUND[:-1])
     with pytest.raises(BadInput, match=r"a\.json"):
         load_audit(tmp_path / "a.json")
+
+
+Limited = Callable[[float, float], AbstractContextManager[None]]
+
+
+def with_values(path: Path, values: list[float]) -> Audit:
+    document = json.loads(SOUND)
+    document["claims"][0]["findings"][0]["values"] = values
+    path.write_text(json.dumps(document))
+    return load_audit(path)
+
+
+def test_findings_of_many_values_are_refused_or_cost_little(
+    tmp_path: Path, limited: Limited
+) -> None:
+    """Two findings of 200,000 values took 6 GB to compare."""
+    path = tmp_path / "a.json"
+    with limited(200, 10), pytest.raises(BadInput, match="at most 5000 items"):
+        with_values(path, [1.0] * 200_000)
+    with limited(300, 60):
+        one, other = (with_values(path, [value] * 5_000) for value in (1.0, 2.0))
+        assert compare(one, other)[0].moved
+
+
+DEEP = [b"[" * 900_000, b'{"a":' * 300_000, b"[" + b"1," * 900_000 + b"1]", b'"' + b"a" * 10**6]
+
+
+@pytest.mark.parametrize("content", DEEP)
+def test_a_megabyte_of_json_costs_at_most_200_mb(
+    tmp_path: Path, limited: Limited, content: bytes
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    with limited(200, 10), pytest.raises(BadInput):
+        load_audit(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(BadInput, match="no regular file"):
+        load_audit(tmp_path / "a.json")
+
+
+def test_texts_that_a_terminal_would_obey_are_written_out(tmp_path: Path) -> None:
+    document = json.loads(SOUND)
+    document["claims"][0]["reason"] = "\x1b[2J\u202e"
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    assert load_audit(tmp_path / "a.json").claims[0].reason == "\\x1b[2J\\u202e"

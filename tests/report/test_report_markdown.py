@@ -14,7 +14,13 @@ from omnigrok.audit.document import load_audit, parse
 from omnigrok.calibration.table import power_by_claim
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
-from omnigrok.report.markdown import experiments_of, headline_table, table, without_versions
+from omnigrok.report.markdown import (
+    experiments_of,
+    headline_table,
+    plain,
+    table,
+    without_versions,
+)
 from omnigrok.suite.suite import load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
@@ -140,3 +146,22 @@ def test_command(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["report", str(path), "--claims", str(CLAIMS)])
     assert done.output == table(parse(DOCUMENT), load_suite(CLAIMS), power_by_claim())
     assert CliRunner().invoke(main, ["report", str(tmp_path / "none.json")]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
+        ("[x](javascript:alert(1))", "[x&#93;(javascript:alert(1))"),
+        ("![x](https://a.b/c.png)", "&#33;[x&#93;(https&#58;//a.b/c.png)"),
+        ("www.evil.example a@b.example", "www&#46;evil.example a&#64;b.example"),
+        ("**bold** _it_ ~~gone~~ `code`", "&#42;&#42;bold&#42;&#42; &#95;it&#95; "
+         "&#126;~gone&#126;~ &#96;code&#96;"),
+        ("&lt;b&gt; a | b \\| c", "&amp;lt;b&amp;gt; a / b &#92;/ c"),
+        ("one\ntwo", "one two"),
+        ("test_acc 2 [1, 3] (> 0.5); p < 5, a * b, R&D", "test_acc 2 [1, 3] (> 0.5); p < 5, a * b, "
+         "R&D"),
+    ],
+)  # fmt: skip
+def test_foreign_text_does_nothing(text: str, shown: str) -> None:
+    assert plain(text) == shown
