@@ -31,6 +31,7 @@ from omnigrok.suite.experiment import paper_steps
 from omnigrok.suite.installed import home_of
 from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, Tier
 from omnigrok.suite.suite import Setting, Suite
+from omnigrok.training.accepted import check_options
 from omnigrok.training.device import choose_device, describe
 from omnigrok.training.identity import identity
 
@@ -233,6 +234,8 @@ class AuditSession:
         """
         suite, claim = request.suite, request.claim
         experiments = self.experiments(request)
+        for runs in experiments.values():
+            check_options(runs)
         found = (
             self._replayed(request, experiments)
             if self.options.replay
