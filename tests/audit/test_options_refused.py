@@ -17,15 +17,14 @@ figure: toy
 title: Toy
 place: nowhere
 experiments:
-  plain: &plain
+  plain:
     base: &base
       {task: modular, model: transformer, n_train: 12, lr: 1.0e-3, steps: 2, loss: cross_entropy,
        data: {p: 5}, network: {d_model: 4, n_heads: 1, d_mlp: 4}}
     sweep: {seed: {count: 2}}
   shuffled:
-    base:
-      <<: *base
-      data: {p: 5, shufle_labels: true}
+    base: *base
+    points: [{data: {shufle_labels: true}}]
     sweep: {seed: {count: 2}}
 claims:
 """

@@ -115,7 +115,7 @@ def test_it_is_found_by_name_and_an_unknown_one_is_not() -> None:
     assert find_model("mlp") is mlp
     with pytest.raises(
         BadInput,
-        match=r"unknown model 'perceptron'; accepted: decoder, .*mlp.*, or the dotted path of a module",
+        match=r"unknown model 'perceptron'; accepted: decoder, .*mlp.*, or the dotted path of a",
     ):
         find_model("perceptron")
 
