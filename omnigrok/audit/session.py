@@ -198,7 +198,7 @@ class AuditSession:
         """The Runs that a request needs, by ``figure:name`` of the experiment.
 
         Raises:
-            BadInput: a figure file is not valid, or a data set or model does not accept its options.
+            BadInput: a figure file is not valid, or a data set or model does not accept an option.
         """
         names = request.suite.experiments(request.figure, request.claim).values()
         found = {
