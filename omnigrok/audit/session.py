@@ -31,6 +31,7 @@ from omnigrok.suite.experiment import paper_steps
 from omnigrok.suite.installed import home_of
 from omnigrok.suite.schema import Claim, Figure, Protocol, Scale, Tier
 from omnigrok.suite.suite import Setting, Suite
+from omnigrok.training.accepted import check_options
 from omnigrok.training.device import choose_device, describe
 from omnigrok.training.identity import identity
 
@@ -197,13 +198,16 @@ class AuditSession:
         """The Runs that a request needs, by ``figure:name`` of the experiment.
 
         Raises:
-            BadInput: a figure file is not valid.
+            BadInput: a figure file is not valid, or a data set or model does not accept an option.
         """
         names = request.suite.experiments(request.figure, request.claim).values()
-        return {
+        found = {
             full_name: request.suite.runs(full_name, self.setting(request, full_name))
             for full_name in names
         }
+        for runs in found.values():
+            check_options(runs)
+        return found
 
     def runs(self, request: Request) -> list[Run]:
         """All Runs that a request needs.
@@ -216,10 +220,11 @@ class AuditSession:
         )
 
     def _planned(self, request: Request) -> list[Run]:
-        """The same; bad figure files are left to the item that needs them."""
+        """The same; bad figure files and options are left to the item that needs them."""
         try:
             return self.runs(request)
-        except OmnigrokError:
+        # somebody else's module may raise anything when it is imported; ``case`` raises it again
+        except Exception:
             return []
 
     def case(self, request: Request) -> Case:

@@ -15,6 +15,9 @@ may have a third:
 
 It may set ``REPEATED_INPUTS = True`` where different samples have the same inputs, as sums of
 symbols do; otherwise inputs of the training set in the test set are an error.
+
+Its class ``Options`` (``omnigrok.options``) says what it accepts in ``run.data``; a module from
+outside may go without, and is then handed whatever the Run has.
 """
 
 from __future__ import annotations

@@ -1,40 +1,26 @@
 """Toy addition (Section 5.1, Figure 6, Appendix D): a decoder maps E_i + E_j to the random vector
 that stands for i + j.
 
-============== =================== ============================
-========================================================== option         ``paper``
-``code``                     other values ============== ===================
-============================ ==========================================================
-representation ``scalar``          ``planar`` labels         ``sum``             ``modular``
-unseen         ``false`` (choice)  ``true``                     ``true`` under ``paper`` is a
-sensitivity row standardise    ``none``            ``none``                     ``linear``,
-``input``: sensitivity rows base           10                  10                           p of the
-paper; p (p + 1) / 2 unordered pairs target_dim     30                  30
-============== =================== ============================
-==========================================================
-
-``scalar``: E_k = k in R_linear, N(0, 1) in R_random. ``planar``: the first coordinate runs from -1
-to 1, the second is 0.3 U(-1, 1), in R_linear; U(-1, 1)^2 in R_random. ``unseen``: whether an output
-may be missing from the training split. ``standardise = linear`` gives R_linear mean 0 and variance
-1 before Eq. 4 mixes it, ``input`` the sums E_i + E_j after it.
+The paper draws p (p + 1) / 2 unordered pairs of numbers below p.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
 from omnigrok.models.mlp import MLP
+from omnigrok.options import DataOptions, NetworkOptions, Size
 from omnigrok.run import Run
 
 # 1: numpy and torch seeds 58 + s in the authors' order of draws; scores acc, acc_close.
@@ -46,13 +32,9 @@ REPEATED_INPUTS = True
 FIRST_SEED = 58  # the authors' seed, of numpy and of torch
 ENCODER_WIDTH = 200
 LINE_NOISE = 0.3
-DIMENSION = {"scalar": 1, "planar": 2}
-CHOICES: dict[str, tuple[object, ...]] = {
-    "representation": tuple(DIMENSION),
-    "labels": ("sum", "modular"),
-    "unseen": (False, True),
-    "standardise": ("none", "linear", "input"),
-}
+Representation = Literal["scalar", "planar"]
+DIMENSION: dict[Representation, int] = {"scalar": 1, "planar": 2}
+TARGET_DIM = 30
 
 # Per-sample mean squared errors. Two targets are sqrt(2 d) apart in d dimensions, so an error
 # within half of that is below 1/2.
@@ -60,69 +42,28 @@ HALFWAY = 0.5
 CLOSE = 0.05
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options of one Run, checked."""
+class Options(DataOptions):
+    """Options of ``Run.data`` (Section 5.1, Appendix D); the defaults are the protocol ``paper``.
 
-    representation: str
-    labels: str
-    unseen: bool
-    standardise: str
-    base: int
-    target_dim: int
+    Args:
+        representation: "scalar": E_k = k in R_linear, N(0, 1) in R_random. "planar" (protocol
+            ``code``): the first coordinate runs from -1 to 1, the second is 0.3 U(-1, 1), in
+            R_linear; U(-1, 1)^2 in R_random.
+        labels: "sum", or "modular" (``code``) for the sum modulo p.
+        unseen: whether an output may be missing from the training split (``code``: true); the text
+            is silent, and true under ``paper`` is a sensitivity row.
+        standardise: "linear" gives R_linear mean 0 and variance 1 before Eq. 4 mixes it, "input"
+            the sums E_i + E_j after it, a sensitivity row; "none" in both protocols.
+        base: p of the paper.
+        target_dim: coordinates of the vector that stands for an output.
+    """
 
-    @classmethod
-    def of(cls, run: Run) -> Options:
-        """Raises BadInput where an option, ``n_train``, ``messiness`` or the network's ends do not
-        fit.
-        """
-        given: dict[str, Any] = dict(run.data)
-        unknown = sorted(set(given) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise BadInput(
-                f"addition: unknown data option {unknown[0]!r}; accepted: "
-                f"{', '.join(cls.__dataclass_fields__)}"
-            )
-        for name, accepted in CHOICES.items():
-            value = given.setdefault(name, accepted[0])
-            if value not in accepted or type(value) is not type(accepted[0]):
-                raise BadInput(
-                    f"addition: {name} = {value!r} is not accepted; one of "
-                    f"{', '.join(map(str, accepted))}"
-                )
-        for name, default, least in (("base", 10, 2), ("target_dim", 30, 1)):
-            value = given.setdefault(name, default)
-            if type(value) is not int or value < least:
-                raise BadInput(
-                    f"addition: {name} = {value!r} is not accepted; a whole number from {least}"
-                )
-        options = cls(**given)
-        options._fits(run)
-        return options
-
-    def _fits(self, run: Run) -> None:
-        pairs = self.base * (self.base + 1) // 2
-        least = 1 if self.unseen else self.outputs
-        if not least <= run.n_train <= pairs:
-            why = (
-                ""
-                if self.unseen
-                else f" ({self.outputs} outputs, each of which must occur: unseen = false)"
-            )
-            raise BadInput(
-                f"addition: n_train = {run.n_train} is not accepted; {least} to {pairs} pairs{why}"
-            )
-        if not 0 <= run.messiness <= 1:
-            raise BadInput(
-                f"addition: messiness = {run.messiness} is not accepted; 0 (linear) to 1 (random)"
-            )
-        widths = run.option("widths")
-        if widths and (widths[0], widths[-1]) != (self.dimension, self.target_dim):
-            raise BadInput(
-                f"addition: widths = {list(widths)} do not fit; representation = "
-                f"{self.representation} needs {self.dimension} inputs, "
-                f"target_dim = {self.target_dim} as many outputs"
-            )
+    representation: Representation = "scalar"
+    labels: Literal["sum", "modular"] = "sum"
+    unseen: bool = False
+    standardise: Literal["none", "linear", "input"] = "none"
+    base: Annotated[int, Field(ge=2)] = 10
+    target_dim: Size = TARGET_DIM
 
     @property
     def dimension(self) -> int:
@@ -133,6 +74,41 @@ class Options:
     def outputs(self) -> int:
         """Distinct labels: 2 p - 1 sums, or p residues."""
         return self.base if self.labels == "modular" else 2 * self.base - 1
+
+
+class FromNetwork(NetworkOptions, extra="ignore"):
+    """What is read of the network's options.
+
+    Args:
+        widths: units of each layer, if the network has them; its ends must fit.
+    """
+
+    widths: Annotated[tuple[Size, ...], Field(min_length=1)] | None = None
+
+
+def _check_fit(options: Options, run: Run) -> None:
+    pairs = options.base * (options.base + 1) // 2
+    least = 1 if options.unseen else options.outputs
+    if not least <= run.n_train <= pairs:
+        why = (
+            ""
+            if options.unseen
+            else f" ({options.outputs} outputs, each of which must occur: unseen = false)"
+        )
+        raise BadInput(
+            f"addition: n_train = {run.n_train} is not accepted; {least} to {pairs} pairs{why}"
+        )
+    if not 0 <= run.messiness <= 1:
+        raise BadInput(
+            f"addition: messiness = {run.messiness} is not accepted; 0 (linear) to 1 (random)"
+        )
+    widths = FromNetwork.of(run).widths
+    if widths and (widths[0], widths[-1]) != (options.dimension, options.target_dim):
+        raise BadInput(
+            f"addition: widths = {list(widths)} do not fit; representation = "
+            f"{options.representation} needs {options.dimension} inputs, "
+            f"target_dim = {options.target_dim} as many outputs"
+        )
 
 
 def split(run: Run, root: Path) -> Split:
@@ -148,6 +124,7 @@ def split(run: Run, root: Path) -> Split:
         BadInput: an option, ``n_train``, ``messiness`` or the network's ends do not fit.
     """
     options = Options.of(run)
+    _check_fit(options, run)
     first, second = np.triu_indices(options.base)
     label = first + second if options.labels == "sum" else (first + second) % options.base
 

@@ -1,25 +1,5 @@
 """IMDb reviews, positive or negative (Section 4, Figure 4; Maas et al. 2011).
 
-Options of ``Run.data``; the first value is the default and the protocol ``paper``, the one marked
-(code) is the published code:
-
-=============== ==============================
-========================================================================== ``source``      "full",
-"bundled"              50,000 reviews below the data root, or 4,000 that come with the package
-``sampling``    "random", "first" (code)       "random": a quarter of all reviews is held back for
-testing and ``n_train``
-                                               are drawn from the others. "first": the first rows,
-                                               as many as make ``n_train`` three quarters of them,
-                                               and the last quarter is for testing
-``stop_words``  "keep", "drop" (code)          whether 179 stop words are left out
-``digits``      "keep", "drop" (code)          whether digits are cut out of words
-``vocabulary``  1000                           most frequent words of the training reviews; others
-are left out ``length``      500                            tokens; longer reviews keep the first,
-shorter ones are padded with 0 on the left ``n_test``      0                              if
-positive, at most so many test reviews ``shuffle_labels`` False                       permute the
-training labels (a control) =============== ==============================
-==========================================================================
-
 The paper says neither where a review is padded nor whose words are counted; both are as in the
 code, which counts those of its training reviews. The authors' axis N counts test reviews too: their
 N = 1,000 is ``n_train`` 750 here. The order of rows in their csv is not known: the rows here are a
@@ -32,15 +12,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from omnigrok.data.imdb_files import ARCHIVES, bundled, fetch, full
 from omnigrok.data.imdb_text import Ints, encode, most_frequent
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
+from omnigrok.options import DataOptions
 from omnigrok.run import Run
 
 # 1: stratified splits by numpy, rows in the order of seed 2022; score acc.
@@ -48,15 +31,38 @@ VERSION = 1
 
 __all__ = ["accuracy", "fetch", "files", "split"]
 
-CHOICES = {
-    "source": ("full", "bundled"),
-    "sampling": ("random", "first"),
-    "stop_words": ("keep", "drop"),
-    "digits": ("keep", "drop"),
-}
-NUMBERS = {"vocabulary": (1000, 1, 32_767), "length": (500, 1, 100_000), "n_test": (0, 0, 50_000)}
 ORDER_SEED = 2022
 LEAST_FIRST = 6
+
+Vocabulary = Annotated[int, Field(ge=1, le=32_767)]
+Length = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Options(DataOptions):
+    """Options of ``Run.data`` (Section 4, Appendix A); the defaults are the protocol ``paper``.
+
+    Args:
+        source: "full", 50,000 reviews below the data root, or "bundled", 4,000 that come with the
+            package.
+        sampling: "random": a quarter of all reviews is held back for testing and ``n_train`` are
+            drawn from the others. "first" (protocol ``code``): the first rows, as many as make
+            ``n_train`` three quarters of them, and the last quarter is for testing.
+        stop_words: "keep", or "drop" (``code``) to leave out 179 stop words.
+        digits: "keep", or "drop" (``code``) to cut digits out of words.
+        vocabulary: most frequent words of the training reviews; others are left out.
+        length: tokens; longer reviews keep the first, shorter ones are padded with 0 on the left.
+        n_test: if positive, at most so many test reviews.
+        shuffle_labels: permutes the training labels, as a control.
+    """
+
+    source: Literal["full", "bundled"] = "full"
+    sampling: Literal["random", "first"] = "random"
+    stop_words: Literal["keep", "drop"] = "keep"
+    digits: Literal["keep", "drop"] = "keep"
+    vocabulary: Vocabulary = 1000
+    length: Length = 500
+    n_test: Annotated[int, Field(ge=0, le=50_000)] = 0
+    shuffle_labels: bool = False
 
 
 def stratified(labels: Ints, seed: int) -> tuple[Ints, Ints]:
@@ -91,38 +97,34 @@ def stratified(labels: Ints, seed: int) -> tuple[Ints, Ints]:
 
 
 @functools.lru_cache(maxsize=16)
-def _split(
-    root: Path, seed: int, n_train: int, options: tuple[tuple[str, str | int], ...]
-) -> Split:
+def _split(root: Path, seed: int, n_train: int, options: Options) -> Split:
     """The split itself; arms that differ in other settings than these share it, and its memory."""
-    chosen = dict(options)
-    corpus = bundled() if chosen["source"] == "bundled" else full(root)
+    corpus = bundled() if options.source == "bundled" else full(root)
     rows = np.random.RandomState(ORDER_SEED).permutation(len(corpus))
     labels = corpus.labels[rows].astype(np.int64)
-    first = chosen["sampling"] == "first"
+    first = options.sampling == "first"
     least, most = LEAST_FIRST if first else 1, len(rows) - -(-len(rows) // 4)
     if not least <= n_train <= most:
         raise BadInput(
-            f"imdb: n_train = {n_train} is not possible; with source {chosen['source']} and "
-            f"sampling {chosen['sampling']} "
-            f"it is {least} to {most}"
+            f"imdb: n_train = {n_train} is not possible; with source {options.source} and "
+            f"sampling {options.sampling} it is {least} to {most}"
         )
     if first:
         train, test = stratified(labels[: n_train + -(-n_train // 3)], seed)
     else:
         train, test = stratified(labels, seed)
         train = train[:n_train]
-    if chosen["n_test"]:
-        test = test[: int(chosen["n_test"])]
+    if options.n_test:
+        test = test[: options.n_test]
     both = rows[np.concatenate([train, test])]
     drop = {
-        "drop_stop_words": chosen["stop_words"] == "drop",
-        "drop_digits": chosen["digits"] == "drop",
+        "drop_stop_words": options.stop_words == "drop",
+        "drop_digits": options.digits == "drop",
     }
-    _, rank = most_frequent(corpus, rows[train], int(chosen["vocabulary"]), **drop)
-    tokens = torch.from_numpy(encode(corpus, both, rank, int(chosen["length"])))
+    _, rank = most_frequent(corpus, rows[train], options.vocabulary, **drop)
+    tokens = torch.from_numpy(encode(corpus, both, rank, options.length))
     targets = corpus.labels[both].astype(np.float32)
-    if chosen["shuffle_labels"]:
+    if options.shuffle_labels:
         targets[: len(train)] = np.random.RandomState([seed, 1]).permutation(targets[: len(train)])
     indices = torch.arange(len(both))
     return Split(
@@ -142,27 +144,7 @@ def split(run: Run, root: Path) -> Split:
         BadInput: an option is not accepted, or there are not ``n_train`` reviews.
         DataMissing, DataCorrupt: as ``imdb_files.full``.
     """
-    options: dict[str, str | int] = {}
-    for name, accepted in CHOICES.items():
-        options[name] = run.option(name, accepted[0])
-        if options[name] not in accepted:
-            raise BadInput(
-                f"imdb: {name} = {options[name]!r} is not accepted; one of {', '.join(accepted)}"
-            )
-    for name, (default, low, high) in NUMBERS.items():
-        value = run.option(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise BadInput(
-                f"imdb: {name} = {value!r} is not accepted; a whole number from {low} to {high}"
-            )
-        options[name] = value
-    options["shuffle_labels"] = shuffled = run.option("shuffle_labels", False)
-    if not isinstance(shuffled, bool):
-        raise BadInput(f"imdb: shuffle_labels = {shuffled!r} is not accepted; true or false")
-    unknown = sorted({name for name, _ in run.data} - set(options))
-    if unknown:
-        raise BadInput(f"imdb: unknown option {unknown[0]!r}; accepted: {', '.join(options)}")
-    made = _split(Path(root), run.seed, run.n_train, tuple(options.items()))
+    made = _split(Path(root), run.seed, run.n_train, Options.of(run))
     torch.manual_seed(run.seed)
     for _ in range(2):
         torch.empty((), dtype=torch.int64).random_()
@@ -180,4 +162,4 @@ def files(run: Run) -> list[str]:
     """The archive that ``fetch`` brings; the folder or the other archive of
     ``imdb_files.read_reviews`` does as well.
     """
-    return [] if run.option("source") == "bundled" else [ARCHIVES[1]]
+    return [] if Options.of(run).source == "bundled" else [ARCHIVES[1]]

@@ -1,21 +1,5 @@
 """MNIST (Section 4, Figures 3, 10, 11 and 12): pixels in [0, 1], flattened, neither centred nor
 normalised.
-
-Options of ``run.data``:
-
-============== =============
-============================================================================================= option
-values        meaning ============== =============
-============================================================================================= source
-full, bundled 60,000 + 10,000 images below the data root, or 5,000 + 2,000 of them that come with
-the package subset         random, first which ``n_train`` training images: drawn by the seed
-(``paper``), or the first ones (``code``) n_test         whole number  only so many test images, the
-first ones; by default all (both protocols). Of the full set the first
-                             5,000 are harder than the rest; the bundled ones are in an order that
-                             spreads them evenly
-shuffle_labels true, false   permute the labels of the training images, a control; by default false
-============== =============
-=============================================================================================
 """
 
 from __future__ import annotations
@@ -23,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import torch
@@ -35,6 +19,7 @@ from omnigrok.data._mnist_fetch import fetch
 from omnigrok.data._mnist_idx import Stamp, status
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
+from omnigrok.options import DataOptions, Size
 from omnigrok.run import Run
 
 # 1: pixels in [0, 1]; nested random subsets by numpy; score acc.
@@ -43,13 +28,30 @@ VERSION = 1
 __all__ = ["accuracy", "fetch", "files", "split", "status"]
 
 CLASSES = 10
-SOURCES = ("full", "bundled")
-SUBSETS = ("random", "first")
-OPTIONS = ("source", "subset", "n_test", "shuffle_labels")
 
 # Subsets and shuffled labels have generators of their own: torch's global one is left to weights
 # and batches.
 SUBSET_STREAM, LABEL_STREAM = 1, 2
+
+
+class Options(DataOptions):
+    """Options of ``Run.data`` (Section 4).
+
+    Args:
+        source: "full", 60,000 + 10,000 images below the data root, or "bundled", 5,000 + 2,000 of
+            them that come with the package.
+        subset: which ``n_train`` training images: "random", drawn by the seed (protocol ``paper``),
+            or "first", the first ones (``code``).
+        n_test: only so many test images, the first ones; null for all (both protocols). Of the full
+            set the first 5,000 are harder than the rest; the bundled ones are in an order that
+            spreads them evenly.
+        shuffle_labels: permutes the labels of the training images, as a control.
+    """
+
+    source: Literal["full", "bundled"] = "full"
+    subset: Literal["random", "first"] = "random"
+    n_test: Size | None = None
+    shuffle_labels: bool = False
 
 
 def split(run: Run, root: Path) -> Split:
@@ -67,17 +69,22 @@ def split(run: Run, root: Path) -> Split:
         DataMissing: source is full and a file is not below ``root``.
         DataCorrupt: a file is truncated or altered.
     """
-    options = _options(run)
+    options = Options.of(run)
+    if run.loss not in ("mse", "cross_entropy"):
+        raise BadInput(
+            f"mnist: loss = {run.loss!r} is not accepted; mse (one-hot targets) or cross_entropy "
+            "(class targets)"
+        )
     pool, n_train, n_test = _pool(
-        _mnist_idx.find(root) if options["source"] == "full" else (), run.loss
+        _mnist_idx.find(root) if options.source == "full" else (), run.loss
     )
     train = _train(run, options, n_train)
-    wanted = n_test if options["n_test"] is None else options["n_test"]
+    wanted = n_test if options.n_test is None else options.n_test
     if wanted > n_test:
         raise BadInput(
-            f"mnist: n_test = {wanted}, but the {options['source']} source has {n_test} test images"
+            f"mnist: n_test = {wanted}, but the {options.source} source has {n_test} test images"
         )
-    if options["shuffle_labels"]:
+    if options.shuffle_labels:
         targets = pool.targets.clone()
         targets[train] = targets[train[_permutation(LABEL_STREAM, run.seed, len(train))]]
         pool = Pool(pool.inputs, targets)
@@ -97,51 +104,19 @@ def files(run: Run) -> list[str]:
     """Files below the data root that the Run needs: none if it uses the bundled images."""
     return (
         [f"{_mnist_idx.FOLDER}/{name}" for name in _mnist_idx.FILES]
-        if run.option("source", "full") == "full"
+        if Options.of(run).source == "full"
         else []
     )
 
 
-def _options(run: Run) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "source": "full",
-        "subset": "random",
-        "n_test": None,
-        "shuffle_labels": False,
-    }
-    options.update(run.data)
-
-    def need(ok: bool, key: str, accepted: str) -> None:
-        if not ok:
-            raise BadInput(f"mnist: {key} = {options[key]!r} is not accepted; {accepted}")
-
-    for key in options:
-        if key not in OPTIONS:
-            raise BadInput(f"mnist: unknown option {key!r}; accepted: {', '.join(OPTIONS)}")
-    need(options["source"] in SOURCES, "source", f"one of {', '.join(SOURCES)}")
-    need(options["subset"] in SUBSETS, "subset", f"one of {', '.join(SUBSETS)}")
-    need(
-        options["n_test"] is None or (type(options["n_test"]) is int and options["n_test"] >= 1),
-        "n_test",
-        "1 or more, or null for all",
-    )
-    need(isinstance(options["shuffle_labels"], bool), "shuffle_labels", "true or false")
-    if run.loss not in ("mse", "cross_entropy"):
-        raise BadInput(
-            f"mnist: loss = {run.loss!r} is not accepted; mse (one-hot targets) or cross_entropy "
-            "(class targets)"
-        )
-    return options
-
-
-def _train(run: Run, options: Mapping[str, Any], available: int) -> Tensor:
+def _train(run: Run, options: Options, available: int) -> Tensor:
     if run.n_train > available:
-        more = "; source: full has more" if options["source"] == "bundled" else ""
+        more = "; source: full has more" if options.source == "bundled" else ""
         raise BadInput(
-            f"mnist: n_train = {run.n_train}, but the {options['source']} source has {available} "
+            f"mnist: n_train = {run.n_train}, but the {options.source} source has {available} "
             f"training images{more}"
         )
-    if options["subset"] == "first":
+    if options.subset == "first":
         return torch.arange(run.n_train)
     return _permutation(SUBSET_STREAM, run.seed, available)[: run.n_train].clone()
 

@@ -1,20 +1,21 @@
 """MNIST with a representation that shows the label (Section 5.2, Figure 8): the samples of
 ``mnist``, each image with its true class.
 
-The options are those of ``omnigrok.data.mnist`` except ``shuffle_labels``; what the class does to
-the image is the model's business (``omnigrok.models.messy_mlp``). Test images come with their true
-class too, as in the text and in the published code.
+What the class does to the image is the model's business (``omnigrok.models.messy_mlp``). Test
+images come with their true class too, as in the text and in the published code.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
+
+from pydantic import field_validator
 
 from omnigrok.data import mnist
 from omnigrok.data.mnist import accuracy, files
 from omnigrok.data.split import Pool, Split
-from omnigrok.errors import BadInput
 from omnigrok.run import Run
 
 # 1: the samples of mnist, version 1, with their classes.
@@ -23,20 +24,32 @@ VERSION = 1
 __all__ = ["accuracy", "files", "split"]
 
 
+class Options(mnist.Options):
+    """Options of ``Run.data`` (Section 5.2): those of ``omnigrok.data.mnist`` without its control.
+
+    Args:
+        shuffle_labels: not possible; the inputs show the true labels.
+    """
+
+    shuffle_labels: Literal[False] = False
+
+    @field_validator("shuffle_labels", mode="before")
+    @classmethod
+    def _not_possible(cls, value: object) -> object:
+        if value is not False:
+            raise ValueError("the inputs show the true labels")
+        return value
+
+
 def split(run: Run, root: Path) -> Split:
     """As ``mnist.split``, with inputs (n, 784) float32 pixels in [0, 1] and (n,) int64 classes.
 
     Raises:
-        BadInput: as ``mnist.split``, or ``shuffle_labels`` is set: a template of the true class
-            would undo it.
+        BadInput: as ``mnist.split``, or ``shuffle_labels`` is set.
         DataMissing: as ``mnist.split``.
         DataCorrupt: as ``mnist.split``.
     """
-    if run.option("shuffle_labels"):
-        raise BadInput(
-            "mnist_representation: shuffle_labels is not accepted here; the inputs show the true "
-            "labels"
-        )
+    Options.of(run)
     images = mnist.split(run, root)
     return Split(_with_classes(images.pool), images.train, images.test)
 

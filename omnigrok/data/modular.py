@@ -7,12 +7,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
+from omnigrok.options import DataOptions
 from omnigrok.run import Run
 
 # 1: split from torch seed 42 + s; score acc.
@@ -24,16 +27,21 @@ AUTHORS_SEED = 42
 MODULUS = 113
 
 
-def modulus(run: Run) -> int:
-    """The option ``p`` (default 113): numbers are 0 .. p - 1, token p is the equals sign.
+# Numbers are 0 .. p - 1, token p is the equals sign.
+Modulus = Annotated[int, Field(ge=2)]
 
-    Raises:
-        BadInput: p is no whole number of 2 or more.
+
+class Options(DataOptions):
+    """Options of ``Run.data`` (Section 5.1); the same under the protocols ``paper`` and ``code``.
+
+    Args:
+        p: the modulus.
+        shuffle_labels: permutes the labels of the training samples among themselves, as a control,
+            and leaves the split and the draws that follow as they are without it.
     """
-    p = run.option("p", MODULUS)
-    if isinstance(p, bool) or not isinstance(p, int) or p < 2:
-        raise BadInput(f"data: p = {p!r} is not accepted; give a whole number of 2 or more")
-    return p
+
+    p: Modulus = MODULUS
+    shuffle_labels: bool = False
 
 
 @functools.lru_cache(maxsize=8)
@@ -51,19 +59,13 @@ def split(run: Run, root: Path) -> Split:
     next in the same stream.
 
     Seed s takes torch seed 42 + s, so that seed 0 is the authors' own; p = 113 with their fraction
-    .3 is ``n_train`` 3830. Nothing here differs between the protocols ``paper`` and ``code``.
-
-    Options: ``p`` (default 113); ``shuffle_labels`` (default false) permutes the labels of the
-    training samples among themselves, as a control, and leaves the split and the draws that follow
-    as they are without it.
+    .3 is ``n_train`` 3830.
 
     Raises:
         BadInput: an option is not accepted, or ``n_train`` leaves no pair to test on.
     """
-    p = modulus(run)
-    shuffle = run.option("shuffle_labels", False)
-    if not isinstance(shuffle, bool):
-        raise BadInput(f"data: shuffle_labels = {shuffle!r} is not accepted; true or false")
+    options = Options.of(run)
+    p = options.p
     if run.n_train >= p * p:
         raise BadInput(
             f"Run: n_train = {run.n_train} is not accepted; p = {p} has {p * p} pairs, of which at "
@@ -73,7 +75,7 @@ def split(run: Run, root: Path) -> Split:
     torch.manual_seed(AUTHORS_SEED + run.seed)
     order = torch.randperm(p * p)
     train, test = order[: run.n_train], order[run.n_train :]
-    if shuffle:
+    if options.shuffle_labels:
         own = torch.Generator().manual_seed(AUTHORS_SEED + run.seed)
         targets = pool.targets.clone()
         targets[train] = targets[train[torch.randperm(run.n_train, generator=own)]]

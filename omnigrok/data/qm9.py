@@ -4,15 +4,6 @@ from their graphs.
 The bundled table has every one of the 130,831 molecules; graphs are made from it when they are
 needed, so nothing is downloaded.
 
-=========  ==============================
-============================================================== option     ``code``
-``paper`` =========  ==============================
-============================================================== subset     "first": the N smallest
-"random": drawn by seed from all molecules n_test     omitted: as many as n_train     omitted (the
-text: "50/50"); more gives a less noisy test loss features   "pyg"                           "pyg"
-(the text is silent) =========  ==============================
-==============================================================
-
 The published code counts training and test molecules together: its N is 2 ``n_train``. The text's N
 is ``n_train``. Two things differ from the authors' inputs and cannot be had without their file of
 3-D structures: which of two equal Kekule structures an aromatic ring gets, and the bonds of the
@@ -29,6 +20,7 @@ import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -36,6 +28,7 @@ from torch import Tensor
 from omnigrok.data.molecule import Graph, graph, pad
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput, DataCorrupt, DataMissing
+from omnigrok.options import DataOptions, Size
 from omnigrok.run import Run
 
 # 1: features of PyTorch Geometric by RDKit; targets in Bohr^3; scores acc, target, target_square.
@@ -51,9 +44,27 @@ MOLECULES = 130_831
 MOST_ATOMS = 29
 # Variance of the polarizability over the whole table, in Bohr^6.
 VARIANCE = 66.811
-SUBSETS = ("first", "random")
-FEATURES = ("pyg", "perceived")
+Features = Literal["pyg", "perceived"]
 AUTHORS_BATCH = 32
+
+
+class Options(DataOptions):
+    """Options of ``Run.data`` (Section 4, Appendix A).
+
+    Args:
+        subset: "first" splits the first n_train + n_test molecules of the table at random, the
+            smallest ones (protocol ``code``); "random" draws from all of it (``paper``).
+        features: "pyg" or "perceived" (``omnigrok.data.molecule``); the text is silent.
+        n_test: test molecules; null for as many as ``n_train`` (the text: "50/50"). More give a
+            less noisy test loss.
+        shuffle_labels: permutes the training targets among themselves, as a control; split, weights
+            and test targets are as without it.
+    """
+
+    subset: Literal["first", "random"] = "random"
+    features: Features = "pyg"
+    n_test: Size | None = None
+    shuffle_labels: bool = False
 
 
 @functools.cache
@@ -89,12 +100,12 @@ def _graph(row: int, perceived: bool) -> Graph:
     return graph(table()[0][row], perceived)
 
 
-def pool_of(rows: tuple[int, ...], features: str, atoms: int = 0) -> Pool:
+def pool_of(rows: tuple[int, ...], features: Features, atoms: int = 0) -> Pool:
     """The molecules in these rows of the table.
 
     Args:
         rows: n positions in the table, from 0.
-        features: one of ``FEATURES`` (``omnigrok.data.molecule``).
+        features: as of ``Options``.
         atoms: A, to which every molecule is padded; 0 takes the largest of these molecules.
 
     Returns:
@@ -107,67 +118,39 @@ def pool_of(rows: tuple[int, ...], features: str, atoms: int = 0) -> Pool:
 
 
 @functools.lru_cache(maxsize=8)
-def first(total: int, features: str) -> Pool:
+def first(total: int, features: Features) -> Pool:
     """The first ``total`` molecules of the table: the smallest ones."""
     return pool_of(tuple(range(total)), features)
-
-
-def options(run: Run) -> tuple[str, str, int, bool]:
-    """The options subset, features, n_test and shuffle_labels of the Run, checked.
-
-    Raises:
-        BadInput: one is not accepted, or there are not so many molecules.
-    """
-    subset, features = run.option("subset", "random"), run.option("features", "pyg")
-    n_test, shuffle = run.option("n_test", run.n_train), run.option("shuffle_labels", False)
-    if subset not in SUBSETS:
-        raise BadInput(f"data: subset = {subset!r} is not accepted; one of {', '.join(SUBSETS)}")
-    if features not in FEATURES:
-        raise BadInput(
-            f"data: features = {features!r} is not accepted; one of {', '.join(FEATURES)}"
-        )
-    if isinstance(n_test, bool) or not isinstance(n_test, int) or n_test < 1:
-        raise BadInput(
-            f"data: n_test = {n_test!r} is not accepted; give a whole number of 1 or more"
-        )
-    if not isinstance(shuffle, bool):
-        raise BadInput(f"data: shuffle_labels = {shuffle!r} is not accepted; true or false")
-    if run.n_train + n_test > MOLECULES:
-        raise BadInput(
-            f"Run: n_train = {run.n_train} is not accepted; with {n_test} test molecules it is "
-            f"more than QM9's {MOLECULES}"
-        )
-    return subset, features, n_test, shuffle
 
 
 def split(run: Run, root: Path) -> Split:
     """Draws molecules and their split; the model draws next in the same stream, which for seed 0
     and "first" is the authors' own.
 
-    Options of ``run.data`` (values under each protocol: the module's docstring):
-        subset: "first" splits the first n_train + n_test molecules of the table at random; "random"
-        (default) draws from all of it. n_test: test molecules, default ``n_train``.
-        features: "pyg" (default) or "perceived" (``omnigrok.data.molecule``).
-        shuffle_labels: true permutes the training targets among themselves, as a control; split,
-        weights and test targets are as
-            without it.
-
     Raises:
         BadInput: an option is not accepted, or there are not so many molecules.
         DataMissing: RDKit is not installed.
         DataCorrupt: the bundled table is damaged.
     """
-    subset, features, n_test, shuffle = options(run)
+    options = Options.of(run)
+    n_test = run.n_train if options.n_test is None else options.n_test
     total = run.n_train + n_test
+    if total > MOLECULES:
+        raise BadInput(
+            f"Run: n_train = {run.n_train} is not accepted; with {n_test} test molecules it is "
+            f"more than QM9's {MOLECULES}"
+        )
     torch.manual_seed(run.seed)
-    if subset == "first":
-        pool = first(total, features)
+    if options.subset == "first":
+        pool = first(total, options.features)
         order = torch.randperm(total)
     else:
-        pool = pool_of(tuple(torch.randperm(MOLECULES)[:total].tolist()), features, MOST_ATOMS)
+        pool = pool_of(
+            tuple(torch.randperm(MOLECULES)[:total].tolist()), options.features, MOST_ATOMS
+        )
         order = torch.arange(total)
     train, test = order[: run.n_train], order[run.n_train :]
-    if shuffle:
+    if options.shuffle_labels:
         own = torch.Generator().manual_seed(run.seed)
         targets = pool.targets.clone()
         targets[train] = targets[train[torch.randperm(run.n_train, generator=own)]]

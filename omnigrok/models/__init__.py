@@ -7,6 +7,12 @@ one batch to the next within an epoch names those buffers in ``carries``; its ``
 returns (outputs, new values by name). Evaluation starts from zeros. ``VERSION`` is raised when the
 numbers of its Runs change (``omnigrok.training.version``). ``COMPILE = False`` in a module says
 that torch.compile does not pay for it.
+
+Its class ``Options`` (``omnigrok.options``) says what it accepts in ``run.network``; a module from
+outside may go without. Where weights serve more than once a sample, or not at all, ``work(run,
+model) -> (operations, floats)`` counts, both for one sample: the floating-point operations of its
+matrix products, forward and backward, and the numbers held between the two. Every other model is
+counted as layers of matrices (``omnigrok.training.work``).
 """
 
 from __future__ import annotations
@@ -20,7 +26,10 @@ from torch import nn
 from omnigrok.errors import BadInput
 from omnigrok.run import Run
 
-__all__ = ["Architecture", "find_model"]
+__all__ = ["HELD", "Architecture", "find_model"]
+
+# Numbers held for an output of a layer: itself, its activation, and its gradient.
+HELD = 3
 
 
 class Architecture(Protocol):
@@ -47,7 +56,7 @@ def find_model(name: str) -> Architecture:
         here = sorted(
             file.stem
             for file in Path(__file__).parent.glob("*.py")
-            if "def build(" in file.read_text(encoding="utf-8")
+            if file.stem != "__init__" and "def build(" in file.read_text(encoding="utf-8")
         )
         raise BadInput(
             f"unknown model {name!r}; accepted: {', '.join(here)}, or the dotted path of a module"

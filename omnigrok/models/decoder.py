@@ -4,18 +4,41 @@ options.
 
 from __future__ import annotations
 
-from omnigrok.data.addition import DIMENSION
-from omnigrok.errors import BadInput
-from omnigrok.models.mlp import MLP
+from omnigrok.data.addition import DIMENSION, TARGET_DIM, Representation
+from omnigrok.models.mlp import MLP, Activation
+from omnigrok.options import DataOptions, NetworkOptions, Size
 from omnigrok.run import Run
 
 # 1: the mlp of version 1 between the ends that the data options give.
 VERSION = 1
 
 
+class Options(NetworkOptions):
+    """Options of ``Run.network`` (Section 5.1, Appendix D).
+
+    Args:
+        hidden: units of each hidden layer.
+        activation: between the layers.
+    """
+
+    hidden: tuple[Size, ...]
+    activation: Activation
+
+
+class FromData(DataOptions, extra="ignore"):
+    """What is read of the data's options: inputs and outputs follow from them.
+
+    Args:
+        representation: as of ``omnigrok.data.addition``.
+        target_dim: as of ``omnigrok.data.addition``.
+    """
+
+    representation: Representation = "scalar"
+    target_dim: Size = TARGET_DIM
+
+
 def build(run: Run) -> MLP:
-    """Options: ``hidden`` (list of widths) and ``activation``; inputs and outputs are those of
-    ``representation`` and ``target_dim``.
+    """The network of a Run, with inputs and outputs as of ``FromData``.
 
     So a protocol chooses the representation and a tier the width. Equal to the model ``mlp`` with
     the ends written out.
@@ -23,16 +46,6 @@ def build(run: Run) -> MLP:
     Raises:
         BadInput: an option is missing or not accepted.
     """
-    hidden, representation = run.option("hidden"), run.option("representation", "scalar")
-    if not isinstance(hidden, tuple) or not all(
-        type(width) is int and width > 0 for width in hidden
-    ):
-        raise BadInput(f"network: the decoder needs hidden, a list of layer sizes, not {hidden!r}")
-    if representation not in DIMENSION:
-        raise BadInput(
-            f"addition: representation = {representation!r} is not accepted; one of "
-            f"{', '.join(DIMENSION)}"
-        )
-    return MLP(
-        (DIMENSION[representation], *hidden, run.option("target_dim", 30)), run.option("activation")
-    )
+    options, data = Options.of(run), FromData.of(run)
+    ends = DIMENSION[data.representation], data.target_dim
+    return MLP((ends[0], *options.hidden, ends[1]), options.activation)

@@ -12,21 +12,41 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from omnigrok.errors import BadInput
+from omnigrok.data.qm9 import MOST_ATOMS
+from omnigrok.models import HELD
+from omnigrok.options import NetworkOptions, Size
 from omnigrok.run import Run
 
 # 1: Glorot-uniform weights, zero biases; sum over atoms; edge_weight none and order.
 VERSION = 1
 
 # Weight of no, a single, double, triple and aromatic bond.
-EDGE_WEIGHTS = {"none": (0.0, 1.0, 1.0, 1.0, 1.0), "order": (0.0, 1.0, 2.0, 3.0, 1.5)}
+EdgeWeight = Literal["none", "order"]
+EDGE_WEIGHTS: dict[EdgeWeight, tuple[float, ...]] = {
+    "none": (0.0, 1.0, 1.0, 1.0, 1.0),
+    "order": (0.0, 1.0, 2.0, 3.0, 1.5),
+}
 
 
-def propagation(bonds: Tensor, edge_weight: str, dtype: torch.dtype) -> Tensor:
+class Options(NetworkOptions):
+    """Options of ``Run.network`` (Appendix A).
+
+    Args:
+        widths: features of an atom: given, and after each convolution.
+        edge_weight: weight of a bond: "none" (a bond is a bond) or "order" (1, 2, 3, aromatic 1.5).
+    """
+
+    widths: Annotated[tuple[Size, ...], Field(min_length=2)] = (11, 32, 16)
+    edge_weight: EdgeWeight = "none"
+
+
+def propagation(bonds: Tensor, edge_weight: EdgeWeight, dtype: torch.dtype) -> Tensor:
     """Bond types (..., A, A) to D^-1/2 (A + I) D^-1/2 (..., A, A), with A the bonds' weights and D
     the row sums of A + I.
     """
@@ -71,7 +91,7 @@ class GraphConvNet(nn.Module):
         edge_weight: a key of ``EDGE_WEIGHTS``.
     """
 
-    def __init__(self, widths: Sequence[int], edge_weight: str) -> None:
+    def __init__(self, widths: Sequence[int], edge_weight: EdgeWeight) -> None:
         super().__init__()
         self.edge_weight = edge_weight
         self.convolutions = nn.ModuleList(GraphConv(*pair) for pair in itertools.pairwise(widths))
@@ -90,24 +110,21 @@ class GraphConvNet(nn.Module):
 
 
 def build(run: Run) -> GraphConvNet:
-    """Options: ``widths`` (default 11, 32, 16); ``edge_weight``: "none" (default; a bond is a bond)
-    or "order" (1, 2, 3, aromatic 1.5).
+    """The network of a Run.
 
     Raises:
         BadInput: an option is not accepted.
     """
-    widths, edge_weight = run.option("widths", (11, 32, 16)), run.option("edge_weight", "none")
-    if (
-        not isinstance(widths, tuple)
-        or len(widths) < 2
-        or not all(isinstance(width, int) and width > 0 for width in widths)
-    ):
-        raise BadInput(
-            f"network: widths = {widths!r} is not accepted; two or more positive whole numbers"
+    options = Options.of(run)
+    return GraphConvNet(options.widths, options.edge_weight)
+
+
+def work(run: Run, model: nn.Module) -> tuple[float, float]:
+    """A linear map of every atom, and a product with the propagation matrix."""
+    operations = floats = 0.0
+    for layer, (fan_in, fan_out) in enumerate(itertools.pairwise(Options.of(run).widths)):
+        operations += (
+            2 * MOST_ATOMS * ((3 if layer else 2) * fan_in * fan_out + 2 * MOST_ATOMS * fan_out)
         )
-    if edge_weight not in EDGE_WEIGHTS:
-        raise BadInput(
-            f"network: edge_weight = {edge_weight!r} is not accepted; one of "
-            f"{', '.join(EDGE_WEIGHTS)}"
-        )
-    return GraphConvNet(widths, edge_weight)
+        floats += MOST_ATOMS * (fan_in + HELD * fan_out)
+    return operations, floats + 6 * MOST_ATOMS**2

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from omnigrok.data.imdb import Length, Vocabulary
 from omnigrok.errors import BadInput
 from omnigrok.models.lstm_function import run_lstm
+from omnigrok.options import DataOptions, NetworkOptions, Size
 from omnigrok.run import Run
 
 # 1: torch's nn.LSTM initialization; the last step is read; padding has a trained embedding.
@@ -16,7 +18,42 @@ VERSION = 1
 # unrolled it would compile for minutes.
 COMPILE = False
 
-DEFAULTS = {"vocabulary": 1000, "embedding": 64, "hidden": 128, "layers": 2}
+VOCABULARY = 1000
+# Share of the 500 tokens of an IMDb review that are words and not padding: the mean of a split,
+# stop words kept.
+WORDS = 0.34
+
+
+class Options(NetworkOptions):
+    """Options of ``Run.network`` (Section 4, Appendix A).
+
+    Args:
+        vocabulary: token ids other than 0, the padding; null for that of the data, or 1000 if they
+            name none.
+        embedding: width of an embedding.
+        hidden: units of each layer; 128 in the paper, 256 in the code.
+        layers: LSTM layers.
+        carry: whether the state goes on from one batch to the next of an epoch, without gradient;
+            true in the code.
+    """
+
+    vocabulary: Size | None = None
+    embedding: Size = 64
+    hidden: Size = 128
+    layers: Size = 2
+    carry: bool = False
+
+
+class FromData(DataOptions, extra="ignore"):
+    """What is read of the data's options.
+
+    Args:
+        vocabulary: as of ``omnigrok.data.imdb``.
+        length: as of ``omnigrok.data.imdb``.
+    """
+
+    vocabulary: Vocabulary | None = None
+    length: Length = 500
 
 
 class LSTM(nn.Module):
@@ -66,29 +103,33 @@ class LSTM(nn.Module):
 def build(run: Run) -> LSTM:
     """The network of Figure 4.
 
-    Options: ``vocabulary`` (1000; an option of the data, read from there), ``embedding`` (64),
-    ``hidden`` (128 in the paper, 256 in the code), ``layers`` (2), ``carry`` (False; True in the
-    code: the state goes on from one batch to the next of an epoch, without gradient).
-
     Raises:
-        BadInput: an option is not accepted.
+        BadInput: an option is not accepted, or the data have another vocabulary.
     """
-    sizes = {}
-    for name, default in DEFAULTS.items():
-        value = run.option(name, default)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise BadInput(
-                f"network: {name} = {value!r} is not accepted; the lstm needs a whole number, 1 or "
-                "more"
-            )
-        sizes[name] = value
-    carry = run.option("carry", False)
-    if not isinstance(carry, bool):
-        raise BadInput(f"network: carry = {carry!r} is not accepted; true or false")
-    unknown = sorted({name for name, _ in run.network} - {*DEFAULTS, "carry"})
-    if unknown:
+    options, given = Options.of(run), FromData.of(run).vocabulary
+    if given and options.vocabulary not in (None, given):
         raise BadInput(
-            f"network: unknown option {unknown[0]!r}; the lstm accepts {', '.join(DEFAULTS)}, carry"
+            f"lstm: network.vocabulary = {options.vocabulary} is not accepted; data.vocabulary is "
+            f"{given}"
         )
     batch = min(run.batch_size or run.n_train, run.n_train)
-    return LSTM(**sizes, carry=batch if carry else 0)
+    return LSTM(
+        given or options.vocabulary or VOCABULARY,
+        options.embedding,
+        options.hidden,
+        options.layers,
+        carry=batch if options.carry else 0,
+    )
+
+
+def work(run: Run, model: nn.Module) -> tuple[float, float]:
+    """Every word goes through every layer; the embedding is looked up. Padding is skipped unless a
+    state is carried over.
+    """
+    options, steps = Options.of(run), FromData.of(run).length
+    share = 1.0 if options.carry else WORDS
+    weights = [
+        parameter for name, parameter in model.named_parameters() if name.startswith("lstm.weight")
+    ]
+    operations = 6.0 * share * steps * sum(weight.numel() for weight in weights)
+    return operations, steps * (2 * options.embedding + 8 * options.hidden * options.layers)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,18 @@ from omnigrok.run import Run
 # 1: Eq. 7 around the mlp of version 1; templates label and linspace.
 VERSION = 1
 
-TEMPLATES = ("label", "linspace")
+
+class Options(mlp.Options):
+    """Options of ``Run.network`` (Section 5.2): those of ``omnigrok.models.mlp``, and the template.
+
+    Args:
+        widths: units of each layer, from pixels to classes.
+        activation: between the layers.
+        template: "label" (the text: "an image of a 2 is represented by a matrix with all elements
+            being 2"; protocol ``paper``) or "linspace" (ten values from -0.5 to 0.5; ``code``).
+    """
+
+    template: Literal["label", "linspace"] = "label"
 
 
 class MessyMLP(nn.Module):
@@ -43,31 +56,24 @@ class MessyMLP(nn.Module):
 
 
 def build(run: Run) -> MessyMLP:
-    """The initial weights are those that the model ``mlp`` draws in the same random state.
-
-    Options: those of ``mlp``, and ``template``: "label" (the text: "an image of a 2 is represented
-    by a matrix with all elements being 2"; ``paper``, the default) or "linspace" (ten values from
-    -0.5 to 0.5; ``code``). m is ``run.messiness``.
+    """The initial weights are those that the model ``mlp`` draws in the same random state; m is
+    ``run.messiness``.
 
     Raises:
         BadInput: an option is missing or not accepted, or m is outside [0, 1].
     """
-    name = run.option("template", "label")
-    if name not in TEMPLATES:
-        raise BadInput(
-            f"network: template = {name!r} is not accepted; one of {', '.join(TEMPLATES)}"
-        )
+    options = Options.of(run)
     if not 0 <= run.messiness <= 1:
         raise BadInput(
             f"Run: messiness = {run.messiness!r} is not accepted by messy_mlp; in [0, 1]"
         )
-    network = mlp.build(run)
-    classes = int(run.option("widths")[-1])
+    network = mlp.MLP(options.widths, options.activation)
+    classes = options.widths[-1]
     # Both in the run's own precision: 0.98 in float32 is not 0.98 in float64.
     dtype = torch.float64 if run.precision == "float64" else torch.float32
     values = (
         torch.arange(classes, dtype=dtype)
-        if name == "label"
+        if options.template == "label"
         else torch.linspace(-0.5, 0.5, classes, dtype=dtype)
     )
     return MessyMLP(network, torch.tensor(run.messiness, dtype=dtype), values)

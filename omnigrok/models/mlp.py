@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
-from omnigrok.errors import BadInput
+from omnigrok.options import NetworkOptions, Size
 from omnigrok.run import Run
 
 # 1: torch's default initialization, layer by layer.
 VERSION = 1
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+Activation = Literal["tanh", "relu", "leaky_relu_0.2"]
+ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "relu": nn.ReLU,
     "leaky_relu_0.2": partial(nn.LeakyReLU, 0.2),
 }
+
+
+class Options(NetworkOptions):
+    """Options of ``Run.network`` (Sections 3 and 4, Appendix A).
+
+    Args:
+        widths: units of each layer, input and output included.
+        activation: between the layers; the paper's are "tanh" (teacher-student) and "relu".
+    """
+
+    widths: Annotated[tuple[Size, ...], Field(min_length=2)]
+    activation: Activation
 
 
 class MLP(nn.Sequential):
@@ -28,12 +43,7 @@ class MLP(nn.Sequential):
         activation: one of ``ACTIVATIONS``.
     """
 
-    def __init__(self, widths: Sequence[int], activation: str) -> None:
-        if activation not in ACTIVATIONS:
-            raise BadInput(
-                f"network: activation = {activation!r} is not accepted; one of "
-                f"{', '.join(ACTIVATIONS)}"
-            )
+    def __init__(self, widths: Sequence[int], activation: Activation) -> None:
         layers: list[nn.Module] = []
         for fan_in, fan_out in zip(widths[:-1], widths[1:], strict=True):  # noqa: RUF007
             layers += [nn.Linear(fan_in, fan_out), ACTIVATIONS[activation]()]
@@ -47,16 +57,10 @@ class MLP(nn.Sequential):
 
 
 def build(run: Run) -> MLP:
-    """Options: ``widths`` and ``activation``.
+    """The network of a Run.
 
     Raises:
         BadInput: an option is missing or not accepted.
     """
-    widths, activation = run.option("widths"), run.option("activation")
-    if (
-        not isinstance(widths, tuple)
-        or len(widths) < 2
-        or not all(type(width) is int and width > 0 for width in widths)
-    ):
-        raise BadInput("network: the mlp needs widths, a list of at least two layer sizes")
-    return MLP(widths, activation)
+    options = Options.of(run)
+    return MLP(options.widths, options.activation)

@@ -12,17 +12,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
-from omnigrok.errors import BadInput
+from omnigrok.data.qm9 import MOST_ATOMS
+from omnigrok.models import HELD
+from omnigrok.options import NetworkOptions, Size
 from omnigrok.run import Run
 
 # 1: PyTorch Geometric's second draws; sum over atoms; optional hidden head.
 VERSION = 1
 
 BOND_TYPES = 4
+
+
+class Options(NetworkOptions):
+    """Options of ``Run.network``; the defaults are the published code's 30,321 parameters.
+
+    The text has "2 convolutional layers with ReLU activation, followed by a linear layer" (Appendix
+    A), which is ``head_hidden`` 0, or ``omnigrok.models.graph_conv``.
+
+    Args:
+        widths: features of an atom: given, after the first, and after the second convolution.
+        edge_hidden: hidden units of the two edge networks.
+        head_hidden: hidden units of the head; 0 is a single linear layer.
+    """
+
+    widths: tuple[Size, Size, Size] = (11, 32, 16)
+    edge_hidden: Size = 32
+    head_hidden: Annotated[int, Field(ge=0)] = 32
 
 
 def adjacency(bonds: Tensor, dtype: torch.dtype) -> Tensor:
@@ -111,32 +133,29 @@ class NNConvNet(nn.Module):
 
 
 def build(run: Run) -> NNConvNet:
-    """Options: ``widths`` (default 11, 32, 16), ``edge_hidden`` (default 32), ``head_hidden``
-    (default 32).
-
-    The defaults are the published code's 30,321 parameters. The text has "2 convolutional layers
-    with ReLU activation, followed by a linear layer" (Appendix A), which is ``head_hidden`` 0, or
-    ``omnigrok.models.graph_conv``.
+    """The network of a Run.
 
     Raises:
         BadInput: an option is not accepted.
     """
-    widths = run.option("widths", (11, 32, 16))
-    if (
-        not isinstance(widths, tuple)
-        or len(widths) != 3
-        or not all(isinstance(width, int) and width > 0 for width in widths)
-    ):
-        raise BadInput(
-            f"network: widths = {widths!r} is not accepted; three positive whole numbers"
+    options = Options.of(run)
+    return NNConvNet(options.widths, options.edge_hidden, options.head_hidden)
+
+
+def work(run: Run, model: nn.Module) -> tuple[float, float]:
+    """Root and message of every atom, and the sum over neighbours: a product with the adjacency of
+    each bond type.
+    """
+    operations = floats = 0.0
+    for layer, (fan_in, fan_out) in enumerate(pairwise(Options.of(run).widths)):
+        passes = 3 if layer else 2
+        operations += (
+            2
+            * MOST_ATOMS
+            * (
+                passes * (1 + BOND_TYPES) * fan_in * fan_out
+                + (passes - 1) * BOND_TYPES * MOST_ATOMS * fan_in
+            )
         )
-    edge_hidden, head_hidden = run.option("edge_hidden", 32), run.option("head_hidden", 32)
-    if not isinstance(edge_hidden, int) or edge_hidden < 1:
-        raise BadInput(
-            f"network: edge_hidden = {edge_hidden!r} is not accepted; a positive whole number"
-        )
-    if not isinstance(head_hidden, int) or head_hidden < 0:
-        raise BadInput(
-            f"network: head_hidden = {head_hidden!r} is not accepted; 0 or a positive whole number"
-        )
-    return NNConvNet(widths, edge_hidden, head_hidden)
+        floats += MOST_ATOMS * (2 * BOND_TYPES * fan_in + HELD * fan_out)
+    return operations, floats + 2 * BOND_TYPES * MOST_ATOMS**2

@@ -5,19 +5,54 @@
 from __future__ import annotations
 
 import math
+from typing import Self
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 
-from omnigrok.data.modular import modulus
-from omnigrok.errors import BadInput
+from omnigrok.data.modular import MODULUS, Modulus
+from omnigrok.models import HELD
+from omnigrok.options import DataOptions, NetworkOptions, Size
 from omnigrok.run import Run
 
 # 1: the authors' order of draws in float64; the output is read at the last position.
 VERSION = 1
 
 CONTEXT = 3
-DEFAULTS = {"d_model": 128, "n_heads": 4, "d_mlp": 512}
+
+
+class Options(NetworkOptions):
+    """Options of ``Run.network`` (Section 5.1); the defaults are those of the paper and of its
+    code.
+
+    Args:
+        d_model: width of the residual stream.
+        n_heads: attention heads, each of width d_model / n_heads.
+        d_mlp: units of the MLP.
+    """
+
+    d_model: Size = 128
+    n_heads: Size = 4
+    d_mlp: Size = 512
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.d_model % self.n_heads:
+            raise ValueError(
+                f"d_model = {self.d_model} must be a multiple of n_heads = {self.n_heads}"
+            )
+        return self
+
+
+class FromData(DataOptions, extra="ignore"):
+    """What is read of the data's options: the vocabulary is p + 1.
+
+    Args:
+        p: as of ``omnigrok.data.modular``.
+    """
+
+    p: Modulus = MODULUS
 
 
 class Transformer(nn.Module):
@@ -90,25 +125,24 @@ class Transformer(nn.Module):
 
 
 def build(run: Run) -> Transformer:
-    """Options: ``d_model`` (128), ``n_heads`` (4) and ``d_mlp`` (512); the vocabulary is the data's
-    ``p`` + 1.
-
-    The defaults are those of the paper and of its code. The draws are in float64 whatever
-    ``run.precision`` is, then rounded to it.
+    """The network of a Run. The draws are in float64 whatever ``run.precision`` is, then rounded to
+    it.
 
     Raises:
         BadInput: an option is not accepted.
     """
-    sizes = {name: run.option(name, default) for name, default in DEFAULTS.items()}
-    for name, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise BadInput(
-                f"network: {name} = {value!r} is not accepted; give a whole number of 1 or more"
-            )
-    if sizes["d_model"] % sizes["n_heads"]:
-        raise BadInput(
-            f"network: d_model = {sizes['d_model']} must be a multiple of n_heads = "
-            f"{sizes['n_heads']}"
-        )
-    model = Transformer(modulus(run) + 1, **sizes)
+    options = Options.of(run)
+    model = Transformer(FromData.of(run).p + 1, options.d_model, options.n_heads, options.d_mlp)
     return model if run.precision == "float64" else model.float()
+
+
+def work(run: Run, model: nn.Module) -> tuple[float, float]:
+    """Keys and values come from a table of tokens, so only what follows the attention is a product
+    for each sample.
+    """
+    named = dict(model.named_parameters())
+    after = [named[name].shape for name in ("output", "mlp_in", "mlp_out", "unembedding")]
+    d_mlp, d_model = named["mlp_in"].shape
+    vocabulary = named["unembedding"].shape[1]
+    # The loss is in float64 where the Run says so: two numbers of 32 bits each.
+    return 6.0 * sum(map(math.prod, after)), 10 * d_model + HELD * d_mlp + 2 * HELD * vocabulary

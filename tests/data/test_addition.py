@@ -260,16 +260,16 @@ def test_accuracy_under_vmap_and_for_a_stack():
             {"data": {"labels": "product"}},
             "labels = 'product' is not accepted; one of sum, modular",
         ),
-        ({"data": {"unseen": 1}}, "unseen = 1 is not accepted; one of False, True"),
+        ({"data": {"unseen": 1}}, "unseen = 1 is not accepted; true or false"),
         (
             {"data": {"standardise": True}},
             "standardise = True is not accepted; one of none, linear, input",
         ),
-        ({"data": {"base": 1}}, "base = 1 is not accepted; a whole number from 2"),
+        ({"data": {"base": 1}}, "base = 1 is not accepted; a whole number of 2 or more"),
         ({"data": {"target_dim": "30"}}, "target_dim = '30' is not accepted"),
         (
             {"data": {"colour": "red"}},
-            "unknown data option 'colour'; accepted: representation, labels",
+            "unknown option 'colour' in data; accepted: representation, labels",
         ),
         (
             {"data": {"representation": "planar"}},

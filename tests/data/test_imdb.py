@@ -214,7 +214,10 @@ def test_accuracy_is_the_sign_of_the_logit() -> None:
         ({"length": 10.0}, "length = 10.0"),
         ({"n_test": True}, "n_test = True"),
         ({"shuffle_labels": 1}, "shuffle_labels = 1 is not accepted; true or false"),
-        ({"lenght": 100}, "unknown option 'lenght'; accepted: source, sampling"),
+        (
+            {"lenght": 100},
+            "unknown option 'lenght' in data \\(did you mean 'length'\\?\\); accepted: source",
+        ),
     ],
 )
 def test_refusals(change: dict[str, object], message: str) -> None:

@@ -192,19 +192,28 @@ def test_class_means_of_the_training_images_recognise_the_test_images() -> None:
     [
         (
             options(source="kaggle"),
-            "mnist: source = 'kaggle' is not accepted; one of full, bundled",
+            "mnist: data.source = 'kaggle' is not accepted; one of full, bundled",
         ),
-        (options(subset="last"), "mnist: subset = 'last' is not accepted; one of random, first"),
-        (options(n_test=0), "mnist: n_test = 0 is not accepted; 1 or more, or null for all"),
-        (options(n_test=True), "mnist: n_test = True is not accepted"),
+        (
+            options(subset="last"),
+            "mnist: data.subset = 'last' is not accepted; one of random, first",
+        ),
+        (
+            options(n_test=0),
+            "mnist: data.n_test = 0 is not accepted; a whole number of 1 or more, or null",
+        ),
+        (options(n_test=True), "mnist: data.n_test = True is not accepted"),
         (options(n_test=2001), "mnist: n_test = 2001, but the bundled source has 2000 test images"),
         (
             options(shuffle_labels="yes"),
-            "mnist: shuffle_labels = 'yes' is not accepted; true or false",
+            "mnist: data.shuffle_labels = 'yes' is not accepted; true or false",
         ),
         (
             options(n_tests=5),
-            "mnist: unknown option 'n_tests'; accepted: source, subset, n_test, shuffle_labels",
+            (
+                "mnist: unknown option 'n_tests' in data (did you mean 'n_test'?); accepted: "
+                "source, subset, n_test, shuffle_labels"
+            ),
         ),
         (
             RUN.replace(n_train=5001),

@@ -83,10 +83,15 @@ def test_at_messiness_zero_the_test_images_are_learned_from_their_labels_alone()
 
 
 def test_bad_input() -> None:
-    with pytest.raises(BadInput, match="mnist_representation: shuffle_labels is not accepted here"):
-        mnist_representation.split(
-            RUN.replace(data={"source": "bundled", "shuffle_labels": True}), NOWHERE
-        )
+    for value in (True, 0, None):
+        with pytest.raises(
+            BadInput,
+            match=f"mnist_representation: data.shuffle_labels = {value} is not accepted; "
+            "the inputs show the true labels",
+        ):
+            mnist_representation.split(
+                RUN.replace(data={"source": "bundled", "shuffle_labels": value}), NOWHERE
+            )
     with pytest.raises(BadInput, match="n_train = 5001"):
         mnist_representation.split(RUN.replace(n_train=5001), NOWHERE)
     with pytest.raises(DataMissing, match="omnigrok data fetch mnist"):

@@ -142,14 +142,16 @@ def test_shuffle_false_is_no_shuffle():
 @pytest.mark.parametrize("p", [1, 0, -3, 7.0, "7", True])
 def test_bad_modulus(p):
     with pytest.raises(
-        BadInput, match=r"data: p = .* is not accepted; give a whole number of 2 or more"
+        BadInput, match=r"modular: data.p = .* is not accepted; a whole number of 2 or more"
     ):
         modular.split(a_run(data={"p": p}), ROOT)
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None])
 def test_bad_shuffle(value):
-    with pytest.raises(BadInput, match=r"data: shuffle_labels = .* is not accepted; true or false"):
+    with pytest.raises(
+        BadInput, match=r"modular: data.shuffle_labels = .* is not accepted; true or false"
+    ):
         modular.split(a_run(data={"p": 7, "shuffle_labels": value}), ROOT)
 
 

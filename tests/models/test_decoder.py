@@ -10,7 +10,9 @@ from omnigrok.run import Run
 
 
 def run(model: str = "decoder", data: object = None, **network: object) -> Run:
-    options = {"hidden": [8, 8], "activation": "relu", **network}
+    options = {"activation": "relu", **network}
+    if model == "decoder":
+        options = {"hidden": [8, 8], **options}
     return Run(
         task="addition",
         model=model,
@@ -50,8 +52,9 @@ def test_the_data_set_accepts_it(tmp_path):
 @pytest.mark.parametrize(
     ("data", "network", "message"),
     [
-        ({}, {"hidden": None}, "needs hidden"),
-        ({}, {"hidden": [0]}, "needs hidden"),
+        ({}, {"hidden": None}, r"hidden = None is not accepted; a list of values, each a whole"),
+        ({}, {"hidden": [0]}, r"decoder: network.hidden = \(0,\) is not accepted"),
+        ({}, {"widths": [1, 8, 30]}, "unknown option 'widths' in network; accepted: hidden"),
         ({"representation": "x"}, {}, "representation = 'x'"),
     ],
 )

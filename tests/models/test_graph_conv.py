@@ -133,7 +133,7 @@ def test_stack_equals_single_networks(network: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"widths": (11,)}, r"widths = \(11,\) is not accepted; two or more positive"),
+        ({"widths": (11,)}, r"widths = \(11,\) is not accepted; a list of 2 or more values"),
         ({"widths": "wide"}, "widths = 'wide' is not accepted"),
         ({"edge_weight": "length"}, "edge_weight = 'length' is not accepted; one of none, order"),
     ],

@@ -134,7 +134,7 @@ def test_initialization_is_torchs_in_torchs_order() -> None:
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, "many"])
 def test_refusals(name: str, value: object) -> None:
     with pytest.raises(
-        BadInput, match=f"network: {name} = .* is not accepted; the lstm needs a whole number"
+        BadInput, match=rf"lstm: network\.{name} = .* is not accepted; a whole number of 1 or more"
     ):
         build(make_run(**{name: value}))
 
@@ -144,9 +144,21 @@ def test_other_refusals() -> None:
         build(make_run(carry=1))
     with pytest.raises(
         BadInput,
-        match="unknown option 'width'; the lstm accepts vocabulary, embedding, hidden, layers",
+        match="lstm: unknown option 'width' in network; accepted: vocabulary, embedding, hidden",
     ):
         build(make_run(width=5))
+
+
+def test_the_vocabulary_is_the_datas() -> None:
+    given = make_run().replace(data={"vocabulary": 30})
+    assert build(given).embedding.num_embeddings == 31
+    assert build(given.replace(network={"vocabulary": 30})).embedding.num_embeddings == 31
+    assert build(make_run(vocabulary=20)).embedding.num_embeddings == 21
+    assert build(make_run()).embedding.num_embeddings == 1001
+    with pytest.raises(
+        BadInput, match=r"network\.vocabulary = 20 is not accepted; data\.vocabulary is 30"
+    ):
+        build(given.replace(network={"vocabulary": 20}))
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

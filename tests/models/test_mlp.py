@@ -99,7 +99,9 @@ def test_an_unknown_activation_is_named_with_the_known_ones() -> None:
     "network", [{"activation": "tanh"}, {"activation": "tanh", "widths": (3,)}]
 )
 def test_missing_widths_are_named(network: dict[str, object]) -> None:
-    with pytest.raises(BadInput, match="the mlp needs widths, a list of at least two layer sizes"):
+    with pytest.raises(
+        BadInput, match=r"mlp: .*widths.*; a list of 2 or more values, each a whole"
+    ):
         mlp.build(MNIST.replace(network=network))
 
 
@@ -113,7 +115,7 @@ def test_it_is_found_by_name_and_an_unknown_one_is_not() -> None:
     assert find_model("mlp") is mlp
     with pytest.raises(
         BadInput,
-        match=r"unknown model 'perceptron'; accepted: .*mlp.*, or the dotted path of a module",
+        match=r"unknown model 'perceptron'; accepted: decoder, .*mlp.*, or the dotted path of a",
     ):
         find_model("perceptron")
 

@@ -211,7 +211,7 @@ def test_single_linear_head() -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"widths": (11, 32)}, r"widths = \(11, 32\) is not accepted; three positive"),
+        ({"widths": (11, 32)}, r"widths = \(11, 32\) is not accepted; a list of 3 values"),
         ({"widths": 11}, "widths = 11 is not accepted"),
         ({"widths": (11, 32, 0)}, "is not accepted"),
         ({"edge_hidden": 0}, "edge_hidden = 0 is not accepted"),

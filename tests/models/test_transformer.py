@@ -245,7 +245,8 @@ def test_defaults_are_those_of_the_paper():
 @pytest.mark.parametrize("value", [0, -4, 8.0, "8", True])
 def test_bad_size(name, value):
     with pytest.raises(
-        BadInput, match=rf"network: {name} = .* is not accepted; give a whole number of 1 or more"
+        BadInput,
+        match=rf"transformer: network.{name} = .* is not accepted; a whole number of 1 or more",
     ):
         transformer.build(a_run(network=SMALL | {name: value}))
 
@@ -256,7 +257,7 @@ def test_heads_must_divide_the_width():
 
 
 def test_modulus_is_checked_here_too():
-    with pytest.raises(BadInput, match="data: p = 1 is not accepted"):
+    with pytest.raises(BadInput, match=r"transformer: data\.p = 1 is not accepted"):
         transformer.build(a_run(data={"p": 1}))
 
 

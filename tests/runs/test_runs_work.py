@@ -7,12 +7,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from omnigrok.data import default_root
 from omnigrok.errors import BadInput
 from omnigrok.models import find_model
+from omnigrok.models.lstm import WORDS
 from omnigrok.run import Run, freeze
 from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack
 from omnigrok.training.work import (
     COPIES,
-    WORDS,
     Work,
     evaluation_operations,
     replica_bytes,
