@@ -16,6 +16,7 @@ from torch import nn
 
 from omnigrok.data.qm9 import MOST_ATOMS
 from omnigrok.models import find_model
+from omnigrok.models.lstm_stacked import CHUNK
 from omnigrok.models.nnconv import BOND_TYPES
 from omnigrok.run import Run
 from omnigrok.training.calendar import effective_batch
@@ -158,6 +159,16 @@ def step_operations(run: Run) -> float:
 def evaluation_operations(run: Run, samples: int) -> float:
     """Those of one evaluation on so many samples: the forward pass alone, a third of a step."""
     return work_of(shape_key(run)).operations / 3 * samples
+
+
+def evaluation_floats(run: Run) -> float:
+    """Numbers held for one sample while it is evaluated on a card: no more than for training, and
+    of an LSTM those of one chunk of tokens.
+    """
+    floats = work_of(shape_key(run)).floats
+    if run.model == "lstm":
+        return floats * min(1.0, CHUNK / int(run.option("length", 500)))
+    return floats
 
 
 def replica_bytes(run: Run) -> float:
