@@ -47,6 +47,7 @@ COMMANDS = {
     "power": ("calibrate", "power", "The seeds that a claim needs."),
     "bench": ("bench", "bench", "Time every way to train each family of networks."),
     "precision": ("precision", "precision", "Whether cheap arithmetic gives the same results."),
+    "gpu-check": ("gpu_check", "gpu_check", "Whether everything works on the GPU here."),
 }
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from omnigrok.data.imdb import Length, Vocabulary
 from omnigrok.errors import BadInput
 from omnigrok.models.lstm_function import run_lstm
+from omnigrok.models.lstm_stacked import CHUNK
 from omnigrok.options import DataOptions, NetworkOptions, Size
 from omnigrok.run import Run
 
@@ -133,3 +134,8 @@ def work(run: Run, model: nn.Module) -> tuple[float, float]:
     ]
     operations = 6.0 * share * steps * sum(weight.numel() for weight in weights)
     return operations, steps * (2 * options.embedding + 8 * options.hidden * options.layers)
+
+
+def evaluation_share(run: Run) -> float:
+    """The share of a sample's numbers that an evaluation holds: one chunk of tokens."""
+    return min(1.0, CHUNK / int(run.option("length", 500)))

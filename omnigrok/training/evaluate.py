@@ -13,13 +13,17 @@ from torch.func import functional_call, vmap
 from omnigrok.training.calendar import evaluation_sample
 from omnigrok.training.objective import per_sample_loss
 from omnigrok.training.sphere import held_square, rescale_
+from omnigrok.training.work import evaluation_floats
 
 if TYPE_CHECKING:
     from omnigrok.training.native import NativeStep
     from omnigrok.training.stack import Stack
 
-# Numbers of an input held at once while evaluating: bounds the memory on large test sets.
+# Numbers of an input held at once while evaluating on a CPU: bounds the memory on large test sets.
 ENTRIES = 64_000_000
+# Of a card's memory, for what an evaluation holds: none of what a stack trains with is free then,
+# since the memory of a captured step serves nothing else.
+SHARE = 0.1
 
 
 def _judged(stack: Stack, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -72,7 +76,6 @@ def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
     """
     if stack.native is not None:
         return _native_means(stack, stack.native, positions, real)
-    entries = max(int(shelf.values[0].numel()) for shelf in stack.samples.inputs)
     # What a model carries between batches starts from zero here.
     buffers = {
         name: torch.zeros_like(values) if name in stack.carries else values
@@ -80,7 +83,7 @@ def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
     }
     size = real.sum(1)
     sums: dict[str, Tensor] = {}
-    for start, end, rows in _pieces(size.tolist(), ENTRIES // entries):
+    for start, end, rows in _pieces(size.tolist(), _at_once(stack)):
         whole = len(rows) == len(positions)
         index = torch.tensor(rows, device=positions.device)
         part = positions[:, start:end] if whole else positions[index, start:end]
@@ -109,6 +112,14 @@ def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
                 )
             sums[name].index_add_(0, index, values.to(torch.float64).sum(1))
     return {name: total / size for name, total in sums.items()}
+
+
+def _at_once(stack: Stack) -> int:
+    """Samples of all replicas that are evaluated at once."""
+    if stack.device.type == "cuda":
+        numbers = SHARE * torch.cuda.mem_get_info(stack.device)[1] / stack.weights.element_size()
+        return int(numbers / evaluation_floats(stack.form))
+    return ENTRIES // max(int(shelf.values[0].numel()) for shelf in stack.samples.inputs)
 
 
 def _pieces(sizes: list[int], limit: int) -> Iterator[tuple[int, int, list[int]]]:

@@ -84,6 +84,14 @@ def evaluation_operations(run: Run, samples: int) -> float:
     return work_of(shape_key(run)).operations / 3 * samples
 
 
+def evaluation_floats(run: Run) -> float:
+    """Numbers held for one sample while it is evaluated on a card: those of training, or the share
+    of them that the model's module names in ``evaluation_share(run)``.
+    """
+    share = getattr(find_model(run.model), "evaluation_share", lambda run: 1.0)
+    return work_of(shape_key(run)).floats * float(share(run))
+
+
 def replica_bytes(run: Run) -> float:
     """Memory that one network needs while it trains, without the data that replicas share: an
     estimate.

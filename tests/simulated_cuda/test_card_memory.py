@@ -16,7 +16,7 @@ from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run
 from omnigrok.store.store import Store
-from omnigrok.training import Stack, train
+from omnigrok.training import Stack, evaluate, train
 from omnigrok.training.graph import Replayed
 from simcuda import SimulatedCard
 from tiny_families import FAMILIES, assert_near, replicas
@@ -115,3 +115,20 @@ def test_a_stack_that_is_gone_leaves_no_memory(card: SimulatedCard, family: str)
     del stack
     assert gone() is None
     assert card.memory.in_use == 0
+
+
+@pytest.mark.parametrize("family", ["full batch", "lstm"])
+def test_an_evaluation_takes_its_share_of_the_memory_and_gives_the_same(
+    family: str, card: SimulatedCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces of one sample a network where there is hardly any; without a limit, all at once."""
+    stack = Stack(replicas(FAMILIES[family], 2), "cuda")
+    whole, before = evaluate.evaluate(stack), card.counts["kernel"]
+    for share, pieces in ((0.1, False), (1e-9, True)):
+        monkeypatch.setattr(evaluate, "SHARE", share)
+        again, kernels = evaluate.evaluate(stack), card.counts["kernel"]
+        assert again.keys() == whole.keys()
+        for name, values in whole.items():
+            assert again[name] == pytest.approx(values, rel=1e-12)
+        assert (kernels - before > 600) is pieces
+        before = kernels
