@@ -424,7 +424,8 @@ def by_window(
 @claim("fig03.time-vs-N")
 def test_time_vs_n(case: Case) -> None:
     grid = case.grid()
-    sizes, points = grid.axis("n_train"), case["points"]
+    sizes, window = grid.axis("n_train"), case["window"]
+    smallest = [size for size in sizes if size <= sizes[0] * window]
     gammas = grid.axis("weight_decay")
     main = nearest(gammas, case["weight_decay"])
 
@@ -435,18 +436,19 @@ def test_time_vs_n(case: Case) -> None:
 
     def found(gamma: float) -> list[Finding]:
         rows, words = table(gamma), f"weight decay {gamma:g}"
-        start = [row[:points] for row in rows]
+        start = [row[: len(smallest)] for row in rows]
         return [
             slope_change(
-                f"log-log slope of t_{case['side']}, {points} largest N minus smallest, {words}",
+                f"log-log slope of t_{case['side']}, last factor {window:g} of N minus the first, "
+                f"{words}",
                 sizes,
                 rows,
                 case.region("bend"),
-                points=points,
+                window=window,
             ),
             exponent(
-                f"log-log slope of t_{case['side']}, {points} smallest N, {words}",
-                sizes[:points],
+                f"log-log slope of t_{case['side']}, first factor {window:g} of N, {words}",
+                smallest,
                 start,
                 case.region("falls"),
             )[0],
