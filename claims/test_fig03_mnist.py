@@ -55,7 +55,7 @@ from omnigrok.stats.contours import (
 from omnigrok.stats.contrast import slope_change
 from omnigrok.stats.divergence import divergence
 from omnigrok.stats.landmarks import zone_width
-from omnigrok.stats.learning_curves import FEWEST_SIZES, broken_line, drawn_from
+from omnigrok.stats.learning_curves import FEWEST_SIZES, broken_line
 
 Array = NDArray[np.float64]
 ONE_DATA_SET = (
@@ -326,6 +326,11 @@ def test_thumb(case: Case) -> None:
     case.judge(about_data(case, findings, case["map"]))
 
 
+def order_of(place: int, sizes: int) -> list[int]:
+    """The random order in which the control reads the sizes of one seed."""
+    return np.random.default_rng([0, place]).permutation(sizes).tolist()
+
+
 @claim("fig03.critical")
 def test_critical(case: Case) -> None:
     sizes, _, table = errors(case, "test_acc", "critical")
@@ -334,9 +339,8 @@ def test_critical(case: Case) -> None:
     if shared:
         # Seeds differ by weights and batches only: one data set.
         lowest = np.exp(np.log(lowest).mean(axis=0, keepdims=True))
-    if case["drawn_from"]:
-        rng = np.random.default_rng(0)
-        lowest = np.stack([drawn_from(case["drawn_from"], sizes, row, rng) for row in lowest])
+    if case["order"] == "permuted":
+        lowest = np.stack([row[order_of(place, row.size)] for place, row in enumerate(lowest)])
     level, name = (
         case["level"],
         "lowest test error over N: AICc of the best smooth curve minus that of a break",
@@ -424,7 +428,8 @@ def by_window(
 @claim("fig03.time-vs-N")
 def test_time_vs_n(case: Case) -> None:
     grid = case.grid()
-    sizes, points = grid.axis("n_train"), case["points"]
+    sizes, window = grid.axis("n_train"), case["window"]
+    smallest = [size for size in sizes if size <= sizes[0] * window]
     gammas = grid.axis("weight_decay")
     main = nearest(gammas, case["weight_decay"])
 
@@ -435,18 +440,19 @@ def test_time_vs_n(case: Case) -> None:
 
     def found(gamma: float) -> list[Finding]:
         rows, words = table(gamma), f"weight decay {gamma:g}"
-        start = [row[:points] for row in rows]
+        start = [row[: len(smallest)] for row in rows]
         return [
             slope_change(
-                f"log-log slope of t_{case['side']}, {points} largest N minus smallest, {words}",
+                f"log-log slope of t_{case['side']}, last factor {window:g} of N minus the first, "
+                f"{words}",
                 sizes,
                 rows,
                 case.region("bend"),
-                points=points,
+                window=window,
             ),
             exponent(
-                f"log-log slope of t_{case['side']}, {points} smallest N, {words}",
-                sizes[:points],
+                f"log-log slope of t_{case['side']}, first factor {window:g} of N, {words}",
+                smallest,
                 start,
                 case.region("falls"),
             )[0],

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from omnigrok.stats.censoring import censored_mean
 from omnigrok.stats.comparison import BOOTSTRAP_FROM, Array, sign_flip_p, with_missing
@@ -22,13 +22,15 @@ def slope_change(
     times: Sequence[Sequence[Time]],
     region: Region,
     *,
-    points: int = 3,
+    window: float = 4.0,
     level: float = 0.95,
     note: str = "",
     rng: np.random.Generator | None = None,
 ) -> Finding:
-    """Log-log slope of t over the ``points`` largest x minus that over the ``points`` smallest,
-    mean over seeds.
+    """Log-log slope of t over the largest x, those within a factor ``window`` of the last, minus
+    that over the smallest, mean over seeds.
+
+    A window in x means the same on a finer grid; a number of points does not.
 
     A seed's value is a weighted sum of its log times. Where a time with positive weight was not
     reached (with t falling in x: the one at the smallest x), the sum is known from below and counts
@@ -37,7 +39,8 @@ def slope_change(
     value. p is the one-sided sign-flip test against a region's finite lower end.
 
     Args:
-        x: (grid,) > 0, rising, at least 2 * points - 1 points. times: (seeds, grid).
+        x: (grid,) > 0, rising, with two points or more in each window; the windows share one at
+            most. times: (seeds, grid).
 
     Raises:
         ValueError: for a grid that is not positive and rising, too short, or does not match the
@@ -46,17 +49,20 @@ def slope_change(
     grid = np.asarray(x, dtype=float)
     if grid.ndim != 1 or not (grid > 0).all() or not (np.diff(grid) > 0).all():
         raise ValueError(f"{name}: slopes need a positive, strictly rising grid")
-    if points < 2 or grid.size < 2 * points - 1:
+    # A rounding must not cut off the window's last point.
+    reach = max(window, 1.0) * (1 + 1e-9)
+    lower, upper = grid <= grid[0] * reach, grid >= grid[-1] / reach
+    if min(lower.sum(), upper.sum()) < 2 or (lower & upper).sum() > 1:
         raise ValueError(
-            f"{name}: two slopes over {points} points need at least {max(2 * points - 1, 3)} grid "
-            f"points, got {grid.size}"
+            f"{name}: two slopes over a factor {window:g} need two grid points each and at most "
+            f"one in common, got {lower.sum()} and {upper.sum()} of {grid.size}"
         )
     if not times or any(len(row) != grid.size for row in times):
         raise ValueError(
             f"{name}: expected one time for each of {grid.size} grid points, got rows of "
             f"{[len(row) for row in times]}"
         )
-    weights = _weights(np.log(grid), points)
+    weights = _weights(np.log(grid), lower, upper)
     logs = np.array([[time.log_bound for time in row] for row in times])
     lost = np.array([[not time.reached for time in row] for row in times], dtype=bool)
     sums = np.where((lost & (weights < 0)).any(axis=1), math.nan, logs @ weights)
@@ -89,16 +95,16 @@ def slope_change(
         smallest_p=smallest,
         n=len(times),
         censored=sum(count_censored(row) for row in times),
-        method=f"difference of log-log slopes over {points} points at each end, {kind}"
+        method=f"difference of log-log slopes over a factor {window:g} at each end, {kind}"
         + ("" if p is None else ", one-sided sign-flip test"),
         note=with_missing(note, sums),
     )
 
 
-def _weights(logs: Array, points: int) -> Array:
+def _weights(logs: Array, lower: NDArray[np.bool_], upper: NDArray[np.bool_]) -> Array:
     """(grid,) weights of the log times in the difference of both ends' least-squares slopes."""
     weights = np.zeros_like(logs)
-    for end, sign in ((slice(None, points), -1.0), (slice(-points, None), 1.0)):
+    for end, sign in ((lower, -1.0), (upper, 1.0)):
         centred = logs[end] - logs[end].mean()
         weights[end] += sign * centred / (centred @ centred)
     # The middle of three equally spaced points has no weight, and rounding must not give it a sign.

@@ -188,15 +188,20 @@ def _minimum(grid: Array, curve: Array, lowest: NDArray[np.bool_]) -> float:
     at = int(places[0])
     if places.size > 1 or at in (0, grid.size - 1) or curve[at] <= 0:
         return float(grid[places].mean())
-    (left, right), heights = (
-        (grid[at - 1] - grid[at], grid[at + 1] - grid[at]),
-        np.log(curve[at - 1 : at + 2]),
-    )
-    if not np.isfinite(heights).all():
-        return float(grid[at])
-    before, after = heights[0] - heights[1], heights[2] - heights[1]
-    vertex = 0.5 * (before * right**2 - after * left**2) / (before * right - after * left)
-    return float(grid[at] + vertex)
+    heights = np.log(curve[at - 1 : at + 2])
+    return vertex(grid, heights, at) if np.isfinite(heights).all() else float(grid[at])
+
+
+def vertex(grid: Array, heights: ArrayLike, at: int) -> float:
+    """The place of the smallest height, from the parabola through a point and its two neighbours.
+
+    Args:
+        grid: (grid,) rising. heights: (3,) about the point ``at``, the middle one smallest.
+    """
+    y, (left, right) = np.asarray(heights), (grid[at - 1] - grid[at], grid[at + 1] - grid[at])
+    before, after = y[0] - y[1], y[2] - y[1]
+    offset = 0.5 * (before * right**2 - after * left**2) / (before * right - after * left)
+    return float(grid[at] + offset)
 
 
 def zone_width(x: ArrayLike, y: ArrayLike, within: float = 0.1) -> tuple[float, bool]:

@@ -208,17 +208,6 @@ SMOOTH: dict[str, Callable[[ArrayLike, ArrayLike], Fit]] = {
 CURVES: dict[str, Callable[[ArrayLike, ArrayLike], Fit]] = {**SMOOTH, "break": broken_line}
 
 
-def drawn_from(curve: str, n: ArrayLike, y: ArrayLike, rng: np.random.Generator) -> Array:
-    """A draw from a curve of ``CURVES`` fitted to one seed, with log-normal scatter of that seed's
-    residuals' size.
-
-    Args:
-        n: (sizes,) > 0, rising, at least 7. y: (sizes,) > 0.
-    """
-    fit = CURVES[curve](n, y)
-    return np.asarray(np.exp(fit.logs + fit.scatter * rng.normal(size=fit.logs.size)))
-
-
 def logs_of(n: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
     """log n and log y.
 

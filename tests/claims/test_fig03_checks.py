@@ -232,20 +232,33 @@ def test_absent_from_a_landscape(claim: str, kind: str, tier: str) -> None:
     assert found is Verdict.REFUTED or (claim == "fig03.critical" and found is Verdict.INCONCLUSIVE)
 
 
+CRITICAL_SIZES = [round(float(n)) for n in np.geomspace(10, 2682, 18)]
+
+
+def own_size(run: Run) -> int:
+    return run.n_train
+
+
 def critical_grid(
-    curve: Callable[[int], float], seeds: int = 8, **fields: object
+    curve: Callable[[int], float],
+    seeds: int = 8,
+    place: Callable[[Run], int] = own_size,
+    **fields: object,
 ) -> dict[str, Grid]:
-    """Errors at 18 sizes with scatter .05; those off alpha = 1 are larger."""
+    """Errors at 18 sizes with scatter .05; those off alpha = 1 are larger.
+
+    Args:
+        place: the size whose error a run has.
+    """
 
     def columns(run: Run) -> dict[str, np.ndarray]:
-        error = curve(run.n_train) * float(np.exp(0.05 * seeded(run).normal()))
+        error = curve(place(run)) * float(np.exp(0.05 * seeded(run).normal()))
         return {"test_acc": np.full(2, 1 - min(error + 0.2 * abs(np.log10(run.alpha)), 1.0))}
 
-    sizes = [round(float(n)) for n in np.geomspace(10, 2682, 18)]
     runs = [
         base(seed=s, n_train=n, alpha=a, steps=100, **fields)
         for s in range(seeds)
-        for n in sizes
+        for n in CRITICAL_SIZES
         for a in (0.630957, 1.0, 1.58489)
     ]
     return {"critical": synthetic.grid_of("critical", runs, columns, LAST)}
@@ -276,28 +289,20 @@ def test_critical_tells_a_hinge_from_a_ceiling() -> None:
     assert judge(ceiling).verdict is Verdict.REFUTED
 
 
-def test_the_control_of_critical_can_be_reproduced() -> None:
-    """Drawn from the fitted curve with a ceiling it is REFUTED; drawn by the same code from the
-    fitted break, REPRODUCED.
-    """
-    entry = synthetic.load_figure(synthetic.CLAIMS / f"{FIGURE}.yaml").claim("fig03.critical")
-    found = {}
-    for curve in ("ceiling", "break"):
-        control = entry.control.model_copy(update={"quantity": {"drawn_from": curve}})
-        claim = entry.model_copy(update={"control": control})
-        case = Case(
-            claim=claim,
-            figure=FIGURE,
-            protocol="paper",
-            tier="paper",
-            role="control",
-            grids=critical_grid(hinge),
-        )
-        checks.test_critical(case)
-        assert case.outcome is not None
-        found[curve] = case.outcome.verdict
-    assert entry.control.quantity == {"drawn_from": "ceiling"}
-    assert found == {"ceiling": Verdict.REFUTED, "break": Verdict.REPRODUCED}
+def test_the_control_of_critical_on_a_hinge_is_refuted() -> None:
+    grids = critical_grid(hinge)
+    found = synthetic.judge(FIGURE, "fig03.critical", checks.test_critical, grids, "control")
+    assert found.verdict is Verdict.REFUTED
+
+
+def test_the_control_of_critical_is_reproduced_where_its_order_holds_a_hinge() -> None:
+    def place(run: Run) -> int:
+        order = checks.order_of(run.seed, len(CRITICAL_SIZES))
+        return CRITICAL_SIZES[order.index(CRITICAL_SIZES.index(run.n_train))]
+
+    grids = critical_grid(hinge, place=place)
+    found = synthetic.judge(FIGURE, "fig03.critical", checks.test_critical, grids, "control")
+    assert found.verdict is Verdict.REPRODUCED
 
 
 @pytest.mark.parametrize("tier", TIERS)

@@ -28,7 +28,7 @@ def test_difference_of_the_slopes() -> None:
     found = slope_change("b", X, times(bent(-1.0, -0.2, noise=0.0)), BEND)
     assert found.values == pytest.approx([0.8] * 10)
     uneven = np.array([1.0, 2.0, 5.0, 11.0, 12.0, 30.0])
-    found = slope_change("b", uneven, times(np.tile(uneven**-0.7, (3, 1))), BEND)
+    found = slope_change("b", uneven, times(np.tile(uneven**-0.7, (3, 1))), BEND, window=5.0)
     assert found.values == pytest.approx([0.0] * 3, abs=1e-12)
 
 
@@ -66,8 +66,19 @@ def test_a_time_not_reached_where_it_counts_against_leaves_no_value() -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(ValueError, match="at least 5 grid points"):
+    with pytest.raises(ValueError, match="at most one in common, got 3 and 3 of 4"):
         slope_change("b", X[:4], times(bent(-1, 0)[:, :4]), BEND)
+    with pytest.raises(ValueError, match="two grid points each"):
+        slope_change("b", X, times(bent(-1, 0)), BEND, window=1.5)
+
+
+def test_a_finer_grid_reads_the_same_stretch() -> None:
+    fine = 128.0 * 2.0 ** (np.arange(17) / 2)
+    coarse, halved = (
+        slope_change("b", x, times(np.tile(x**-0.5 * np.exp(0.05 * np.log(x) ** 2), (3, 1))), BEND)
+        for x in (X, fine)
+    )
+    assert halved.estimate == pytest.approx(coarse.estimate, rel=1e-9)
     with pytest.raises(ValueError, match="strictly rising"):
         slope_change("b", X[::-1], times(bent(-1, 0)), BEND)
     with pytest.raises(ValueError, match="one time for each"):

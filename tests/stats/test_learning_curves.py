@@ -17,7 +17,6 @@ from omnigrok.stats.learning_curves import (
     broken_line,
     ceiling_curve,
     corrected_aic,
-    drawn_from,
     drift,
     learning_curve,
 )
@@ -121,20 +120,6 @@ def test_nested_curves_and_the_unit_of_size(noise: np.ndarray, factor: float) ->
     assert broken_line(N, y).rss <= straight * (1 + 1e-6)
     for fit in CURVES.values():
         assert fit(factor * N, y).rss == pytest.approx(fit(N, y).rss, rel=1e-3)
-
-
-@pytest.mark.parametrize("curve", CURVES)
-def test_draws_scatter_around_the_fit_as_the_seed_did(curve: str) -> None:
-    rng = np.random.default_rng(0)
-    y = BROKEN * np.exp(0.05 * rng.normal(size=18))
-    fit = CURVES[curve](N, y)
-    draws = np.log(np.stack([drawn_from(curve, N, y, rng) for _ in range(400)]))
-    np.testing.assert_allclose(draws.mean(axis=0), fit.logs, atol=5 * fit.scatter / 20)
-    assert draws.std(axis=0).mean() == pytest.approx(fit.scatter, rel=0.05)
-    np.testing.assert_array_equal(
-        drawn_from(curve, N, y, np.random.default_rng(3)),
-        drawn_from(curve, N, y, np.random.default_rng(3)),
-    )
 
 
 @pytest.mark.parametrize("curve", [*SMOOTH, "break"])
