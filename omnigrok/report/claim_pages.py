@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from omnigrok.audit.document import Audit, FindingPart, Row
-from omnigrok.report.markdown import again, plain, robust
+from omnigrok.report.markdown import again, marked, plain, robust
 from omnigrok.report.view import effect_text
 from omnigrok.suite.schema import Claim, Experiment, Figure, item_name
 from omnigrok.suite.suite import Suite
@@ -42,8 +42,8 @@ def _index(audit: Audit, suite: Suite, rows: dict[str, list[Row]]) -> Iterator[s
         "# Claims",
         "",
         f"Each has a page: sentence, criterion, control, readings, history, and what was found "
-        f"in the {audit.tier} tier. `~` is a reduced scale, `!` stale evidence; headline claims "
-        "are bold.",
+        f"in the {audit.tier} tier. `~` is a reduced scale, `!` stale evidence, `^` imported; "
+        "headline claims are bold.",
     )
     protocols = suite.protocols
     for figure in suite.figures:
@@ -57,16 +57,12 @@ def _index(audit: Audit, suite: Suite, rows: dict[str, list[Row]]) -> Iterator[s
             "|---|---|" + "---|" * len(protocols),
         )
         for claim in figure.claims:
-            known = {row.protocol: _marked(row) for row in rows.get(claim.id, [])}
+            known = {row.protocol: marked(row) for row in rows.get(claim.id, [])}
             link = f"[{claim.id}]({claim.id}.md)"
             yield (
                 f"| {f'**{link}**' if claim.headline else link} | {plain(claim.statement)} | "
                 f"{' | '.join(known.get(protocol, '') for protocol in protocols)} |"
             )
-
-
-def _marked(row: Row) -> str:
-    return row.verdict + (" ~" if row.scale == "reduced" else "") + (" !" if row.stale else "")
 
 
 def _page(suite: Suite, figure: Figure, claim: Claim, rows: Sequence[Row]) -> Iterator[str]:
@@ -87,7 +83,7 @@ def _page(suite: Suite, figure: Figure, claim: Claim, rows: Sequence[Row]) -> It
         finding = row.deciding()
         region = finding.region.text if finding and finding.region else ""
         yield (
-            f"| {row.protocol} | {_marked(row)} | {plain(effect_text(finding))} | {plain(region)} "
+            f"| {row.protocol} | {marked(row)} | {plain(effect_text(finding))} | {plain(region)} "
             f"| {robust(row)} | {again(row)} | {row.control.verdict} | {row.cost.runs} |"
         )
     for row in rows:

@@ -61,7 +61,7 @@ def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | N
             for protocol in audit.protocols
             if protocol in rows and rows[protocol].verdict != "NOT RUN"
         )
-        cells = [_cell(rows.get(protocol)) for protocol in audit.protocols]
+        cells = [marked(rows.get(protocol)) for protocol in audit.protocols]
         n = max((finding.n for finding in first.findings), default=0)
         numbers = f"{n} | {robust(first)} | {again(first)} | {', '.join(sources.get(name, ()))}"
         lines.append(f"| {name} | {' | '.join(cells)} | {plain(_effect(first))} | {numbers} |")
@@ -111,7 +111,7 @@ def headline_table(audit: Audit) -> str:
         finding = first.deciding()
         name_of = f"{finding.name}: " if finding and finding.name else ""
         decides = plain(name_of + _effect(first))
-        cells = [_cell(rows.get(protocol)) for protocol in protocols]
+        cells = [marked(rows.get(protocol)) for protocol in protocols]
         lines.append(
             f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} | {decides} "
             f"| {robust(first)} |"
@@ -199,7 +199,8 @@ def _entity(character: str) -> str:
     return {"<": "&lt;", "&": "&amp;"}.get(character, f"&#{ord(character)};")
 
 
-def _cell(row: Row | None) -> str:
+def marked(row: Row | None) -> str:
+    """A verdict with the marks of its scale and of where its curves come from; "" without a row."""
     if row is None:
         return ""
     marks = {" ~": row.scale == "reduced", " !": row.stale, " ^": row.imported}

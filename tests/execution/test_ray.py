@@ -109,6 +109,7 @@ def start(path: Path, address: str, runs: list[Run]) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.fault("SIGKILL of an actor, or of the driver, of a Ray cluster")
 @pytest.mark.timeout(900)
 def test_actors_and_the_driver_are_killed_and_nothing_is_lost(
     tmp_path: Path, nodes: str, toy: Run
