@@ -172,7 +172,9 @@ class Leases:
 
 
 def _host_of(owner: str) -> str:
-    return owner.partition(":")[0]
+    """The host in a name of ``new_owner``; "" in any other name."""
+    host, colon, _ = owner.partition(":")
+    return host if colon else ""
 
 
 def _runs(now: float, end: object, ttl: object) -> bool:
