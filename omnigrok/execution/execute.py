@@ -15,7 +15,7 @@ import torch
 from omnigrok.data import find_task
 from omnigrok.errors import EngineError, OmnigrokError, OutOfMemory, StaleToken
 from omnigrok.execution.engines import Engine, Failure, Job, Report
-from omnigrok.execution.plan import StackPlan, plan
+from omnigrok.execution.plan import StackPlan, checkpoint_seconds, plan
 from omnigrok.execution.tally import Progress, Tally
 from omnigrok.run import Run
 from omnigrok.store import checkpoint
@@ -221,7 +221,8 @@ class Executor:
                     self._check_time()
                     time.sleep(0.2)
                 continue
-            for report in self.engine.poll(HEARTBEAT, CHECKPOINT_EVERY):
+            save_after = checkpoint_seconds(CHECKPOINT_EVERY, self.engine.slots)
+            for report in self.engine.poll(HEARTBEAT, save_after):
                 self._take(report, wanted)
             self._renew_waiting()
             if self._is_over:

@@ -19,6 +19,15 @@ LARGEST = {"cpu": 128, "cuda": 1024}
 SMALLEST = 8
 
 
+# Devices whose checkpoints one process writes in passing: more of them send theirs more rarely.
+WRITTEN_IN_PASSING = 16
+
+
+def checkpoint_seconds(seconds: float, devices: int) -> float:
+    """Seconds between two checkpoints of a stack."""
+    return seconds * max(1.0, devices / WRITTEN_IN_PASSING)
+
+
 @dataclass(frozen=True)
 class StackPlan:
     """Runs that are trained as one stack.

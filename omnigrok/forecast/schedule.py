@@ -8,10 +8,13 @@ import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Seconds of the driver, measured (docs/scale.md): for a report, and for each run that it records.
-REPORT, RUN = 0.02, 0.004
-# Seconds between two reports of a stack.
-HEARTBEAT = 5.0
+from omnigrok.execution.plan import checkpoint_seconds
+
+# Seconds of the driver, measured (docs/scale.md): for a report, for each run that it records, and
+# for each network of 200,000 weights in a checkpoint.
+REPORT, RUN, SAVED = 0.0003, 0.015, 0.008
+# Seconds between two reports of a stack, and between two checkpoints.
+HEARTBEAT, CHECKPOINT = 5.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,18 @@ class Schedule:
 
 
 def schedule(
-    stacks: Sequence[tuple[float, int]], cards: int, report: float = REPORT, run: float = RUN
+    stacks: Sequence[tuple[float, int]],
+    cards: int,
+    report: float = REPORT,
+    run: float = RUN,
+    saved: float = SAVED,
 ) -> Schedule:
     """Simulate.
 
     Args:
         stacks: seconds and networks of each, in the order in which they are given out.
         cards: how many there are.
-        report, run: seconds of the driver.
+        report, run, saved: seconds of the driver.
     """
     free = [0.0] * cards
     heapq.heapify(free)
@@ -53,7 +60,11 @@ def schedule(
     clock = 0.0
     for end, networks in sorted(ends):
         clock = max(clock, end) + report + run * networks
-    heartbeats = sum(seconds / HEARTBEAT * report for seconds, _ in stacks)
+    every = checkpoint_seconds(CHECKPOINT, cards)
+    heartbeats = sum(
+        seconds / HEARTBEAT * report + seconds // every * networks * saved
+        for seconds, networks in stacks
+    )
     recording = sum(report + run * networks for _, networks in stacks)
     total = max(clock, heartbeats + recording)
     trained = sum(seconds for seconds, _ in stacks)
