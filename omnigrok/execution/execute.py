@@ -15,7 +15,7 @@ import torch
 from omnigrok.data import find_task
 from omnigrok.errors import EngineError, OmnigrokError, OutOfMemory, StaleToken
 from omnigrok.execution.engines import Engine, Failure, Job, Report
-from omnigrok.execution.plan import StackPlan, plan
+from omnigrok.execution.plan import StackPlan, checkpoint_seconds, plan
 from omnigrok.execution.tally import Progress, Tally
 from omnigrok.run import Run
 from omnigrok.store import checkpoint
@@ -46,7 +46,9 @@ class BudgetSpent(OmnigrokError):
     """The time given with ``--budget`` is over; what was trained is saved."""
 
 
-def make_plan(runs: Iterable[Run], device: str, memory: float | None = None) -> list[StackPlan]:
+def make_plan(
+    runs: Iterable[Run], device: str, memory: float | None = None, devices: int = 1
+) -> list[StackPlan]:
     """The stacks that a set of Runs needs, the longest first, the same in every worker of a machine
     (``omnigrok.execution.plan.plan``).
 
@@ -54,17 +56,18 @@ def make_plan(runs: Iterable[Run], device: str, memory: float | None = None) -> 
         runs: any Runs; repeated ones count once.
         device: "cpu" or "cuda".
         memory: bytes that a stack may take; by default this process's share of the device.
+        devices: that train at once for one process.
     """
     runs = list(dict.fromkeys(runs))
     forms: dict[Run, Run] = {}
     for run in runs:  # the largest batch of each shape: the others are filled up to it
         key = shape_key(run)
         forms[key] = max(forms.get(key, run), run, key=effective_batch)
-    costs = {key: step_operations(form) for key, form in forms.items()}
+    costs = {key: step_operations(form, device) for key, form in forms.items()}
     sizes = {key: replica_bytes(form) for key, form in forms.items()}
-    return plan(
-        runs, costs, device, sizes, memory_share(torch.device(device)) if memory is None else memory
-    )
+    if memory is None:
+        memory = memory_share(torch.device(device))
+    return plan(runs, costs, device, sizes, memory, devices)
 
 
 def can_be_built(run: Run) -> bool:
@@ -150,7 +153,7 @@ class Executor:
         self._stop = False
 
     def _plan(self, runs: Iterable[Run]) -> list[StackPlan]:
-        return make_plan(runs, self.engine.kind, self.engine.memory)
+        return make_plan(runs, self.engine.kind, self.engine.memory, self.engine.slots)
 
     def environment(self, run: Run) -> Environment:
         """What besides the Run decides its numbers where it is trained."""
@@ -218,7 +221,8 @@ class Executor:
                     self._check_time()
                     time.sleep(0.2)
                 continue
-            for report in self.engine.poll(HEARTBEAT, CHECKPOINT_EVERY):
+            save_after = checkpoint_seconds(CHECKPOINT_EVERY, self.engine.slots)
+            for report in self.engine.poll(HEARTBEAT, save_after):
                 self._take(report, wanted)
             self._renew_waiting()
             if self._is_over:

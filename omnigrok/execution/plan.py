@@ -19,6 +19,15 @@ LARGEST = {"cpu": 128, "cuda": 1024}
 SMALLEST = 8
 
 
+# Devices whose checkpoints one process writes in passing: more of them send theirs more rarely.
+WRITTEN_IN_PASSING = 16
+
+
+def checkpoint_seconds(seconds: float, devices: int) -> float:
+    """Seconds between two checkpoints of a stack."""
+    return seconds * max(1.0, devices / WRITTEN_IN_PASSING)
+
+
 @dataclass(frozen=True)
 class StackPlan:
     """Runs that are trained as one stack.
@@ -56,6 +65,7 @@ def plan(
     device: str = "cpu",
     sizes: Mapping[Run, float] | None = None,
     memory: float = math.inf,
+    devices: int = 1,
 ) -> list[StackPlan]:
     """Group Runs into stacks, the longest first.
 
@@ -65,6 +75,8 @@ def plan(
         device: "cpu" or "cuda".
         sizes: bytes that a replica needs, by ``shape_key``; without it the memory does not count.
         memory: bytes that a stack may take.
+        devices: that train at once; with more than one, no stack is more than half of a device's
+            share of all operations, as far as networks can be divided.
 
     Returns:
         Stacks of nearly equal size in each group, so that one compiled shape serves them all. The
@@ -73,11 +85,15 @@ def plan(
     groups: dict[Run, list[Run]] = {}
     for run in dict.fromkeys(runs):
         groups.setdefault(shape_key(run), []).append(run)
+    total = sum(run.steps * costs[key] for key, members in groups.items() for run in members)
     stacks = []
     for key, members in groups.items():
         members.sort(key=lambda run: (run.steps, run.digest))
         most = largest_stack(costs[key], sizes[key] if sizes else 0.0, memory, device)
         pieces = math.ceil(len(members) / most)
+        if devices > 1 and total > 0:
+            share = sum(run.steps for run in members) * costs[key] / total
+            pieces = max(pieces, min(len(members), math.ceil(2 * devices * share)))
         size = math.ceil(len(members) / pieces)
         for start in range(0, len(members), size):
             part = tuple(members[start : start + size])

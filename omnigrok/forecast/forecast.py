@@ -240,13 +240,16 @@ def _test_samples(key: Run, known: int | None) -> int:
     return int(option) if isinstance(option, int) else known if known is not None else key.n_train
 
 
-def _pace(form: Run, measured: Sequence[tuple[Run, Run, StackTime]], rate: float) -> Pace:
+def _pace(
+    form: Run, measured: Sequence[tuple[Run, Run, StackTime]], rate: float, kind: str = "cpu"
+) -> Pace:
     """The pace of a shape: measured, or by operations from the likest shape that was.
 
     Args:
         form: a Run of the shape.
         measured: (shape_key, a Run of that shape, its time).
         rate: of matrix products.
+        kind: "cpu" or "cuda".
     """
     key = shape_key(form)
 
@@ -270,9 +273,9 @@ def _pace(form: Run, measured: Sequence[tuple[Run, Run, StackTime]], rate: float
     other_key, other, seconds = same[0]
     known = seconds.test_samples if other.task == form.task else None
     test = seconds.test_samples if other_key == key else _test_samples(form, known)
-    evaluations = evaluation_operations(other, evaluated(other, seconds.test_samples))
+    evaluations = evaluation_operations(other, evaluated(other, seconds.test_samples), kind)
     return Pace(
-        step=seconds.step / seconds.replicas / step_operations(other),
+        step=seconds.step / seconds.replicas / step_operations(other, kind),
         evaluation=seconds.evaluation / seconds.replicas / max(evaluations, 1.0),
         start=seconds.start,
         test_samples=test,
@@ -316,14 +319,15 @@ def forecast(
     }
     forms = {shape_key(stack.runs[0]): stack.runs[0] for stack in stacks}
     entries = [(key, forms[key], found) for key, found in measured]
-    paces = {key: _pace(form, entries, rates[form.precision]) for key, form in forms.items()}
+    kind = device.type
+    paces = {key: _pace(form, entries, rates[form.precision], kind) for key, form in forms.items()}
     seconds_of, operations_of = {}, {}
     for stack in stacks:
         pace = paces[shape_key(stack.runs[0])]
         for run in stack.runs:
-            steps = run.steps * step_operations(run)
+            steps = run.steps * step_operations(run, kind)
             evaluations = evaluation_count(run) * evaluation_operations(
-                run, evaluated(run, pace.test_samples)
+                run, evaluated(run, pace.test_samples), kind
             )
             operations_of[run] = steps + evaluations
             seconds_of[run] = (

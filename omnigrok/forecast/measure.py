@@ -130,7 +130,9 @@ def time_stack(
         step = best_seconds(lambda: stack.take_steps(count), device, seconds) / count
         test = int(stack.samples.test_real.sum(1).max())
         shown = evaluated(stack.form, test)
-        expected = step * evaluation_operations(stack.form, shown) / step_operations(stack.form)
+        kind = device.type
+        share = evaluation_operations(stack.form, shown, kind) / step_operations(stack.form, kind)
+        expected = step * share
         evaluation = expected
         if expected < EVALUATION_SECONDS:
             evaluation = best_seconds(lambda: evaluate(stack), device, 0.0)

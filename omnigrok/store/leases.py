@@ -142,8 +142,8 @@ class Leases:
         """
         rows = db.execute("SELECT DISTINCT owner, expires_at, ttl FROM leases").fetchall()
         for other, end, ttl in rows:
-            is_elsewhere = isinstance(other, str) and _host_of(other) != _host_of(owner)
-            if is_elsewhere and _runs(now, end, ttl):
+            hosts = {_host_of(name) for name in (owner, other) if isinstance(name, str)} - {""}
+            if len(hosts) > 1 and _runs(now, end, ttl):
                 raise StoreError(
                     f"store {self.store.path}: another machine trains into it "
                     f"({re.sub('-[0-9a-f]{8}$', '', _host_of(other))}), and leases never cross "
@@ -172,7 +172,9 @@ class Leases:
 
 
 def _host_of(owner: str) -> str:
-    return owner.partition(":")[0]
+    """The host in a name of ``new_owner``; "" in any other name."""
+    host, colon, _ = owner.partition(":")
+    return host if colon else ""
 
 
 def _runs(now: float, end: object, ttl: object) -> bool:

@@ -149,7 +149,7 @@ class Stack:
         """Floating-point operations of the matrix products of one step of one replica
         (``omnigrok.training.work``).
         """
-        return work_of(shape_key(self.form)).operations * self.width
+        return work_of(shape_key(self.form), self.device.type).operations * self.width
 
     def _stepper(
         self,

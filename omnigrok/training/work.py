@@ -56,9 +56,13 @@ Count = Callable[[Run, nn.Module], tuple[float, float]]
 
 
 @lru_cache(maxsize=512)
-def work_of(key: Run) -> Work:
+def work_of(key: Run, kind: str = "cpu") -> Work:
     """The cost of one network with this ``shape_key``: as its module counts it
     (``omnigrok.models``), or that of layers of matrices.
+
+    Args:
+        kind: "cpu" or "cuda"; of the operations, what the model's module names in
+            ``work_share(run, kind)`` is done there.
 
     Raises:
         BadInput: the data set or the model does not accept the Run's options.
@@ -69,19 +73,20 @@ def work_of(key: Run) -> Work:
         model = architecture.build(key)
     count = cast("Count", getattr(architecture, "work", _dense))
     operations, floats = count(key, model)
+    operations *= getattr(architecture, "work_share", lambda run, kind: 1.0)(key, kind)
     return Work(
         sum(parameter.numel() for parameter in model.parameters()), float(operations), float(floats)
     )
 
 
-def step_operations(run: Run) -> float:
+def step_operations(run: Run, kind: str = "cpu") -> float:
     """Floating-point operations of the matrix products of one optimiser step of one network."""
-    return work_of(shape_key(run)).operations * effective_batch(run)
+    return work_of(shape_key(run), kind).operations * effective_batch(run)
 
 
-def evaluation_operations(run: Run, samples: int) -> float:
+def evaluation_operations(run: Run, samples: int, kind: str = "cpu") -> float:
     """Those of one evaluation on so many samples: the forward pass alone, a third of a step."""
-    return work_of(shape_key(run)).operations / 3 * samples
+    return work_of(shape_key(run), kind).operations / 3 * samples
 
 
 def evaluation_floats(run: Run) -> float:

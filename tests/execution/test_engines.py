@@ -52,7 +52,7 @@ def test_several_jobs_train_at_once(faulty: Faulty, store: Store, toy: Run) -> N
     executor = Executor(store, engine, runs)
     executor.ensure(runs)
     assert max(busy) == 3
-    assert len(engine.submitted) == 5
+    assert len(engine.submitted) == 9  # all but the smallest are divided
     check(store, executor, runs)
 
 
@@ -87,7 +87,7 @@ def test_a_job_whose_process_dies_goes_on_from_its_last_checkpoint(
             return Report(job.number, lost=True)
         return None
 
-    engine = faulty(fault=die)
+    engine = faulty(slots=1, fault=die)
     executor = Executor(store, engine, runs)
     executor.ensure(runs)
     assert sorted(deaths) == [10, 11]
@@ -104,7 +104,7 @@ def test_a_job_that_always_kills_its_process_is_split_and_then_refused(
     def die(job: Job, report: Report) -> Report | None:
         return Report(job.number, lost=True) if bad in job.runs else None
 
-    engine = faulty(fault=die)
+    engine = faulty(slots=1, fault=die)
     executor = Executor(store, engine, runs)
     with pytest.raises(OutOfMemory, match=r"one network alone does not fit .* died 6 times"):
         executor.ensure(runs)
@@ -122,7 +122,7 @@ def test_too_little_memory_splits_a_stack(faulty: Faulty, store: Store, toy: Run
             return None
         return Report(job.number, failure=Failure(OutOfMemory("full"), True, True))
 
-    engine = faulty(fault=full)
+    engine = faulty(slots=1, fault=full)
     executor = Executor(store, engine, runs)
     executor.ensure(runs)
     assert [(len(job.runs), job.step) for job in engine.submitted] == [

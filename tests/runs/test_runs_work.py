@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -131,6 +133,21 @@ def test_an_lstm_works_on_words_and_with_a_carried_state_on_padding_too() -> Non
     assert work_of(shape_key(lstm())).operations == pytest.approx(6 * 50 * WORDS * weights)
     assert work_of(shape_key(lstm(carry=True))).operations == 6 * 50 * weights
     assert step_operations(lstm()) == 20 * work_of(shape_key(lstm())).operations
+
+
+@pytest.mark.parametrize("carry", [False, True])
+def test_the_stacked_engine_of_an_lstm_goes_through_every_token(carry: bool) -> None:
+    """Counted as it runs, in float64, as on a card."""
+    bundled = {"source": "bundled", "length": 50, "vocabulary": 100, "n_test": 5}
+    run = lstm(carry=carry).replace(precision="float64", n_train=20, data=bundled)
+    stack = Stack([run], root=default_root())
+    inputs, targets = stack.samples.take(stack.samples.train[:, : stack.width])
+    # Which torch leaves out.
+    in_place = {torch.ops.aten.baddbmm_: lambda out, a, b, **_: 2 * math.prod(a) * b[-1]}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+        stack.network.gradient(stack.weights, stack.buffers, inputs, targets, None)
+    assert step_operations(run) == pytest.approx(counter.get_total_flops(), rel=0.12)
+    assert step_operations(run.replace(precision="float32"), "cuda") == step_operations(run)
 
 
 def test_an_evaluation_is_a_forward_pass() -> None:
