@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -210,7 +211,8 @@ def _survey(
             raise EvidenceError(f"not written: run {run.digest} has the curves of another Run")
         if not len(curves.step):
             raise EvidenceError(f"not written: run {run.digest} has no logged step")
-        entries.append(entry_of(curves, environment))
+        # The caller's Run, not a copy of it: there may be 100,000.
+        entries.append(replace(entry_of(curves, environment), run=run))
         for name, values in curves.columns.items():
             narrow = kinds.get(name, pa.float32()) == pa.float32() and _is_narrow(values)
             kinds[name] = pa.float32() if narrow else pa.float64()
