@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -210,7 +211,14 @@ def _survey(
             raise EvidenceError(f"not written: run {run.digest} has the curves of another Run")
         if not len(curves.step):
             raise EvidenceError(f"not written: run {run.digest} has no logged step")
-        entries.append(entry_of(curves, environment))
+        entry = replace(entry_of(curves, environment), run=run)
+        # There may be 100,000: equal parts are kept once.
+        last = entries[-1] if entries else entry
+        if last.environment == environment:
+            entry = replace(entry, environment=last.environment)
+        if last.provenance == entry.provenance:
+            entry = replace(entry, provenance=last.provenance)
+        entries.append(entry)
         for name, values in curves.columns.items():
             narrow = kinds.get(name, pa.float32()) == pa.float32() and _is_narrow(values)
             kinds[name] = pa.float32() if narrow else pa.float64()
