@@ -51,7 +51,6 @@ WAITING = {
     "concl.representation",
     "fig03.critical",
     "fig06.regions",
-    "fig06.test-depends-on-m",
     "fig06.wc-order",
     "fig06.path",
     "fig06.time",
@@ -59,7 +58,6 @@ WAITING = {
     "fig06.data-size",
     "fig06.more-data-faster",
     "fig11.ce-broader",
-    "fig11.ce-milder",
 }
 # Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be
 # passed too often.
