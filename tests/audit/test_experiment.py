@@ -342,3 +342,56 @@ def test_a_replication_has_seeds_of_its_own_and_is_else_the_same() -> None:
     again = SUITE.runs("fig02_teacher_student:landscape", Setting("smoke", "paper", first_seed=100))
     assert {run.seed for run in again} == {100, 101, 102}
     assert [run.replace(seed=run.seed - 100) for run in again] == list(first)
+
+
+AXES: dict[str, list[Any]] = {
+    "seed": [0, 3],
+    "alpha": [1.0, 2.0, 2.0],
+    "n_train": [4, 8],
+    "network.widths": [[2, 2], [2, 3, 2]],
+    "data.noise": [0.0, 0.5],
+    "steps": [5, 7],
+    "log_every": [0, 2],
+}
+
+
+@given(st.lists(st.sampled_from(sorted(AXES)), unique=True), st.booleans())
+def test_a_grid_of_independent_axes_is_its_runs_one_by_one(names: list[str], fixed: bool) -> None:
+    base, sweep = {**BASE, "seed": 1}, {name: AXES[name] for name in names}
+    point = {"alpha": 4.0, "network.widths": [2, 5, 2]} if fixed else {}
+    # A point that is given twice goes the other way, Run by Run.
+    quick, slow = (
+        expand(Experiment(base=base, sweep=sweep, points=[point] * count), "paper", "paper")
+        for count in (1, 2)
+    )
+    assert [run.as_dict() for run in quick] == [run.as_dict() for run in slow]
+    assert [run.digest for run in quick] == [run.digest for run in slow]
+
+
+sizes_and_scales = st.lists(
+    st.tuples(st.integers(1, 6), st.sampled_from([0.5, 1.0, 2.0]), st.integers(1, 5)),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(sizes_and_scales, sizes_and_scales)
+def test_steps_at_full_scale_are_those_of_the_nearest_run(
+    reduced: list[tuple[int, float, int]], full: list[tuple[int, float, int]]
+) -> None:
+    def run(n_train: int, alpha: float, steps: int) -> Run:
+        own = {"seed": 0, "n_train": n_train, "alpha": alpha, "steps": steps}
+        return Run.from_dict({**BASE, **own})
+
+    runs, there = ([run(*values) for values in each] for each in (reduced, full))
+    found = paper_steps(runs, there)
+    for each in runs:
+        nearest = min(
+            there,
+            key=lambda other: (
+                abs(math.log(other.n_train / each.n_train)),
+                other.alpha != each.alpha,
+                -other.steps,
+            ),
+        )
+        assert found[each] == nearest.steps
