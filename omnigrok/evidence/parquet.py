@@ -204,7 +204,7 @@ def _survey(
 ) -> tuple[dict[str, pa.DataType], list[Entry]]:
     """The type of each logged column, and what is listed of each Run."""
     kinds: dict[str, pa.DataType] = {}
-    entries = []
+    entries: list[Entry] = []
     for run in runs:
         curves, environment = results[run]
         if curves.run != run:
