@@ -70,8 +70,6 @@ class Claims:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = folder / "runs.sqlite"
-        (folder / "test_one.py").touch()
-        (folder / "test_two.py").touch()
         self.write("one", WIDE, {"one.a": "[tiny]", "one.b": "[tiny, wide]"})
         self.write("two", IMAGES, {"two.a": "[images, 'one:tiny']"})
 
@@ -80,6 +78,7 @@ class Claims:
             CLAIM.format(id=id, experiments=names) for id, names in claims.items()
         )
         (self.folder / f"{figure}.yaml").write_text(text)
+        (self.folder / f"test_{figure}.py").touch()
 
     def request(self, claim: str) -> Request:
         suite = load_suite(self.folder)

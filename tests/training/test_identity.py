@@ -260,6 +260,7 @@ TRAIN = """
 import json, sys, torch
 from pathlib import Path
 from omnigrok.run import Run
+from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.store.store import Store
 run = Run.from_dict(json.loads(sys.argv[1]))
