@@ -24,7 +24,7 @@ print("torch was not imported")
 """
 
 
-@pytest.mark.parametrize("module", ["omnigrok.plugin.plugin", "omnigrok.cli"])
+@pytest.mark.parametrize("module", ["omnigrok.plugin.plugin", "omnigrok.cli.status"])
 @pytest.mark.parametrize(
     ("own", "found"),
     [

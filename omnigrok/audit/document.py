@@ -243,6 +243,11 @@ class Audit(Part):
         used = dict.fromkeys(row.protocol for row in self.claims)
         return tuple(sorted(used, key=self.rank))
 
+    @property
+    def first(self) -> str:
+        """The protocol that comes first: the suite's, or else that of the rows."""
+        return next(iter((*self.suite.protocols, *self.protocols)), "")
+
     def rank(self, protocol: str) -> int:
         """The place of a protocol in tables."""
         known = list(self.suite.protocols)

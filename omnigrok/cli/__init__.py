@@ -35,7 +35,7 @@ COMMANDS = {
     "evidence": (
         "evidence",
         "evidence",
-        "Recorded curves: export, import, check, verify, adopt, salvage.",
+        "Recorded curves: export, import, check, sign, verify, adopt, salvage.",
     ),
     "data": ("data", "data", "Look after downloaded data sets."),
     "init": ("init", "init", "Make a claims folder of your own that runs."),

@@ -70,7 +70,8 @@ def compare_audits(
     """
     with clear_errors(NotComparable):
         one, other = load_audit(left), load_audit(right)
-        pair = _protocols(protocols, list(dict.fromkeys((*one.protocols, *other.protocols))))
+        named = (*one.suite.protocols, *other.suite.protocols, *one.protocols, *other.protocols)
+        pair = _protocols(protocols, list(dict.fromkeys(named)))
         found = compare(one, other, pair, common)
     changed = [each for each in found if each.changed]
     if as_json:

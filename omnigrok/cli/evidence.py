@@ -91,7 +91,7 @@ def import_files(files: tuple[Path, ...], store: Path | None) -> None:
             click.echo(f"{path}: {import_into(opened, path)} new runs")
 
 
-@evidence.command()
+@evidence.command(short_help="Check that evidence files are whole, and who signed them.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option(
     "--allowed-signers",

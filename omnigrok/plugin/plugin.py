@@ -62,6 +62,7 @@ from omnigrok.training.device import share_cores
 _session = pytest.StashKey[AuditSession]()
 _request = pytest.StashKey[Request]()
 _outcome = pytest.StashKey[Outcome]()
+_unknown = pytest.StashKey[str]()
 
 # What a report line and the summary call each verdict: (word, letter).
 CLAIM_WORDS = {
@@ -128,7 +129,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         suite.make_importable()
         wanted = wanted or suite.protocols[0]
         if wanted not in ("all", *suite.protocols):
-            raise BadInput(
+            # Said once collecting is done: raised here it would be an error of this file alone.
+            metafunc.config.stash[_unknown] = (
                 f"--protocol {wanted}{did_you_mean(wanted, suite.protocols)}: "
                 f"{suite.folder.name}/ has {', '.join(suite.protocols)}, and all"
             )
@@ -167,7 +169,7 @@ def pytest_collection_modifyitems(
         pytest.UsageError: an id has two checks, or stands in two figure files.
     """
     collected = [(item, request) for item in items if (request := _request_of(item)) is not None]
-    problem = _problem(collected)
+    problem = config.stash.get(_unknown, "") or _problem(collected)
     if problem and not hasattr(config, "workerinput"):
         raise pytest.UsageError(problem)
     if problem:

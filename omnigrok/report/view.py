@@ -295,9 +295,8 @@ def build(
 
 
 def _headline(audit: Audit) -> tuple[str, ...]:
-    """The headline claims under the first protocol of the audit."""
-    first = next(iter(audit.protocols), "")
-    return audit.suite.headline.get(first, ())
+    """The headline claims under the first protocol."""
+    return audit.suite.headline.get(audit.first, ())
 
 
 def duration(seconds: float) -> str:

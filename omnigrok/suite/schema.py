@@ -307,7 +307,6 @@ def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
     return Patch if "protocols" in names or "tiers" in names else Experiment
 
 
-@lru_cache(maxsize=64)
 def load_figure(path: Path) -> Figure:
     """Read and validate one figure file.
 
@@ -315,6 +314,16 @@ def load_figure(path: Path) -> Figure:
         BadInput: the file is missing, too large, not YAML, or has a key or value that is not
             accepted.
     """
+    return _load(path, path.absolute())
+
+
+def forget_figures() -> None:
+    """Read figure files again that were read before."""
+    _load.cache_clear()
+
+
+@lru_cache(maxsize=64)
+def _load(path: Path, absolute: Path) -> Figure:
     raw = load_yaml(path)
     if not isinstance(raw, dict):
         raise BadInput(f"{path}: must be a mapping with the keys {', '.join(Figure.model_fields)}")

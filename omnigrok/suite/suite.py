@@ -13,7 +13,16 @@ from omnigrok.run import Run
 from omnigrok.spelling import did_you_mean
 from omnigrok.suite.about import FILE, About, load_about
 from omnigrok.suite.experiment import expand, reduction
-from omnigrok.suite.schema import Claim, Experiment, Figure, Protocol, Scale, Tier, load_figure
+from omnigrok.suite.schema import (
+    Claim,
+    Experiment,
+    Figure,
+    Protocol,
+    Scale,
+    Tier,
+    forget_figures,
+    load_figure,
+)
 
 
 @dataclass(frozen=True)
@@ -255,10 +264,20 @@ def id_in_two_files(figures: tuple[Figure, ...]) -> str:
     return ""
 
 
-@lru_cache(maxsize=32)
 def load_suite(folder: Path) -> Suite:
-    """The suite of a claims folder; the same value for the same path in one process.
+    """The suite of a claims folder; the same value for the same folder in one process.
 
     Nothing is read before it is asked for, so this raises nothing.
     """
+    return _suite(folder, folder.absolute())
+
+
+@lru_cache(maxsize=32)
+def _suite(folder: Path, absolute: Path) -> Suite:
     return Suite(folder)
+
+
+def forget() -> None:
+    """Read claims folders again that were read before: their files may have changed."""
+    _suite.cache_clear()
+    forget_figures()

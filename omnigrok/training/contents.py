@@ -37,9 +37,17 @@ class Contents:
         """Refuse a split that tests on inputs of its training set.
 
         Raises:
-            DataCheckFailed: more than ``MOST_SHARED`` of the test samples.
+            DataCheckFailed: more than ``MOST_SHARED`` of the test samples; or a position lies
+                outside the pool.
         """
         digests = self.of(split.pool)
+        places = np.concatenate((split.train.numpy(), split.test.numpy()))
+        outside = places[(places < 0) | (places >= len(digests))]
+        if outside.size:
+            raise DataCheckFailed(
+                f"task {run.task}, seed {run.seed}: position {outside[0]} lies outside the pool of "
+                f"{len(digests)} samples"
+            )
         train, test = digests[split.train.numpy()], digests[split.test.numpy()]
         shared = int(np.isin(test, train).sum())
         if shared > MOST_SHARED * len(test):

@@ -105,7 +105,7 @@ def test_a_finding_without_region_is_an_error(toy: Any) -> None:
 
 def test_protocol_without_form_is_deselected(toy: Any) -> None:
     toy.add("good")
-    result = toy.run("--protocol", "corrected")
+    result = toy.run("--protocol", "code")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert "2 deselected" in result.stdout.str() or "1 deselected" in result.stdout.str()
 

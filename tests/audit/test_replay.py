@@ -17,7 +17,7 @@ from omnigrok.evidence.parquet import read, write
 from omnigrok.store.store import Store
 from omnigrok.suite.digests import check_digest
 from omnigrok.suite.schema import load_figure
-from omnigrok.suite.suite import load_suite
+from omnigrok.suite.suite import forget, load_suite
 
 BODY = (
     'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: '
@@ -28,8 +28,7 @@ BODY = (
 
 def export(store: str) -> str:
     """``omnigrok evidence export``, after the YAML has changed."""
-    load_figure.cache_clear()
-    load_suite.cache_clear()
+    forget()
     done = CliRunner().invoke(main, ["evidence", "export", "--runs", store])
     assert done.exit_code == 0, done.output
     return done.output
@@ -153,7 +152,7 @@ def test_a_verdict_carries_the_digests_of_its_entry_and_of_its_check(recorded: A
     recorded.checks += "\n# a comment changes nothing\n"
     before = row(recorded)["digests"]
     assert before["check"] == check_digest(recorded.folder / "test_toy.py", "toy.good")
-    load_figure.cache_clear()
+    forget()
     assert before["criterion"] == load_figure(recorded.folder / "toy.yaml").claim("toy.good").digest
 
 

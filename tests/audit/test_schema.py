@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput, OmnigrokError
-from omnigrok.suite.schema import Bounds, load_figure
+from omnigrok.suite.schema import Bounds, forget_figures, load_figure
 from omnigrok.suite.suite import load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
@@ -144,7 +144,7 @@ def test_fuzz_values(tmp_path_factory: pytest.TempPathFactory, key: str, value: 
 
 def test_the_digest_follows_the_criterion(tmp_path: Path) -> None:
     first = load_figure(write(tmp_path, VALID)).claim("toy.a").digest
-    load_figure.cache_clear()
+    forget_figures()
     second = (
         load_figure(write(tmp_path, changed(["claims", 0, "criterion"], "x", {"above": 1.1})))
         .claim("toy.a")

@@ -33,9 +33,7 @@ def runs(name: str) -> list[Run]:
     what a check is given.
     """
     first = [
-        run
-        for run in load_suite(CLAIMS).runs(f"{FIGURE}:{name}", Setting("smoke", "paper"))
-        if run.seed == 0
+        run for run in load_suite(CLAIMS).runs(name, Setting("smoke", "paper")) if run.seed == 0
     ]
     return [run.replace(seed=seed) for run in first for seed in range(10)]
 

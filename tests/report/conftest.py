@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from omnigrok.audit.document import load_audit
+from omnigrok.audit.document import SuitePart, load_audit
 from omnigrok.curves import Curves
 from omnigrok.paper.panels import PANELS
 from omnigrok.report.page import write_page
@@ -100,7 +100,14 @@ def row(
 def document(*rows: dict[str, Any], tier: str = "paper", device: str = DEVICE) -> dict[str, Any]:
     """An audit document."""
     versions = {"omnigrok": "0", "torch": torch.__version__}
-    return {"schema": 1, "tier": tier, "device": device, "versions": versions, "claims": list(rows)}
+    return {
+        "schema": 1,
+        "tier": tier,
+        "device": device,
+        "versions": versions,
+        "suite": SuitePart.of(SUITE).model_dump(mode="json"),
+        "claims": list(rows),
+    }
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def test_the_deciding_finding_is_the_one_with_the_verdict() -> None:
         ({"verdict": "MAYBE"}, "claims.0.verdict"),
         ({"id": "<script>"}, "claims.0.id"),
         ({"id": "a b"}, "claims.0.id"),
-        ({"protocol": "mine"}, "claims.0.protocol"),
+        ({"protocol": "Mine!"}, "claims.0.protocol"),
         ({"findings": [{"values": ["many"]}]}, "claims.0.findings.0.values"),
         (
             {"findings": [{"ci": [2.0, 1.0]}]},

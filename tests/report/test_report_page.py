@@ -113,7 +113,7 @@ def test_protocols_side_by_side_and_marks() -> None:
 
 
 def test_a_recorded_deviation_is_explained(tmp_path: Path) -> None:
-    for path in CLAIMS.glob("*fig02*.*"):
+    for path in (CLAIMS / "audit.yaml", *CLAIMS.glob("*fig02*.*")):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     entry = (
         "claim: fig02.inverse, tier: paper, protocol: paper, version: 2, finding: the exponent, "

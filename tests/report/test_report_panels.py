@@ -168,7 +168,7 @@ def test_left_out_with_the_count(tmp_path: Path) -> None:
 
 
 def test_damaged_evidence_leaves_the_figure_out_with_the_reason(tmp_path: Path) -> None:
-    for path in CLAIMS.glob("fig02*"):
+    for path in (CLAIMS / "audit.yaml", *CLAIMS.glob("fig02*")):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "fig02_teacher_student.landscape.paper.parquet").write_bytes(b"no")

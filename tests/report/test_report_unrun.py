@@ -15,7 +15,7 @@ SUITE = load_suite(CLAIMS)
 def test_a_claim_without_evidence_costs_all_its_runs(tmp_path: Path) -> None:
     folder = tmp_path / "claims"
     folder.mkdir()
-    for path in CLAIMS.glob("*fig02*"):
+    for path in (CLAIMS / "audit.yaml", *CLAIMS.glob("*fig02*")):
         (folder / path.name).write_bytes(path.read_bytes())
     runs = load_suite(folder).runs("fig02_teacher_student:large", Setting("paper", "paper"))
     assert list(cost_rows(load_suite(folder), ["fig02.inverse"])) == [
