@@ -267,6 +267,7 @@ class Case:
             headline=self.claim.headline,
             statement=self.claim.statement,
             place=self.claim.place,
+            reported=self.claim.reported,
         )
         if verdict is Verdict.REFUTED and self.role == "claim":
             raise ClaimRefuted(self.outcome.reason)

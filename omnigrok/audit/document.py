@@ -138,6 +138,7 @@ class Row(Part):
     headline: bool = False
     statement: str = ""
     place: str = ""
+    reported: str = ""
     control: ControlPart = ControlPart()
     p: float | None = None
     q: float | None = None

@@ -11,6 +11,7 @@ from typing import Any
 
 from omnigrok.printable import harmless
 from omnigrok.stats.finding import Finding, Verdict
+from omnigrok.suite.schema import Claim
 
 
 class ClaimRefuted(AssertionError):
@@ -71,6 +72,7 @@ class Outcome:
     headline: bool = False
     statement: str = ""
     place: str = ""
+    reported: str = ""
     unfinished: bool = False
     premise: str = ""
     edge: tuple[str, ...] = ()
@@ -81,6 +83,34 @@ class Outcome:
     def __post_init__(self) -> None:
         # It may quote an exception of anybody's code.
         object.__setattr__(self, "reason", harmless(self.reason))
+
+    @classmethod
+    def without_findings(
+        cls,
+        claim: Claim,
+        figure: str,
+        protocol: str,
+        tier: str,
+        role: str,
+        verdict: Verdict,
+        reason: str,
+        unfinished: bool = False,
+    ) -> Outcome:
+        """ERROR or NOT RUN: nothing was computed."""
+        return cls(
+            claim.id,
+            figure,
+            protocol,
+            tier,
+            role,
+            verdict,
+            reason,
+            headline=claim.headline,
+            statement=claim.statement,
+            place=claim.place,
+            reported=claim.reported,
+            unfinished=unfinished,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-ready, with infinities as strings."""
@@ -102,6 +132,7 @@ class Outcome:
             "headline": self.headline,
             "statement": self.statement,
             "place": self.place,
+            "reported": self.reported,
             "unfinished": self.unfinished,
             "premise": self.premise,
             "edge": list(self.edge),

@@ -70,6 +70,8 @@ def _explain(folder: Path, figure: Figure, claim: Claim) -> None:
     click.echo(
         f"{claim.id}  (version {claim.version}, {claim.place})\n\n{_wrapped(claim.statement)}\n"
     )
+    if claim.reported:
+        click.echo(_wrapped(f"the paper: {claim.reported}"))
     for name, bounds in claim.criterion.items():
         click.echo(f"criterion {name}: {bounds if isinstance(bounds, float) else bounds.region()}")
     click.echo(_wrapped(f"control: {claim.control.why}"))

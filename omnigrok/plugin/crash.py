@@ -34,15 +34,12 @@ def crashed(report: pytest.TestReport, folders: Iterable[Path], tier: Tier) -> O
         f"its worker crashed ({' '.join(report.longreprtext.split())}); what was trained is saved: "
         "run the same command again"
     )
-    return Outcome(
-        claim.id,
+    return Outcome.without_findings(
+        claim,
         item.figure,
         item.protocol,
         tier,
         item.role,
         Verdict.ERROR,
         reason,
-        headline=claim.headline,
-        statement=claim.statement,
-        place=claim.place,
     )

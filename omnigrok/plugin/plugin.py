@@ -281,17 +281,14 @@ def case(request: pytest.FixtureRequest) -> Case:
             _tell(request.config, DEVICE, session.device_name)
     except (NotRun, BudgetSpent) as error:
         claim = wanted.claim
-        request.node.stash[_outcome] = Outcome(
-            claim.id,
+        request.node.stash[_outcome] = Outcome.without_findings(
+            claim,
             wanted.figure.figure,
             wanted.protocol,
             session.options.tier,
             wanted.role,
             Verdict.NOT_RUN,
             str(error),
-            headline=claim.headline,
-            statement=claim.statement,
-            place=claim.place,
             unfinished=isinstance(error, BudgetSpent),
         )
         pytest.skip(f"NOT RUN: {error}")
@@ -448,17 +445,14 @@ def _error_outcome(item: pytest.Item, request: Request, error: BaseException) ->
     text = (
         f"{type(error).__name__}: {error}" if not isinstance(error, OmnigrokError) else str(error)
     )
-    return Outcome(
-        claim.id,
+    return Outcome.without_findings(
+        claim,
         request.figure.figure,
         request.protocol,
         session.options.tier,
         request.role,
         Verdict.ERROR,
         " ".join(text.split())[:600],
-        headline=claim.headline,
-        statement=claim.statement,
-        place=claim.place,
     )
 
 

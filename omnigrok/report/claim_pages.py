@@ -74,6 +74,7 @@ def _page(suite: Suite, figure: Figure, claim: Claim, rows: Sequence[Row]) -> It
         "",
         f"{plain(claim.place)}; `claims/{figure.figure}.yaml`, version {claim.version}.{headline}",
         "",
+        *((f"The paper's own value: {plain(claim.reported)}.", "") if claim.reported else ()),
         "## Verdicts",
         "",
         "| protocol | verdict | effect | criterion | robust | replicated | control | runs |",

@@ -166,6 +166,7 @@ def _verdict(row: Row) -> dict[str, Any]:
         "seconds": row.cost.seconds,
         "place": row.place,
         "statement": row.statement,
+        "reported": row.reported,
     }
 
 

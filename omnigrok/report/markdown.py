@@ -40,9 +40,9 @@ def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | N
     lines = [
         (
             f"| claim | {' | '.join(audit.protocols)} | effect under the first protocol with "
-            "evidence | n | robust | replicated | experiments |"
+            "evidence | the paper | n | robust | replicated | experiments |"
         ),
-        "|---|" + "---|" * (len(audit.protocols) + 5),
+        "|---|" + "---|" * (len(audit.protocols) + 6),
     ]
     if audit.tier == "smoke":
         lines = [
@@ -64,7 +64,8 @@ def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | N
         cells = [marked(rows.get(protocol)) for protocol in audit.protocols]
         n = max((finding.n for finding in first.findings), default=0)
         numbers = f"{n} | {robust(first)} | {again(first)} | {', '.join(sources.get(name, ()))}"
-        lines.append(f"| {name} | {' | '.join(cells)} | {plain(_effect(first))} | {numbers} |")
+        effect = f"{plain(_effect(first))} | {plain(first.reported)}"
+        lines.append(f"| {name} | {' | '.join(cells)} | {effect} | {numbers} |")
     absent = [name for name in by_claim if name not in shown]
     undecided = [
         name
@@ -101,8 +102,8 @@ def headline_table(audit: Audit) -> str:
     lines = [
         *_counts(audit),
         "",
-        f"| headline claim | {' | '.join(protocols)} | what decides | robust |",
-        "|---|" + "---|" * (len(protocols) + 2),
+        f"| headline claim | {' | '.join(protocols)} | what decides | the paper | robust |",
+        "|---|" + "---|" * (len(protocols) + 3),
     ]
     for name in headline:
         rows = {row.protocol: row for row in audit.claims if row.id == name}
@@ -114,7 +115,7 @@ def headline_table(audit: Audit) -> str:
         cells = [marked(rows.get(protocol)) for protocol in protocols]
         lines.append(
             f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} | {decides} "
-            f"| {robust(first)} |"
+            f"| {plain(first.reported)} | {robust(first)} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -149,6 +149,7 @@ class Claim(Strict):
         id: as in the list of claims, e.g. ``fig02.grok``.
         statement: the paper's sentence in our words.
         place: section and figure.
+        reported: the paper's own value, in words, with the range or setting that it has there.
         version: of the criterion; raised, with a reason in ``history``, whenever the criterion
             changes.
         experiments: names of this file's experiments, or ``figure:name`` of another's.
@@ -168,6 +169,7 @@ class Claim(Strict):
     id: Annotated[str, Field(pattern=r"^[a-z0-9]+\.[A-Za-z0-9-]+$")]
     statement: str
     place: str
+    reported: Annotated[str, Field(max_length=200)] = ""
     version: Annotated[int, Field(ge=1)] = 1
     experiments: list[str] = []
     quantity: dict[str, Any] = {}
@@ -210,10 +212,10 @@ class Claim(Strict):
         """SHA-256 of the entry, 16 hex digits: a verdict carries it, so a criterion cannot change
         unseen.
 
-        The universes change no verdict and are left out; so are keys of later versions of the
-        schema that an entry does not use.
+        The universes and the paper's value change no verdict and are left out; so are keys of later
+        versions of the schema that an entry does not use.
         """
-        entry = self.model_dump(mode="json", exclude={"universes"})
+        entry = self.model_dump(mode="json", exclude={"universes", "reported"})
         for key in ("premise", "mechanisms"):
             if not entry[key]:
                 del entry[key]

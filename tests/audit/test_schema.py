@@ -153,6 +153,14 @@ def test_the_digest_follows_the_criterion(tmp_path: Path) -> None:
     assert first != second
 
 
+def test_the_paper_s_value_is_no_part_of_the_criterion(tmp_path: Path) -> None:
+    first = load_figure(write(tmp_path, VALID)).claim("toy.a")
+    forget_figures()
+    second = load_figure(write(tmp_path, changed(["claims", 0], "reported", "about 2")))
+    assert (first.reported, second.claim("toy.a").reported) == ("", "about 2")
+    assert first.digest == second.claim("toy.a").digest
+
+
 def test_mechanisms_are_nulls_of_their_own(tmp_path: Path) -> None:
     plain = load_figure(write(tmp_path, VALID)).claim("toy.a")
     named = [
@@ -177,5 +185,6 @@ def test_the_project_s_own_files_are_valid() -> None:
     for figure in load_suite(CLAIMS).figures:
         for claim in figure.claims:
             assert claim.control.why
+            assert claim.reported
             # A claim about other claims reads their criteria through their experiments.
             assert claim.criterion or all(":" in name for name in claim.experiments)

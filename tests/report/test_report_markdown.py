@@ -61,7 +61,7 @@ DOCUMENT = {
 
 def test_table() -> None:
     text = table(parse(DOCUMENT))
-    assert "| a.b | REPRODUCED ~ | REFUTED ! | 2 [1, 3] (> 0.5) | 10 |  |" in text
+    assert "| a.b | REPRODUCED ~ | REFUTED ! | 2 [1, 3] (> 0.5) |  | 10 |  |" in text
     assert "NOT RUN (1): c.d." in text
     assert "torch 2.13" in text
 
@@ -70,7 +70,14 @@ def test_headline_claims_in_the_order_of_the_suite_and_scales_apart() -> None:
     document = {
         **DOCUMENT,
         "claims": [
-            row("a.b", "paper", "REPRODUCED", scale="reduced", statement="Sums | are learned."),
+            row(
+                "a.b",
+                "paper",
+                "REPRODUCED",
+                scale="reduced",
+                statement="Sums | are learned.",
+                reported="about 2",
+            ),
             row("a.b", "code", "REFUTED"),
             row("c.d", "paper", "NOT RUN", findings=[], statement="Later."),
             row("e.f", "paper", "INCONCLUSIVE"),
@@ -82,10 +89,10 @@ def test_headline_claims_in_the_order_of_the_suite_and_scales_apart() -> None:
         "At full scale: 1 INCONCLUSIVE.",
         "At reduced scale: 1 REPRODUCED.",
         "",
-        "| headline claim | paper | code | what decides | robust |",
-        "|---|---|---|---|---|",
-        "| **c.d** Later. | NOT RUN |  |  |  |",
-        "| **a.b** Sums / are learned. | REPRODUCED ~ | REFUTED | 2 [1, 3] (> 0.5) |  |",
+        "| headline claim | paper | code | what decides | the paper | robust |",
+        "|---|---|---|---|---|---|",
+        "| **c.d** Later. | NOT RUN |  |  |  |  |",
+        "| **a.b** Sums / are learned. | REPRODUCED ~ | REFUTED | 2 [1, 3] (> 0.5) | about 2 |  |",
     ]
 
 
