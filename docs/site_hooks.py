@@ -26,8 +26,8 @@ COPIED = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CITATION.cff": "CITATION.cff",
-    "omnigrok/calibration/TABLE.md": "calibration.md",
-    "omnigrok/calibration/CLAIMS.md": "calibration-claims.md",
+    "omnigrok/paper/trials/TABLE.md": "calibration.md",
+    "omnigrok/paper/simulations/CLAIMS.md": "calibration-claims.md",
     "omnigrok/bench/PRECISION.md": "precision.md",
 }
 

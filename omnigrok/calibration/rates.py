@@ -125,3 +125,44 @@ def seeds_needed(power_at: Callable[[int], Rate]) -> int:
         else:
             low = middle + 1
     return LADDER[low] if low < len(LADDER) else 0
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """What was measured of one claim on one null.
+
+    Args:
+        null: the form or the mechanism that its YAML names.
+        criterion: digest of the YAML's criterion and nulls.
+        simulation: digest of the source that simulates it.
+        false_positive, power: rates of REPRODUCED on the null and on the effect.
+        needed: fewest seeds with power .9; None where the paper tier's own do, 0 where 50 do not.
+    """
+
+    claim: str
+    null: str
+    criterion: str
+    simulation: str
+    effect: str
+    seeds: int
+    false_positive: Rate
+    power: Rate
+    needed: int | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the upper end of the false-positive rate's interval is under the bound."""
+        return self.false_positive.ci[1] < LARGEST_FALSE_POSITIVE
+
+    @property
+    def standing(self) -> str:
+        """The same in words; with too few draws the interval may hold the bound, and nothing is
+        shown.
+        """
+        return (
+            "yes"
+            if self.holds
+            else "no"
+            if self.false_positive.ci[0] > LARGEST_FALSE_POSITIVE
+            else "not shown"
+        )

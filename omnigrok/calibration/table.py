@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.resources import files
 
 from omnigrok.calibration.rates import (
     COVERAGE_SLACK,
     LARGEST_FALSE_POSITIVE,
     LEAST_POWER,
+    ClaimRow,
     Rate,
     Row,
 )
 from omnigrok.calibration.trial import SEED
-from omnigrok.calibration.verdicts import ClaimRow
 
 HEADINGS = (
     "detector",
@@ -73,7 +72,7 @@ def markdown(rows: Iterable[Row]) -> Iterator[str]:
     yield ""
     bound = f"{100 * LARGEST_FALSE_POSITIVE:.0f} %"
     yield (
-        f"Made by `omnigrok calibrate --markdown omnigrok/calibration/TABLE.md` (seed {SEED}). A "
+        f"Made by `omnigrok calibrate --markdown TABLE.md` (seed {SEED}). A "
         "false positive is REPRODUCED on"
     )
     yield (
@@ -145,11 +144,10 @@ def claim_lines(text: str) -> dict[tuple[str, str], str]:
     return {(claim, null): line for (_, claim, null, *_), line in zip(cells, lines, strict=True)}
 
 
-def power_by_claim() -> dict[str, str]:
-    """The power of each claim's check, with its interval, from the packaged table. Every null of a
+def power_of(text: str) -> dict[str, str]:
+    """The power of each claim's check, with its interval, from a table of claims. Every null of a
     claim has the same.
     """
-    text = files("omnigrok.calibration").joinpath("CLAIMS.md").read_text(encoding="utf-8")
     column = CLAIM_HEADINGS.index("power") + 1
     return {
         claim: line.split("|")[column].strip() for (claim, _), line in claim_lines(text).items()
@@ -161,7 +159,7 @@ def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:
     yield "# Calibration of the claims' checks"
     yield ""
     yield (
-        "Made by `omnigrok calibrate --claims --markdown omnigrok/calibration/CLAIMS.md` (seed "
+        "Made by `omnigrok calibrate --claims --markdown CLAIMS.md` (seed "
         f"{SEED}; or `--claim ID`, a row at a"
     )
     yield "time, with the draws that the row names). Each claim's own check, with the"

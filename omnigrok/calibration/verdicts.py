@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -16,13 +16,12 @@ import numpy as np
 from omnigrok.audit.case import Case
 from omnigrok.audit.checks import check_of
 from omnigrok.audit.outcome import ClaimRefuted
-from omnigrok.calibration.claims import SIMULATIONS
-from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate, seeds_needed
+from omnigrok.calibration.rates import LEAST_POWER, ClaimRow, Rate, seeds_needed
+from omnigrok.calibration.registry import simulated
 from omnigrok.calibration.simulation import Design, Simulation, design_of, generator
 from omnigrok.calibration.source import simulation_digest
 from omnigrok.calibration.trial import SEED
 from omnigrok.errors import BadInput
-from omnigrok.spelling import did_you_mean
 from omnigrok.stats import Verdict
 
 # Of the effect.
@@ -53,65 +52,10 @@ def ask(
     return case.outcome.verdict
 
 
-@dataclass(frozen=True)
-class ClaimRow:
-    """What was measured of one claim on one null.
-
-    Args:
-        null: the form or the mechanism that its YAML names.
-        criterion: digest of the YAML's criterion and nulls.
-        simulation: digest of the source that simulates it.
-        false_positive, power: rates of REPRODUCED on the null and on the effect.
-        needed: fewest seeds with power .9; None where the paper tier's own do, 0 where 50 do not.
-    """
-
-    claim: str
-    null: str
-    criterion: str
-    simulation: str
-    effect: str
-    seeds: int
-    false_positive: Rate
-    power: Rate
-    needed: int | None = None
-
-    @property
-    def holds(self) -> bool:
-        """Whether the upper end of the false-positive rate's interval is under the bound."""
-        return self.false_positive.ci[1] < LARGEST_FALSE_POSITIVE
-
-    @property
-    def standing(self) -> str:
-        """The same in words; with too few draws the interval may hold the bound, and nothing is
-        shown.
-        """
-        return (
-            "yes"
-            if self.holds
-            else "no"
-            if self.false_positive.ci[0] > LARGEST_FALSE_POSITIVE
-            else "not shown"
-        )
-
-
-def simulated(claim_id: str) -> Simulation:
-    """The simulation of a claim.
-
-    Raises:
-        BadInput: there is none.
-    """
-    if claim_id not in SIMULATIONS:
-        raise BadInput(
-            f"claim {claim_id} has no simulation{did_you_mean(claim_id, SIMULATIONS)}; accepted: "
-            f"{', '.join(SIMULATIONS)}"
-        )
-    return SIMULATIONS[claim_id]
-
-
 def rate(design: Design, null: str | None, draws: int) -> Rate:
     """Rate of REPRODUCED over ``draws`` simulated data sets; the randomness is the claim's own."""
     rng = generator(SEED, design.claim.id, null, design.seeds)
-    simulation = simulated(design.claim.id)
+    simulation = simulated(design.suite, design.claim.id)
     verdicts = [ask(design, simulation, null, rng) for _ in range(draws)]
     return Rate(sum(verdict is Verdict.REPRODUCED for verdict in verdicts), draws)
 
@@ -126,7 +70,7 @@ def measure_claim(folder: Path, claim_id: str, draws: int) -> list[ClaimRow]:
         BadInput: an unknown claim, or one without a simulation.
     """
     design = design_of(folder, claim_id)
-    simulation = simulated(claim_id)
+    simulation = simulated(design.suite, claim_id)
     fewer = max(draws // 10, LEAST_DRAWS)
     power = rate(design, None, fewer)
     needed = None if power.value >= LEAST_POWER else seeds_for(folder, claim_id, fewer)
@@ -135,7 +79,7 @@ def measure_claim(folder: Path, claim_id: str, draws: int) -> list[ClaimRow]:
             claim=claim_id,
             null=null,
             criterion=design.claim.criterion_digest,
-            simulation=simulation_digest(claim_id),
+            simulation=simulation_digest(design.suite, claim_id),
             effect=simulation.words,
             seeds=design.seeds_used,
             false_positive=rate(design, null, draws),

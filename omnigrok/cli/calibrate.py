@@ -9,9 +9,8 @@ from pathlib import Path
 
 import click
 
-from omnigrok.calibration.claims import SIMULATIONS
-from omnigrok.calibration.detectors import trials
 from omnigrok.calibration.rates import LEAST_POWER, measure
+from omnigrok.calibration.registry import simulated, simulations_of, trials_of
 from omnigrok.calibration.table import (
     cells,
     claim_cells,
@@ -21,7 +20,7 @@ from omnigrok.calibration.table import (
     markdown,
     percent,
 )
-from omnigrok.calibration.verdicts import measure_claims, power_at, seeds_for, simulated
+from omnigrok.calibration.verdicts import measure_claims, power_at, seeds_for
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target, write_whole
@@ -94,7 +93,7 @@ def calibrate(
     \b
     Example: omnigrok calibrate --detector u_shape --draws 500
     Example: omnigrok calibrate --claim fig02.inverse --claim fig02.decay
-    Example: omnigrok calibrate --claims -j 16 --markdown omnigrok/calibration/CLAIMS.md
+    Example: omnigrok calibrate --claims -j 16 --markdown CLAIMS.md
     """
     with clear_errors():
         if detector and (of_claims or claim_ids):
@@ -106,17 +105,19 @@ def calibrate(
         failing, total = (
             _claims(folder, claim_ids, draws, jobs, target)
             if of_claims or claim_ids
-            else _detectors(detector, draws, target)
+            else _detectors(folder, detector, draws, target)
         )
     click.echo(f"{total - failing} of {total} rows hold their bounds")
     if check and failing:
         raise SystemExit(1)
 
 
-def _detectors(detector: str | None, draws: int, target: Path | None) -> tuple[int, int]:
+def _detectors(
+    folder: Path, detector: str | None, draws: int, target: Path | None
+) -> tuple[int, int]:
     """How many rows fail, and how many there are."""
     rows = []
-    for trial in trials(detector):
+    for trial in trials_of(load_suite(folder), detector):
         rows.append(measure(trial, draws))
         click.echo(" | ".join(part for part in cells(rows[-1]) if part))
     if target is not None:
@@ -130,11 +131,12 @@ def _claims(
     """How many rows fail, and how many there are; all claims that have a simulation where none is
     named.
     """
-    claims = [claim for figure in load_suite(folder).figures for claim in figure.claims]
+    suite = load_suite(folder)
+    claims = [claim for figure in suite.figures for claim in figure.claims]
     known = [claim.id for claim in claims]
     for name in claim_ids:
-        simulated(name)
-    wanted = [name for name in known if name in (claim_ids or SIMULATIONS)]
+        simulated(suite, name)
+    wanted = [name for name in known if name in (claim_ids or simulations_of(suite))]
     lines = claim_lines(target.read_text(encoding="utf-8")) if target and target.exists() else {}
     rows = []
     for row in measure_claims(folder, wanted, draws, jobs):
@@ -188,7 +190,7 @@ def power(claim_id: str, seeds: tuple[int, ...], draws: int, scatter: float, fol
     Example: omnigrok power fig03.degrok-data --seeds 10 --scatter 1.6
     """
     with clear_errors():
-        click.echo(f"{claim_id}: effect: {simulated(claim_id).words}")
+        click.echo(f"{claim_id}: effect: {simulated(load_suite(folder), claim_id).words}")
         for n, rate in power_at(folder, claim_id, seeds, draws, scatter).items():
             click.echo(f"{n:4d} seeds: REPRODUCED in {percent(rate)} of {draws} draws")
         needed = seeds_for(folder, claim_id, draws, scatter)

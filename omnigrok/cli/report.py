@@ -10,7 +10,7 @@ import click
 
 from omnigrok.audit.document import Audit, parse, read_document
 from omnigrok.audit.session import store_of
-from omnigrok.calibration.table import power_by_claim
+from omnigrok.calibration.registry import power_by_claim
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target
@@ -19,11 +19,17 @@ from omnigrok.report.markers import Part, has_part, insert_all, markers
 from omnigrok.report.replaying import replay
 from omnigrok.suite.suite import load_suite
 
+
+def _table(folder: Path, audit: Audit) -> str:
+    suite = load_suite(folder)
+    return markdown.table(audit, suite, power_by_claim(suite))
+
+
 # Generated parts: name to what makes the text, and what must be equal for it to be current.
 PARTS: dict[str, Callable[[Path, Audit], tuple[str, Callable[[str], str]]]] = {
     markdown.HEADLINE: lambda folder, audit: (markdown.headline_table(audit), str),
     markdown.PART: lambda folder, audit: (
-        markdown.table(audit, load_suite(folder), power_by_claim()),
+        _table(folder, audit),
         markdown.without_versions,
     ),
     "findings": lambda folder, audit: (findings.findings_text(folder, audit), str),
@@ -109,7 +115,7 @@ def report(
         elif targets:
             _fill(targets, folder, parsed, only_check)
         else:
-            click.echo(markdown.table(parsed, load_suite(folder), power_by_claim()), nl=False)
+            click.echo(_table(folder, parsed), nl=False)
 
 
 def _parts_of(path: Path, writable: bool) -> list[str]:

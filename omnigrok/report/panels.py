@@ -4,7 +4,6 @@ hook ``panels`` of its ``audit.yaml``.
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.report.drawing.canvas import Canvas, settings
 from omnigrok.report.drawing.dynamics import DynamicsCurves
 from omnigrok.report.recorded import NotRecorded, Recorded
-from omnigrok.suite.about import FILE
+from omnigrok.suite.hooks import load_hook, named
 from omnigrok.suite.schema import Protocol
 from omnigrok.suite.suite import Suite
 
@@ -199,14 +198,11 @@ def panels_of(suite: Suite) -> tuple[Panel, ...]:
         BadInput: the hook cannot be imported, or is no sequence of ``Panel``; a figure file is not
             valid.
     """
-    if suite.about.panels is None:
+    found = load_hook(suite, "panels")
+    if found is None:
         return tuple(_usual(suite))
-    module, _, name = suite.about.panels.partition(":")
-    where = f"{suite.folder / FILE}: panels: {suite.about.panels}"
-    try:
-        found = getattr(importlib.import_module(module), name or "PANELS")
-    except (ImportError, AttributeError) as error:
-        raise BadInput(f"{where}: cannot be imported: {error}") from error
     if not isinstance(found, list | tuple) or not all(isinstance(each, Panel) for each in found):
-        raise BadInput(f"{where}: must be a sequence of omnigrok.report.panels.Panel")
+        raise BadInput(
+            f"{named(suite, 'panels')}: must be a sequence of omnigrok.report.panels.Panel"
+        )
     return tuple(found)

@@ -34,7 +34,7 @@ def critical_size(
 
     ``p`` is the sign-flip test of "the mean advantage is above 0". It is exact for advantages that
     lie symmetrically about 0 or less. Smooth truths put them below 0 on average: calibrated, not
-    derived (omnigrok/calibration/CLAIMS.md).
+    derived (omnigrok/paper/simulations/CLAIMS.md).
 
     Args:
         n: (sizes,) > 0, rising, at least 7. y: (seeds, sizes) > 0, e.g. the best test error; a seed

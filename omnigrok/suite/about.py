@@ -42,7 +42,8 @@ class About(Strict):
         modules: top-level packages that the figure files may take tasks and models from, besides
             this one; any where the key is missing.
         panels: ``module:NAME`` of the panels that the page redraws.
-        simulations: package whose modules simulate the claims, for their error rates.
+        simulations: ``module:NAME`` of the simulated data of each claim, for its error rates.
+        trials: ``module:NAME`` of the detectors' trials, at the scatter of this suite's curves.
     """
 
     schema_version: Literal[1] = 1
@@ -54,6 +55,7 @@ class About(Strict):
     modules: tuple[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], ...] | None = None
     panels: Hook | None = None
     simulations: Hook | None = None
+    trials: Hook | None = None
 
     @field_validator("protocols")
     @classmethod

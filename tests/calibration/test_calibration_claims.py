@@ -10,32 +10,31 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-import omnigrok.calibration
+import omnigrok.paper.simulations
 from omnigrok.audit.case import Case
-from omnigrok.calibration.claims import SIMULATIONS
-from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, Rate
+from omnigrok.calibration.rates import LARGEST_FALSE_POSITIVE, LEAST_POWER, ClaimRow, Rate
+from omnigrok.calibration.registry import simulated
 from omnigrok.calibration.simulation import design_of
 from omnigrok.calibration.source import simulation_digest, simulation_digests
 from omnigrok.calibration.table import CLAIM_HEADINGS, claim_lines
 from omnigrok.calibration.trial import SEED
 from omnigrok.calibration.verdicts import (
-    ClaimRow,
     ask,
     check_of,
     measure_claim,
     power_at,
     rate,
     seeds_for,
-    simulated,
 )
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
+from omnigrok.paper.simulations import SIMULATIONS
 from omnigrok.stats import Verdict
 from omnigrok.suite.schema import Bounds, Mechanism
 from omnigrok.suite.suite import load_suite
 
 CLAIMS = Path(__file__).parents[2] / "claims"
-TABLE = Path(omnigrok.calibration.__file__).with_name("CLAIMS.md")
+TABLE = Path(omnigrok.paper.simulations.__file__).with_name("CLAIMS.md")
 ENTRIES = {claim.id: claim for figure in load_suite(CLAIMS).figures for claim in figure.claims}
 # Its last part cannot be shown with two tasks, so that it is INCONCLUSIVE at most.
 TWO_TASKS = "concl.representation"
@@ -45,8 +44,8 @@ NEVER_REPRODUCED = (TWO_TASKS, "fig06.path")
 LEAST_DRAWS = 2000
 # Checks or grids that were changed, and whose rows wait for their 2,000 draws: 2 to 11 minutes of
 # one core each, and 30 to 70 for those that follow paths of Eq. (6). The table names them as gaps;
-# `omnigrok calibrate --claim ID --draws 2000 --markdown omnigrok/calibration/CLAIMS.md` measures
-# one.
+# `omnigrok calibrate --claim ID --draws 2000 --markdown omnigrok/paper/simulations/CLAIMS.md`
+# measures one.
 WAITING = {
     "concl.most-dramatic",
     "concl.representation",
@@ -102,7 +101,7 @@ def test_the_null_can_be_made(name: str) -> None:
 
 @pytest.mark.parametrize("name", SIMULATIONS)
 def test_the_effect_is_reproduced_and_the_null_is_not_always(name: str) -> None:
-    design, simulation = design_of(CLAIMS, name), simulated(name)
+    design, simulation = design_of(CLAIMS, name), SIMULATIONS[name]
     rng = np.random.default_rng(1)
     assert any(ask(design, simulation, None, rng) is Verdict.REPRODUCED for _ in range(3)) == (
         name not in NEVER_REPRODUCED
@@ -129,7 +128,7 @@ def test_the_committed_table_is_of_these_claims() -> None:
         (name, null) for name, entry in measured.items() for null in entry.nulls
     ]
     assert [row[2] for row in rows] == [ENTRIES[row[0]].criterion_digest for row in rows]
-    digests = simulation_digests()
+    digests = simulation_digests(omnigrok.paper.simulations.__name__)
     assert [row[3] for row in rows] == [digests[row[0]] for row in rows]
     assert [int(row[4]) for row in rows] == [design_of(CLAIMS, row[0]).seeds_used for row in rows]
     assert [row[7] for row in rows] == [SIMULATIONS[row[0]].words for row in rows]
@@ -228,7 +227,7 @@ def test_a_null_is_not_passed_too_often(name: str) -> None:
 def test_what_is_left_out_decides_nothing() -> None:
     """The claim's own verdict and deciding findings are the same without dear sensitivity rows."""
     design = design_of(CLAIMS, "fig06.regions")
-    simulation = replace(simulated("fig06.regions"), reads=None)
+    simulation = replace(SIMULATIONS["fig06.regions"], reads=None)
     found = []
     for verdict_only in (False, True):
         grids = design.grids(simulation, None, np.random.default_rng(3))
@@ -252,7 +251,7 @@ def test_what_is_left_out_decides_nothing() -> None:
 
 
 def test_runs_that_are_not_read_are_not_made() -> None:
-    design, simulation = design_of(CLAIMS, "fig03.LU-small"), simulated("fig03.LU-small")
+    design, simulation = design_of(CLAIMS, "fig03.LU-small"), SIMULATIONS["fig03.LU-small"]
     (grid,) = design.grids(simulation, None, np.random.default_rng(0)).values()
     assert grid.axis("n_train") == [193]
     assert len(grid.curves) < len(design.runs("landscape"))
@@ -266,7 +265,7 @@ def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         BadInput, match=r"claim fig02\.nothing has no simulation .*; accepted: fig02\.train-L"
     ):
-        simulated("fig02.nothing")
+        simulated(load_suite(CLAIMS), "fig02.nothing")
     with pytest.raises(BadInput, match=r"no check is marked @claim\('fig02\.nothing'\)"):
         check_of(CLAIMS, "fig02_teacher_student", "fig02.nothing")
     with pytest.raises(BadInput, match="cannot be read"):
@@ -289,9 +288,8 @@ def test_the_commands(tmp_path: Path) -> None:
         "calibrate", "--claim", "fig02.train-flat", "--draws", "4", "--folder", folder, "--check"
     )
     # Four draws cannot show that a rate is under 7 %.
-    digests = (
-        f"{ENTRIES['fig02.train-flat'].criterion_digest} | {simulation_digest('fig02.train-flat')}"
-    )
+    simulation = simulation_digest(load_suite(CLAIMS), "fig02.train-flat")
+    digests = f"{ENTRIES['fig02.train-flat'].criterion_digest} | {simulation}"
     assert found.startswith(f"1 fig02.train-flat | effect at the margin | {digests} | 10 | 4 | ")
     assert "0 of 1 rows hold" in found
     book = tmp_path / "claims.md"

@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import binom
 
-import omnigrok.calibration
+import omnigrok.paper.trials
 from omnigrok import stats
-from omnigrok.calibration.detectors import TRIALS, UNCALIBRATED, names, trials
 from omnigrok.calibration.rates import (
     COVERAGE_SLACK,
     LARGEST_FALSE_POSITIVE,
@@ -22,11 +21,15 @@ from omnigrok.calibration.rates import (
     reproduced,
     simulate,
 )
+from omnigrok.calibration.registry import trials_of
 from omnigrok.calibration.table import HEADINGS, cells, markdown
 from omnigrok.calibration.trial import SEED, Trial
 from omnigrok.errors import BadInput
+from omnigrok.paper.trials import TRIALS, UNCALIBRATED
+from omnigrok.suite.suite import load_suite
 
-TABLE = Path(omnigrok.calibration.__file__).with_name("TABLE.md")
+CLAIMS = Path(__file__).parents[2] / "claims"
+TABLE = Path(omnigrok.paper.trials.__file__).with_name("TABLE.md")
 # More than a few milliseconds a draw.
 DEAR = ("critical_size", "dose_response", "association.stratified_correlation")
 DRAWS = 60
@@ -59,7 +62,7 @@ def test_every_function_that_gives_findings_is_calibrated_or_said_not_to_be() ->
                 and ("Finding" in returns or returns == "TwoLines")
             ):
                 found.add(name if name in stats.__all__ else f"{info.name}.{name}")
-    assert found == set(names()) | set(UNCALIBRATED)
+    assert found == {trial.detector for trial in TRIALS} | set(UNCALIBRATED)
 
 
 def test_rows_have_names_of_their_own() -> None:
@@ -112,11 +115,12 @@ def test_the_full_calibration(trial: Trial) -> None:
 
 
 def test_an_unknown_detector_is_refused() -> None:
-    assert [trial.detector for trial in trials("knee")] == ["knee"]
+    suite = load_suite(CLAIMS)
+    assert [trial.detector for trial in trials_of(suite, "knee")] == ["knee"]
     with pytest.raises(
         BadInput, match=r"unknown detector 'knees'; accepted: mean_in_region, .*knee"
     ):
-        trials("knees")
+        trials_of(suite, "knees")
 
 
 def test_the_table_says_what_fails() -> None:

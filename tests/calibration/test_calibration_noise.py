@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from omnigrok.audit.grid import Grid
-from omnigrok.calibration import noise
 from omnigrok.curves import Curves
+from omnigrok.paper import noise
 from omnigrok.report.recorded import NotRecorded, Recorded
 from omnigrok.stats.comparison import Array
 from omnigrok.stats.times import time_to

@@ -17,9 +17,9 @@ from omnigrok.calibration.simulation import (
     generator,
     permuted,
 )
-from omnigrok.calibration.verdicts import simulated
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
+from omnigrok.paper.simulations import SIMULATIONS
 from omnigrok.run import Run
 from omnigrok.stats.comparison import Array
 from omnigrok.suite.suite import Setting, load_suite
@@ -68,7 +68,7 @@ def test_scatter_is_multiplied_and_nothing_else(name: str) -> None:
 
     def logs(scatter: float) -> Array:
         design = design_of(CLAIMS, name, seeds=2, scatter=scatter)
-        found = design.grids(simulated(name), None, generator(7))
+        found = design.grids(SIMULATIONS[name], None, generator(7))
         return np.log(
             [each["train_loss"][-1] for grid in found.values() for each in grid.curves.values()]
         )

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.audit.document import load_audit, parse
-from omnigrok.calibration.table import power_by_claim
+from omnigrok.calibration.registry import power_by_claim
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.report.markdown import (
@@ -151,7 +151,8 @@ def test_command(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text(json.dumps(DOCUMENT))
     done = CliRunner().invoke(main, ["report", str(path), "--claims", str(CLAIMS)])
-    assert done.output == table(parse(DOCUMENT), load_suite(CLAIMS), power_by_claim())
+    suite = load_suite(CLAIMS)
+    assert done.output == table(parse(DOCUMENT), suite, power_by_claim(suite))
     assert CliRunner().invoke(main, ["report", str(tmp_path / "none.json")]).exit_code == 1
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.simulation import Columns, Scatter, Simulation, Steps
+from omnigrok.calibration import Columns, Scatter, Simulation, Steps
+from omnigrok.paper import noise
 from omnigrok.run import Run
 
 PAIRS = 113**2

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import expit, logit
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.calibration import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.paper import noise
 from omnigrok.run import Run
 from omnigrok.stats.comparison import Array
 

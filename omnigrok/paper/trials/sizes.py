@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.trial import Sample, Trial, Truth, sample_of
+from omnigrok.calibration import Sample, Trial, Truth, sample_of
+from omnigrok.paper import noise
 from omnigrok.stats import Region, bracket, critical_size, dose_response
 from omnigrok.stats.comparison import Array
 

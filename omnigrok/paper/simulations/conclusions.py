@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.claims import fig03, fig04, fig05, fig06, fig07, fig08
-from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.calibration import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.paper import noise
+from omnigrok.paper.simulations import fig03, fig04, fig05, fig06, fig07, fig08
 from omnigrok.run import Run
 
 # concl.LU: (scale, size) of the cells of each task; tasks are told apart by ``task_of``.

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import math
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps
+from omnigrok.calibration import Columns, Maker, Scatter, Simulation, Steps
+from omnigrok.paper import noise
 from omnigrok.run import Run
 
 # The weight norm of the standard initialization, the scale of the least loss, and scatter of a best

@@ -9,8 +9,8 @@ import math
 import numpy as np
 from scipy import optimize
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.trial import Sample, Trial, Truth, sample_of
+from omnigrok.calibration import Sample, Trial, Truth, sample_of
+from omnigrok.paper import noise
 from omnigrok.stats import Region, equivalent, mean_in_region, share, spearman_in_region
 from omnigrok.stats.association import rank_agreement, stratified_correlation
 from omnigrok.stats.comparison import Array

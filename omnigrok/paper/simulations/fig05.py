@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.calibration import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.paper import noise
 from omnigrok.run import Run
 
 # Of the targets, Bohr^6; a loss is a share of it.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from omnigrok.calibration.claims import (
+from omnigrok.calibration import Simulation
+from omnigrok.paper.simulations import (
     conclusions,
     fig02,
     fig03,
@@ -15,7 +16,6 @@ from omnigrok.calibration.claims import (
     fig10,
     fig11,
 )
-from omnigrok.calibration.simulation import Simulation
 
 SIMULATIONS: dict[str, Simulation] = {
     **fig02.SIMULATIONS,

@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.trial import Sample, Trial, Truth, sample_of
+from omnigrok.calibration import Sample, Trial, Truth, sample_of
+from omnigrok.paper import noise
 from omnigrok.stats import (
     Region,
     Time,

@@ -8,9 +8,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.claims.fig08 import landscape as mnist
-from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps
+from omnigrok.calibration import Columns, Maker, Scatter, Simulation, Steps
+from omnigrok.paper import noise
+from omnigrok.paper.simulations.fig08 import landscape as mnist
 from omnigrok.run import Run
 
 # The decoder's weight norm at alpha = 1; the YAML's levels; ln w of the generalising solution,

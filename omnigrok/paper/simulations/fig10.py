@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.calibration import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.paper import noise
 from omnigrok.run import Run
 
 

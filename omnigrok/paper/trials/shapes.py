@@ -8,8 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.trial import Sample, Trial, Truth, sample_of
+from omnigrok.calibration import Sample, Trial, Truth, sample_of
+from omnigrok.paper import noise
 from omnigrok.stats import Region, Verdict, argmin, knee, l_shape, trend, two_lines, u_shape
 from omnigrok.stats.comparison import Array
 from omnigrok.stats.contours import width_trend

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from omnigrok.calibration import noise
-from omnigrok.calibration.simulation import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.calibration import Columns, Maker, Scatter, Simulation, Steps, arrives
+from omnigrok.paper import noise
 from omnigrok.run import Run
 
 
