@@ -128,7 +128,8 @@ def curves(device: torch.device) -> Iterator[Row]:
         runs = small(name)
         stack = Stack(runs, device)
         found = {each.run: each for each in stack.advance()}
-        captured = stack.replayed is not None and stack.replayed.graph is not None
+        replayed = stack.torch_step.replayed
+        captured = replayed is not None and replayed.graph is not None
         apart = max(
             float(np.max(np.abs(found[each.run][column] - each[column]) / scale))
             for each in train(runs)

@@ -216,7 +216,8 @@ def _survey(
         last = entries[-1] if entries else entry
         if last.environment == environment:
             entry = replace(entry, environment=last.environment)
-        if last.provenance == entry.provenance:
+        # As JSON: Python takes 0, 0.0 and False for equal.
+        if dump_json(last.provenance) == dump_json(entry.provenance):
             entry = replace(entry, provenance=last.provenance)
         entries.append(entry)
         for name, values in curves.columns.items():

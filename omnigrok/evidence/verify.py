@@ -206,6 +206,6 @@ def _train(runs: Sequence[Run], device: torch.device, root: Path) -> dict[Run, t
     trained: dict[Run, tuple[Curves, int]] = {}
     for members in stacks.values():
         stack = Stack(members, device, root)
-        tests = dict(zip(members, stack.samples.test_real.sum(1).tolist(), strict=True))
+        tests = dict(zip(members, stack.replicas.samples.test_real.sum(1).tolist(), strict=True))
         trained.update({curves.run: (curves, tests[curves.run]) for curves in stack.advance()})
     return trained

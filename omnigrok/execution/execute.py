@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from types import FrameType
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
-import torch
-
-from omnigrok.data import find_task
 from omnigrok.errors import EngineError, OmnigrokError, OutOfMemory, StaleToken
 from omnigrok.execution.engines import Engine, Failure, Job, Report
-from omnigrok.execution.plan import StackPlan, checkpoint_seconds, plan
+from omnigrok.execution.interruption import Interruption
+from omnigrok.execution.leased import LeasedStack, resumable
+from omnigrok.execution.plan import StackPlan, can_be_built, checkpoint_seconds, make_plan
 from omnigrok.execution.tally import Progress, Tally
 from omnigrok.run import Run
 from omnigrok.store import checkpoint
 from omnigrok.store.leases import Leases, new_owner
 from omnigrok.store.store import Environment, Store
-from omnigrok.training.calendar import effective_batch
-from omnigrok.training.device import memory_share
 from omnigrok.training.identity import identity
-from omnigrok.training.shape import shape_key
-from omnigrok.training.state import State
-from omnigrok.training.work import replica_bytes, step_operations
 
 LEASE_SECONDS = 180.0
 PATIENCE = 4.0
@@ -36,77 +28,6 @@ CHECKPOINT_EVERY = 60.0
 MOST_DEATHS = 5
 # Under which the leases of devices stand.
 DEVICES = Environment("device", "", "")
-STOPPING = (
-    "stopping once the data is loaded or the chunk has ended, and saved; interrupt again to end at "
-    "once, without saving"
-)
-
-
-class BudgetSpent(OmnigrokError):
-    """The time given with ``--budget`` is over; what was trained is saved."""
-
-
-def make_plan(
-    runs: Iterable[Run], device: str, memory: float | None = None, devices: int = 1
-) -> list[StackPlan]:
-    """The stacks that a set of Runs needs, the longest first, the same in every worker of a machine
-    (``omnigrok.execution.plan.plan``).
-
-    Args:
-        runs: any Runs; repeated ones count once.
-        device: "cpu" or "cuda".
-        memory: bytes that a stack may take; by default this process's share of the device.
-        devices: that train at once for one process.
-    """
-    runs = list(dict.fromkeys(runs))
-    forms: dict[Run, Run] = {}
-    for run in runs:  # the largest batch of each shape: the others are filled up to it
-        key = shape_key(run)
-        forms[key] = max(forms.get(key, run), run, key=effective_batch)
-    costs = {key: step_operations(form, device) for key, form in forms.items()}
-    sizes = {key: replica_bytes(form) for key, form in forms.items()}
-    if memory is None:
-        memory = memory_share(torch.device(device))
-    return plan(runs, costs, device, sizes, memory, devices)
-
-
-def can_be_built(run: Run) -> bool:
-    """Whether the task and the model of a Run exist and accept its options, as far as that shows
-    without data.
-    """
-    try:
-        find_task(run.task)
-        step_operations(run)
-    # somebody else's module may raise anything; ``ensure`` raises it again for the claim that asks
-    except Exception:
-        return False
-    return True
-
-
-@dataclass(eq=False)
-class LeasedStack:
-    """A stack of the plan whose missing Runs are leased.
-
-    Args:
-        plan: where it comes from.
-        env: where it is trained.
-        tokens: fencing tokens by digest, of what is not recorded yet.
-        parts: Runs that wait for a place in the engine.
-        renewed: when the leases were renewed.
-        jobs: what the engine has, by number.
-    """
-
-    plan: StackPlan
-    env: Environment
-    tokens: dict[str, int]
-    parts: list[list[Run]]
-    renewed: float
-    jobs: dict[int, Job] = field(default_factory=dict)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nothing trains and nothing waits."""
-        return not self.parts and not self.jobs
 
 
 class Executor:
@@ -138,8 +59,8 @@ class Executor:
         # others.
         self.stacks = self._plan(run for run in runs if can_be_built(run))
         self.planned = {run for stack in self.stacks for run in stack.runs}
-        self.deadline = time.monotonic() + budget
-        self.report, self.say = report, say
+        self.interruption = Interruption(store.path, budget, say)
+        self.report = report
         self.started = time.monotonic()
         self.tally = Tally()
         self._counted: set[StackPlan] = set()
@@ -150,7 +71,6 @@ class Executor:
         self._begun: set[int] = set()
         self._device: dict[str, int] = {}
         self._deaths: dict[tuple[tuple[Run, int], ...], int] = {}
-        self._stop = False
 
     def _plan(self, runs: Iterable[Run]) -> list[StackPlan]:
         return make_plan(runs, self.engine.kind, self.engine.memory, self.engine.slots)
@@ -188,7 +108,7 @@ class Executor:
             self.stacks += self._plan(unplanned)
             self.planned.update(unplanned)
         self._count()
-        with self._interruptible():
+        with self.interruption.listening():
             try:
                 self._train_until_recorded(runs)
             except BaseException:
@@ -196,8 +116,8 @@ class Executor:
                 raise
             finally:
                 self._give_device_back()
-        if self._stop:  # it came after the last chunk
-            self._check_time()
+        if self.interruption.asked:  # it came after the last chunk
+            self.interruption.check()
 
     def close(self) -> None:
         """Save and give up what the engine still trains for nobody."""
@@ -218,20 +138,16 @@ class Executor:
             self._fill(wanted)
             if not self._leased:
                 if missing:
-                    self._check_time()
+                    self.interruption.check()
                     time.sleep(0.2)
                 continue
             save_after = checkpoint_seconds(CHECKPOINT_EVERY, self.engine.slots)
             for report in self.engine.poll(HEARTBEAT, save_after):
                 self._take(report, wanted)
             self._renew_waiting()
-            if self._is_over:
+            if self.interruption.is_due:
                 self._save_and_stop()
-                self._check_time()
-
-    @property
-    def _is_over(self) -> bool:
-        return self._stop or time.monotonic() > self.deadline
+                self.interruption.check()
 
     def _count(self) -> None:
         """Plan what is missing of stacks that are new."""
@@ -271,9 +187,9 @@ class Executor:
         if not missing:
             return
         # A session trains something, however small its budget, and begins nothing more after it.
-        if self.tally.steps_done and self._is_over:
+        if self.tally.steps_done and self.interruption.is_due:
             self._save_and_stop()
-            self._check_time()
+            self.interruption.check()
         if not self._has_device():
             return
         env = self.environment(missing[0])
@@ -300,27 +216,12 @@ class Executor:
 
     def _submit(self, leased: LeasedStack) -> None:
         while leased.parts and self._free > 0:
-            groups = list(self._resumable(leased.parts.pop(0), leased.env))
+            groups = resumable(self.store, leased.parts.pop(0), leased.env)
             runs, states = groups[0]
             leased.parts[:0] = [members for members, _ in groups[1:]]
             self._number += 1
             job = leased.jobs[self._number] = Job(self._number, tuple(runs), states)
             self.engine.submit(job)
-
-    def _resumable(
-        self, runs: Sequence[Run], env: Environment
-    ) -> Iterator[tuple[list[Run], dict[Run, State]]]:
-        """Runs with their checkpoints, grouped by the step they stand at."""
-        by_step: dict[int, list[tuple[Run, State | None]]] = {}
-        for run in runs:
-            found = self.store.load_checkpoint(run, env)
-            state = checkpoint.unpack(run, *found) if found else None
-            by_step.setdefault(state.step if state else 0, []).append((run, state))
-        for members in by_step.values():
-            yield (
-                [run for run, _ in members],
-                {run: state for run, state in members if state is not None},
-            )
 
     # Taking what comes back
 
@@ -482,43 +383,3 @@ class Executor:
             now = f", training losses {min(losses):.3g} to {max(losses):.3g}" if losses else ""
             label = f"{form.task}, {len(job.runs)} networks, step {report.step}{now}"
             self.report(self.tally.progress(time.monotonic() - self.started, label))
-
-    def _check_time(self) -> None:
-        if self._stop:
-            raise KeyboardInterrupt(
-                f"interrupted; what was trained is saved in {self.store.path}: run the same "
-                "command to go on"
-            )
-        if time.monotonic() > self.deadline:
-            raise BudgetSpent(
-                f"the --budget is spent; what was trained is saved in {self.store.path}: run the "
-                "same command to go on"
-            )
-
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM end the chunk instead of tearing it; a second one ends the
-        process.
-
-        Loading data, compiling, or a chunk of long steps may take minutes, and nothing looks at
-        ``_stop`` meanwhile.
-        """
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            if self._stop:
-                raise KeyboardInterrupt(
-                    f"interrupted twice; what was saved before is in {self.store.path}"
-                )
-            self._stop = True
-            if self.say is not None:
-                self.say(STOPPING)
-
-        previous = {}
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(ValueError):  # not in the main thread
-                previous[number] = signal.signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)

@@ -6,8 +6,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import torch
+
+from omnigrok.data import find_task
 from omnigrok.run import Run
+from omnigrok.training.calendar import effective_batch
+from omnigrok.training.device import memory_share
 from omnigrok.training.shape import shape_key
+from omnigrok.training.work import replica_bytes, step_operations
 
 # A step of a stack should be neither so short that calling it dominates nor so long that a
 # checkpoint waits: a tenth of a second on a GPU. On a CPU a network costs the same in a stack of 8
@@ -100,3 +106,40 @@ def plan(
             steps = sum(run.steps for run in part)
             stacks.append(StackPlan(part, steps, steps * costs[key]))
     return sorted(stacks, key=lambda stack: (-stack.operations, stack.runs[0].digest))
+
+
+def make_plan(
+    runs: Iterable[Run], device: str, memory: float | None = None, devices: int = 1
+) -> list[StackPlan]:
+    """The stacks that a set of Runs needs, the longest first, the same in every worker of a machine
+    (``plan``).
+
+    Args:
+        runs: any Runs; repeated ones count once.
+        device: "cpu" or "cuda".
+        memory: bytes that a stack may take; by default this process's share of the device.
+        devices: that train at once for one process.
+    """
+    runs = list(dict.fromkeys(runs))
+    forms: dict[Run, Run] = {}
+    for run in runs:  # the largest batch of each shape: the others are filled up to it
+        key = shape_key(run)
+        forms[key] = max(forms.get(key, run), run, key=effective_batch)
+    costs = {key: step_operations(form, device) for key, form in forms.items()}
+    sizes = {key: replica_bytes(form) for key, form in forms.items()}
+    if memory is None:
+        memory = memory_share(torch.device(device))
+    return plan(runs, costs, device, sizes, memory, devices)
+
+
+def can_be_built(run: Run) -> bool:
+    """Whether the task and the model of a Run exist and accept its options, as far as that shows
+    without data.
+    """
+    try:
+        find_task(run.task)
+        step_operations(run)
+    # somebody else's module may raise anything; ``ensure`` raises it again for the claim that asks
+    except Exception:
+        return False
+    return True

@@ -14,8 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omnigrok.execution.execute import can_be_built, make_plan
-from omnigrok.execution.plan import StackPlan
+from omnigrok.execution.plan import StackPlan, can_be_built, make_plan
 from omnigrok.forecast.forecast import evaluation_count
 from omnigrok.forecast.measure import evaluated
 from omnigrok.forecast.schedule import schedule

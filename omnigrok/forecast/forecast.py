@@ -15,8 +15,7 @@ import torch
 from omnigrok.audit.session import AuditSession
 from omnigrok.errors import OmnigrokError, OutOfMemory
 from omnigrok.evidence.find import evidence_of
-from omnigrok.execution.execute import make_plan
-from omnigrok.execution.plan import StackPlan
+from omnigrok.execution.plan import StackPlan, make_plan
 from omnigrok.forecast.measure import StackTime, evaluated, matrix_rate, time_stack
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store

@@ -13,7 +13,6 @@ import torch
 
 from omnigrok.run import Run
 from omnigrok.training.device import arithmetic
-from omnigrok.training.evaluate import evaluate
 from omnigrok.training.stack import Stack
 from omnigrok.training.work import evaluation_operations, step_operations
 
@@ -116,7 +115,7 @@ def time_stack(
     stack = Stack(runs, device, root)
     precision = stack.form.precision
     if not compiled:
-        stack.leave_uncompiled()
+        stack.torch_step.leave_uncompiled()
     compiled = compiled or stack.native is not None
     with arithmetic(precision, device):
         warm_up = WARM_UP if compiled else 1
@@ -128,14 +127,14 @@ def time_stack(
         once = best_seconds(lambda: stack.take_steps(1), device, 0.0)
         count = max(1, min(MOST_STEPS, int(seconds / 4 / once)))
         step = best_seconds(lambda: stack.take_steps(count), device, seconds) / count
-        test = int(stack.samples.test_real.sum(1).max())
+        test = int(stack.replicas.samples.test_real.sum(1).max())
         shown = evaluated(stack.form, test)
         kind = device.type
         share = evaluation_operations(stack.form, shown, kind) / step_operations(stack.form, kind)
         expected = step * share
         evaluation = expected
         if expected < EVALUATION_SECONDS:
-            evaluation = best_seconds(lambda: evaluate(stack), device, 0.0)
+            evaluation = best_seconds(stack.evaluate, device, 0.0)
     return StackTime(len(runs), max(0.0, start - warm_up * step), step, evaluation, test, compiled)
 
 

@@ -29,7 +29,7 @@ from omnigrok.audit.outcome import (
 from omnigrok.audit.session import AuditSession, NotRun, Request
 from omnigrok.audit.universes import multiverse_of
 from omnigrok.errors import BadInput, OmnigrokError
-from omnigrok.execution.execute import BudgetSpent
+from omnigrok.execution.interruption import BudgetSpent
 from omnigrok.forecast.forecast import forecast
 from omnigrok.forecast.text import lines
 from omnigrok.plugin.collected import id_with_two_checks, misspelt_keyword

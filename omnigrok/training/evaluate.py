@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
 from omnigrok.training.calendar import evaluation_sample
+from omnigrok.training.native import NativeStep
+from omnigrok.training.network import Network
 from omnigrok.training.objective import per_sample_loss
+from omnigrok.training.replicas import Replicas
 from omnigrok.training.sphere import held_square, rescale_
 from omnigrok.training.work import evaluation_floats
-
-if TYPE_CHECKING:
-    from omnigrok.training.native import NativeStep
-    from omnigrok.training.stack import Stack
 
 # Numbers of an input held at once while evaluating on a CPU: bounds the memory on large test sets.
 ENTRIES = 64_000_000
@@ -26,30 +24,30 @@ ENTRIES = 64_000_000
 SHARE = 0.1
 
 
-def _judged(stack: Stack, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+def _judged(network: Network, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
     """name to (B,) of one network."""
     return {
-        "loss": per_sample_loss(stack.form, outputs, targets),
-        **stack.task.accuracy(stack.form, outputs, targets),
+        "loss": per_sample_loss(network.form, outputs, targets),
+        **network.accuracy(network.form, outputs, targets),
     }
 
 
 def _scores(
-    stack: Stack,
+    network: Network,
     weights: Tensor,
     buffers: dict[str, Tensor],
     inputs: tuple[Tensor, ...],
     targets: Tensor,
 ) -> dict[str, Tensor]:
     """name to (B,) of one network."""
-    outputs = functional_call(stack.template, (stack.flat.split(weights), buffers), inputs)
-    if stack.carries:
+    outputs = functional_call(network.template, (network.flat.split(weights), buffers), inputs)
+    if network.carries:
         outputs, _ = outputs
-    return _judged(stack, outputs, targets)
+    return _judged(network, outputs, targets)
 
 
 def _native_means(
-    stack: Stack, native: NativeStep, positions: Tensor, real: Tensor
+    network: Network, replicas: Replicas, native: NativeStep, positions: Tensor, real: Tensor
 ) -> dict[str, Tensor]:
     """As ``_means``, with the outputs of the native step, which needs no copy of the inputs."""
     size, width = real.sum(1), max(1, ENTRIES // len(positions) // native.width_out)
@@ -59,9 +57,9 @@ def _native_means(
             positions[:, start : start + width].contiguous(),
             real[:, start : start + width],
         )
-        outputs = native.outputs(stack, part, kept.sum(1))
-        targets, axis = stack.samples.targets.take_shared(part)
-        for name, values in vmap(partial(_judged, stack), in_dims=(0, axis))(
+        outputs = native.outputs(replicas, part, kept.sum(1))
+        targets, axis = replicas.samples.targets.take_shared(part)
+        for name, values in vmap(partial(_judged, network), in_dims=(0, axis))(
             outputs, targets
         ).items():
             # What stands where a row is only filled up is no output.
@@ -70,39 +68,39 @@ def _native_means(
     return {name: total / size for name, total in sums.items()}
 
 
-def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
+def _means(
+    network: Network, replicas: Replicas, positions: Tensor, real: Tensor
+) -> dict[str, Tensor]:
     """name to (R,) mean over each replica's samples at pool ``positions`` (R, n); those that count,
     ``real``, come first in a row.
     """
-    if stack.native is not None:
-        return _native_means(stack, stack.native, positions, real)
     # What a model carries between batches starts from zero here.
     buffers = {
-        name: torch.zeros_like(values) if name in stack.carries else values
-        for name, values in stack.buffers.items()
+        name: torch.zeros_like(values) if name in network.carries else values
+        for name, values in replicas.buffers.items()
     }
     size = real.sum(1)
     sums: dict[str, Tensor] = {}
-    for start, end, rows in _pieces(size.tolist(), _at_once(stack)):
+    for start, end, rows in _pieces(size.tolist(), _at_once(network, replicas)):
         whole = len(rows) == len(positions)
         index = torch.tensor(rows, device=positions.device)
         part = positions[:, start:end] if whole else positions[index, start:end]
         offsets = torch.stack(
             [
                 shelf.offsets if whole else shelf.offsets[index]
-                for shelf in (*stack.samples.inputs, stack.samples.targets)
+                for shelf in (*replicas.samples.inputs, replicas.samples.targets)
             ]
         )
-        weights = stack.weights if whole else stack.weights[index]
+        weights = replicas.weights if whole else replicas.weights[index]
         own = buffers if whole else {name: values[index] for name, values in buffers.items()}
         axis: int | None = 0
         if bool((part == part[:1]).all()) and bool((offsets == offsets[:, :1]).all()):
             row, axis = rows[:1], None
-            inputs, targets = stack.samples.take(part[:1], row)
+            inputs, targets = replicas.samples.take(part[:1], row)
             inputs, targets = tuple(each[0] for each in inputs), targets[0]
         else:
-            inputs, targets = stack.samples.take(part, None if whole else rows)
-        scores = vmap(lambda w, b, x, y: _scores(stack, w, b, x, y), in_dims=(0, 0, axis, axis))(
+            inputs, targets = replicas.samples.take(part, None if whole else rows)
+        scores = vmap(lambda w, b, x, y: _scores(network, w, b, x, y), in_dims=(0, 0, axis, axis))(
             weights, own, inputs, targets
         )
         for name, values in scores.items():
@@ -114,12 +112,13 @@ def _means(stack: Stack, positions: Tensor, real: Tensor) -> dict[str, Tensor]:
     return {name: total / size for name, total in sums.items()}
 
 
-def _at_once(stack: Stack) -> int:
+def _at_once(network: Network, replicas: Replicas) -> int:
     """Samples of all replicas that are evaluated at once."""
-    if stack.device.type == "cuda":
-        numbers = SHARE * torch.cuda.mem_get_info(stack.device)[1] / stack.weights.element_size()
-        return int(numbers / evaluation_floats(stack.form))
-    return ENTRIES // max(int(shelf.values[0].numel()) for shelf in stack.samples.inputs)
+    weights = replicas.weights
+    if weights.device.type == "cuda":
+        numbers = SHARE * torch.cuda.mem_get_info(weights.device)[1] / weights.element_size()
+        return int(numbers / evaluation_floats(network.form))
+    return ENTRIES // max(int(shelf.values[0].numel()) for shelf in replicas.samples.inputs)
 
 
 def _pieces(sizes: list[int], limit: int) -> Iterator[tuple[int, int, list[int]]]:
@@ -135,47 +134,58 @@ def _pieces(sizes: list[int], limit: int) -> Iterator[tuple[int, int, list[int]]
         start = end
 
 
-def _drawn(stack: Stack, positions: Tensor, real: Tensor, which: int) -> tuple[Tensor, Tensor]:
+def _drawn(
+    network: Network, replicas: Replicas, positions: Tensor, real: Tensor, which: int
+) -> tuple[Tensor, Tensor]:
     """The positions to evaluate on: all, or a fresh random sample of each replica
     (published code).
     """
-    if not stack.form.eval_samples:
+    if not network.form.eval_samples:
         return positions, real
     sizes = real.sum(1).tolist()
-    width = min(stack.form.eval_samples, max(sizes))
+    width = min(network.form.eval_samples, max(sizes))
     picks = torch.zeros(len(sizes), width, dtype=torch.int64)
     kept = torch.zeros(len(sizes), width, dtype=torch.bool)
-    for row, (run, size) in enumerate(zip(stack.runs, sizes, strict=True)):
-        sample = evaluation_sample(run, stack.step, int(size), which)
+    for row, (run, size) in enumerate(zip(replicas.runs, sizes, strict=True)):
+        sample = evaluation_sample(run, replicas.step, int(size), which)
         picks[row, : len(sample)] = torch.as_tensor(sample)
         kept[row, : len(sample)] = True
     return positions.gather(1, picks.to(positions.device)), kept.to(positions.device)
 
 
 @torch.no_grad()
-def evaluate(stack: Stack) -> dict[str, list[float]]:
+def evaluate(
+    network: Network, replicas: Replicas, native: NativeStep | None = None
+) -> dict[str, list[float]]:
     """Column name to R values: ``train_*`` and ``test_*`` means, ``weight_norm``, and the norm as
     the published code counts it.
 
     Losses are read where the weights are: under ``published`` that is one Adam step off the sphere;
     the norms are those after rescaling.
+
+    Args:
+        native: makes the outputs where it is given.
     """
     columns: dict[str, Tensor] = {}
     for prefix, which, positions, real in (
-        ("train", 0, stack.samples.train, stack.samples.train_real),
-        ("test", 1, stack.samples.test, stack.samples.test_real),
+        ("train", 0, replicas.samples.train, replicas.samples.train_real),
+        ("test", 1, replicas.samples.test, replicas.samples.test_real),
     ):
         if positions.shape[1] == 0:
             continue
-        chosen, kept = _drawn(stack, positions, real, which)
-        for name, values in _means(stack, chosen, kept).items():
-            columns[f"{prefix}_{name}"] = values
-    weights = stack.weights
-    if stack.form.constraint == "published":
+        chosen, kept = _drawn(network, replicas, positions, real, which)
+        means = (
+            _means(network, replicas, chosen, kept)
+            if native is None
+            else _native_means(network, replicas, native, chosen, kept)
+        )
+        columns |= {f"{prefix}_{name}": values for name, values in means.items()}
+    weights = replicas.weights
+    if network.form.constraint == "published":
         weights = weights.clone()
-        rescale_(weights, stack.held, "published", stack.flat.sizes[0])
+        rescale_(weights, replicas.held, "published", network.flat.sizes[0])
     for name, constraint in (("weight_norm", "free"), ("weight_norm_double", "published")):
-        columns[name] = held_square(weights.double(), constraint, stack.flat.sizes[0]).sqrt()
+        columns[name] = held_square(weights.double(), constraint, network.flat.sizes[0]).sqrt()
     # One transfer for all columns.
     table = torch.stack(list(columns.values())).cpu().tolist()
     return dict(zip(columns, table, strict=True))

@@ -1,54 +1,28 @@
-"""The native step: ``native_step.cpp``, built once a machine, and what it is told about a stack.
+"""The native step: what ``native_step.cpp`` is told about a stack.
 
 It trains the models ``mlp``, ``decoder`` and ``messy_mlp`` on the CPU. Weights, moments, batches
-and checkpoints are those of ``omnigrok.training.stack``, so a stack may change between this step
-and torch's at any time. ``OMNIGROK_NATIVE=0`` switches it off; ``OMNIGROK_NATIVE=1`` makes it an
-error where it cannot be built, instead of a line in the log.
+and checkpoints are those of ``omnigrok.training.replicas``, so a stack may change between this step
+and torch's at any time.
 """
 
 from __future__ import annotations
 
-import ctypes
-import hashlib
-import logging
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from omnigrok.errors import BadInput
-from omnigrok.files import user_cache
 from omnigrok.models.messy_mlp import MessyMLP
 from omnigrok.models.mlp import MLP
+from omnigrok.training.feed import Feed
+from omnigrok.training.native_library import Job, Library, library
+from omnigrok.training.network import Network
 from omnigrok.training.optimizer import EPS
-from omnigrok.training.samples import Shelf
+from omnigrok.training.replicas import Replicas
+from omnigrok.training.samples import Samples, Shelf
 
-if TYPE_CHECKING:
-    from omnigrok.training.stack import Stack
-
-SOURCE = Path(__file__).with_name("native_step.cpp")
-# Fused multiply-adds and vector instructions of this CPU; sums are reordered only in loops that ask
-# for it.
-FLAGS = (
-    "-O3",
-    "-march=native",
-    "-std=c++17",
-    "-fopenmp",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-shared",
-    "-fPIC",
-)
-BUILD_SECONDS = 120
 # Inputs that are zero in all training samples are left out of the products if they are so large a
 # share. Finding them reads the whole training set, and a large one has few.
 DEAD_SHARE = 0.1
@@ -56,203 +30,6 @@ LARGEST_SEARCHED = 10_000
 ACTIVATIONS: dict[type[nn.Module], int] = {nn.Tanh: 0, nn.ReLU: 1, nn.LeakyReLU: 2}
 LOSSES = {"mse": 0, "cross_entropy": 1}
 CONSTRAINTS = {"free": 0, "rescale": 1, "rescale_double": 2, "published": 3, "tangent": 4}
-
-log = logging.getLogger(__name__)
-
-
-class Job(ctypes.Structure):
-    """What a call reads and writes: the struct ``Job`` of the source, which explains the fields."""
-
-    _fields_ = (
-        *(
-            (name, ctypes.c_int64)
-            for name in ("replicas", "steps", "threads", "parameters", "layers")
-        ),
-        ("widths", ctypes.c_void_p),
-        *(
-            (name, ctypes.c_int64)
-            for name in ("activation", "loss", "constraint", "loss_in_double")
-        ),
-        *(
-            (name, ctypes.c_double)
-            for name in ("slope", "one_minus_beta1", "beta2", "one_minus_beta2", "eps", "clip")
-        ),
-        *(
-            (name, ctypes.c_void_p)
-            for name in ("weights", "first", "second", "held", "inputs", "input_offsets")
-        ),
-        *(
-            (name, ctypes.c_void_p)
-            for name in ("targets", "target_offsets", "labels", "label_offsets")
-        ),
-        *((name, ctypes.c_void_p) for name in ("messiness", "templates")),
-        ("classes", ctypes.c_int64),
-        ("train", ctypes.c_void_p),
-        ("train_width", ctypes.c_int64),
-        ("positions", ctypes.c_void_p),
-        ("batch", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in ("counts", "decay", "step_size", "second_scale")),
-        *(
-            (name, ctypes.c_void_p)
-            for name in ("run_starts", "run_lengths", "first_run", "outputs")
-        ),
-        *((name, ctypes.c_void_p) for name in ("sgemm", "dgemm", "set_threads")),
-    )
-
-
-class CannotBuild(Exception):
-    """Why there is no native step on this machine."""
-
-
-def compiler() -> str:
-    """The C++ compiler: CXX, g++ or clang++.
-
-    Raises:
-        CannotBuild: there is none.
-    """
-    found = next(
-        filter(None, map(shutil.which, (os.environ.get("CXX", ""), "g++", "clang++"))), None
-    )
-    if found is None:
-        raise CannotBuild("there is no C++ compiler")
-    return found
-
-
-def _processor() -> str:
-    """What -march=native depends on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        return "\n".join(
-            sorted({line for line in lines if line.startswith(("flags", "model name"))})
-        )
-    return f"{platform.machine()} {platform.processor()}"
-
-
-def library_path() -> Path:
-    """Where the library for this source, torch and CPU is kept, below the user's cache folder.
-
-    Raises:
-        CannotBuild: the user has none. Code is loaded from no folder that somebody else may have
-            filled.
-    """
-    cache = user_cache()
-    if cache is None:
-        raise CannotBuild("there is no home folder to keep the built step in")
-    parts = (SOURCE.read_text(), " ".join(FLAGS), torch.__version__, _processor())
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return cache / "native" / f"step-{key}.so"
-
-
-def build(target: Path) -> None:
-    """Compile the source into ``target``, which appears whole or not at all.
-
-    Raises:
-        CannotBuild: there is no compiler, it fails, or the folder cannot be written.
-    """
-    command = compiler()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            built = Path(folder) / target.name
-            subprocess.run(  # noqa: S603 (our own source)
-                [command, *FLAGS, str(SOURCE), "-o", str(built)],
-                check=True,
-                capture_output=True,
-                text=True,
-                timeout=BUILD_SECONDS,
-            )
-            built.replace(target)
-    except subprocess.CalledProcessError as error:
-        said = (error.stderr.strip().splitlines() or ["it says nothing"])[0]
-        raise CannotBuild(f"{command} ended with {error.returncode}: {said[:200]}") from error
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise CannotBuild(f"{command}: {error}") from error
-
-
-class Library:
-    """The built functions, and torch's matrix products.
-
-    Raises:
-        CannotBuild: torch has no MKL, or the library cannot be built or loaded.
-    """
-
-    def __init__(self) -> None:
-        blas = self._blas()
-        path = library_path()
-        if not path.exists():
-            build(path)
-        try:
-            self.functions = ctypes.CDLL(str(path))
-        except OSError as error:
-            raise CannotBuild(str(error)) from error
-        self.functions.job_bytes.restype = ctypes.c_int64
-        if self.functions.job_bytes() != ctypes.sizeof(Job):
-            raise CannotBuild(f"{path} is of another version; delete it")
-        self.products = {
-            name: ctypes.cast(getattr(blas, symbol), ctypes.c_void_p).value
-            for name, symbol in (
-                ("sgemm", "sgemm_"),
-                ("dgemm", "dgemm_"),
-                ("set_threads", "MKL_Set_Num_Threads_Local"),
-            )
-        }
-
-    @staticmethod
-    def _blas() -> ctypes.CDLL:
-        try:
-            blas = ctypes.CDLL(str(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"))
-            for symbol in ("sgemm_", "dgemm_", "MKL_Set_Num_Threads_Local"):
-                getattr(blas, symbol)
-        except (OSError, AttributeError) as error:
-            raise CannotBuild(f"torch {torch.__version__} comes without MKL") from error
-        return blas
-
-    def call(self, name: str, job: Job) -> None:
-        """Call ``train`` or ``outputs``, in the precision that its name ends with.
-
-        Raises:
-            MemoryError: there was too little for the networks' activations.
-        """
-        if getattr(self.functions, name)(ctypes.byref(job)):
-            raise MemoryError("too little memory for the activations of the stack's networks")
-
-
-@lru_cache(maxsize=1)
-def _attempt() -> tuple[Library | None, str]:
-    """The library, or why there is none; tried once a process."""
-    try:
-        return Library(), ""
-    except CannotBuild as error:
-        log.warning(
-            (
-                "omnigrok trains small networks with torch's step, up to 3 times slower than its "
-                "own: %s"
-            ),
-            error,
-        )
-        return None, str(error)
-
-
-def library() -> Library | None:
-    """The native step of this machine, built at the first call; None if switched off or not to be
-    had.
-
-    Raises:
-        BadInput: OMNIGROK_NATIVE is neither 0 nor 1, or is 1 and the step cannot be built.
-    """
-    wish = os.environ.get("OMNIGROK_NATIVE", "")
-    if wish not in ("", "0", "1"):
-        raise BadInput(
-            f"OMNIGROK_NATIVE={wish} is not accepted; 0 (torch's step) or 1 (the native step, or "
-            "an error)"
-        )
-    if wish == "0":
-        return None
-    found, why = _attempt()
-    if wish == "1" and found is None:
-        raise BadInput(f"OMNIGROK_NATIVE=1: the native step cannot be built: {why}")
-    return found
 
 
 @dataclass(frozen=True)
@@ -290,24 +67,25 @@ class Shape:
         )
 
 
-def covers(stack: Stack) -> bool:
-    """Whether the native step can train this stack: device, model, loss, samples that fit."""
-    shape, form, samples = Shape.of(stack.template), stack.form, stack.samples
-    if stack.device.type != "cpu" or shape is None or form.loss not in LOSSES:
+def covers(network: Network, replicas: Replicas) -> bool:
+    """Whether the native step can train these: device, model, loss, samples that fit."""
+    shape, form, samples = Shape.of(network.template), network.form, replicas.samples
+    weights, buffers = replicas.weights, replicas.buffers
+    if weights.device.type != "cpu" or shape is None or form.loss not in LOSSES:
         return False
     pixels, *labels = (shelf.values for shelf in samples.inputs)
     targets, width_in, width_out = samples.targets.values, shape.widths[0], shape.widths[-1]
-    fits = pixels.dtype == stack.dtype and tuple(pixels.shape[1:]) == (width_in,)
+    fits = pixels.dtype == weights.dtype and tuple(pixels.shape[1:]) == (width_in,)
     fits &= (
         sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(shape.widths))
-        == stack.weights.shape[1]
+        == weights.shape[1]
     )
     if form.loss == "mse":
-        fits &= targets.dtype == stack.dtype and tuple(targets.shape[1:]) == (width_out,)
+        fits &= targets.dtype == weights.dtype and tuple(targets.shape[1:]) == (width_out,)
     else:
         fits &= _are_classes(targets, width_out)
-    if type(stack.template) is MessyMLP:
-        fits &= len(labels) == 1 and _are_classes(labels[0], stack.buffers["template"].shape[1])
+    if type(network.template) is MessyMLP:
+        fits &= len(labels) == 1 and _are_classes(labels[0], buffers["template"].shape[1])
     else:
         fits &= not labels
     # The native step checks no position: one outside the pool would read other memory.
@@ -329,12 +107,12 @@ def _inside(places: Tensor, shelf: Shelf) -> bool:
     return bool(((places >= 0) & (places + shelf.offsets < len(shelf.values))).all())
 
 
-def _live_runs(stack: Stack) -> dict[str, Tensor]:
+def _live_runs(samples: Samples) -> dict[str, Tensor]:
     """The inputs that are not zero in all training samples of a replica, as ``Job`` has them.
 
     Empty where so few are zero that all are kept.
     """
-    samples, sizes = stack.samples, stack.samples.train_real.sum(1).tolist()
+    sizes = samples.train_real.sum(1).tolist()
     pool = samples.inputs[0]
     if len(samples.inputs) > 1 or max(sizes) > LARGEST_SEARCHED:
         return {}
@@ -359,21 +137,21 @@ class NativeStep:
     """The native step of one stack.
 
     Args:
-        stack: one that ``covers``; made anew when replicas leave it.
+        network, replicas: that it ``covers``; made anew when replicas leave.
     """
 
-    def __init__(self, stack: Stack, built: Library) -> None:
-        shape, form = Shape.of(stack.template), stack.form
+    def __init__(self, network: Network, replicas: Replicas, built: Library) -> None:
+        shape, form = Shape.of(network.template), network.form
         assert shape is not None
         self.built = built
-        self.kind = "double" if stack.dtype == torch.float64 else "float"
+        self.kind = "double" if replicas.weights.dtype == torch.float64 else "float"
         self.widths = torch.tensor(shape.widths)
         self.width_out = shape.widths[-1]
-        self.sizes = stack.samples.train_real.sum(1)
-        self.runs = _live_runs(stack)
+        self.sizes = replicas.samples.train_real.sum(1)
+        self.runs = _live_runs(replicas.samples)
         self.fixed: dict[str, Any] = {
-            "replicas": len(stack.runs),
-            "parameters": stack.weights.shape[1],
+            "replicas": len(replicas.runs),
+            "parameters": replicas.weights.shape[1],
             "layers": len(self.widths) - 1,
             "activation": shape.activation,
             "loss": LOSSES[form.loss],
@@ -388,15 +166,15 @@ class NativeStep:
             **built.products,
         }
 
-    def _job(self, stack: Stack, **changing: Any) -> tuple[Job, list[Tensor]]:
+    def _job(self, replicas: Replicas, **changing: Any) -> tuple[Job, list[Tensor]]:
         """A job, with the tensors that must outlive it; tensors stand for their addresses."""
-        samples = stack.samples
+        samples = replicas.samples
         tensors = {
             "widths": self.widths,
-            "weights": stack.weights,
-            "first": stack.first,
-            "second": stack.second,
-            "held": stack.held,
+            "weights": replicas.weights,
+            "first": replicas.first,
+            "second": replicas.second,
+            "held": replicas.held,
             "inputs": samples.inputs[0].values,
             "input_offsets": samples.inputs[0].offsets,
             "targets": samples.targets.values,
@@ -408,10 +186,10 @@ class NativeStep:
                 "label_offsets": samples.inputs[1].offsets,
             }
             tensors |= {
-                "messiness": stack.buffers["messiness"],
-                "templates": stack.buffers["template"],
+                "messiness": replicas.buffers["messiness"],
+                "templates": replicas.buffers["template"],
             }
-            changing["classes"] = stack.buffers["template"].shape[1]
+            changing["classes"] = replicas.buffers["template"].shape[1]
         tensors |= {name: value for name, value in changing.items() if isinstance(value, Tensor)}
         plain = {name: value for name, value in changing.items() if not isinstance(value, Tensor)}
         # Kept contiguous by the stack; asserted because a copy would be trained instead.
@@ -421,23 +199,23 @@ class NativeStep:
         job = Job(**self.fixed, **addresses, **plain, threads=torch.get_num_threads())
         return job, list(whole.values())
 
-    def train(self, stack: Stack, count: int) -> None:
-        """Take the first ``count`` steps that are laid out in the stack's feed."""
-        feed, columns = stack.feed, stack.feed.columns
-        batches: dict[str, Any] = {"counts": self.sizes, "batch": stack.samples.train.shape[1]}
+    def train(self, replicas: Replicas, feed: Feed, count: int) -> None:
+        """Take the first ``count`` steps that are laid out in the feed."""
+        columns = feed.columns
+        batches: dict[str, Any] = {"counts": self.sizes, "batch": replicas.samples.train.shape[1]}
         if not feed.whole:
             real = columns.get("real")
             counts = (
-                torch.full((count, len(stack.runs)), feed.width)
+                torch.full((count, len(replicas.runs)), feed.width)
                 if real is None
                 else real[:count].sum(2)
             )
             batches = {"positions": columns["positions"], "counts": counts, "batch": feed.width}
         job, kept = self._job(
-            stack,
+            replicas,
             steps=count,
-            train=stack.samples.train,
-            train_width=stack.samples.train.shape[1],
+            train=replicas.samples.train,
+            train_width=replicas.samples.train.shape[1],
             decay=columns["decay"],
             step_size=columns["step_size"],
             second_scale=columns["second"],
@@ -447,13 +225,13 @@ class NativeStep:
         self.built.call(f"train_{self.kind}", job)
         del kept
 
-    def outputs(self, stack: Stack, positions: Tensor, sizes: Tensor) -> Tensor:
+    def outputs(self, replicas: Replicas, positions: Tensor, sizes: Tensor) -> Tensor:
         """(R, n, outputs) of all replicas at pool ``positions`` (R, n); the first ``sizes`` (R,)
         count.
         """
-        outputs = torch.empty(*positions.shape, self.width_out, dtype=stack.dtype)
+        outputs = torch.empty(*positions.shape, self.width_out, dtype=replicas.weights.dtype)
         job, kept = self._job(
-            stack,
+            replicas,
             train=positions,
             train_width=positions.shape[1],
             batch=positions.shape[1],
@@ -465,9 +243,9 @@ class NativeStep:
         return outputs
 
 
-def native_step(stack: Stack) -> NativeStep | None:
-    """The native step for a stack; None if it does not cover it, or there is none."""
-    if not covers(stack):
+def native_step(network: Network, replicas: Replicas) -> NativeStep | None:
+    """The native step of a stack; None if it does not cover it, or there is none."""
+    if not covers(network, replicas):
         return None
     built = library()
-    return None if built is None else NativeStep(stack, built)
+    return None if built is None else NativeStep(network, replicas, built)

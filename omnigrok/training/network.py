@@ -6,6 +6,7 @@ the memory of a stack.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -42,12 +43,16 @@ class Network:
         template: the model, without values.
         flat: its parameters as a vector.
         carries: names of buffers that the model hands on from one batch to the next.
+        accuracy: of the task: (Run, outputs, targets) to name to a value a sample.
+        compiles: whether the model can be compiled.
     """
 
     form: Run
     template: nn.Module
     flat: Flat
     carries: tuple[str, ...]
+    accuracy: Callable[[Run, Tensor, Tensor], Mapping[str, Tensor]]
+    compiles: bool = True
 
     def loss(
         self,

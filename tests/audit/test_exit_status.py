@@ -116,7 +116,7 @@ CASES = {
         GOOD,
         experiments="[tiny]",
         conftest="from omnigrok.audit.session import AuditSession\n"
-        "from omnigrok.execution.execute import BudgetSpent\n"
+        "from omnigrok.execution.interruption import BudgetSpent\n"
         "def spent(self, request):\n    raise BudgetSpent('over')\n"
         "whole = AuditSession.case\n"
         "def pytest_unconfigure():\n    AuditSession.case = whole\n"

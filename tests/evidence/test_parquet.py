@@ -97,6 +97,16 @@ def test_evidence_goes_round_bit_by_bit(
     }
 
 
+def test_provenance_keeps_the_kind_of_its_numbers(tmp_path: Path, one_result: One) -> None:
+    batch = {}
+    for seed, value in enumerate((0, False, 0.0, -0.0)):
+        curves, environment = one_result(seed=seed)
+        batch[curves.run] = dataclasses.replace(curves, provenance={"x": value}), environment
+    write(tmp_path / "x.parquet", batch)
+    found = read(tmp_path / "x.parquet")
+    assert [str(found[run][0].provenance["x"]) for run in batch] == ["0", "False", "0.0", "-0.0"]
+
+
 def changed(result: Result, name: str, value: object) -> Result:
     curves, environment = result
     if name in ("identity", "torch", "device"):

@@ -13,7 +13,8 @@ import torch
 
 from omnigrok.audit import session
 from omnigrok.data.split import Pool, Split
-from omnigrok.training import feed, stack
+from omnigrok.training import beginning, feed, stack, step
+from omnigrok.training.sphere import held_square
 
 
 def _decay_off() -> None:
@@ -31,43 +32,48 @@ def _decay_coupled() -> None:
     """L2 regularisation instead of decoupled decay: gamma w joins the gradient, where Adam
     normalises it away.
     """
-    original = stack.Stack._stepper
+    original = step.TorchStep.prepare
 
-    def stepper(self: Any) -> Any:
-        gradient_of, update = original(self)
-        gamma = torch.tensor([run.weight_decay for run in self.runs], dtype=self.dtype)[:, None]
+    def prepare(self: Any, work: float) -> Any:
+        if self.functions is None:
+            gradient_of, update = original(self, work)
+            runs, dtype = self.replicas.runs, self.replicas.dtype
+            gamma = torch.tensor([run.weight_decay for run in runs], dtype=dtype)[:, None]
 
-        def coupled(weights: Any, *rest: Any) -> Any:
-            gradient, carried = gradient_of(weights, *rest)
-            return gradient + gamma * weights, carried
+            def coupled(weights: Any, *rest: Any) -> Any:
+                gradient, carried = gradient_of(weights, *rest)
+                return gradient + gamma * weights, carried
 
-        return coupled, update
+            self.functions = coupled, update
+        return self.functions
 
-    stack.Stack._stepper = stepper  # type: ignore[method-assign]
+    step.TorchStep.prepare = prepare  # type: ignore[method-assign]
     _decay_off()
 
 
 def _projection_off() -> None:
     """Runs at constant norm are not put back on their sphere."""
-    stack.rescale_ = lambda *args: None
+    step.rescale_ = lambda *args: None
 
 
 def _alpha_ignored() -> None:
     """Every network starts at the norm of alpha = 1."""
-    original = stack.Stack._build
+    original = stack.begin
 
-    def build(self: Any, states: Any) -> None:
-        original(self, states)
+    def begin(runs: Any, device: Any, root: Any, states: Any) -> Any:
+        network, replicas = original(runs, device, root, states)
         if not states:
-            for row, run in enumerate(self.runs):
-                self.weights[row] /= run.alpha
-            self.held = stack.held_square(self.weights, self.form.constraint, self.flat.sizes[0])
+            for row, run in enumerate(runs):
+                replicas.weights[row] /= run.alpha
+            first_size = network.flat.sizes[0]
+            replicas.held = held_square(replicas.weights, network.form.constraint, first_size)
+        return network, replicas
 
-    stack.Stack._build = build  # type: ignore[method-assign]
+    stack.begin = begin
 
 
 def _splits(change: Any) -> None:
-    original = stack.find_task
+    original = beginning.find_task
 
     def find_task(name: str) -> Any:
         task = original(name)
@@ -81,7 +87,7 @@ def _splits(change: Any) -> None:
 
         return Changed
 
-    stack.find_task = find_task
+    beginning.find_task = find_task
 
 
 def _labels_shuffled() -> None:
@@ -105,21 +111,14 @@ def _test_in_train() -> None:
 
 def _seeds_equal() -> None:
     """All seeds train the network of seed 0."""
-    original = stack.Stack.__init__
+    original = stack.begin
 
-    def init(self: Any, runs: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, [run.replace(seed=0) for run in runs], *args, **kwargs)
-        self.histories = dict(
-            zip(
-                runs,
-                [stack.State(np.zeros(0), np.zeros(0), np.zeros(0), 0.0) for _ in runs],
-                strict=True,
-            )
-        )
-        self.runs = list(runs)
-        self.calendar = {run: frozenset(stack.log_steps(run)) for run in runs}
+    def begin(runs: Any, *rest: Any) -> Any:
+        network, replicas = original([run.replace(seed=0) for run in runs], *rest)
+        replicas.runs = list(runs)
+        return network, replicas
 
-    stack.Stack.__init__ = init  # type: ignore[method-assign]
+    stack.begin = begin
 
 
 def _grid_shifted() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from omnigrok.execution.execute import make_plan
-from omnigrok.execution.plan import StackPlan
+from omnigrok.execution.plan import StackPlan, make_plan
 from omnigrok.forecast.cards import CARDS, REACHED, START, cost_of, kernels, reason
 from omnigrok.forecast.schedule import HEARTBEAT, schedule
 from omnigrok.run import Run, freeze

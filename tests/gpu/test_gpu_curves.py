@@ -73,7 +73,7 @@ def test_finished_replicas_leave_the_stack(
     stack, sizes, done = Stack(runs, gpu), set(), []
     while stack.histories:
         done += stack.advance(0)
-        sizes.add(len(stack.weights))
+        sizes.add(len(stack.replicas.weights))
     assert sizes == {4, 2, 1}
     assert_near(sorted(done, key=lambda curves: curves.run.steps), train(runs))
 

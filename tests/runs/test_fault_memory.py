@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -18,6 +19,9 @@ from omnigrok.execution.engines import worker
 from omnigrok.execution.execute import Executor
 from omnigrok.run import Run
 from omnigrok.training import Stack
+from omnigrok.training.beginning import begin
+from omnigrok.training.network import Network
+from omnigrok.training.replicas import Replicas
 
 Make = Callable[[Sequence[Run]], Executor]
 Check = Callable[[Executor, Sequence[Run]], None]
@@ -109,14 +113,14 @@ def test_one_network_that_does_not_fit_is_the_error_of_who_asks_for_it(
     """A network that does not fit alone is ERROR, with advice, for the claims that need it; the
     others get theirs.
     """
-    build, large = Stack._build, toy.replace(n_train=11)
+    large = toy.replace(n_train=11)
 
-    def too_large(self: Stack, states: object) -> None:
-        if self.form == large:
+    def too_large(runs: Sequence[Run], *arguments: Any) -> tuple[Network, Replicas]:
+        if runs[0] == large:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 80 GiB")
-        build(self, states)  # type: ignore[arg-type]
+        return begin(runs, *arguments)
 
-    monkeypatch.setattr(Stack, "_build", too_large)
+    monkeypatch.setattr("omnigrok.training.stack.begin", too_large)
     executor = make([large, toy])
     executor.ensure([toy])
     assert_trained(executor, [toy])

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.execution.execute import make_plan
-from omnigrok.execution.plan import LARGEST, OPERATIONS_PER_STEP, SMALLEST, largest_stack, plan
+from omnigrok.execution.plan import (
+    LARGEST,
+    OPERATIONS_PER_STEP,
+    SMALLEST,
+    largest_stack,
+    make_plan,
+    plan,
+)
 from omnigrok.run import Run, freeze
 from omnigrok.training.shape import shape_key
 from omnigrok.training.work import replica_bytes, step_operations

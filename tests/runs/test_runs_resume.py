@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from omnigrok.execution import execute
-from omnigrok.execution.execute import BudgetSpent, Executor
+from omnigrok.execution.execute import Executor
+from omnigrok.execution.interruption import BudgetSpent
 from omnigrok.run import Run
 from omnigrok.store.encode import decode_state
 from omnigrok.training import State

@@ -85,9 +85,10 @@ def test_operations_are_those_that_torch_counts(name: str) -> None:
     """
     run = SETTINGS[name]
     stack = Stack([run], root=default_root())
-    inputs, targets = stack.samples.take(stack.samples.train[:, : stack.width])
+    inputs, targets = stack.replicas.samples.take(stack.replicas.samples.train[:, : stack.width])
     with FlopCounterMode(display=False) as counter:
-        stack.network.gradient(stack.weights, stack.buffers, inputs, targets, None)
+        values = stack.replicas.weights, stack.replicas.buffers
+        stack.network.gradient(*values, inputs, targets, None)
     assert step_operations(run) == pytest.approx(counter.get_total_flops(), rel=0.12)
 
 
@@ -98,7 +99,7 @@ def test_floats_cover_what_autograd_saves(name: str) -> None:
     """
     run = SETTINGS[name]
     stack = Stack([run], root=default_root())
-    inputs, _ = stack.samples.take(stack.samples.train[:, : stack.width])
+    inputs, _ = stack.replicas.samples.take(stack.replicas.samples.train[:, : stack.width])
     torch.manual_seed(0)
     model = find_model(run.model).build(run)
     parameters = {parameter.data_ptr() for parameter in model.parameters()}
@@ -141,11 +142,12 @@ def test_the_stacked_engine_of_an_lstm_goes_through_every_token(carry: bool) -> 
     bundled = {"source": "bundled", "length": 50, "vocabulary": 100, "n_test": 5}
     run = lstm(carry=carry).replace(precision="float64", n_train=20, data=bundled)
     stack = Stack([run], root=default_root())
-    inputs, targets = stack.samples.take(stack.samples.train[:, : stack.width])
+    inputs, targets = stack.replicas.samples.take(stack.replicas.samples.train[:, : stack.width])
     # Which torch leaves out.
     in_place = {torch.ops.aten.baddbmm_: lambda out, a, b, **_: 2 * math.prod(a) * b[-1]}
     with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
-        stack.network.gradient(stack.weights, stack.buffers, inputs, targets, None)
+        values = stack.replicas.weights, stack.replicas.buffers
+        stack.network.gradient(*values, inputs, targets, None)
     assert step_operations(run) == pytest.approx(counter.get_total_flops(), rel=0.12)
     assert step_operations(run.replace(precision="float32"), "cuda") == step_operations(run)
 

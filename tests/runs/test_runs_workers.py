@@ -16,7 +16,8 @@ import pytest
 
 from omnigrok.errors import BadInput
 from omnigrok.execution import execute
-from omnigrok.execution.execute import BudgetSpent, Executor
+from omnigrok.execution.execute import Executor
+from omnigrok.execution.interruption import BudgetSpent
 from omnigrok.execution.tally import Progress
 from omnigrok.run import Run
 from omnigrok.store.leases import Leases, new_owner

@@ -62,8 +62,8 @@ def no_gc() -> Iterator[None]:
 def train_on() -> Callable[..., list[Curves]]:
     """Trains on the card; the Curves in the order of the Runs."""
 
-    def train(runs: list[Run], kind: type[Stack] = Stack) -> list[Curves]:
-        found = {curves.run: curves for curves in kind(runs, "cuda").advance()}
+    def train(runs: list[Run]) -> list[Curves]:
+        found = {curves.run: curves for curves in Stack(runs, "cuda").advance()}
         return [found[run] for run in runs]
 
     return train

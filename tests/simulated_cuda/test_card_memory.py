@@ -123,10 +123,10 @@ def test_an_evaluation_takes_its_share_of_the_memory_and_gives_the_same(
 ) -> None:
     """In pieces of one sample a network where there is hardly any; without a limit, all at once."""
     stack = Stack(replicas(FAMILIES[family], 2), "cuda")
-    whole, before = evaluate.evaluate(stack), card.counts["kernel"]
+    whole, before = stack.evaluate(), card.counts["kernel"]
     for share, pieces in ((0.1, False), (1e-9, True)):
         monkeypatch.setattr(evaluate, "SHARE", share)
-        again, kernels = evaluate.evaluate(stack), card.counts["kernel"]
+        again, kernels = stack.evaluate(), card.counts["kernel"]
         assert again.keys() == whole.keys()
         for name, values in whole.items():
             assert again[name] == pytest.approx(values, rel=1e-12)

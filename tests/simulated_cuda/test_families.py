@@ -66,7 +66,7 @@ def test_curves_are_those_of_the_cpu(
     for half in (runs[:2], runs[2:]):
         stack = Stack(half, gpu, states={run: states[run] for run in half})
         done += _finish(stack)
-        assert len(stack.weights) == 1
+        assert len(stack.replicas.weights) == 1
     assert_near(sorted(done, key=lambda curves: curves.run.steps), expected, rtol=1e-9)
     assert_near(train_on(runs[3:]), expected[3:], rtol=1e-9)
     assert len({float(curves["train_loss"][1]) for curves in done}) == 4

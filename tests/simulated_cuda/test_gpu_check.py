@@ -18,6 +18,7 @@ from omnigrok.bench.gpu_check import CHECKS, Row, run_checks
 from omnigrok.cli import main
 from omnigrok.forecast import measure
 from omnigrok.training import Stack
+from omnigrok.training.step import TorchStep
 from simcuda import SimulatedCard
 from simcuda.card import NAME
 
@@ -63,13 +64,13 @@ def only(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 @pytest.mark.usefixtures("small_card")
 def test_memory_that_stays_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[Stack] = []
-    build = Stack._build
+    make = Stack.__init__
 
     def kept_for_ever(self: Stack, *arguments: Any) -> None:
         kept.append(self)
-        build(self, *arguments)
+        make(self, *arguments)
 
-    monkeypatch.setattr(Stack, "_build", kept_for_ever)
+    monkeypatch.setattr(Stack, "__init__", kept_for_ever)
     only(monkeypatch, "memory")
     rows = list(run_checks(GPU, 60))
     assert rows[0].ok is False, rows
@@ -77,14 +78,14 @@ def test_memory_that_stays_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_card")
 def test_other_curves_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    take = Stack._take_step
+    take = TorchStep.take_one
 
-    def off(self: Stack) -> None:
+    def off(self: TorchStep) -> None:
         take(self)
-        if self.device.type == "cuda":
-            self.weights.mul_(1.001)
+        if self.replicas.device.type == "cuda":
+            self.replicas.weights.mul_(1.001)
 
-    monkeypatch.setattr(Stack, "_take_step", off)
+    monkeypatch.setattr(TorchStep, "take_one", off)
     monkeypatch.setattr(gpu_check, "FAMILIES", gpu_check.FAMILIES[:1])
     only(monkeypatch, "curves")
     (row,) = run_checks(GPU, 60)

@@ -55,7 +55,7 @@ def test_what_a_model_carries_lasts_for_an_epoch(carrying: Run) -> None:
     totals = []
     while stack.histories:
         stack.advance(0)
-        totals.append(float(stack.buffers["total"][0]))
+        totals.append(float(stack.replicas.buffers["total"][0]))
     assert totals == [1, 2, 3, 1, 2, 3, 1]
 
 
@@ -63,12 +63,12 @@ def test_what_a_model_carries_enters_the_gradient(carrying: Run) -> None:
     """The second batch sees total = 1: its gradient is that of x w + 1 - y."""
     stack = Stack([carrying])
     stack.advance(0)
-    weights, first = stack.weights[0].clone(), stack.first[0].clone()
+    weights, first = stack.replicas.weights[0].clone(), stack.replicas.first[0].clone()
     stack.advance(0)
-    gradient = (stack.first[0] - carrying.betas[0] * first) / (1 - carrying.betas[0])
+    gradient = (stack.replicas.first[0] - carrying.betas[0] * first) / (1 - carrying.betas[0])
     positions, _ = batch_order(carrying, 1, 1, 4)
-    chosen = stack.samples.train[0][torch.as_tensor(positions[0])][None]
-    (inputs,), targets = stack.samples.take(chosen)
+    chosen = stack.replicas.samples.train[0][torch.as_tensor(positions[0])][None]
+    (inputs,), targets = stack.replicas.samples.take(chosen)
     residual = inputs[0] @ weights.view(3, 2) + 1 - targets[0]
     expected = 2 * inputs[0].T @ residual / residual.numel()
     torch.testing.assert_close(gradient, expected.flatten(), rtol=1e-9, atol=1e-12)
@@ -92,7 +92,7 @@ def test_what_a_model_carries_survives_a_checkpoint(
     stack.advance(0)
     state = encoded(stack.states()[run])
     assert float(state.carried["total"]) == 2
-    assert float(Stack([run], states={run: state}).buffers["total"][0]) == 2
+    assert float(Stack([run], states={run: state}).replicas.buffers["total"][0]) == 2
     assert_equal(train([run])[0], stepwise([run], encoded)[0])
 
 

@@ -14,7 +14,7 @@ from omnigrok.run import Run
 from omnigrok.store.encode import decode, encode
 from omnigrok.training import Stack, train
 from omnigrok.training.calendar import evaluation_sample
-from omnigrok.training.evaluate import _pieces, evaluate
+from omnigrok.training.evaluate import _pieces
 from omnigrok.training.objective import per_sample_loss, storage_dtype, weighted_mean
 
 Write = Callable[[str], str]
@@ -22,14 +22,14 @@ Write = Callable[[str], str]
 
 def outputs_of(stack: Stack, row: int, which: str) -> tuple[torch.Tensor, torch.Tensor]:
     """Outputs and targets of one replica on its training or test set, one network at a time."""
-    real = getattr(stack.samples, f"{which}_real")[row]
-    positions = getattr(stack.samples, which)
-    inputs, targets = stack.samples.take(positions)
-    weights = stack.flat.split(stack.weights[row])
-    buffers = {name: values[row] for name, values in stack.buffers.items()}
+    real = getattr(stack.replicas.samples, f"{which}_real")[row]
+    positions = getattr(stack.replicas.samples, which)
+    inputs, targets = stack.replicas.samples.take(positions)
+    weights = stack.network.flat.split(stack.replicas.weights[row])
+    buffers = {name: values[row] for name, values in stack.replicas.buffers.items()}
     with torch.no_grad():
         outputs = functional_call(
-            stack.template, (weights, buffers), tuple(each[row] for each in inputs)
+            stack.network.template, (weights, buffers), tuple(each[row] for each in inputs)
         )
     return outputs[real], targets[row][real]
 
@@ -38,7 +38,7 @@ def test_columns_are_means_over_each_replicas_own_sets(digits: Run) -> None:
     stack = Stack(
         [digits.replace(seed=k, n_train=n, alpha=1.0 + k) for k, n in enumerate((16, 40, 25))]
     )
-    columns = evaluate(stack)
+    columns = stack.evaluate()
     assert sorted(columns) == [
         "test_acc",
         "test_loss",
@@ -55,8 +55,8 @@ def test_columns_are_means_over_each_replicas_own_sets(digits: Run) -> None:
             )
             hits = (outputs.argmax(-1) == targets.argmax(-1)).double().mean()
             assert columns[f"{which}_acc"][row] == pytest.approx(float(hits), abs=1e-12)
-        norm = float(stack.weights[row].norm())
-        first = float(stack.weights[row, : stack.flat.sizes[0]].norm())
+        norm = float(stack.replicas.weights[row].norm())
+        first = float(stack.replicas.weights[row, : stack.network.flat.sizes[0]].norm())
         assert columns["weight_norm"][row] == pytest.approx(norm, rel=1e-12)
         assert columns["weight_norm_double"][row] == pytest.approx(np.hypot(norm, first), rel=1e-12)
 
@@ -70,10 +70,10 @@ def test_large_sets_are_evaluated_in_parts(
     """
     run: Run = request.getfixturevalue(task)
     stack = Stack([run.replace(seed=k) for k in range(3)])
-    whole = evaluate(stack)
-    entries = 3 * 3 * int(stack.samples.inputs[0].values[0].numel())
+    whole = stack.evaluate()
+    entries = 3 * 3 * int(stack.replicas.samples.inputs[0].values[0].numel())
     monkeypatch.setattr("omnigrok.training.evaluate.ENTRIES", entries)
-    parts = evaluate(stack)
+    parts = stack.evaluate()
     for name, values in whole.items():
         assert parts[name] == pytest.approx(values, rel=1e-12), name
 
@@ -89,7 +89,7 @@ def test_every_test_sample_of_the_set_counts_once(digits: Run) -> None:
 def test_metrics_of_a_random_sample(digits: Run) -> None:
     run = digits.replace(eval_samples=7, n_train=30)
     stack = Stack([run])
-    columns = evaluate(stack)
+    columns = stack.evaluate()
     for which, place in (("train", 0), ("test", 1)):
         outputs, targets = outputs_of(stack, 0, which)
         chosen = torch.as_tensor(evaluation_sample(run, 0, len(outputs), place))
@@ -212,7 +212,7 @@ def test_float64_loss_trains_float32_weights(digits: Run) -> None:
         n_train=10,
     )
     stack = Stack([run])
-    assert (stack.weights.dtype, stack.samples.inputs[0].values.dtype) == (
+    assert (stack.replicas.weights.dtype, stack.replicas.samples.inputs[0].values.dtype) == (
         torch.float32,
         torch.float32,
     )
@@ -234,7 +234,7 @@ def round_trip(curves: Curves) -> Curves:
 )
 def test_storage_of_weights(student: Run, precision: str, dtype: torch.dtype) -> None:
     assert storage_dtype(student.replace(precision=precision)) == dtype
-    assert Stack([student.replace(precision=precision)]).weights.dtype == dtype
+    assert Stack([student.replace(precision=precision)]).replicas.dtype == dtype
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(1, 50))

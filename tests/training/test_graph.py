@@ -85,8 +85,8 @@ def test_a_step_asks_the_host_for_nothing(student: Run, digits: Run, constraint:
         stack.take_steps(1)  # what is made once
         stack.feed.load(1, 2)
         with NothingIsAsked():
-            stack._take_step()
-            stack._take_step()
+            stack.torch_step.take_one()
+            stack.torch_step.take_one()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -95,7 +95,7 @@ def test_a_step_of_every_family_asks_the_host_for_nothing(name: str) -> None:
     stack.take_steps(1)
     stack.feed.load(1, 1)
     with NothingIsAsked():
-        stack._take_step()
+        stack.torch_step.take_one()
 
 
 def test_the_guard_of_these_tests_guards() -> None:
@@ -106,11 +106,23 @@ def test_the_guard_of_these_tests_guards() -> None:
 def test_steps_write_where_they_read(student: Run) -> None:
     stack = Stack([student, student.replace(seed=3)])
     places = [
-        tensor.data_ptr() for tensor in (stack.weights, stack.first, stack.second, stack.held)
+        tensor.data_ptr()
+        for tensor in (
+            stack.replicas.weights,
+            stack.replicas.first,
+            stack.replicas.second,
+            stack.replicas.held,
+        )
     ]
     stack.take_steps(5)
     assert [
-        tensor.data_ptr() for tensor in (stack.weights, stack.first, stack.second, stack.held)
+        tensor.data_ptr()
+        for tensor in (
+            stack.replicas.weights,
+            stack.replicas.first,
+            stack.replicas.second,
+            stack.replicas.held,
+        )
     ] == places
 
 

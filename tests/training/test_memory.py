@@ -14,6 +14,7 @@ import torch
 from omnigrok.curves import Curves
 from omnigrok.run import Run
 from omnigrok.training import Stack
+from omnigrok.training.step import TorchStep
 
 
 @pytest.fixture
@@ -30,11 +31,11 @@ def parts(stack: Stack) -> list[weakref.ref[object]]:
     held = (
         stack,
         stack.feed,
-        stack.samples,
-        stack.weights,
-        stack.first,
-        stack.second,
-        stack.samples.targets.values,
+        stack.replicas.samples,
+        stack.replicas.weights,
+        stack.replicas.first,
+        stack.replicas.second,
+        stack.replicas.samples.targets.values,
     )
     return [weakref.ref(each) for each in held]
 
@@ -88,11 +89,11 @@ def test_a_step_that_runs_out_of_memory_keeps_nothing(
     halves.
     """
 
-    def short(self: Stack) -> None:
+    def short(self: TorchStep) -> None:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setenv("OMNIGROK_NATIVE", "0")
-    monkeypatch.setattr(Stack, "_take_step", short)
+    monkeypatch.setattr(TorchStep, "take_one", short)
     made: list[weakref.ref[object]] = []
 
     def attempt() -> list[Curves] | None:

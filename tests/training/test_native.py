@@ -23,7 +23,7 @@ from omnigrok.data import default_root, find_task
 from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
 from omnigrok.run import Run, freeze
-from omnigrok.training import Stack, native, train
+from omnigrok.training import Stack, native, native_library, train
 from omnigrok.training.calendar import batch_order, effective_batch
 from omnigrok.training.device import arithmetic
 
@@ -36,11 +36,11 @@ RTOL = 1e-9
 
 
 def _built() -> bool:
-    return native._attempt()[0] is not None
+    return native_library._attempt()[0] is not None
 
 
 needs_native = pytest.mark.skipif(
-    not _built(), reason=f"no native step here: {native._attempt()[1]}"
+    not _built(), reason=f"no native step here: {native_library._attempt()[1]}"
 )
 
 
@@ -139,7 +139,7 @@ def stepped(runs: list[Run], chunks: tuple[int, ...] = (STEPS,)) -> Stack:
     """A stack after so many native steps."""
     stack = Stack(runs)
     assert stack.native is not None
-    with arithmetic(stack.form.precision, stack.device):
+    with arithmetic(stack.form.precision, stack.replicas.device):
         for count in chunks:
             stack.take_steps(count)
     return stack
@@ -149,7 +149,7 @@ def assert_plain(run: Run, others: list[Run]) -> None:
     stack = stepped([*others, run])
     expected = plain_loop(run)
     torch.testing.assert_close(
-        stack.weights[-1], expected, rtol=RTOL, atol=RTOL * float(expected.abs().max())
+        stack.replicas.weights[-1], expected, rtol=RTOL, atol=RTOL * float(expected.abs().max())
     )
 
 
@@ -255,7 +255,10 @@ def test_any_small_network_equals_a_plain_loop(
     # Adam divides by gradients that may be nothing but rounding; then a step is lr in a direction
     # that rounding chose.
     torch.testing.assert_close(
-        stack.weights[0], expected, rtol=1e-8, atol=1e-8 * max(1.0, float(expected.abs().max()))
+        stack.replicas.weights[0],
+        expected,
+        rtol=1e-8,
+        atol=1e-8 * max(1.0, float(expected.abs().max())),
     )
 
 
@@ -271,8 +274,8 @@ def test_inputs_that_are_zero_in_training_are_left_out_and_decay_as_in_a_plain_l
         found = torch.zeros(784, dtype=torch.bool)
         for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
             found[start : start + length] = True
-        chosen = stack.samples.train[row][stack.samples.train_real[row]]
-        assert torch.equal(found, (stack.samples.inputs[0].values[chosen] != 0).any(0))
+        chosen = stack.replicas.samples.train[row][stack.replicas.samples.train_real[row]]
+        assert torch.equal(found, (stack.replicas.samples.inputs[0].values[chosen] != 0).any(0))
     assert_plain(run, [run.replace(seed=2, n_train=300)])
 
 
@@ -342,13 +345,17 @@ def test_curves_are_those_of_torchs_step(
 def test_a_stack_may_change_between_the_steps(student: Run) -> None:
     runs = [student.replace(seed=seed, constraint="rescale") for seed in range(3)]
     stack, reference = Stack(runs), stepped(runs, (30,))
-    with arithmetic("float64", stack.device):
+    with arithmetic("float64", stack.replicas.device):
         for k, step in enumerate([stack.native, None, stack.native]):
             stack.native = step
             stack.take_steps(10)
             assert stack.step == 10 * (k + 1)
-    torch.testing.assert_close(stack.weights, reference.weights, rtol=RTOL, atol=1e-12)
-    torch.testing.assert_close(stack.second, reference.second, rtol=RTOL, atol=1e-15)
+    torch.testing.assert_close(
+        stack.replicas.weights, reference.replicas.weights, rtol=RTOL, atol=1e-12
+    )
+    torch.testing.assert_close(
+        stack.replicas.second, reference.replicas.second, rtol=RTOL, atol=1e-15
+    )
 
 
 # A pure function of the Runs
@@ -360,7 +367,7 @@ def test_steps_at_once_or_one_by_one_are_the_same_bits(precision: str) -> None:
     runs = [images(seed=seed, precision=precision, constraint="tangent") for seed in range(3)]
     at_once, one_by_one = stepped(runs), stepped(runs, (1,) * STEPS)
     for name in ("weights", "first", "second"):
-        assert torch.equal(getattr(at_once, name), getattr(one_by_one, name))
+        assert torch.equal(getattr(at_once.replicas, name), getattr(one_by_one.replicas, name))
 
 
 @needs_native
@@ -376,7 +383,10 @@ def test_a_replica_is_the_same_alone_and_in_any_stack(precision: str, rtol: floa
     stack = stepped(runs, (20,))
     for row, run in enumerate(runs):
         torch.testing.assert_close(
-            stepped([run], (20,)).weights[0], stack.weights[row], rtol=rtol, atol=rtol / 100
+            stepped([run], (20,)).replicas.weights[0],
+            stack.replicas.weights[row],
+            rtol=rtol,
+            atol=rtol / 100,
         )
 
 
@@ -384,9 +394,9 @@ def test_a_replica_is_the_same_alone_and_in_any_stack(precision: str, rtol: floa
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_threads_change_no_bit(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [images(seed=seed, precision="float32") for seed in range(3)]
-    expected = stepped(runs).weights
+    expected = stepped(runs).replicas.weights
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert torch.equal(stepped(runs).weights, expected)
+    assert torch.equal(stepped(runs).replicas.weights, expected)
 
 
 @needs_native
@@ -408,7 +418,7 @@ def test_replicas_leave_as_soon_as_they_have_finished(student: Run, assert_equal
     ]
     stack, sizes, done = Stack(runs), set(), []
     while stack.histories:
-        sizes.add(len(stack.weights))
+        sizes.add(len(stack.replicas.weights))
         done += stack.advance(0)
     assert sizes == {5, 4, 3, 1}
     for curves in done:
@@ -431,7 +441,7 @@ def test_a_replica_that_diverges_hurts_no_other(student: Run) -> None:
 @needs_native
 def test_alpha_0_stays_0() -> None:
     stack = stepped([images(alpha=0.0, constraint=constraint) for constraint in ("rescale",)])
-    assert not stack.weights.any()
+    assert not stack.replicas.weights.any()
 
 
 # tanh
@@ -448,7 +458,7 @@ def test_tanh_is_within_two_and_a_half_units_in_the_last_place() -> None:
     )
     x = bits.view(np.float32)
     y = np.empty_like(x)
-    found, _ = native._attempt()
+    found, _ = native_library._attempt()
     assert found is not None
     address = ctypes.c_void_p
     found.functions.tanh_float(
@@ -463,7 +473,7 @@ def test_tanh_is_within_two_and_a_half_units_in_the_last_place() -> None:
 def test_tanh_is_odd_and_keeps_what_is_no_number() -> None:
     x = np.array([0.0, -0.0, 0.5, -0.5, 1e-30, 40.0, -np.inf, np.inf, np.nan], dtype=np.float32)
     y = np.empty_like(x)
-    found, _ = native._attempt()
+    found, _ = native_library._attempt()
     assert found is not None
     found.functions.tanh_float(
         ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(y.ctypes.data), ctypes.c_int64(len(x))
@@ -558,14 +568,14 @@ def test_positions_outside_the_pool_are_refused(
 @pytest.fixture
 def unbuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty cache, and no attempt made; the folder first on PATH for compilers of one's own."""
-    monkeypatch.setattr(native, "user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(native_library, "user_cache", lambda: tmp_path / "cache")
     tools = tmp_path / "tools"
     tools.mkdir()
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     monkeypatch.delenv("CXX", raising=False)
-    native._attempt.cache_clear()
+    native_library._attempt.cache_clear()
     yield tools
-    native._attempt.cache_clear()
+    native_library._attempt.cache_clear()
 
 
 def broken_compiler(folder: Path) -> None:
@@ -606,40 +616,40 @@ def test_without_a_compiler_torchs_step_is_taken(
 ) -> None:
     monkeypatch.setenv("PATH", str(unbuilt))
     assert Stack([student]).native is None
-    assert native._attempt()[1] == "there is no C++ compiler"
+    assert native_library._attempt()[1] == "there is no C++ compiler"
 
 
 def test_without_mkl_torchs_step_is_taken(
     unbuilt: Path, student: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(native.torch, "__file__", str(unbuilt / "__init__.py"))
+    monkeypatch.setattr(native_library.torch, "__file__", str(unbuilt / "__init__.py"))
     assert Stack([student]).native is None
-    assert "comes without MKL" in native._attempt()[1]
+    assert "comes without MKL" in native_library._attempt()[1]
 
 
 def test_a_cache_that_cannot_be_written_is_a_reason(unbuilt: Path, student: Run) -> None:
     (unbuilt.parent / "cache").write_text("a file where a folder should be")
     assert Stack([student]).native is None
-    assert native._attempt()[0] is None
+    assert native_library._attempt()[0] is None
 
 
 def test_a_library_of_another_machine_is_a_reason(unbuilt: Path, student: Run) -> None:
-    path = native.library_path()
+    path = native_library.library_path()
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no library")
     assert Stack([student]).native is None
-    assert str(path) in native._attempt()[1]
+    assert str(path) in native_library._attempt()[1]
 
 
 @needs_native
 def test_it_is_built_once_and_kept_whole(unbuilt: Path) -> None:
-    assert native._attempt()[0] is not None
-    path = native.library_path()
+    assert native_library._attempt()[0] is not None
+    path = native_library.library_path()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     assert stat.S_ISREG(path.stat().st_mode)
     before = path.stat().st_mtime_ns
-    native._attempt.cache_clear()
-    assert native._attempt()[0] is not None
+    native_library._attempt.cache_clear()
+    assert native_library._attempt()[0] is not None
     assert path.stat().st_mtime_ns == before
 
 
@@ -648,15 +658,15 @@ def test_the_key_of_the_cache_knows_source_torch_and_processor(
 ) -> None:
     source = tmp_path / "step.cpp"
     source.write_text("// another")
-    keys = {native.library_path()}
+    keys = {native_library.library_path()}
     for target, name, value in (
-        (native, "SOURCE", source),
-        (native.torch, "__version__", "9"),
-        (native, "_processor", lambda: "another"),
+        (native_library, "SOURCE", source),
+        (native_library.torch, "__version__", "9"),
+        (native_library, "_processor", lambda: "another"),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(target, name, value)
-            keys.add(native.library_path())
+            keys.add(native_library.library_path())
     assert len(keys) == 4
 
 
@@ -679,4 +689,4 @@ def test_too_little_memory_is_an_error(student: Run, monkeypatch: pytest.MonkeyP
     stack.feed.load(0, 1)
     stack.native.fixed["parameters"] = 2**55
     with pytest.raises(MemoryError, match="activations"):
-        stack.native.train(stack, 1)
+        stack.native.train(stack.replicas, stack.feed, 1)

@@ -124,7 +124,7 @@ def test_finished_replicas_leave_the_stack_and_the_others_do_not_notice(
     sizes, done = {len(stack.runs)}, []
     while stack.histories:
         done += stack.advance(0)
-        sizes.add(len(stack.weights))
+        sizes.add(len(stack.replicas.weights))
     assert sizes == {8, 6, 3, 2, 1}
     assert [len(curves.step) for curves in done] == [curves.run.steps + 1 for curves in done]
     assert [curves.run.steps for curves in done] == sorted(run.steps for run in runs)
@@ -233,7 +233,7 @@ def test_compiled_steps_equal_eager_ones(student: Run, monkeypatch: pytest.Monke
     monkeypatch.setenv("OMNIGROK_COMPILE", "1")
     stack = Stack(runs)
     compiled = stack.advance()
-    assert stack._stepper()[0] != stack.network.gradient
+    assert stack.torch_step.prepare(0.0)[0] != stack.network.gradient
     for one, other in zip(eager, compiled, strict=True):
         for name in ("train_loss", "test_loss", "weight_norm"):
             np.testing.assert_allclose(one[name], other[name], rtol=1e-5, err_msg=name)
@@ -243,7 +243,7 @@ def test_eager_where_compiling_does_not_pay(student: Run, monkeypatch: pytest.Mo
     monkeypatch.delenv("OMNIGROK_COMPILE", raising=False)
     monkeypatch.setenv("OMNIGROK_NATIVE", "0")
     stack = Stack([student])
-    assert stack._stepper()[0] == stack.network.gradient
+    assert stack.torch_step.prepare(stack.operations_left)[0] == stack.network.gradient
 
 
 # Parameters as one vector

@@ -235,7 +235,7 @@ def test_levels_share_a_stack_and_the_stopped_ones_leave_it(digits: Run) -> None
     stack, done = Stack(runs), []
     while stack.histories:
         done += stack.advance(0)
-        assert len(stack.weights) == max(1, len(stack.histories))
+        assert len(stack.replicas.weights) == max(1, len(stack.histories))
     assert {each.run.seed for each in done if each.stopped} >= {0, 1}
 
 

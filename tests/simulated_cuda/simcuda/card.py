@@ -19,7 +19,7 @@ from unittest import mock
 
 import torch
 
-from omnigrok.training.stack import Stack
+from omnigrok.training.step import TorchStep
 from simcuda.dispatch import Dispatch
 from simcuda.graph import RecordedGraph
 from simcuda.memory import Memory
@@ -94,7 +94,7 @@ class SimulatedCard:
             for name, value in self._patches().items():
                 stack.enter_context(mock.patch.object(torch.cuda, name, value))
             stack.enter_context(mock.patch.object(torch, "tensor", _tensor_on_card(torch.tensor)))
-            stack.enter_context(mock.patch.object(Stack, "_take_step", self._checked_step()))
+            stack.enter_context(mock.patch.object(TorchStep, "take_one", self._checked_step()))
             stack.enter_context(_switched("_set_multithreading_enabled", False, True))
             stack.enter_context(_switched("_set_only_lift_cpu_tensors", True, False))
             stack.enter_context(self.dispatch)
@@ -104,15 +104,15 @@ class SimulatedCard:
         """Let there be so many bytes more than are in use now."""
         self.memory.limit = int(min(self.memory.total, self.memory.in_use + more))
 
-    def _checked_step(self) -> Callable[[Stack], None]:
-        take = Stack._take_step
+    def _checked_step(self) -> Callable[[TorchStep], None]:
+        take = TorchStep.take_one
 
-        def checked(stack: Stack) -> None:
-            if stack.device.type != "cuda":
-                take(stack)
+        def checked(step: TorchStep) -> None:
+            if step.replicas.device.type != "cuda":
+                take(step)
                 return
             with self.dispatch.step():
-                take(stack)
+                take(step)
 
         return checked
 

@@ -19,7 +19,7 @@ from omnigrok.suite.experiment import expand
 from omnigrok.suite.suite import load_suite
 from omnigrok.training import Stack, feed, optimizer, sphere, train
 from omnigrok.training.identity import versions
-from omnigrok.training.native import library
+from omnigrok.training.native_library import library
 
 CLAIMS = Path(__file__).parents[3] / "claims"
 
@@ -203,7 +203,7 @@ def test_other_numbers_without_a_new_version_are_not_written(
     recorded: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only("addition decoder", monkeypatch)
-    monkeypatch.setattr("omnigrok.training.stack.adamw_", lambda weights, *_: weights.mul_(1.001))
+    monkeypatch.setattr("omnigrok.training.step.adamw_", lambda weights, *_: weights.mul_(1.001))
     with pytest.raises(SystemExit, match="raise VERSION"):
         table.renewed(recorded)
     monkeypatch.setattr("omnigrok.training.identity.VERSION", 2)
