@@ -23,7 +23,8 @@ def trained(runs: list[Run], gpu: torch.device) -> tuple[list[Curves], bool]:
     """Curves in the order of ``runs``, and whether the last steps were replayed."""
     made = Stack(runs, gpu)
     found = {curves.run: curves for curves in made.advance()}
-    captured = made.replayed is not None and made.replayed.graph is not None
+    replayed = made.torch_step.replayed
+    captured = replayed is not None and replayed.graph is not None
     return [found[run] for run in runs], captured
 
 
