@@ -10,7 +10,9 @@ from typing import get_args
 
 from omnigrok.errors import BadInput, EvidenceError
 from omnigrok.evidence.find import path_of
-from omnigrok.evidence.parquet import EvidenceFile, Result, equal, read, write
+from omnigrok.evidence.layout import Result, equal
+from omnigrok.evidence.reading import EvidenceFile, read
+from omnigrok.evidence.writing import write
 from omnigrok.run import Run
 from omnigrok.store.store import Store
 from omnigrok.suite.digests import recorded_criteria

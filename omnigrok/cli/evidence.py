@@ -19,7 +19,7 @@ from omnigrok.errors import BadInput
 from omnigrok.evidence.adopt import adopt as adopt_file
 from omnigrok.evidence.adopt import is_first, summary
 from omnigrok.evidence.find import FOLDER
-from omnigrok.evidence.parquet import EvidenceFile, read
+from omnigrok.evidence.reading import EvidenceFile, read
 from omnigrok.evidence.signature import sign, signer_of
 from omnigrok.evidence.transfer import import_into
 from omnigrok.evidence.verify import Comparison, retrain, sample, train_whole

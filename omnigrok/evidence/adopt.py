@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from omnigrok.errors import EvidenceError
+from omnigrok.evidence.layout import Result
 from omnigrok.evidence.listing import Entry
-from omnigrok.evidence.parquet import EvidenceFile, Result, read, write
+from omnigrok.evidence.reading import EvidenceFile, read
 from omnigrok.evidence.verify import Comparison
+from omnigrok.evidence.writing import write
 from omnigrok.run import Run
 from omnigrok.training.identity import identity
 

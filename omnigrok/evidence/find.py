@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from omnigrok.errors import EvidenceError
-from omnigrok.evidence.parquet import SUFFIX, EvidenceFile, Result, read
+from omnigrok.evidence.layout import SUFFIX, Result
+from omnigrok.evidence.reading import EvidenceFile, read
 from omnigrok.run import Run
 from omnigrok.store.store import Environment
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from omnigrok.evidence.parquet import EvidenceFile, Result, read
+from omnigrok.evidence.layout import Result
+from omnigrok.evidence.reading import EvidenceFile, read
 from omnigrok.run import Run
 from omnigrok.store.store import Store
 

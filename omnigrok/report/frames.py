@@ -13,8 +13,9 @@ import pyarrow as pa
 from omnigrok.audit.document import Audit, FindingPart, Row, load_audit, parse
 from omnigrok.errors import BadInput
 from omnigrok.evidence.find import FOLDER
+from omnigrok.evidence.layout import SUFFIX
 from omnigrok.evidence.listing import Entry, flat
-from omnigrok.evidence.parquet import SUFFIX, EvidenceFile, read
+from omnigrok.evidence.reading import EvidenceFile, read
 from omnigrok.evidence.transfer import IMPORTED
 from omnigrok.report.replaying import replay
 

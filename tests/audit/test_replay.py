@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.cli import main
-from omnigrok.evidence.parquet import read, write
+from omnigrok.evidence.reading import read
+from omnigrok.evidence.writing import write
 from omnigrok.store.store import Store
 from omnigrok.suite.digests import check_digest
 from omnigrok.suite.schema import load_figure

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from omnigrok.audit.state import State, evidence_states, store_states
 from omnigrok.cli import main
 from omnigrok.curves import Curves
-from omnigrok.evidence.parquet import write
+from omnigrok.evidence.writing import write
 from omnigrok.store.store import Environment, Store
 from omnigrok.suite.schema import load_figure
 from omnigrok.suite.suite import Setting, load_suite

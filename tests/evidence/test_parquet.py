@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as arrays
 
 from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError
-from omnigrok.evidence import EvidenceFile, Result, equal, parquet, read, write
+from omnigrok.evidence import EvidenceFile, Result, equal, read, reading, write, writing
 from omnigrok.evidence.transfer import import_into
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
@@ -210,7 +210,7 @@ def test_a_setting_with_the_name_of_a_column_gives_way(tmp_path: Path, one_resul
 def test_many_parts_are_decoded_in_any_order(
     tmp_path: Path, results_of: Many, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "_GROUP_WANTED", 200)
+    monkeypatch.setattr(writing, "GROUP_WANTED", 200)
     many = results_of(20)
     write(tmp_path / "x.parquet", many)
     assert pq.read_metadata(tmp_path / "x.parquet").num_row_groups == 10
@@ -295,13 +295,13 @@ def test_what_cannot_be_written(
         write(path, {run: changed(many[run], "provenance", {"x": float("nan")})})
     with pytest.raises(EvidenceError, match="no checksum"):
         write(path, many, meta={"note": "omnigrok-sha256:" + "0" * 64})
-    monkeypatch.setattr(parquet, "FILE_LIMIT", 100)
+    monkeypatch.setattr(writing, "FILE_LIMIT", 100)
     with pytest.raises(EvidenceError, match="split the Runs"):
         write(path, many)
-    monkeypatch.setattr(parquet, "TOTAL_LIMIT", 100)
+    monkeypatch.setattr(writing, "TOTAL_LIMIT", 100)
     with pytest.raises(EvidenceError, match="split the Runs"):
         write(path, many)
-    monkeypatch.setattr(parquet, "COLUMN_LIMIT", 4)
+    monkeypatch.setattr(writing, "COLUMN_LIMIT", 4)
     with pytest.raises(EvidenceError, match="logged columns"):
         write(path, many)
     assert list(tmp_path.iterdir()) == []
@@ -334,7 +334,7 @@ def test_what_cannot_be_opened(
     with pytest.raises(EvidenceError, match=r"pipe.parquet: cannot be read: it is no file"):
         read(tmp_path / "pipe.parquet")
     write(tmp_path / "x.parquet", results_of(1))
-    monkeypatch.setattr(parquet, "FILE_LIMIT", 100)
+    monkeypatch.setattr(reading, "FILE_LIMIT", 100)
     with pytest.raises(EvidenceError, match="larger than 100 bytes"):
         read(tmp_path / "x.parquet")
 

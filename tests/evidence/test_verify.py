@@ -24,9 +24,11 @@ from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, EvidenceError
 from omnigrok.evidence import find
 from omnigrok.evidence.adopt import FIRST, adopt, is_first
-from omnigrok.evidence.parquet import Result, equal, read, write
+from omnigrok.evidence.layout import Result, equal
+from omnigrok.evidence.reading import read
 from omnigrok.evidence.signature import sign, signer_of
 from omnigrok.evidence.verify import DRIFT, SHARE, TOLERANCE, Comparison, compare, retrain, sample
+from omnigrok.evidence.writing import write
 from omnigrok.run import Run
 from omnigrok.store.store import Environment
 from omnigrok.training import train

@@ -11,6 +11,7 @@ from omnigrok.errors import BadInput
 from omnigrok.forecast import measure
 from omnigrok.forecast.measure import best_seconds, evaluated, matrix_rate, time_stack
 from omnigrok.run import Run, freeze
+from omnigrok.training import Stack
 from omnigrok.training.feed import CHUNK
 
 CPU = torch.device("cpu")
@@ -107,7 +108,7 @@ def test_no_more_steps_are_timed_at_once_than_training_takes() -> None:
 def test_an_evaluation_that_would_take_long_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the step, by operations: 28 samples forward against 20 forward and backward."""
     monkeypatch.setattr(measure, "EVALUATION_SECONDS", 0.0)
-    monkeypatch.setattr(measure, "evaluate", lambda stack: pytest.fail("evaluated"))
+    monkeypatch.setattr(Stack, "evaluate", lambda stack: pytest.fail("evaluated"))
     found = time_stack([FORM], CPU, Path(), 0.0)
     assert found.evaluation == pytest.approx(found.step * 28 / 20 / 3)
 

@@ -16,7 +16,8 @@ import torch
 
 from omnigrok.curves import Curves
 from omnigrok.errors import EvidenceError, StoreError
-from omnigrok.evidence.parquet import read, write
+from omnigrok.evidence.reading import read
+from omnigrok.evidence.writing import write
 from omnigrok.execution import execute
 from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import Executor

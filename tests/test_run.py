@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput
-from omnigrok.evidence.parquet import read
+from omnigrok.evidence.reading import read
 from omnigrok.run import CONSTRAINTS, LATER, LOSSES, PRECISIONS, Run, freeze
 from omnigrok.training.calendar import log_steps
 
