@@ -4,6 +4,7 @@ options exist, and the README is two screens of short sentences.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from click.testing import CliRunner
 from omnigrok.cli import main
 from omnigrok.plugin.command_line import add_options
 from omnigrok.report.markers import between
+from omnigrok.report.replaying import replay
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -68,12 +70,17 @@ def test_every_command_exists(found: tuple[str, str]) -> None:
     assert {word for word in words if word.startswith("--")} <= options
 
 
-def test_the_generated_parts_are_current(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Judges all recorded evidence again."""
+def test_what_the_evidence_says_is_current(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Judges all recorded evidence again: the generated parts, and what smoke audits are compared
+    with.
+    """
     monkeypatch.chdir(ROOT)
+    audit = tmp_path / "replay.json"
+    audit.write_text(json.dumps(replay(Path("claims"))))
     files = [word for name in GENERATED for word in ("--into", name)]
-    done = CliRunner().invoke(main, ["report", "--replay", *files, "--check"])
-    assert done.exit_code == 0, done.output
+    for command in (["report", str(audit), *files], ["evidence", "decide", str(audit)]):
+        done = CliRunner().invoke(main, [*command, "--check"])
+        assert done.exit_code == 0, done.output
 
 
 def test_the_readme_fits_two_screens() -> None:

@@ -1,16 +1,18 @@
-"""Recorded deviations: claims that are known not to reproduce, with the effect that was found.
+"""Recorded deviations: claims that are known not to reproduce, with the effect that was found; and
+smoke verdicts that are known to be the opposite of what the evidence decided.
 
-``claims/deviations.yaml`` is a list of entries with the keys of ``Deviation``. An entry expects
-REFUTED for exactly this claim, tier, protocol and criterion version, and only while the effect
-found still overlaps the recorded interval. Every table still says REFUTED.
+``claims/deviations.yaml`` is a list of entries with the keys of ``Deviation``. An entry expects its
+verdict for exactly this claim, tier, protocol and criterion version, and only while the effect
+found still overlaps the recorded interval. Every table still says that verdict.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError, field_validator
+from pydantic import TypeAdapter, ValidationError, field_validator, model_validator
 
 from omnigrok.audit.outcome import Outcome
 from omnigrok.errors import BadInput
@@ -21,11 +23,13 @@ FILE = "deviations.yaml"
 
 
 class Deviation(Strict):
-    """One known deviation from the paper.
+    """One known deviation: from the paper, or of a smoke verdict from the evidence.
 
     Args:
         claim, tier, protocol, version: what it is about.
-        finding: name of the finding that is outside its region.
+        verdict: that is expected; REPRODUCED deviates in the smoke tier alone, from evidence that
+            refutes.
+        finding: name of the finding that is outside its region, or inside for REPRODUCED.
         interval: its interval when the deviation was recorded.
         evidence: digest of the evidence it was read from.
         why: one or two sentences for the reader.
@@ -35,6 +39,7 @@ class Deviation(Strict):
     tier: Tier
     protocol: Protocol
     version: int
+    verdict: Literal["REFUTED", "REPRODUCED"] = "REFUTED"
     finding: str
     interval: tuple[Finite, Finite]
     evidence: str
@@ -47,8 +52,18 @@ class Deviation(Strict):
             raise ValueError("the interval's lower end is above its upper end")
         return value
 
+    @model_validator(mode="after")
+    def _deviates(self) -> Deviation:
+        if self.verdict == "REPRODUCED" and self.tier != "smoke":
+            raise ValueError("REPRODUCED is no deviation in the paper tier")
+        return self
+
     def covers(self, outcome: Outcome) -> bool:
-        """Whether the outcome's finding of that name still overlaps the recorded interval."""
+        """Whether the outcome has the expected verdict, and its finding of that name still overlaps
+        the recorded interval.
+        """
+        if outcome.verdict.value != self.verdict:
+            return False
         for finding in outcome.findings:
             if finding.name == self.finding:
                 low, high = (

@@ -25,6 +25,8 @@ Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]
 ClaimId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 Protocol = Annotated[str, Field(pattern=f"^{PROTOCOL_NAME}$")]
 Ends = tuple[float | None, float | None]
+# Of a smoke verdict with what the recorded evidence decided (``omnigrok.audit.decided``).
+Agreement = Literal["agrees", "undecided", "opposite", "excused", "outdated"]
 
 
 def _ordered(ends: Ends) -> Ends:
@@ -119,8 +121,25 @@ class ReplicatedPart(Part):
     smallest_p: float | None = None
 
 
+class AgreementPart(Part):
+    """How many claims of a smoke audit agree with what the recorded evidence decided; each row says
+    which.
+    """
+
+    decided: int = 0
+    agrees: int = 0
+    undecided: int = 0
+    opposite: int = 0
+    excused: int = 0
+    outdated: int = 0
+
+
 class Row(Part):
-    """The verdict on one claim under one protocol."""
+    """The verdict on one claim under one protocol.
+
+    ``deviation`` is why a verdict that was recorded as a deviation is known; ``evidence`` and
+    ``agreement`` compare a smoke verdict with the recorded evidence.
+    """
 
     id: ClaimId
     figure: str = ""
@@ -149,6 +168,9 @@ class Row(Part):
     moving: int = 0
     universes: UniversesPart | None = None
     replicated: ReplicatedPart | None = None
+    deviation: str = ""
+    evidence: Word | None = None
+    agreement: Agreement | None = None
 
     def deciding(self) -> FindingPart | None:
         """The finding that decided: a premise that is not met, else the leading or first one whose
@@ -236,6 +258,7 @@ class Audit(Part):
     versions: dict[str, str] = {}
     first_seed: int = 0
     suite: SuitePart = SuitePart()
+    agreement: AgreementPart | None = None
     claims: tuple[Row, ...]
 
     @property

@@ -53,6 +53,7 @@ class Outcome:
         cells, moving: runs at constant norm that were read, and those of them that have not
             settled.
         universes: ``UniversesPart`` as a dict, where they were asked for.
+        deviation: why, if this verdict was recorded as a deviation.
     """
 
     claim: str
@@ -79,6 +80,7 @@ class Outcome:
     cells: int = 0
     moving: int = 0
     universes: Mapping[str, Any] | None = None
+    deviation: str = ""
 
     def __post_init__(self) -> None:
         # It may quote an exception of anybody's code.
@@ -139,6 +141,7 @@ class Outcome:
             "cells": self.cells,
             "moving": self.moving,
             "universes": None if self.universes is None else dict(self.universes),
+            "deviation": self.deviation,
         }
 
 

@@ -172,12 +172,14 @@ def audit_document(
     first_seed: int = 0,
     partial: str = "",
     suite: dict[str, Any] | None = None,
+    agreement: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """What ``--audit-json`` writes.
 
     Args:
         partial: what is missing of an audit that was stopped, in words.
         suite: what was audited (``omnigrok.audit.document.SuitePart``).
+        agreement: of a smoke audit with the recorded evidence (``omnigrok.audit.decided.counts``).
     """
     return {
         "schema": SCHEMA,
@@ -187,6 +189,7 @@ def audit_document(
         "versions": versions,
         "first_seed": first_seed,
         "suite": suite or {},
+        "agreement": agreement,
         "claims": list(rows),
     }
 

@@ -9,6 +9,9 @@ from pathlib import Path
 import click
 import torch
 
+from omnigrok.audit.decided import FILE as DECIDED
+from omnigrok.audit.decided import entries_of, load_decided, write_decided
+from omnigrok.audit.document import load_audit, parse
 from omnigrok.audit.recording import asked_for, export_experiment
 from omnigrok.audit.session import store_of
 from omnigrok.audit.whole import Unjudged, deciding_numbers
@@ -24,6 +27,7 @@ from omnigrok.evidence.signature import sign, signer_of
 from omnigrok.evidence.transfer import import_into
 from omnigrok.evidence.verify import Comparison, retrain, sample, train_whole
 from omnigrok.printable import harmless
+from omnigrok.report.replaying import replay
 from omnigrok.spelling import did_you_mean
 from omnigrok.store.salvage import salvage
 from omnigrok.store.store import Store
@@ -76,6 +80,31 @@ def export(
                     click.echo(f"{path}: {note}")
                     written += note.startswith("written")
         click.echo(f"{written} experiments written")
+
+
+@evidence.command(short_help="Write down what the evidence decides, for smoke audits.")
+@click.argument("audit", type=click.Path(path_type=Path), required=False)
+@click.option("--check", "only_check", is_flag=True, help="Change nothing, fail if it is outdated.")
+@claims_option
+def decide(audit: Path | None, only_check: bool, folder: Path) -> None:
+    """Judge the recorded evidence, and write the verdicts to decided.json in the claims folder.
+
+    A smoke audit says how many of them it agrees with. An entry holds as long as claim, check and
+    evidence stay as they are. AUDIT is the JSON of a replay, if there is one already.
+
+    \b
+    Example: omnigrok evidence decide
+    Example: omnigrok evidence decide --check
+    """
+    with clear_errors():
+        replayed = load_audit(audit) if audit is not None else parse(replay(folder))
+        found = entries_of(load_suite(folder), replayed)
+        if not only_check:
+            click.echo(f"{write_decided(folder, found)}: {len(found)} verdicts")
+        elif found != load_decided(folder):
+            raise BadInput(
+                f"{folder / DECIDED}: is outdated; write it with omnigrok evidence decide"
+            )
 
 
 @evidence.command("import")

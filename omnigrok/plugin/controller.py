@@ -5,6 +5,7 @@ write the JSON, set the exit status.
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +16,7 @@ import scipy
 import torch
 
 import omnigrok
+from omnigrok.audit import decided
 from omnigrok.audit.document import SuitePart, parse
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.audit.session import Options
@@ -25,7 +27,7 @@ from omnigrok.plugin.crash import crashed
 from omnigrok.plugin.exit_status import Ended, settle
 from omnigrok.plugin.options import read_options
 from omnigrok.plugin.repeated import combined
-from omnigrok.report.terminal import lines
+from omnigrok.report.terminal import WIDTH, lines
 from omnigrok.suite.suite import load_suite
 from omnigrok.training.device import describe
 
@@ -143,10 +145,15 @@ class Controller:
             self.notes.setdefault(USAGE, str(error))
         headline = self.suite.headline
         self.rows = merge(self.outcomes.values(), self.completeness.partial, headline)
+        options = read_options(self.config)
+        try:
+            if options.tier == "smoke":
+                self._compare_with_evidence()
+        except OmnigrokError as error:
+            self.notes.setdefault(USAGE, str(error))
         if USAGE in self.notes:
             session.exitstatus, self.failure = pytest.ExitCode.USAGE_ERROR, self.notes[USAGE]
             return
-        options = read_options(self.config)
         ended = Ended(
             status=session.exitstatus,
             tier=options.tier,
@@ -159,8 +166,18 @@ class Controller:
             stopped=self.completeness.stopped,
             rows=self.rows,
             strict=options.strict,
+            opposite=decided.names(self.rows, "opposite"),
         )
         session.exitstatus, self.why = settle(ended)
+
+    def _compare_with_evidence(self) -> None:
+        """Mark the rows of claims that recorded evidence has decided.
+
+        Raises:
+            OmnigrokError: what a claims folder keeps of that is not valid.
+        """
+        for folder in sorted(self.folders):
+            decided.mark(load_suite(folder), self.rows)
 
     def _suite(self) -> SuitePart:
         """What was audited; claims of several folders are one family, and have no title.
@@ -201,6 +218,7 @@ class Controller:
             options.first_seed,
             partial,
             self.suite.model_dump(mode="json"),
+            decided.counts(self.rows),
         )
         try:
             self._add_replicated(document)
@@ -261,6 +279,9 @@ class Controller:
             terminalreporter.write_line(f"not a success: {self.why}")
         for line in table[-1:] if verbosity < 0 else table:
             terminalreporter.write_line(line)
+        opposite = bool(decided.names(self.rows, "opposite"))
+        for line in textwrap.wrap(decided.sentence(self.rows), WIDTH, break_on_hyphens=False):
+            terminalreporter.write_line(line, red=opposite)
         if self.page is not None:
             terminalreporter.write_line(f"page: {self.page}")
 

@@ -1,4 +1,5 @@
-"""The exit status: a smoke verdict alone is no failure, and no ERROR is a success.
+"""The exit status: a smoke verdict is a failure only if the recorded evidence says the opposite,
+and no ERROR is a success.
 docs/exit-status.md has the table.
 """
 
@@ -33,6 +34,7 @@ class Ended:
         stopped: whether claims are missing for another reason than the ``--budget``.
         rows: one a claim and protocol.
         strict: whether INCONCLUSIVE is a failure.
+        opposite: claims whose smoke verdict is the opposite of the recorded evidence's.
     """
 
     status: int
@@ -44,14 +46,15 @@ class Ended:
     stopped: bool
     rows: Sequence[dict[str, Any]]
     strict: bool = False
+    opposite: Sequence[str] = ()
 
 
 def settle(ended: Ended) -> tuple[int, str]:
     """The exit status, and why it is not the one that the verdicts alone would give ("" if it is).
 
     A failed session becomes a success only in the smoke tier, and only if every failure is a
-    claim's REFUTED, each with its control, in an audit that is whole. Whatever else failed it, or
-    is not known, leaves it failed.
+    claim's REFUTED, each with its control and none the opposite of the evidence's verdict, in an
+    audit that is whole. Whatever else failed it, or is not known, leaves it failed.
     """
     verdicts = {row["verdict"] for row in ended.rows}
     if ended.status == OK:
@@ -61,7 +64,7 @@ def settle(ended: Ended) -> tuple[int, str]:
             return FAILED, "a claim is ERROR"
         if ended.strict and "INCONCLUSIVE" in verdicts:
             return FAILED, "--strict-verdicts: a claim is INCONCLUSIVE"
-        return OK, ""
+        return (FAILED, _says(ended)) if ended.opposite else (OK, "")
     by_verdict = (
         ended.refutations > 0 and ended.failures == ended.refutations and "ERROR" not in verdicts
     )
@@ -78,4 +81,10 @@ def settle(ended: Ended) -> tuple[int, str]:
         f"without its control: {', '.join(alone)}" if alone else "",
     )
     why = "; ".join(reason for reason in reasons if reason)
-    return (FAILED, f"REFUTED fails a smoke audit that is not whole: {why}") if why else (OK, "")
+    if why:
+        return FAILED, f"REFUTED fails a smoke audit that is not whole: {why}"
+    return (FAILED, _says(ended)) if ended.opposite else (OK, "")
+
+
+def _says(ended: Ended) -> str:
+    return f"the opposite of what the recorded evidence decided: {', '.join(ended.opposite)}"

@@ -1,5 +1,5 @@
 """What an audit leaves on GitHub Actions: the verdict table on the job's summary page, and an
-annotation for each claim that is an ERROR.
+annotation for each claim that is an ERROR or says the opposite of the recorded evidence.
 
 Workflow commands and the summary file: https://docs.github.com/actions/reference/workflow-commands.
 """
@@ -36,13 +36,14 @@ class GitHub:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Annotate errors, and append the table to the file that GitHub names."""
+        """Annotate errors and opposite verdicts, and append the table to the file that GitHub
+        names.
+        """
         rows = self.controller.rows
         if not rows:
             return
-        for row in rows:
-            if row["verdict"] == "ERROR":
-                terminalreporter.write_line(annotation(row))
+        for line in filter(None, map(annotation, rows)):
+            terminalreporter.write_line(line)
         target = os.environ.get("GITHUB_STEP_SUMMARY")
         if not target:
             return
@@ -74,9 +75,15 @@ class GitHub:
 
 
 def annotation(row: dict[str, Any]) -> str:
-    """The workflow command that marks a claim of one protocol as an error."""
-    title = _property(f"{item_name(row['id'], row['protocol'])} is an ERROR")
-    return f"::error title={title}::{_message(row['reason'])}"
+    """The workflow command that marks a claim of one protocol as an error; "" for most claims."""
+    name = item_name(row["id"], row["protocol"])
+    if row["verdict"] == "ERROR":
+        title = f"{name} is an ERROR"
+    elif row.get("agreement") == "opposite":
+        title = f"{name} is {row['verdict']}, and {row['evidence']} in the recorded evidence"
+    else:
+        return ""
+    return f"::error title={_property(title)}::{_message(row['reason'])}"
 
 
 def _message(text: str) -> str:

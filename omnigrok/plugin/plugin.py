@@ -143,9 +143,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for role in ROLES:
             request = Request(suite, figure, claim, protocol, role, metafunc.function)
             marks = []
-            if role == "claim" and find_deviation(
-                suite.folder, claim_id, tier, protocol, claim.version
-            ):
+            known = find_deviation(suite.folder, claim_id, tier, protocol, claim.version)
+            if role == "claim" and known is not None and known.verdict == "REFUTED":
                 marks.append(
                     pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation")
                 )
@@ -351,8 +350,14 @@ def _judge_further(item: pytest.Function, case: Case) -> None:
 
 
 def _settled(item: pytest.Function, outcome: Outcome) -> None:
-    item.stash[_outcome] = outcome
-    _check_deviation(item, outcome)
+    known = _deviation(item) if outcome.role == "claim" else None
+    covered = known is not None and known.covers(outcome)
+    item.stash[_outcome] = replace(outcome, deviation=known.why) if known and covered else outcome
+    if known is not None and not covered and outcome.verdict is Verdict.REFUTED:
+        raise DeviationMoved(
+            f"{outcome.claim}: the recorded deviation ({known.verdict}, {known.finding} in "
+            f"{known.interval}) no longer covers what was found"
+        )
 
 
 def _deviation(item: pytest.Item) -> Deviation | None:
@@ -360,17 +365,6 @@ def _deviation(item: pytest.Item) -> Deviation | None:
     request, tier = item.stash[_request], item.config.stash[_session].options.tier
     claim = request.claim
     return find_deviation(request.suite.folder, claim.id, tier, request.protocol, claim.version)
-
-
-def _check_deviation(item: pytest.Function, outcome: Outcome) -> None:
-    if outcome.role != "claim" or outcome.verdict is not Verdict.REFUTED:
-        return
-    known = _deviation(item)
-    if known is not None and not known.covers(outcome):
-        raise DeviationMoved(
-            f"{outcome.claim}: the recorded deviation ({known.finding} in {known.interval}) no "
-            "longer covers what was found"
-        )
 
 
 def _report(item: pytest.Function, outcome: Outcome) -> None:
@@ -436,7 +430,8 @@ def _has_to_fail(item: pytest.Item, outcome: Outcome) -> bool:
         return True
     if outcome.role == "control":
         return outcome.verdict is Verdict.REPRODUCED
-    return outcome.verdict is Verdict.REFUTED and _deviation(item) is None
+    known = _deviation(item)
+    return outcome.verdict is Verdict.REFUTED and (known is None or known.verdict != "REFUTED")
 
 
 def _error_outcome(item: pytest.Item, request: Request, error: BaseException) -> Outcome:

@@ -155,6 +155,8 @@ def _verdict(row: Row) -> dict[str, Any]:
         "verdict": row.verdict,
         "control": row.control.verdict,
         "reason": row.reason,
+        "evidence": row.evidence,
+        "agreement": row.agreement,
         "headline": row.headline,
         "scale": row.scale,
         "p": row.p,

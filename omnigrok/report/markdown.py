@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from omnigrok.audit.decided import sentence
 from omnigrok.audit.document import Audit, Row, Word
 from omnigrok.report.unrun import unrun_table
 from omnigrok.report.view import effect_text
@@ -74,6 +75,8 @@ def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | N
     ]
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
     lines += ["", f"{audit.tier} tier, {plain(audit.device)}; judged with {plain(versions)}."]
+    if agreement := sentence([row.model_dump() for row in audit.claims]):
+        lines += ["", f"**{plain(agreement)}.**"]
     if audit.tier == "paper" and undecided and power is not None:
         lines += ["", *_power(undecided, power)]
     if absent and suite is None:
@@ -205,7 +208,8 @@ def marked(row: Row | None) -> str:
     if row is None:
         return ""
     marks = {" ~": row.scale == "reduced", " !": row.stale, " ^": row.imported}
-    return row.verdict + "".join(mark for mark, shown in marks.items() if shown)
+    other = f" (evidence: {row.evidence})" if row.agreement in ("opposite", "excused") else ""
+    return row.verdict + "".join(mark for mark, shown in marks.items() if shown) + other
 
 
 def without_versions(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from omnigrok.audit.decided import sentence
 from omnigrok.audit.deviation import Deviation, find_deviation
 from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.report.panels import Drawn, named_panels, panels_of
@@ -160,6 +161,11 @@ class Page:
     @property
     def smoke(self) -> bool:
         return self.audit.tier == "smoke"
+
+    @property
+    def agreement(self) -> str:
+        """Of a smoke audit with the recorded evidence; "" where they were not compared."""
+        return sentence([row.model_dump() for row in self.audit.claims])
 
     @property
     def lead(self) -> str:

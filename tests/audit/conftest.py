@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from omnigrok.audit.decided import Entry, write_decided
+from omnigrok.suite.digests import check_digest
+from omnigrok.suite.schema import load_figure
+from omnigrok.suite.suite import forget
+
 TOY_YAML = """\
 figure: toy
 title: Toy
@@ -78,6 +83,22 @@ class Toy:
         self.folder.mkdir(exist_ok=True)
         (self.folder / "toy.yaml").write_text(self.yaml)
         (self.folder / "test_toy.py").write_text(self.checks)
+
+    def decide(self, **verdicts: str) -> None:
+        """Write what recorded evidence decided of claims; the files are written before."""
+        forget()
+        figure = load_figure(self.folder / "toy.yaml")
+        entries = []
+        for name, verdict in verdicts.items():
+            claim = figure.claim(f"toy.{name}")
+            digests = {
+                "criterion": claim.digest,
+                "check": check_digest(self.folder / "test_toy.py", claim.id),
+                "evidence": "",
+            }
+            known = {"claim": claim.id, "version": 1, "protocol": "paper", "scale": "full"}
+            entries.append(Entry.model_validate({**known, **digests, "verdict": verdict}))
+        write_decided(self.folder, entries)
 
     def run(self, *args: str) -> pytest.RunResult:
         """pytest in a process of its own, as a user starts it."""

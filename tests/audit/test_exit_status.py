@@ -37,6 +37,7 @@ class Case:
         values, control, body: of the one claim, ``toy.bad``.
         conftest: lines of another plugin.
         options: of the command line.
+        decided: what the recorded evidence said.
     """
 
     smoke: int
@@ -47,6 +48,7 @@ class Case:
     conftest: str = ""
     options: tuple[str, ...] = ()
     experiments: str = field(default="[]")
+    decided: str = ""
 
 
 def raised_by(call: str) -> str:
@@ -57,6 +59,10 @@ CASES = {
     "REPRODUCED": Case(OK, OK, GOOD),
     "REFUTED": Case(OK, FAILED),
     "INCONCLUSIVE": Case(OK, OK, MIXED),
+    "REFUTED, and REPRODUCED in the recorded evidence": Case(
+        FAILED, FAILED, BAD, decided="REPRODUCED"
+    ),
+    "REPRODUCED, and REFUTED in the recorded evidence": Case(FAILED, OK, GOOD, decided="REFUTED"),
     "INCONCLUSIVE with `--strict-verdicts`": Case(
         FAILED, FAILED, MIXED, options=("--strict-verdicts",)
     ),
@@ -143,6 +149,8 @@ def build(toy: Any, case: Case) -> None:
     toy.pytester.makeconftest(CONFTEST + case.conftest)
     toy.pytester.makepyfile(test_other="def test_other():\n    raise OSError('no claim')\n")
     toy.write()
+    if case.decided:
+        toy.decide(bad=case.decided)
 
 
 def start(toy: Any, *options: str) -> pytest.RunResult:
@@ -296,6 +304,7 @@ def test_every_reason_counts() -> None:
         {"partial": "it was stopped"},
         {"rows": [alone]},
         {"rows": [broken]},
+        {"opposite": ["a.b-paper"]},
     ):
         assert settle(ended(**changed))[0] == FAILED, changed
     for status in (2, 3, 4, 5, 6, 7):

@@ -1,4 +1,6 @@
-"""On GitHub Actions an audit leaves its table on the job's page, and annotates what is an ERROR."""
+"""On GitHub Actions an audit leaves its table on the job's page, and annotates what is an ERROR or
+the opposite of the recorded evidence.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +46,25 @@ def test_the_table_and_the_errors(three: Any, summary: Path, workers: str) -> No
     assert "100 %25 wrong" in errors[0]
 
 
+def test_an_opposite_verdict_is_annotated_and_on_the_page(toy: Any, summary: Path) -> None:
+    toy.add("good")
+    toy.add("bad", values=BAD)
+    toy.write()
+    toy.decide(good="REPRODUCED", bad="REPRODUCED")
+    done = toy.run("-n", "2")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    errors = [line for line in done.outlines if line.startswith("::error")]
+    title = "::error title=toy.bad-paper is REFUTED%2C and REPRODUCED in the recorded evidence::"
+    assert len(errors) == 1
+    assert errors[0].startswith(title)
+    text = summary.read_text()
+    assert "| toy.bad | REFUTED (evidence: REPRODUCED) |" in text
+    assert "| toy.good | REPRODUCED |" in text
+    line = "1 of the 2 claims that it decided agree, 0 undecided, 1 opposite (toy.bad-paper)"
+    assert f"**evidence: {line}.**" in text
+    assert "Not a success: the opposite of what the recorded evidence decided" in text
+
+
 def test_elsewhere_nothing_is_written(
     three: Any, summary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,7 +85,12 @@ def test_a_summary_that_cannot_be_written_changes_no_status(
 
 
 def test_a_reason_stays_one_command() -> None:
-    row = {"id": "a.b", "protocol": "paper", "reason": "50 %\n::set-output name=x::y"}
+    row = {
+        "id": "a.b",
+        "protocol": "paper",
+        "verdict": "ERROR",
+        "reason": "50 %\n::set-output name=x::y",
+    }
     assert annotation(row) == (
         "::error title=a.b-paper is an ERROR::50 %25%0A::set-output name=x::y"
     )

@@ -1,0 +1,218 @@
+"""What the recorded evidence decided, as ``decided.json`` next to the figure files keeps it, and
+whether a smoke audit agrees with it.
+
+``omnigrok evidence decide`` writes the file. An entry holds for the claim, the check and the
+evidence files that it was made from: where one of them has changed since, the claim is "outdated",
+and nothing is concluded from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from omnigrok.audit.document import Agreement, Audit
+from omnigrok.errors import BadInput
+from omnigrok.evidence.find import files_digest
+from omnigrok.files import read_whole, write_whole
+from omnigrok.suite.digests import check_digest, check_file
+from omnigrok.suite.schema import Claim, Figure, Protocol, Strict, item_name
+from omnigrok.suite.suite import Suite
+
+FILE = "decided.json"
+COMMAND = "omnigrok evidence decide"
+LARGEST_FILE = 4_000_000  # bytes; that of this paper has 10,000
+DECIDED = ("REPRODUCED", "REFUTED")
+
+
+class Entry(Strict):
+    """The verdict of the evidence on one claim under one protocol.
+
+    Args:
+        claim, version, protocol: what was judged.
+        verdict: what the evidence said; REPRODUCED and REFUTED are decided.
+        scale: of that evidence.
+        criterion, check: digests of the claim's YAML entry and of its check.
+        evidence: digest of the files that hold its experiments.
+    """
+
+    claim: str
+    version: int
+    protocol: Protocol
+    verdict: Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR"]
+    scale: str
+    criterion: str
+    check: str
+    evidence: str
+
+
+def entries_of(suite: Suite, replayed: Audit) -> tuple[Entry, ...]:
+    """What a replay of a suite's evidence says, in the order of the audit; claims without evidence
+    have no entry.
+
+    Raises:
+        BadInput: the audit is none of the paper tier from the suite's own seeds, is partial, or
+            judged by another criterion or check than the folder has now.
+    """
+    if replayed.tier != "paper" or replayed.first_seed or replayed.partial:
+        raise BadInput(
+            "what the evidence decided comes from a whole replay: omnigrok report --replay --json"
+        )
+    found = []
+    for row in replayed.claims:
+        if row.verdict == "NOT RUN":
+            continue
+        figure, claim = suite.claim(row.id)
+        criterion, check, evidence = _fixed_by(suite, figure, claim, row.protocol)
+        if (row.digests.get("criterion"), row.digests.get("check")) != (criterion, check):
+            raise BadInput(
+                f"the audit judged {row.id} by another criterion or check than {suite.folder} has "
+                "now: replay it again"
+            )
+        found.append(
+            Entry(
+                claim=row.id,
+                version=claim.version,
+                protocol=row.protocol,
+                verdict=row.verdict,
+                scale=row.scale,
+                criterion=criterion,
+                check=check,
+                evidence=evidence,
+            )
+        )
+    return tuple(found)
+
+
+def _fixed_by(
+    suite: Suite, figure: Figure, claim: Claim, protocol: Protocol
+) -> tuple[str, str, str]:
+    """Digests of criterion, check and evidence."""
+    experiments = suite.experiments(figure, claim).values()
+    return (
+        claim.digest,
+        check_digest(check_file(suite.folder, figure.figure), claim.id),
+        files_digest(suite.folder, experiments, protocol),
+    )
+
+
+def text_of(entries: Iterable[Entry]) -> str:
+    """The file's content: JSON, one line an entry."""
+    lines = (json.dumps(entry.model_dump(mode="json")) for entry in entries)
+    return "[\n " + ",\n ".join(lines) + "\n]\n"
+
+
+def write_decided(folder: Path, entries: Iterable[Entry]) -> Path:
+    """Write the file of a claims folder; returns its path.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    write_whole(folder / FILE, text_of(entries))
+    return folder / FILE
+
+
+def load_decided(folder: Path) -> tuple[Entry, ...]:
+    """The entries of a claims folder; none where there is no file.
+
+    Raises:
+        BadInput: the file is not a list of entries with exactly the accepted keys.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return ()
+    try:
+        raw = json.loads(read_whole(path, LARGEST_FILE))
+        return tuple(TypeAdapter(list[Entry]).validate_python(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadInput(f"{path}: {where}: {first['msg']}; write it with {COMMAND}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: cannot be read as JSON: {error}; write it with {COMMAND}") from (
+            error
+        )
+
+
+def mark(suite: Suite, rows: Sequence[dict[str, Any]]) -> None:
+    """Give each row of a smoke audit ``evidence``, the verdict that the evidence decided, and
+    ``agreement``; rows of which it decided nothing stay as they are.
+
+    Raises:
+        BadInput: ``decided.json``, or a file of the claims folder, is not valid.
+    """
+    entries = {(entry.claim, entry.protocol): entry for entry in load_decided(suite.folder)}
+    if not entries:
+        return
+    known = {claim.id: (figure, claim) for figure in suite.figures for claim in figure.claims}
+    for row in rows:
+        if row["id"] not in known:
+            continue
+        figure, claim = known[row["id"]]
+        entry = entries.get((row["id"], row["protocol"]))
+        now = _fixed_by(suite, figure, claim, row["protocol"])
+        if entry is None:
+            # Recorded, but not judged yet.
+            if now[2] and claim.experiments:
+                whole = suite.experiments(figure, claim).values()
+                if all(files_digest(suite.folder, [each], row["protocol"]) for each in whole):
+                    row["agreement"] = "outdated"
+        elif (entry.criterion, entry.check, entry.evidence) != now:
+            row["agreement"] = "outdated"
+        elif entry.verdict in DECIDED:
+            row["evidence"] = entry.verdict
+            row["agreement"] = _agreement(row, entry.verdict)
+
+
+def _agreement(row: Mapping[str, Any], decided: str) -> Agreement:
+    if row["verdict"] == decided:
+        return "agrees"
+    if row["verdict"] not in DECIDED:
+        return "undecided"
+    return "excused" if row.get("deviation") else "opposite"
+
+
+def names(rows: Iterable[Mapping[str, Any]], which: Agreement) -> list[str]:
+    """The claims of which the agreement is such, as pytest calls them."""
+    return [item_name(row["id"], row["protocol"]) for row in rows if row.get("agreement") == which]
+
+
+def counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
+    """How many claims have which agreement, and how many the evidence ``decided`` in all; None
+    where nothing was compared.
+    """
+    count = Counter(row["agreement"] for row in rows if row.get("agreement"))
+    if not count:
+        return None
+    kinds: tuple[Agreement, ...] = ("agrees", "undecided", "opposite", "excused", "outdated")
+    return {
+        "decided": count.total() - count["outdated"],
+        **{kind: count[kind] for kind in kinds},
+    }
+
+
+def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The agreement in one line; "" where nothing was compared."""
+    count = counts(rows)
+    if count is None:
+        return ""
+    parts = [
+        f"{count['agrees']} of the {count['decided']} claims that it decided agree",
+        f"{count['undecided']} undecided",
+        _with_names(rows, "opposite"),
+    ]
+    if count["excused"]:
+        parts.append(f"{_with_names(rows, 'excused')} by a recorded deviation")
+    if count["outdated"]:
+        parts.append(f"{_with_names(rows, 'outdated')}: run {COMMAND}")
+    return f"evidence: {', '.join(parts)}"
+
+
+def _with_names(rows: Sequence[Mapping[str, Any]], which: Agreement) -> str:
+    found = names(rows, which)
+    return f"{len(found)} {which}" + (f" ({', '.join(found)})" if found else "")
