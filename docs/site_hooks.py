@@ -15,7 +15,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-from omnigrok.audit.document import load_audit, parse
+from omnigrok.audit.document import load_audit
 from omnigrok.report.claim_pages import claim_pages
 from omnigrok.report.replaying import replay
 from omnigrok.suite.suite import load_suite
@@ -39,7 +39,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, name, content=content))
     named = os.environ.get("OMNIGROK_SITE_AUDIT")
     folder = ROOT / "claims"
-    audit = load_audit(Path(named)) if named else parse(replay(folder))
+    audit = load_audit(Path(named)) if named else replay(folder)
     for name, content in claim_pages(audit, load_suite(folder)).items():
         files.append(File.generated(config, f"claims/{name}", content=content))
     return files

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from omnigrok.audit.document import CostPart
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted, Outcome, deciding_line, describe
 from omnigrok.audit.settled import Settling
@@ -52,7 +53,7 @@ class Case:
     scale: str = "full"
     reduction: str = ""
     paper_steps: Mapping[Run, int] | None = None
-    cost: Mapping[str, float] = field(default_factory=dict)
+    cost: CostPart = field(default_factory=CostPart)
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
     imported: int = 0

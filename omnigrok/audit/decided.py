@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from omnigrok.audit.document import Agreement, Audit
+from omnigrok.audit.document import Agreement, AgreementPart, Audit, Row
 from omnigrok.errors import BadInput
 from omnigrok.evidence.find import files_digest
 from omnigrok.files import read_whole, write_whole
@@ -139,80 +139,88 @@ def load_decided(folder: Path) -> tuple[Entry, ...]:
         )
 
 
-def mark(suite: Suite, rows: Sequence[dict[str, Any]]) -> None:
-    """Give each row of a smoke audit ``evidence``, the verdict that the evidence decided, and
-    ``agreement``; rows of which it decided nothing stay as they are.
+def marked(suite: Suite, rows: Sequence[Row]) -> list[Row]:
+    """The rows of a smoke audit with ``evidence``, the verdict that the evidence decided, and
+    ``agreement``; rows of which it decided nothing are as they were.
 
     Raises:
         BadInput: ``decided.json``, or a file of the claims folder, is not valid.
     """
     entries = {(entry.claim, entry.protocol): entry for entry in load_decided(suite.folder)}
     if not entries:
-        return
+        return list(rows)
     known = {claim.id: (figure, claim) for figure in suite.figures for claim in figure.claims}
-    for row in rows:
-        if row["id"] not in known:
-            continue
-        figure, claim = known[row["id"]]
-        entry = entries.get((row["id"], row["protocol"]))
-        now = _fixed_by(suite, figure, claim, row["protocol"])
-        if entry is None:
-            # Recorded, but not judged yet.
-            if now[2] and claim.experiments:
-                whole = suite.experiments(figure, claim).values()
-                if all(files_digest(suite.folder, [each], row["protocol"]) for each in whole):
-                    row["agreement"] = "outdated"
-        elif (entry.criterion, entry.check, entry.evidence) != now:
-            row["agreement"] = "outdated"
-        elif entry.verdict in DECIDED:
-            row["evidence"] = entry.verdict
-            row["agreement"] = _agreement(row, entry.verdict)
+    return [
+        row.model_copy(
+            update=_compared(suite, *known[row.id], row, entries.get((row.id, row.protocol)))
+        )
+        if row.id in known
+        else row
+        for row in rows
+    ]
 
 
-def _agreement(row: Mapping[str, Any], decided: str) -> Agreement:
-    if row["verdict"] == decided:
+def _compared(
+    suite: Suite, figure: Figure, claim: Claim, row: Row, entry: Entry | None
+) -> dict[str, Any]:
+    now = _fixed_by(suite, figure, claim, row.protocol)
+    if entry is None:
+        whole = suite.experiments(figure, claim).values() if claim.experiments else ()
+        recorded = [files_digest(suite.folder, [each], row.protocol) for each in whole]
+        # Recorded, but not judged yet.
+        return {"agreement": "outdated"} if now[2] and recorded and all(recorded) else {}
+    if (entry.criterion, entry.check, entry.evidence) != now:
+        return {"agreement": "outdated"}
+    if entry.verdict not in DECIDED:
+        return {}
+    return {"evidence": entry.verdict, "agreement": _agreement(row, entry.verdict)}
+
+
+def _agreement(row: Row, decided: str) -> Agreement:
+    if row.verdict == decided:
         return "agrees"
-    if row["verdict"] not in DECIDED:
+    if row.verdict not in DECIDED:
         return "undecided"
-    return "excused" if row.get("deviation") else "opposite"
+    return "excused" if row.deviation else "opposite"
 
 
-def names(rows: Iterable[Mapping[str, Any]], which: Agreement) -> list[str]:
+def names(rows: Iterable[Row], which: Agreement) -> list[str]:
     """The claims of which the agreement is such, as pytest calls them."""
-    return [item_name(row["id"], row["protocol"]) for row in rows if row.get("agreement") == which]
+    return [item_name(row.id, row.protocol) for row in rows if row.agreement == which]
 
 
-def counts(rows: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
-    """How many claims have which agreement, and how many the evidence ``decided`` in all; None
-    where nothing was compared.
-    """
-    count = Counter(row["agreement"] for row in rows if row.get("agreement"))
+def counts(rows: Sequence[Row]) -> AgreementPart | None:
+    """How many claims have which agreement; None where nothing was compared."""
+    count = Counter(row.agreement for row in rows if row.agreement)
     if not count:
         return None
-    kinds: tuple[Agreement, ...] = ("agrees", "undecided", "opposite", "excused", "outdated")
-    return {
-        "decided": count.total() - count["outdated"],
-        **{kind: count[kind] for kind in kinds},
-    }
+    return AgreementPart(
+        decided=count.total() - count["outdated"],
+        agrees=count["agrees"],
+        undecided=count["undecided"],
+        opposite=count["opposite"],
+        excused=count["excused"],
+        outdated=count["outdated"],
+    )
 
 
-def sentence(rows: Sequence[Mapping[str, Any]]) -> str:
+def sentence(rows: Sequence[Row]) -> str:
     """The agreement in one line; "" where nothing was compared."""
     count = counts(rows)
     if count is None:
         return ""
     parts = [
-        f"{count['agrees']} of the {count['decided']} claims that it decided agree",
-        f"{count['undecided']} undecided",
+        f"{count.agrees} of the {count.decided} claims that it decided agree",
+        f"{count.undecided} undecided",
         _with_names(rows, "opposite"),
     ]
-    if count["excused"]:
+    if count.excused:
         parts.append(f"{_with_names(rows, 'excused')} by a recorded deviation")
-    if count["outdated"]:
+    if count.outdated:
         parts.append(f"{_with_names(rows, 'outdated')}: run {COMMAND}")
     return f"evidence: {', '.join(parts)}"
 
 
-def _with_names(rows: Sequence[Mapping[str, Any]], which: Agreement) -> str:
+def _with_names(rows: Sequence[Row], which: Agreement) -> str:
     found = names(rows, which)
     return f"{len(found)} {which}" + (f" ({', '.join(found)})" if found else "")

@@ -1,30 +1,60 @@
-"""The audit document that ``pytest claims/ --audit-json`` writes, read back and checked. It may
-come from a stranger.
+"""The audit document: what a worker sends of one item, what ``pytest claims/ --audit-json`` writes,
+and what page, terminal, Markdown and comparison read. One that is read may come from a stranger.
+
+``docs/audit.schema.json`` is its JSON schema.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
 
-from omnigrok.audit.summary import SCHEMA
 from omnigrok.errors import BadInput
-from omnigrok.files import read_whole
+from omnigrok.files import read_whole, write_whole
 from omnigrok.printable import harmless_json
 from omnigrok.suite.schema import PROTOCOL_NAME, Tier
 from omnigrok.suite.suite import Suite
 
+SCHEMA = 1
 LARGEST_FILE = 16_000_000  # bytes; the audit of this paper has half a million
 # Of one finding: a number a seed.
 MOST_VALUES = 5_000
+Role = Literal["claim", "control"]
 Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]
 # Ids go into links and file names of the page.
 ClaimId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 Protocol = Annotated[str, Field(pattern=f"^{PROTOCOL_NAME}$")]
-Ends = tuple[float | None, float | None]
+
+
+def _no_nan(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _as_json(value: float | None) -> float | str | None:
+    return value if value is None or math.isfinite(value) else str(value)
+
+
+# JSON has no infinities: they are "inf" and "-inf" there. Not-a-number is no number.
+Number = Annotated[
+    float | None,
+    BeforeValidator(_no_nan),
+    PlainSerializer(_as_json),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf"]}, {"type": "null"}]}),
+]
+Ends = tuple[Number, Number]
 # Of a smoke verdict with what the recorded evidence decided (``omnigrok.audit.decided``).
 Agreement = Literal["agrees", "undecided", "opposite", "excused", "outdated"]
 
@@ -42,8 +72,8 @@ class Part(BaseModel):
 
 
 class RegionPart(Part):
-    lo: float | None = None
-    hi: float | None = None
+    lo: Number = None
+    hi: Number = None
     closed: bool = False
     text: str = ""
 
@@ -52,21 +82,22 @@ class FindingPart(Part):
     """One finding; numbers that the JSON has as "inf" are infinite here."""
 
     name: str = ""
-    estimate: float | None = None
+    estimate: Number = None
     ci: Annotated[Ends, AfterValidator(_ordered)] | None = None
-    p: float | None = None
-    smallest_p: float | None = None
+    p: Number = None
+    smallest_p: Number = None
     n: int = 0
     censored: int = 0
     level: float = 0.95
     region: RegionPart | None = None
-    values: Annotated[tuple[float | None, ...], Field(max_length=MOST_VALUES)] = ()
+    values: Annotated[tuple[Number, ...], Field(max_length=MOST_VALUES)] = ()
     verdict: Word | None = None
     decides: bool = False
     premise: bool = False
     leads: bool = False
     method: str = ""
     note: str = ""
+    extra: dict[str, Number] = {}
 
 
 class ControlPart(Part):
@@ -102,7 +133,7 @@ class UniversesPart(Part):
     inconclusive: int = 0
     error: int = 0
     shares: dict[str, float] = {}
-    curve: tuple[tuple[float | None, float | None, float | None, Word, str], ...] = ()
+    curve: tuple[tuple[Number, Number, Number, Word, str], ...] = ()
 
 
 class ReplicatedPart(Part):
@@ -159,10 +190,9 @@ class Row(Part):
     place: str = ""
     reported: str = ""
     control: ControlPart = ControlPart()
-    p: float | None = None
-    q: float | None = None
-    holm_p: float | None = None
-
+    p: Number = None
+    q: Number = None
+    holm_p: Number = None
     premise: str = ""
     cells: int = 0
     moving: int = 0
@@ -215,6 +245,19 @@ class Row(Part):
         return f"points to {shown.verdict}; {why}" if shown.verdict else why
 
 
+class ItemRow(Row):
+    """The verdict on one item, a claim or its control, as the process that judged it sends it.
+
+    Args:
+        edge: findings of a control whose data lie on the edge of the region.
+        unfinished: NOT RUN only because the ``--budget`` was spent.
+    """
+
+    role: Role = "claim"
+    edge: tuple[str, ...] = ()
+    unfinished: bool = False
+
+
 class SuitePart(Part):
     """What was audited.
 
@@ -252,6 +295,9 @@ class SuitePart(Part):
 class Audit(Part):
     """All verdicts of one audit; ``partial`` says what is missing of one that was stopped."""
 
+    model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    schema_version: Annotated[Literal[1], Field(alias="schema")] = 1
     tier: Tier
     partial: str = ""
     device: str = ""
@@ -278,11 +324,26 @@ class Audit(Part):
         return known.index(protocol) if protocol in known else len(known)
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """The JSON of an audit, as it was written; what a terminal would obey is written out.
+def text_of(audit: Audit) -> str:
+    """The document as JSON."""
+    return audit.model_dump_json(indent=1, by_alias=True) + "\n"
+
+
+def write_audit(path: Path, audit: Audit) -> None:
+    """Write the document, whole or not at all.
 
     Raises:
-        BadInput: the file cannot be read, is not such a document, or is of another schema.
+        BadInput: the file cannot be written.
+    """
+    write_whole(path, text_of(audit))
+
+
+def load_audit(path: Path) -> Audit:
+    """The document in a file; what a terminal would obey is written out.
+
+    Raises:
+        BadInput: the file cannot be read, is not such a document, or is of another schema; the
+            message names the key.
     """
     try:
         document: Any = harmless_json(json.loads(read_whole(path, LARGEST_FILE)))
@@ -298,8 +359,7 @@ def read_document(path: Path) -> dict[str, Any]:
         raise BadInput(
             f"{path}: has schema {document.get('schema')!r}, this omnigrok reads {SCHEMA}"
         )
-    parse(document, str(path))
-    return document
+    return parse(document, str(path))
 
 
 def parse(document: dict[str, Any], name: str = "the audit") -> Audit:
@@ -320,8 +380,3 @@ def parse(document: dict[str, Any], name: str = "the audit") -> Audit:
             raise BadInput(f"{name}: claim {row.id} stands twice under protocol {row.protocol}")
         seen.add((row.id, row.protocol))
     return audit
-
-
-def load_audit(path: Path) -> Audit:
-    """``read_document`` and ``parse`` in one."""
-    return parse(read_document(path), str(path))

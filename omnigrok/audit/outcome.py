@@ -7,11 +7,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from omnigrok.audit.document import (
+    CostPart,
+    FindingPart,
+    ItemRow,
+    RegionPart,
+    Role,
+    UniversesPart,
+)
 from omnigrok.printable import harmless
 from omnigrok.stats.finding import Finding, Verdict
-from omnigrok.suite.schema import Claim
+from omnigrok.suite.schema import Claim, Tier
 
 
 class ClaimRefuted(AssertionError):
@@ -52,21 +59,21 @@ class Outcome:
         edge: names of a control's findings whose data lie on the edge of the region.
         cells, moving: runs at constant norm that were read, and those of them that have not
             settled.
-        universes: ``UniversesPart`` as a dict, where they were asked for.
+        universes: where they were asked for.
         deviation: why, if this verdict was recorded as a deviation.
     """
 
     claim: str
     figure: str
     protocol: str
-    tier: str
-    role: str
+    tier: Tier
+    role: Role
     verdict: Verdict
     reason: str = ""
     findings: tuple[Finding, ...] = ()
     scale: str = "full"
     reduction: str = ""
-    cost: Mapping[str, float] = field(default_factory=dict)
+    cost: CostPart = field(default_factory=CostPart)
     digests: Mapping[str, str] = field(default_factory=dict)
     stale: int = 0
     imported: int = 0
@@ -79,7 +86,7 @@ class Outcome:
     edge: tuple[str, ...] = ()
     cells: int = 0
     moving: int = 0
-    universes: Mapping[str, Any] | None = None
+    universes: UniversesPart | None = None
     deviation: str = ""
 
     def __post_init__(self) -> None:
@@ -92,8 +99,8 @@ class Outcome:
         claim: Claim,
         figure: str,
         protocol: str,
-        tier: str,
-        role: str,
+        tier: Tier,
+        role: Role,
         verdict: Verdict,
         reason: str,
         unfinished: bool = False,
@@ -114,79 +121,67 @@ class Outcome:
             unfinished=unfinished,
         )
 
-    def as_dict(self) -> dict[str, Any]:
-        """JSON-ready, with infinities as strings."""
-        return {
-            "id": self.claim,
-            "figure": self.figure,
-            "protocol": self.protocol,
-            "tier": self.tier,
-            "role": self.role,
-            "verdict": self.verdict.value,
-            "reason": self.reason,
-            "findings": [finding_dict(finding, self.tier) for finding in self.findings],
-            "scale": self.scale,
-            "reduction": self.reduction,
-            "cost": dict(self.cost),
-            "digests": dict(self.digests),
-            "stale": self.stale,
-            "imported": self.imported,
-            "headline": self.headline,
-            "statement": self.statement,
-            "place": self.place,
-            "reported": self.reported,
-            "unfinished": self.unfinished,
-            "premise": self.premise,
-            "edge": list(self.edge),
-            "cells": self.cells,
-            "moving": self.moving,
-            "universes": None if self.universes is None else dict(self.universes),
-            "deviation": self.deviation,
-        }
+    def row(self) -> ItemRow:
+        """What the process that judged it sends."""
+        return ItemRow(
+            id=self.claim,
+            figure=self.figure,
+            protocol=self.protocol,
+            tier=self.tier,
+            role=self.role,
+            verdict=self.verdict.value,
+            reason=self.reason,
+            findings=tuple(finding_part(finding, self.tier) for finding in self.findings),
+            scale=self.scale,
+            reduction=self.reduction,
+            cost=self.cost,
+            digests=dict(self.digests),
+            stale=self.stale,
+            imported=self.imported,
+            headline=self.headline,
+            statement=self.statement,
+            place=self.place,
+            reported=self.reported,
+            unfinished=self.unfinished,
+            premise=self.premise,
+            edge=self.edge,
+            cells=self.cells,
+            moving=self.moving,
+            universes=self.universes,
+            deviation=self.deviation,
+        )
 
 
-def plain(number: float | None) -> float | str | None:
-    """A number as JSON takes it: not-a-number becomes null, infinities "inf" and "-inf"."""
-    if number is None or (isinstance(number, float) and math.isnan(number)):
-        return None
-    number = float(number)
-    return number if math.isfinite(number) else str(number)
-
-
-def finding_dict(finding: Finding, tier: str) -> dict[str, Any]:
-    """One finding, JSON-ready. The smoke tier has values and a rule, but no p and no interval."""
+def finding_part(finding: Finding, tier: str) -> FindingPart:
+    """One finding for the document. The smoke tier has values and a rule, but no p and no
+    interval.
+    """
     smoke = tier == "smoke"
     region = finding.region
     verdict = finding.smoke_verdict() if smoke else finding.verdict()
-    ci = None if smoke or finding.ci is None else [plain(end) for end in finding.ci]
-    return {
-        "name": finding.name,
-        "estimate": plain(finding.estimate),
-        "ci": ci,
-        "p": None if smoke else plain(finding.p),
-        "n": finding.n,
-        "censored": finding.censored,
-        "level": finding.level,
-        "smallest_p": None if smoke else plain(finding.smallest_p),
-        "region": None
+    return FindingPart(
+        name=finding.name,
+        estimate=finding.estimate,
+        ci=None if smoke else finding.ci,
+        p=None if smoke else finding.p,
+        n=finding.n,
+        censored=finding.censored,
+        level=finding.level,
+        smallest_p=None if smoke else finding.smallest_p,
+        region=None
         if region is None
-        else {
-            "lo": plain(region.lo),
-            "hi": plain(region.hi),
-            "closed": region.closed,
-            "text": str(region),
-        },
-        "values": [plain(value) for value in finding.values],
-        "verdict": verdict.value
+        else RegionPart(lo=region.lo, hi=region.hi, closed=region.closed, text=str(region)),
+        values=tuple(finding.values),
+        verdict=verdict.value
         if region is not None and (finding.decides or finding.premise)
         else None,
-        "decides": finding.decides and region is not None,
-        "premise": finding.premise,
-        "leads": finding.leads,
-        "method": finding.method,
-        "note": finding.note,
-        "extra": {key: plain(value) for key, value in finding.extra.items()},
-    }
+        decides=finding.decides and region is not None,
+        premise=finding.premise,
+        leads=finding.leads,
+        method=finding.method,
+        note=finding.note,
+        extra=dict(finding.extra),
+    )
 
 
 def describe(finding: Finding, tier: str) -> str:

@@ -16,6 +16,7 @@ import torch
 
 from omnigrok.audit.case import Case, Role
 from omnigrok.audit.data_checks import check_curves
+from omnigrok.audit.document import CostPart
 from omnigrok.audit.grid import Grid
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, OmnigrokError
@@ -325,9 +326,7 @@ class AuditSession:
             found.update(curves)
         return found
 
-    def _cost(
-        self, request: Request, found: dict[Run, tuple[Curves, Environment]]
-    ) -> dict[str, float]:
+    def _cost(self, request: Request, found: dict[Run, tuple[Curves, Environment]]) -> CostPart:
         if self._uses is None:
             self._uses = {}
             for each in self.requests:
@@ -336,9 +335,4 @@ class AuditSession:
         shared = sum(len(self._uses.get(run, {request.claim.id})) > 1 for run in found)
         seconds = sum(curves.seconds for curves, _ in found.values())
         steps = sum(int(curves.step[-1]) for curves, _ in found.values())
-        return {
-            "runs": len(found),
-            "steps": steps,
-            "seconds": round(seconds, 3),
-            "shared_runs": shared,
-        }
+        return CostPart(runs=len(found), steps=steps, seconds=round(seconds, 3), shared_runs=shared)

@@ -26,7 +26,7 @@ import omnigrok
 from omnigrok.audit.case import Case, judge_again
 from omnigrok.audit.document import UniversesPart, Word
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.outcome import ClaimRefuted, plain
+from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.files import user_cache, write_whole
 from omnigrok.stats import Finding
@@ -201,8 +201,7 @@ def leading(findings: Sequence[Finding]) -> Finding | None:
 
 
 def _number(value: float) -> float | None:
-    found = plain(value)
-    return found if isinstance(found, float) else None
+    return float(value) if math.isfinite(value) else None
 
 
 # What was judged before

@@ -11,7 +11,7 @@ import torch
 
 from omnigrok.audit.decided import FILE as DECIDED
 from omnigrok.audit.decided import entries_of, load_decided, write_decided
-from omnigrok.audit.document import load_audit, parse
+from omnigrok.audit.document import load_audit
 from omnigrok.audit.recording import asked_for, export_experiment
 from omnigrok.audit.session import store_of
 from omnigrok.audit.whole import Unjudged, deciding_numbers
@@ -97,7 +97,7 @@ def decide(audit: Path | None, only_check: bool, folder: Path) -> None:
     Example: omnigrok evidence decide --check
     """
     with clear_errors():
-        replayed = load_audit(audit) if audit is not None else parse(replay(folder))
+        replayed = load_audit(audit) if audit is not None else replay(folder)
         found = entries_of(load_suite(folder), replayed)
         if not only_check:
             click.echo(f"{write_decided(folder, found)}: {len(found)} verdicts")

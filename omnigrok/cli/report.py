@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from omnigrok.audit.document import Audit, parse, read_document
+from omnigrok.audit.document import Audit, load_audit, text_of
 from omnigrok.audit.session import store_of
 from omnigrok.calibration.registry import power_by_claim
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
@@ -59,6 +59,9 @@ PARTS: dict[str, Callable[[Path, Audit], tuple[str, Callable[[str], str]]]] = {
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON.")
 @click.option(
+    "--schema", "as_schema", is_flag=True, help="Print the JSON schema of an audit, and end."
+)
+@click.option(
     "--into",
     type=click.Path(path_type=Path),
     multiple=True,
@@ -78,6 +81,7 @@ def report(
     html: Path | None,
     as_markdown: bool,
     as_json: bool,
+    as_schema: bool,
     into: tuple[Path, ...],
     only_check: bool,
     store: Path | None,
@@ -93,6 +97,9 @@ def report(
     The figures of the page are drawn from the run store (--runs), those of a replay from the
     recorded evidence.
     """
+    if as_schema:
+        click.echo(json.dumps(Audit.model_json_schema(), indent=1))
+        return
     with clear_errors():
         if (audit is None) == (not replayed):
             raise BadInput("give either an audit file or --replay")
@@ -103,15 +110,14 @@ def report(
         if html is not None:
             check_target("--html", html)
         targets = {target: _parts_of(target, writable=not only_check) for target in into}
-        document = read_document(audit) if audit is not None else replay(folder)
-        parsed = parse(document, str(audit or "the replay"))
+        parsed = load_audit(audit) if audit is not None else replay(folder)
         if html is not None:
             from omnigrok.report.page import write_page  # noqa: PLC0415 (needs the extra omnigrok[report])
 
             write_page(html, parsed, folder, store or store_of(folder))
             click.echo(f"{html}: written")
         elif as_json:
-            click.echo(json.dumps(document, indent=1))
+            click.echo(text_of(parsed), nl=False)
         elif targets:
             _fill(targets, folder, parsed, only_check)
         else:

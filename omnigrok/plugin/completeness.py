@@ -4,11 +4,11 @@ budget, says so wherever it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from omnigrok.audit.document import ItemRow
 from omnigrok.plugin.node_id import parse
 
 
@@ -32,10 +32,10 @@ class Completeness:
         """Items that were selected; of several workers each names all."""
         self.expected.update(item for item in items if parse(item, self.folders))
 
-    def count(self, item: str, outcome: Mapping[str, Any]) -> None:
+    def count(self, item: str, outcome: ItemRow) -> None:
         """An item has its outcome."""
         self.judged.add(item)
-        if outcome.get("unfinished"):
+        if outcome.unfinished:
             self.cut.add(item)
 
     @property

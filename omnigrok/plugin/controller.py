@@ -4,11 +4,10 @@ write the JSON, set the exit status.
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +16,10 @@ import torch
 
 import omnigrok
 from omnigrok.audit import decided
-from omnigrok.audit.document import SuitePart, parse
+from omnigrok.audit.document import Audit, ItemRow, Row, SuitePart, write_audit
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.audit.session import Options
-from omnigrok.audit.summary import audit_document, merge, write_audit
+from omnigrok.audit.summary import merge
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.plugin.completeness import Completeness
 from omnigrok.plugin.crash import crashed
@@ -60,10 +59,10 @@ def _property(report: pytest.TestReport | pytest.CollectReport, wanted: str) -> 
     )
 
 
-def outcome_of(report: pytest.TestReport | pytest.CollectReport) -> dict[str, Any] | None:
-    """The outcome that a report carries, as a dict."""
+def outcome_of(report: pytest.TestReport | pytest.CollectReport) -> ItemRow | None:
+    """The verdict that a report carries."""
     value = _property(report, PROPERTY)
-    return None if value is None else cast("dict[str, Any]", json.loads(value))
+    return None if value is None else ItemRow.model_validate_json(value)
 
 
 def raised(report: pytest.TestReport) -> str:
@@ -85,10 +84,10 @@ class Controller:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        self.outcomes: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.outcomes: dict[tuple[str, str, str], ItemRow] = {}
         self.said: set[tuple[str, str, str]] = set()
         self.refutations = 0
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Row] = []
         self.suite = SuitePart()
         self.folders: set[Path] = set()
         self.completeness = Completeness((config.rootpath, config.invocation_params.dir))
@@ -117,11 +116,11 @@ class Controller:
         outcome = outcome_of(report)
         folders = (self.config.rootpath, self.config.invocation_params.dir)
         if outcome is None and (lost := crashed(report, folders, read_options(self.config).tier)):
-            outcome = lost.as_dict()
+            outcome = lost.row()
         final = report.outcome in ("passed", "failed", "skipped")  # not "rerun"
-        if outcome is None or (not final and outcome["verdict"] == "ERROR"):
+        if outcome is None or (not final and outcome.verdict == "ERROR"):
             return
-        key = (outcome["id"], outcome["protocol"], outcome["role"])
+        key = (outcome.id, outcome.protocol, outcome.role)
         self.outcomes[key] = (
             combined(self.outcomes[key], outcome) if key in self.outcomes else outcome
         )
@@ -132,7 +131,7 @@ class Controller:
         self.said.add(key)
         self.completeness.count(report.nodeid, outcome)
         self.folders.add((self.config.rootpath / report.location[0]).resolve().parent)
-        refuted = outcome["role"] == "claim" and outcome["verdict"] == "REFUTED"
+        refuted = outcome.role == "claim" and outcome.verdict == "REFUTED"
         self.refutations += report.failed and refuted and raised(report) == ClaimRefuted.__name__
 
     def settle(self, session: pytest.Session) -> None:
@@ -177,7 +176,7 @@ class Controller:
             OmnigrokError: what a claims folder keeps of that is not valid.
         """
         for folder in sorted(self.folders):
-            decided.mark(load_suite(folder), self.rows)
+            self.rows = decided.marked(load_suite(folder), self.rows)
 
     def _suite(self) -> SuitePart:
         """What was audited; claims of several folders are one family, and have no title.
@@ -209,39 +208,44 @@ class Controller:
                 "written: no claim was judged yet"
             )
             return
-        device = "replay" if options.replay else self.notes.get(DEVICE, _own_device(options))
-        document = audit_document(
-            self.rows,
-            options.tier,
-            device,
-            versions(),
-            options.first_seed,
-            partial,
-            self.suite.model_dump(mode="json"),
-            decided.counts(self.rows),
-        )
         try:
-            self._add_replicated(document)
+            audit = self._with_replicated(self.audit())
             if target is not None:
-                write_audit(target, document)
+                write_audit(target, audit)
             if page is not None:
-                self._write_page(page, document, options)
+                self._write_page(page, audit, options)
         except OmnigrokError as error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             self.failure = str(error)
 
-    def _add_replicated(self, document: dict[str, Any]) -> None:
-        """What a second training from other seeds said, where the claims folder keeps one."""
+    def audit(self) -> Audit:
+        """The document of this session."""
+        options = read_options(self.config)
+        return Audit(
+            tier=options.tier,
+            partial=self.completeness.partial,
+            device="replay" if options.replay else self.notes.get(DEVICE, _own_device(options)),
+            versions=versions(),
+            first_seed=options.first_seed,
+            suite=self.suite,
+            agreement=decided.counts(self.rows),
+            claims=tuple(self.rows),
+        )
+
+    def _with_replicated(self, audit: Audit) -> Audit:
+        """With what a second training from other seeds said, where the claims folder keeps one."""
         from omnigrok.report.retraining import replicated  # noqa: PLC0415 (the report is optional)
 
-        if document["tier"] != "paper" or document["first_seed"] or len(self.folders) != 1:
-            return
-        found = replicated(next(iter(self.folders)), parse(document))
-        for row in document["claims"]:
-            again = found.get((row["id"], row["protocol"]))
-            row["replicated"] = again.model_dump(mode="json") if again else None
+        if audit.tier != "paper" or audit.first_seed or len(self.folders) != 1:
+            return audit
+        found = replicated(next(iter(self.folders)), audit)
+        rows = tuple(
+            row.model_copy(update={"replicated": found.get((row.id, row.protocol))})
+            for row in audit.claims
+        )
+        return audit.model_copy(update={"claims": rows})
 
-    def _write_page(self, path: Path, document: dict[str, Any], options: Options) -> None:
+    def _write_page(self, path: Path, audit: Audit, options: Options) -> None:
         """The HTML page, drawn here, in the controller, from the store that the workers filled or
         from the evidence.
         """
@@ -254,7 +258,7 @@ class Controller:
                 f"{path}: not written: claims of several folders were judged "
                 f"({', '.join(map(str, sorted(self.folders)))})"
             )
-        write_page(path, parse(document), next(iter(self.folders)), options.store(self.folders))
+        write_page(path, audit, next(iter(self.folders)), options.store(self.folders))
         self.page = path
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
+from omnigrok.audit.document import Row
 from omnigrok.suite.schema import Tier
 
 OK, FAILED, INTERRUPTED = (
@@ -44,7 +44,7 @@ class Ended:
     cut: str
     partial: str
     stopped: bool
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[Row]
     strict: bool = False
     opposite: Sequence[str] = ()
 
@@ -56,7 +56,7 @@ def settle(ended: Ended) -> tuple[int, str]:
     claim's REFUTED, each with its control and none the opposite of the evidence's verdict, in an
     audit that is whole. Whatever else failed it, or is not known, leaves it failed.
     """
-    verdicts = {row["verdict"] for row in ended.rows}
+    verdicts = {row.verdict for row in ended.rows}
     if ended.status == OK:
         if ended.stopped:
             return INTERRUPTED, ended.partial
@@ -71,9 +71,9 @@ def settle(ended: Ended) -> tuple[int, str]:
     if ended.status != FAILED or ended.tier != "smoke" or not by_verdict:
         return ended.status, ""
     alone = [
-        row["id"]
+        row.id
         for row in ended.rows
-        if row["verdict"] == "REFUTED" and row["control"]["verdict"] == "NOT RUN"
+        if row.verdict == "REFUTED" and row.control.verdict == "NOT RUN"
     ]
     reasons = (
         ended.cut,

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from omnigrok.audit.document import Audit, parse
-from omnigrok.plugin.controller import Controller, versions
-from omnigrok.plugin.options import read_options
+from omnigrok.audit.document import Row
+from omnigrok.plugin.controller import Controller
 from omnigrok.report.markdown import plain, table
 from omnigrok.suite.schema import item_name
 
@@ -55,35 +53,22 @@ class GitHub:
             terminalreporter.write_line(f"GITHUB_STEP_SUMMARY: not written: {error}", yellow=True)
 
     def _summary(self) -> str:
-        audit = self._audit()
+        audit = self.controller.audit()
         title = plain(audit.suite.title) or "claims"
         why = f"Not a success: {plain(self.controller.why)}.\n\n" if self.controller.why else ""
         return f"## Audit of {title}\n\n{why}{table(audit)}\n"
 
-    def _audit(self) -> Audit:
-        options = read_options(self.controller.config)
-        return parse(
-            {
-                "tier": options.tier,
-                "partial": self.controller.completeness.partial,
-                "device": "replay" if options.replay else "cuda" if options.gpu else "cpu",
-                "versions": versions(),
-                "suite": self.controller.suite.model_dump(mode="json"),
-                "claims": self.controller.rows,
-            }
-        )
 
-
-def annotation(row: dict[str, Any]) -> str:
+def annotation(row: Row) -> str:
     """The workflow command that marks a claim of one protocol as an error; "" for most claims."""
-    name = item_name(row["id"], row["protocol"])
-    if row["verdict"] == "ERROR":
+    name = item_name(row.id, row.protocol)
+    if row.verdict == "ERROR":
         title = f"{name} is an ERROR"
-    elif row.get("agreement") == "opposite":
-        title = f"{name} is {row['verdict']}, and {row['evidence']} in the recorded evidence"
+    elif row.agreement == "opposite":
+        title = f"{name} is {row.verdict}, and {row.evidence} in the recorded evidence"
     else:
         return ""
-    return f"::error title={_property(title)}::{_message(row['reason'])}"
+    return f"::error title={_property(title)}::{_message(row.reason)}"
 
 
 def _message(text: str) -> str:

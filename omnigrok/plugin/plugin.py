@@ -8,7 +8,6 @@ loaded automatically, a root conftest with ``pytest_plugins = ["omnigrok.plugin.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Generator
 from dataclasses import replace
@@ -346,7 +345,7 @@ def _judge_further(item: pytest.Function, case: Case) -> None:
         and item.config.getoption("audit_universes")
     ):
         found = multiverse_of(check, case, case.digests.get("check", ""))
-        case.outcome = replace(case.outcome, universes=found.summary().model_dump(mode="json"))
+        case.outcome = replace(case.outcome, universes=found.summary())
 
 
 def _settled(item: pytest.Function, outcome: Outcome) -> None:
@@ -413,10 +412,10 @@ def pytest_runtest_makereport(
     if not report.failed and _has_to_fail(item, outcome):
         report.outcome, report.longrepr = "failed", f"{outcome.verdict.value}: {outcome.reason}"
         vars(report).pop("wasxfail", None)
-    row = outcome.as_dict()
+    row = outcome.row()
     for_people = list(properties(row))
     report.user_properties += [
-        (PROPERTY, json.dumps(row)),
+        (PROPERTY, row.model_dump_json()),
         (RAISED, type(error.value).__name__ if error is not None else ""),
         *for_people,
     ]
@@ -464,8 +463,8 @@ def pytest_report_teststatus(
         return None  # "rerun" has a word of its own
     if any(name == AGAIN for name, _ in report.user_properties):
         return "judged again", "", ""
-    verdict = Verdict(outcome["verdict"])
-    if outcome["role"] == "control":
+    verdict = Verdict(outcome.verdict)
+    if outcome.role == "control":
         return CONTROL_WORDS.get(verdict)
     if verdict is Verdict.INCONCLUSIVE and report.failed:
         return None

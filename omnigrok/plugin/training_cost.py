@@ -19,6 +19,7 @@ import pytest
 import torch
 
 import omnigrok
+from omnigrok.audit.document import ItemRow
 from omnigrok.audit.session import Options
 from omnigrok.errors import OmnigrokError
 from omnigrok.plugin.options import read_options
@@ -131,7 +132,7 @@ class TrainingCost:
     def __init__(
         self,
         config: pytest.Config,
-        outcome_of: Callable[[pytest.TestReport], dict[str, Any] | None],
+        outcome_of: Callable[[pytest.TestReport], ItemRow | None],
     ) -> None:
         self.config, self.outcome_of = config, outcome_of
         self.judged: set[Judged] = set()
@@ -155,7 +156,7 @@ class TrainingCost:
         outcome = self.outcome_of(report)
         if outcome is not None:
             folder = (self.config.rootpath / report.location[0]).resolve().parent
-            self.judged.add(Judged(folder, outcome["figure"], outcome["id"], outcome["protocol"]))
+            self.judged.add(Judged(folder, outcome.figure, outcome.id, outcome.protocol))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:

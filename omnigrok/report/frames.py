@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from omnigrok.audit.document import Audit, FindingPart, Row, load_audit, parse
+from omnigrok.audit.document import Audit, FindingPart, Row, load_audit
 from omnigrok.errors import BadInput
 from omnigrok.evidence.find import FOLDER
 from omnigrok.evidence.layout import SUFFIX
@@ -81,7 +81,7 @@ class Tables:
                 f"{self.path}: verdicts come from a claims folder, where the recorded evidence is "
                 "judged, or from the JSON of an audit"
             )
-        return parse(replay(self.path))
+        return replay(self.path)
 
     def _files(self) -> Sequence[Path]:
         if self.path.is_file() and self.path.suffix == SUFFIX:

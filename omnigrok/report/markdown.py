@@ -75,7 +75,7 @@ def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | N
     ]
     versions = ", ".join(f"{name} {version}" for name, version in audit.versions.items())
     lines += ["", f"{audit.tier} tier, {plain(audit.device)}; judged with {plain(versions)}."]
-    if agreement := sentence([row.model_dump() for row in audit.claims]):
+    if agreement := sentence(audit.claims):
         lines += ["", f"**{plain(agreement)}.**"]
     if audit.tier == "paper" and undecided and power is not None:
         lines += ["", *_power(undecided, power)]

@@ -8,16 +8,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-from omnigrok.audit.document import read_document
+from omnigrok.audit.document import Audit, load_audit
 from omnigrok.errors import BadInput
 
 SAID = 2000  # characters of pytest's output that are shown where it wrote no audit
 
 
-def replay(folder: Path) -> dict[str, Any]:
-    """The audit document of ``pytest FOLDER --replay --protocol all --universes``.
+def replay(folder: Path) -> Audit:
+    """The audit of ``pytest FOLDER --replay --protocol all --universes``.
 
     A refuted claim makes pytest's exit status 1, and is a result; other statuses mean that not all
     was judged.
@@ -52,4 +51,4 @@ def replay(folder: Path) -> dict[str, Any]:
                 f"{folder}: the replay ended with status {done.returncode} and no audit; pytest "
                 f"said:\n{said}"
             )
-        return read_document(target)
+        return load_audit(target)

@@ -5,12 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from omnigrok.audit.document import Row
+from omnigrok.audit.document import Row, Word
 
 WIDTH = 100
-LETTERS = {"REPRODUCED": "+", "REFUTED": "x", "INCONCLUSIVE": "?", "ERROR": "E", "NOT RUN": "-"}
+LETTERS: dict[Word, str] = {
+    "REPRODUCED": "+",
+    "REFUTED": "x",
+    "INCONCLUSIVE": "?",
+    "ERROR": "E",
+    "NOT RUN": "-",
+}
 EXPLAIN = {
     "+": "REPRODUCED: the effect's interval (smoke: every seed) lies in the criterion's region",
     "x": "REFUTED: it (smoke: every seed) lies outside",
@@ -21,22 +26,21 @@ EXPLAIN = {
 SMOKE = "SMOKE TIER: small nets, few steps, 3 seeds, verdicts by rule; never evidence for the paper"
 
 
-def _number(value: Any) -> str:
+def _number(value: float | None) -> str:
     if value is None:
         return "-"
-    return f"{float(value):.3g}"
+    return f"{value:.3g}"
 
 
-def effect(row: dict[str, Any]) -> str:
+def effect(row: Row) -> str:
     """Estimate with interval (paper tier) or the range of the seeds (smoke) of the finding that
     decided, and why it did not.
     """
-    read = Row.model_validate(row)
-    shown = read.deciding()
+    shown = row.deciding()
     if shown is None:
         return ""
     region = shown.region.text if shown.region else ""
-    cause = read.cause()
+    cause = row.cause()
     after = f" ({region})" + (f" {cause}" if cause else "")
     if shown.ci is not None:
         return f"{_number(shown.estimate)} [{_number(shown.ci[0])}, {_number(shown.ci[1])}]{after}"
@@ -44,13 +48,11 @@ def effect(row: dict[str, Any]) -> str:
     return f"{min(values):.3g} .. {max(values):.3g}{after}" if values else f"no value{after}"
 
 
-def _counted(row: dict[str, Any]) -> int:
-    return max((int(finding["n"]) for finding in row["findings"]), default=0)
+def _counted(row: Row) -> int:
+    return max((finding.n for finding in row.findings), default=0)
 
 
-def lines(
-    rows: Sequence[dict[str, Any]], tier: str, verbose: int = 0, partial: str = ""
-) -> Iterator[str]:
+def lines(rows: Sequence[Row], tier: str, verbose: int = 0, partial: str = "") -> Iterator[str]:
     """The table, a line a claim; with ``verbose`` every finding below its claim.
 
     Args:
@@ -64,21 +66,19 @@ def lines(
         f"{marks['control']:>3} {'cost s':>7}"
     )
     for row in rows:
-        letter = LETTERS[row["verdict"]]
-        control = "=" if row["control"].get("neutral") else LETTERS[row["control"]["verdict"]]
-        scale = "~" if row.get("scale") == "reduced" and tier == "paper" else " "
-        stale = "!" if row.get("stale") else " "
-        imported = "^" if row.get("imported") else ""
+        letter = LETTERS[row.verdict]
+        control = "=" if row.control.neutral else LETTERS[row.control.verdict]
+        scale = "~" if row.scale == "reduced" and tier == "paper" else " "
+        stale = "!" if row.stale else " "
+        imported = "^" if row.imported else ""
         flags = f"{scale.strip()}{stale.strip()}{imported}"
-        name = f"{row['id'][: 28 - len(flags)]}{flags}"
-        text = (
-            effect(row)[:40] if row["verdict"] not in ("ERROR", "NOT RUN") else row["reason"][:40]
-        )
+        name = f"{row.id[: 28 - len(flags)]}{flags}"
+        text = effect(row)[:40] if row.verdict not in ("ERROR", "NOT RUN") else row.reason[:40]
         yield (
-            f"{name:28} {row['protocol']:9} {letter} {text:40} {_counted(row):>3} {control:>3} "
-            f"{row['cost'].get('seconds', 0):>7.1f}"
+            f"{name:28} {row.protocol:9} {letter} {text:40} {_counted(row):>3} {control:>3} "
+            f"{row.cost.seconds:>7.1f}"
         )
-        if verbose or row["verdict"] == "ERROR":
+        if verbose or row.verdict == "ERROR":
             yield from _details(row)
     yield ""
     yield from (f"{letter} {text}" for letter, text in EXPLAIN.items())
@@ -86,13 +86,13 @@ def lines(
         "n: seeds   ctl: control, x is right, = on the edge   cost: a run counts in each claim "
         "that reads it"
     )
-    if any(row.get("scale") == "reduced" for row in rows) and tier == "paper":
+    if any(row.scale == "reduced" for row in rows) and tier == "paper":
         yield "~ reduced scale: grid or steps coarser than the paper's"
-    if any(row.get("stale") for row in rows):
+    if any(row.stale for row in rows):
         yield "! stale: curves of another trainer, torch or device"
-    if any(row.get("imported") for row in rows):
+    if any(row.imported for row in rows):
         yield "^ imported: curves that came as files, and were not trained here"
-    counts = Counter(row["verdict"] for row in rows)
+    counts = Counter(row.verdict for row in rows)
     if partial:
         yield from textwrap.wrap(
             f"PARTIAL AUDIT: {partial}. The same command goes on where it stopped.", WIDTH
@@ -102,23 +102,18 @@ def lines(
     )
 
 
-def _details(row: dict[str, Any]) -> Iterator[str]:
-    if row["verdict"] == "ERROR":
-        for start in range(0, len(row["reason"]), WIDTH - 4):
-            yield f"    {row['reason'][start : start + WIDTH - 4]}"
-    for finding in row["findings"]:
-        region = finding["region"]["text"] if finding["region"] else "shown only"
-        ci = (
-            ""
-            if finding["ci"] is None
-            else f" [{_number(finding['ci'][0])}, {_number(finding['ci'][1])}]"
-        )
+def _details(row: Row) -> Iterator[str]:
+    if row.verdict == "ERROR":
+        for start in range(0, len(row.reason), WIDTH - 4):
+            yield f"    {row.reason[start : start + WIDTH - 4]}"
+    for finding in row.findings:
+        region = finding.region.text if finding.region else "shown only"
+        ci = "" if finding.ci is None else f" [{_number(finding.ci[0])}, {_number(finding.ci[1])}]"
         p = (
             ""
-            if finding["p"] is None
-            else f" p = {_number(finding['p'])} (smallest {_number(finding['smallest_p'])})"
+            if finding.p is None
+            else f" p = {_number(finding.p)} (smallest {_number(finding.smallest_p)})"
         )
-        yield (
-            f"    {finding['name']}: {_number(finding['estimate'])}{ci}{p} ({region}) "
-            f"{finding['note']}"
-        )[:WIDTH]
+        yield (f"    {finding.name}: {_number(finding.estimate)}{ci}{p} ({region}) {finding.note}")[
+            :WIDTH
+        ]

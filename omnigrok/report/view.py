@@ -165,7 +165,7 @@ class Page:
     @property
     def agreement(self) -> str:
         """Of a smoke audit with the recorded evidence; "" where they were not compared."""
-        return sentence([row.model_dump() for row in self.audit.claims])
+        return sentence(self.audit.claims)
 
     @property
     def lead(self) -> str:

@@ -79,9 +79,9 @@ def test_smoke_judges_the_seeds() -> None:
     judged.judge([finding((0.0, 100.0), (11.0, 12.0, 13.0))])
     assert judged.outcome is not None
     assert judged.outcome.verdict is Verdict.REPRODUCED
-    record = judged.outcome.as_dict()["findings"][0]
-    assert record["ci"] is None
-    assert record["p"] is None
+    (record,) = judged.outcome.row().findings
+    assert record.ci is None
+    assert record.p is None
 
 
 def test_a_conjunction_is_refuted_by_one_part_and_sensitivity_has_no_say() -> None:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from omnigrok.audit.decided import entries_of, load_decided, sentence
-from omnigrok.audit.document import load_audit, parse
+from omnigrok.audit.document import Row, load_audit, parse
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.suite.suite import forget, load_suite
@@ -254,12 +254,16 @@ def test_only_a_whole_replay_of_today_is_written_down(
         entries_of(suite, parse(replayed))
 
 
+def row(**fields: object) -> Row:
+    return Row.model_validate({"verdict": "REFUTED", **fields})
+
+
 def test_the_sentence() -> None:
     assert sentence([]) == ""
-    assert sentence([{"id": "a.b", "protocol": "paper", "agreement": None}]) == ""
+    assert sentence([row(id="a.b", protocol="paper", agreement=None)]) == ""
     rows = [
-        {"id": "a.b", "protocol": "paper", "agreement": "agrees"},
-        {"id": "a.c", "protocol": "paper", "agreement": "outdated"},
+        row(id="a.b", protocol="paper", agreement="agrees"),
+        row(id="a.c", protocol="paper", agreement="outdated"),
     ]
     assert sentence(rows) == (
         "evidence: 1 of the 1 claims that it decided agree, 0 undecided, 0 opposite, 1 outdated "

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from omnigrok.audit.document import Row
 from omnigrok.plugin.exit_status import Ended, settle
 
 TABLE = Path(__file__).parents[2] / "docs" / "exit-status.md"
@@ -276,8 +277,13 @@ def test_the_reason_is_said(toy: Any) -> None:
     )
 
 
+def judged(verdict: str, control: str) -> Row:
+    fields = {"id": "a.b", "protocol": "paper", "verdict": verdict}
+    return Row.model_validate({**fields, "control": {"verdict": control}})
+
+
 def ended(**changed: Any) -> Ended:
-    row = {"id": "a.b", "verdict": "REFUTED", "control": {"verdict": "REFUTED"}}
+    row = judged("REFUTED", "REFUTED")
     known = {
         "status": 1,
         "tier": "smoke",
@@ -294,8 +300,8 @@ def ended(**changed: Any) -> Ended:
 def test_every_reason_counts() -> None:
     """Each alone keeps a failed session failed."""
     assert settle(ended()) == (OK, "")
-    alone = {"id": "a.b", "verdict": "REFUTED", "control": {"verdict": "NOT RUN"}}
-    broken = {"id": "a.b", "verdict": "ERROR", "control": {"verdict": "REFUTED"}}
+    alone = judged("REFUTED", "NOT RUN")
+    broken = judged("ERROR", "REFUTED")
     for changed in (
         {"tier": "paper"},
         {"failures": 2},
@@ -312,8 +318,8 @@ def test_every_reason_counts() -> None:
 
 
 def test_no_error_is_a_success() -> None:
-    broken = {"id": "a.b", "verdict": "ERROR", "control": {"verdict": "REFUTED"}}
-    open_ = {"id": "a.b", "verdict": "INCONCLUSIVE", "control": {"verdict": "REFUTED"}}
+    broken = judged("ERROR", "REFUTED")
+    open_ = judged("INCONCLUSIVE", "REFUTED")
     for tier in ("smoke", "paper"):
         passed = {"status": 0, "tier": tier, "failures": 0, "refutations": 0}
         assert settle(ended(**passed, rows=[broken]))[0] == FAILED

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from omnigrok.audit.document import Row
 from omnigrok.report.terminal import EXPLAIN, LETTERS, lines
 
 
-def row(verdict: str, control: str = "REFUTED", **more: Any) -> dict[str, Any]:
+def row(verdict: str, control: str = "REFUTED", **more: Any) -> Row:
     finding = {
         "name": "a very long name of a finding " * 5,
         "estimate": 123456.789,
@@ -23,7 +24,7 @@ def row(verdict: str, control: str = "REFUTED", **more: Any) -> dict[str, Any]:
         "values": [1.0, None],
         "note": "n" * 200,
     }
-    return {
+    fields = {
         "id": "fig10.a-claim-with-an-exceptionally-long-name",
         "protocol": "corrected",
         "verdict": verdict,
@@ -33,6 +34,7 @@ def row(verdict: str, control: str = "REFUTED", **more: Any) -> dict[str, Any]:
         "cost": {"seconds": 98765.4},
         **more,
     }
+    return Row.model_validate(fields)
 
 
 @pytest.mark.parametrize("tier", ["smoke", "paper"])

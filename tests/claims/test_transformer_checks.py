@@ -618,7 +618,7 @@ def test_times_simulated_from_the_law_are_neutral(low: float) -> None:
     found = outcome_of_low(lambda run: delayed(run, low), "control")
     assert found.verdict is Verdict.INCONCLUSIVE
     claim = outcome_of_low(lambda run: delayed(run, low))
-    rows = [each.as_dict() for each in (claim, found)]
+    rows = [each.row() for each in (claim, found)]
     assert is_neutral(*rows) == (low == 0.2)
 
 
