@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from omnigrok.audit.document import ItemRow
 from omnigrok.cli import main
 from omnigrok.plugin.completeness import Completeness
 from omnigrok.report.terminal import WIDTH, lines
 
+OUTCOME = ItemRow(id="a.b", protocol="paper", verdict="NOT RUN")
 ITEMS = [f"claims/test_toy.py::test_good[toy.good-paper{role}]" for role in ("", "-control")]
 STOP = (
     '\nimport signal, os\ndef pytest_runtest_teardown(item):\n    if "good-paper-control" in '
@@ -38,7 +40,7 @@ def state(tmp_path: Path) -> Completeness:
 def test_whole(state: Completeness) -> None:
     state.expect([*ITEMS, "claims/test_cost.py::test_something"])
     for item in ITEMS:
-        state.count(item, {})
+        state.count(item, OUTCOME)
     assert state.partial == ""
 
 
@@ -46,12 +48,12 @@ def test_what_is_missing_and_what_was_cut(state: Completeness) -> None:
     state.expect(ITEMS)
     state.expect(ITEMS)  # another worker
     assert state.partial == "it was stopped when 0 of 2 claims and controls were judged"
-    state.count(ITEMS[0], {"unfinished": True})
+    state.count(ITEMS[0], OUTCOME.model_copy(update={"unfinished": True}))
     assert state.partial == (
         "it was stopped when 1 of 2 claims and controls were judged; "
         "the --budget was spent before 1 of 2 claims and controls had their training"
     )
-    state.count(ITEMS[1], {"unfinished": False})
+    state.count(ITEMS[1], OUTCOME)
     assert (
         state.partial
         == "the --budget was spent before 1 of 2 claims and controls had their training"

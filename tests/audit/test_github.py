@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from omnigrok.audit.document import Row
 from omnigrok.plugin.github import annotation
 
 from .conftest import BAD
@@ -85,12 +86,7 @@ def test_a_summary_that_cannot_be_written_changes_no_status(
 
 
 def test_a_reason_stays_one_command() -> None:
-    row = {
-        "id": "a.b",
-        "protocol": "paper",
-        "verdict": "ERROR",
-        "reason": "50 %\n::set-output name=x::y",
-    }
+    row = Row(id="a.b", protocol="paper", verdict="ERROR", reason="50 %\n::set-output name=x::y")
     assert annotation(row) == (
         "::error title=a.b-paper is an ERROR::50 %25%0A::set-output name=x::y"
     )

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from omnigrok.audit.document import ItemRow
 from omnigrok.plugin.junit import properties
 from omnigrok.plugin.node_id import parse
 from omnigrok.plugin.repeated import combined
@@ -117,10 +118,11 @@ def test_a_rerun_makes_no_verdict_better(toy: Any) -> None:
     ],
 )
 def test_two_judgements(earlier: str, later: str, expected: str) -> None:
-    assert (
-        combined({"verdict": earlier, "reason": "r"}, {"verdict": later, "reason": "r"})["verdict"]
-        == expected
-    )
+    rows = [
+        ItemRow.model_validate({"id": "a.b", "protocol": "paper", "verdict": each})
+        for each in (earlier, later)
+    ]
+    assert combined(*rows).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,8 @@ def test_an_interval_of_the_paper_tier() -> None:
         "ci": [-0.892, "inf"],
         "values": [1.0],
     }
-    assert dict(properties({"verdict": "REFUTED", "findings": [finding]})) == {
+    fields = {"id": "a.b", "protocol": "paper", "verdict": "REFUTED", "findings": [finding]}
+    assert dict(properties(ItemRow.model_validate(fields))) == {
         "verdict": "REFUTED",
         "finding": "f",
         "effect": "-0.84",
