@@ -14,13 +14,14 @@ from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.report.commands import rerun_command
 from omnigrok.report.forest import Line, leading, lines
 from omnigrok.report.frames import finding_record
-from omnigrok.report.panels import Drawn, named_panels
+from omnigrok.report.panels import Drawn, Panel, named_panels
 from omnigrok.report.reason import reason
 from omnigrok.report.specification import Specification, specification
 from omnigrok.report.view import effect_text
 from omnigrok.suite.schema import Claim, Figure
 from omnigrok.suite.suite import Suite
 
+MOST_PANELS = 3  # of a claim whose place names none
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet's formulas begin
 
 
@@ -205,7 +206,7 @@ class Section:
         return tuple(found.values())
 
 
-def cards_of(audit: Audit, suite: Suite, panels: Sequence[str]) -> dict[str, list[Card]]:
+def cards_of(audit: Audit, suite: Suite, panels: Sequence[Panel]) -> dict[str, list[Card]]:
     """The cards by figure file, in the order of the suite; claims that it lacks come last.
 
     Raises:
@@ -231,7 +232,7 @@ def _card(
     suite: Suite,
     figure: Figure | None,
     entry: Claim | None,
-    panels: Sequence[str],
+    panels: Sequence[Panel],
 ) -> Card:
     home = figure.figure if figure else rows[0].figure
     views = tuple(
@@ -256,8 +257,26 @@ def _card(
         views,
         entry,
         lines(rows),
-        tuple(named_panels(place, panels)),
+        tuple(_panels(place, suite, figure, entry, panels)),
     )
+
+
+def _panels(
+    place: str,
+    suite: Suite,
+    figure: Figure | None,
+    entry: Claim | None,
+    panels: Sequence[Panel],
+) -> list[str]:
+    """The panels that a claim's place names; where it names none, the few that are drawn from the
+    experiments that its check reads.
+    """
+    named = named_panels(place, [panel.name for panel in panels])
+    if named or figure is None or entry is None:
+        return named
+    read = set(suite.experiments(figure, entry).values())
+    found = [panel.name for panel in panels if read.intersection(panel.experiments)]
+    return found if len(found) <= MOST_PANELS else []
 
 
 def with_figures(

@@ -174,7 +174,7 @@ def build(
     Raises:
         BadInput: a figure file or the list of deviations is not valid.
     """
-    cards = cards_of(audit, suite, [panel.name for panel in panels_of(suite)])
+    cards = cards_of(audit, suite, panels_of(suite))
     by_panel: dict[str, dict[str, Drawn]] = {}
     for each in drawn:
         if each.svg:

@@ -5,6 +5,7 @@ are unique on the page.
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ TRAIN, TEST, NORM = "#2a7fc9", "#d2601a", "#2e9b6a"  # 3 : 1 or more on both of 
 REGION = "#2e9b6a"  # of a claim, drawn pale
 SERIES = ("#2a7fc9", "#d2601a", "#2e9b6a", "#b05fc2", "#8a7f1d", "#c2486b")
 MAPS = "viridis"
+PLAIN = 4  # decades around 1 whose numbers are written out
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LEAST_SHARE = 0.4  # of a shared axis that each drawing fills
 PANEL = (3.6, 2.7)  # inches
 SETTINGS: dict[str, Any] = {
@@ -35,7 +38,6 @@ SETTINGS: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.unicode_minus": False,
-    "axes.formatter.min_exponent": 4,  # 200 and 0.01, not 2 x 10^2 and 10^-2
     "legend.frameon": False,
     "lines.linewidth": 1.0,
     "image.cmap": MAPS,
@@ -86,6 +88,9 @@ class Canvas:
 
     def svg(self, name: str) -> str:
         """The figure as an ``svg`` element, ids prefixed with ``name``."""
+        for axes in self.figure.axes:
+            for axis in (axes.xaxis, axes.yaxis):
+                _plain_powers(axis)
         buffer = io.StringIO()
         none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         self.figure.savefig(buffer, format="svg", transparent=True, metadata=none)
@@ -128,6 +133,33 @@ def _share_colours(panels: Sequence[Any]) -> None:
         ends = [end for mesh in meshes for end in mesh.get_clim()]
         for mesh in meshes:
             mesh.set_clim(min(ends), max(ends))
+
+
+def power_text(value: float) -> str:
+    """A tick of a logarithmic axis: 200, 0.01, 10⁻⁵ and 3·10⁶."""
+    exponent = math.floor(math.log10(value) + 1e-9)
+    if -PLAIN <= exponent < PLAIN:
+        return f"{value:.4g}"
+    factor = f"{value / 10.0**exponent:.3g}"
+    power = f"10{str(exponent).translate(RAISED)}"
+    return power if factor == "1" else f"{factor}·{power}"
+
+
+def _plain_powers(axis: Any) -> None:
+    """Ticks of logarithmic axes as text: as formulas they take a quarter of the time of a page."""
+    from matplotlib.ticker import LogFormatter, LogFormatterMathtext  # noqa: PLC0415 (optional)
+
+    class Plain(LogFormatter):
+        def __call__(self, value: float, place: int | None = None) -> str:
+            return power_text(value) if super().__call__(value, place) else ""
+
+    for kind in ("major", "minor"):
+        known = getattr(axis, f"get_{kind}_formatter")()
+        if isinstance(known, LogFormatterMathtext):
+            plain = Plain(
+                labelOnlyBase=known.labelOnlyBase, minor_thresholds=known.minor_thresholds
+            )
+            getattr(axis, f"set_{kind}_formatter")(plain)
 
 
 def label_values(axis: Any, values: Sequence[float]) -> None:

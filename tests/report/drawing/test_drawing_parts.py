@@ -12,7 +12,15 @@ import pytest
 from omnigrok.audit.document import FindingPart, RegionPart
 from omnigrok.audit.grid import Grid
 from omnigrok.curves import Curves
-from omnigrok.report.drawing.canvas import INK, Canvas, finish, label_values, settings, share_axes
+from omnigrok.report.drawing.canvas import (
+    INK,
+    Canvas,
+    finish,
+    label_values,
+    power_text,
+    settings,
+    share_axes,
+)
 from omnigrok.report.drawing.dynamics import DynamicsCurves, columns, value_text
 from omnigrok.report.drawing.landscape import LandscapeCurve
 from omnigrok.report.drawing.maps import HeatMap, edges, over_seeds
@@ -449,3 +457,31 @@ def test_maps_of_several_protocols_share_their_colours() -> None:
         share_axes([one, other])
     for each in (one, other):
         assert each.flat()[0].collections[0].get_clim() == pytest.approx((low, 100 * high))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.0, "1"),
+        (200.0, "200"),
+        (0.01, "0.01"),
+        (1e4, "10⁴"),
+        (1e-5, "10⁻⁵"),
+        (3e6, "3·10⁶"),
+        (0.001, "0.001"),
+        (1e-14, "10⁻¹⁴"),
+    ],
+)
+def test_powers_of_ten(value: float, text: str) -> None:
+    assert power_text(value) == text
+
+
+def test_ticks_of_logarithmic_axes_are_text() -> None:
+    with settings():
+        canvas = Canvas(1, 1)
+        canvas.flat()[0].set_yscale("log")
+        canvas.flat()[0].set_ylim(1e-7, 1e3)
+        svg = canvas.svg("x")
+    assert ">10⁻⁷</text>" in svg
+    assert ">0.1</text>" in svg
+    assert "mathdefault" not in svg
