@@ -77,7 +77,7 @@ class HeatMap:
                 colors="white",
                 linewidths=1.2,
             )
-            left.clabel(lines, fmt="%g", fontsize=7)
+            left.clabel(lines, fmt="%g", fontsize=7, manual=_label_places(lines))
             bar.add_lines(lines)
             shown = ", ".join(f"{level:g}" for level in sorted(usable))
             canvas.said.append(f"white lines, also on the colour bar, at {shown}")
@@ -159,6 +159,18 @@ def edges(centres: Array, log: bool) -> Array:
     middle = (points[1:] + points[:-1]) / 2
     borders = np.concatenate([[2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]])
     return np.exp(borders) if log else borders
+
+
+def _label_places(lines: Any) -> list[tuple[float, float]]:
+    """A point on each contour, at another part of its way than the one before: contours run close
+    together, and their numbers would hide one another.
+    """
+    places = []
+    paths = [path.vertices for path in lines.get_paths() if len(path.vertices)]
+    for number, way in enumerate(paths):
+        at = way[int(len(way) * (number + 1) / (len(paths) + 1))]
+        places.append((float(at[0]), float(at[1])))
+    return places
 
 
 def _arrows(axes: Any, alphas: Array, axis: Array, values: Array) -> None:

@@ -22,9 +22,14 @@
 
   const opened = [];
   addEventListener("beforeprint", () => {
-    document.querySelectorAll("details:not([open])").forEach((each) => { each.open = true; opened.push(each); });
+    document.querySelectorAll("details:not([open])").forEach((each) => {
+      each.open = true;
+      opened.push(each);
+    });
   });
-  addEventListener("afterprint", () => { opened.splice(0).forEach((each) => { each.open = false; }); });
+  addEventListener("afterprint", () => {
+    opened.splice(0).forEach((each) => { each.open = false; });
+  });
 
   const form = document.querySelector("form.filters");
   if (!form) return;
@@ -40,7 +45,9 @@
 
   const chosen = () => {
     const state = new URLSearchParams();
-    for (const [name, value] of new FormData(form)) if (value.trim()) state.append(name, value.trim());
+    for (const [name, value] of new FormData(form)) {
+      if (value.trim()) state.append(name, value.trim());
+    }
     return state;
   };
 
