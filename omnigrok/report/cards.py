@@ -74,13 +74,13 @@ class Shown:
 
     Args:
         drawings: by protocol.
-        first: whether no card above it on the page shows it.
+        anchored: whether links to the panel lead here: once, in the section of its figure.
         open: whether it is shown at once.
     """
 
     name: str
     drawings: Mapping[str, Drawn]
-    first: bool = True
+    anchored: bool = True
     open: bool = True
 
 
@@ -280,19 +280,29 @@ def _panels(
 
 
 def with_figures(
-    cards: Sequence[Card], drawn: Mapping[str, Mapping[str, Drawn]], seen: set[str]
+    home: str,
+    cards: Sequence[Card],
+    drawn: Mapping[str, Mapping[str, Drawn]],
+    seen: set[str],
 ) -> tuple[Card, ...]:
     """The cards with what is drawn of their panels.
 
     Args:
+        home: figure file of the cards.
         drawn: by panel and protocol.
-        seen: panels that the page shows already; those of these cards are added.
+        seen: panels that the section shows already; those of these cards are added.
     """
     found = []
     for card in cards:
         names = [name for name in card.panels if name in drawn] if card.judged else []
         shown = tuple(
-            Shown(name, drawn[name], name not in seen, name not in seen or len(names) == 1)
+            Shown(
+                name,
+                drawn[name],
+                anchored=name not in seen
+                and all(each.panel.figure == home for each in drawn[name].values()),
+                open=name not in seen or len(names) == 1,
+            )
             for name in names
         )
         seen.update(names)

@@ -190,7 +190,7 @@ def build(
     for home in sorted(set(cards) | {each.panel.figure for each in drawn}, key=rank):
         own = homes.get(home)
         seen: set[str] = set()
-        shown = with_figures(cards.get(home, ()), by_panel, seen)
+        shown = with_figures(home, cards.get(home, ()), by_panel, seen)
         mine = [each for each in drawn if each.panel.figure == home]
         sections.append(
             Section(

@@ -270,6 +270,13 @@ def test_the_papers_value_stands_next_to_ours() -> None:
     assert text.count("The paper: about &lt; 7") == 1  # in the card
 
 
+def test_a_smoke_audit_says_how_far_it_agrees_with_the_evidence() -> None:
+    compared = row("a.b", tier="smoke", evidence="REPRODUCED", agreement="agrees")
+    said = "Agreement with the recorded evidence: 1 of the 1 claims that it decided agree"
+    assert said in toy_page(compared, tier="smoke")
+    assert "Agreement with" not in toy_page(row("a.b"))
+
+
 def test_only_errors_have_an_exclamation_mark() -> None:
     text = toy_page(row("a.b", stale=3))
     assert ">*</abbr>" in text
