@@ -293,13 +293,21 @@ class SuitePart(Part):
 
 
 class Audit(Part):
-    """All verdicts of one audit; ``partial`` says what is missing of one that was stopped."""
+    """All verdicts of one audit.
+
+    Args:
+        partial: what is missing of an audit that was stopped.
+        date: when it was judged, as YYYY-MM-DD; "" in documents that do not say.
+        commit: of the claims folder (``omnigrok.suite.revision``); "" where there is none.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     schema_version: Annotated[Literal[1], Field(alias="schema")] = 1
     tier: Tier
     partial: str = ""
+    date: Annotated[str, Field(pattern=r"^(\d{4}-\d\d-\d\d)?$")] = ""
+    commit: Annotated[str, Field(max_length=100)] = ""
     device: str = ""
     versions: dict[str, str] = {}
     first_seed: int = 0

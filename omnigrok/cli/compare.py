@@ -12,7 +12,8 @@ import click
 from omnigrok.audit.document import Audit, Row, load_audit
 from omnigrok.cli.shared import clear_errors
 from omnigrok.errors import BadInput
-from omnigrok.report.comparison import LEVEL, Difference, Effect, compare
+from omnigrok.files import check_target
+from omnigrok.report.comparison import LEVEL, Difference, compare, moved_text
 from omnigrok.report.view import effect_text
 from omnigrok.spelling import did_you_mean
 from omnigrok.suite.schema import Protocol
@@ -48,6 +49,13 @@ def _protocols(text: str | None, known: Sequence[str]) -> tuple[Protocol, Protoc
 )
 @click.option("--common", is_flag=True, help="Leave out claims that only one of the audits has.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    metavar="FILE",
+    help="Write the comparison as a page.",
+)
 @click.pass_context
 def compare_audits(
     context: click.Context,
@@ -56,12 +64,14 @@ def compare_audits(
     protocols: str | None,
     common: bool,
     as_json: bool,
+    html: Path | None,
 ) -> None:
     """Say which verdicts and effects changed between two audits.
 
     \b
     Example: omnigrok compare torch-2.12.json torch-2.13.json
     Example: omnigrok compare audit.json audit.json --protocols paper,code --common
+    Example: omnigrok compare a.json b.json --html changes.html
 
     An effect has moved where Welch's t test on the numbers of its seeds, after Holm's correction
     over all effects, has p <= .05. The exit status is 0 where nothing changed, 1 where a verdict
@@ -69,10 +79,16 @@ def compare_audits(
     only), and 2 for input that cannot be compared.
     """
     with clear_errors(NotComparable):
+        if html is not None:
+            check_target("--html", html)
         one, other = load_audit(left), load_audit(right)
         named = (*one.suite.protocols, *other.suite.protocols, *one.protocols, *other.protocols)
         pair = _protocols(protocols, list(dict.fromkeys(named)))
         found = compare(one, other, pair, common)
+        if html is not None:
+            from omnigrok.report import comparison_page  # noqa: PLC0415 (needs the extra omnigrok[report])
+
+            comparison_page.write(html, found, (one, other), (str(left), str(right)))
     changed = [each for each in found if each.changed]
     if as_json:
         click.echo(
@@ -90,6 +106,8 @@ def compare_audits(
     else:
         for line in _lines(found, one, other):
             click.echo(line)
+    if html is not None:
+        click.echo(f"{html}: written", err=True)
     context.exit(1 if changed else 0)
 
 
@@ -117,7 +135,7 @@ def _lines(found: Sequence[Difference], one: Audit, other: Audit) -> Iterator[st
         for effect in each.effects if each.verdict_changed else each.moved:
             yield (
                 f"    {effect.name}: {effect_text(effect.left)} -> {effect_text(effect.right)}, "
-                f"{_test(effect)}"
+                f"{moved_text(effect)}"
             )
         for side, findings in zip("AB", each.alone, strict=True):
             for finding in findings:
@@ -135,18 +153,6 @@ def _lines(found: Sequence[Difference], one: Audit, other: Audit) -> Iterator[st
 
 def _verdict(row: Row | None) -> str:
     return "absent" if row is None else row.verdict
-
-
-def _test(effect: Effect) -> str:
-    if effect.holm_p is None:
-        return {
-            True: "moved (intervals apart)",
-            False: "not moved (intervals overlap)",
-            None: "not tested",
-        }[effect.apart]
-    return (
-        f"{'moved' if effect.moved else 'not moved'} (p = {effect.p:.2g}, Holm {effect.holm_p:.2g})"
-    )
 
 
 def _json(each: Difference) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from omnigrok.report.markers import Part, has_part, insert_all, markers
 from omnigrok.report.replaying import replay
 from omnigrok.suite.suite import load_suite
 
+PAGES = (".html", ".htm")  # one file; a folder has no such name
+
 
 def _table(folder: Path, audit: Audit) -> str:
     suite = load_suite(folder)
@@ -47,9 +49,16 @@ PARTS: dict[str, Callable[[Path, Audit], tuple[str, Callable[[str], str]]]] = {
 )
 @click.option(
     "--html",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path),
     default=None,
-    help="Write one self-contained page with all figures.",
+    metavar="PATH",
+    help="Write the page: one file with everything if PATH ends in .html, else a folder with an "
+    "index and a page for each figure.",
+)
+@click.option(
+    "--single",
+    is_flag=True,
+    help="With a folder: its index.html holds everything.",
 )
 @click.option(
     "--markdown",
@@ -79,6 +88,7 @@ def report(
     audit: Path | None,
     replayed: bool,
     html: Path | None,
+    single: bool,
     as_markdown: bool,
     as_json: bool,
     as_schema: bool,
@@ -92,6 +102,7 @@ def report(
     \b
     Example: omnigrok report audit.json
     Example: omnigrok report --replay --html report.html
+    Example: omnigrok report audit.json --html site
     Example: omnigrok report audit.json --into README.md --into docs/verdicts.md --check
 
     The figures of the page are drawn from the run store (--runs), those of a replay from the
@@ -107,14 +118,21 @@ def report(
             raise BadInput("give one of --html, --markdown, --json and --into")
         if only_check and not into:
             raise BadInput("--check goes with --into FILE")
+        if single and html is None:
+            raise BadInput("--single goes with --html PATH")
+        is_file = html is not None and html.suffix.lower() in PAGES
         if html is not None:
-            check_target("--html", html)
+            _check_page(html, is_file)
         targets = {target: _parts_of(target, writable=not only_check) for target in into}
         parsed = load_audit(audit) if audit is not None else replay(folder)
         if html is not None:
-            from omnigrok.report.page import write_page  # noqa: PLC0415 (needs the extra omnigrok[report])
+            from omnigrok.report import page  # noqa: PLC0415 (needs the extra omnigrok[report])
 
-            write_page(html, parsed, folder, store or store_of(folder))
+            runs = store or store_of(folder)
+            if is_file:
+                page.write_page(html, parsed, folder, runs)
+            else:
+                html = page.write_site(html, parsed, folder, runs, single)
             click.echo(f"{html}: written")
         elif as_json:
             click.echo(text_of(parsed), nl=False)
@@ -122,6 +140,22 @@ def report(
             _fill(targets, folder, parsed, only_check)
         else:
             click.echo(_table(folder, parsed), nl=False)
+
+
+def _check_page(path: Path, is_file: bool) -> None:
+    """Refuse a page that cannot be written, before minutes of work.
+
+    Raises:
+        BadInput: the file, or a file in the folder, cannot be written.
+    """
+    if is_file:
+        check_target("--html", path)
+    elif path.exists() and not path.is_dir():
+        raise BadInput(
+            f"--html {path}: is a file; name a folder, or a file that ends in {' or '.join(PAGES)}"
+        )
+    else:
+        check_target("--html", path / "index.html", make_folder=True)
 
 
 def _parts_of(path: Path, writable: bool) -> list[str]:

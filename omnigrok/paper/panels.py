@@ -38,21 +38,27 @@ PANELS: tuple[Panel, ...] = (
         "2a",
         "Teacher-student: reduced training and test loss",
         (f"{F2}:landscape",),
-        LandscapeCurve(LOSS),
+        LandscapeCurve(LOSS, places={"fig02.train-L": "break", "fig02.test-U": "bottom"}),
     ),
     Panel(
         "2b",
         "Teacher-student: accuracy from a large and a small initialization",
         (f"{F2}:large", f"{F2}:small"),
         DynamicsCurves(
-            ("alpha", "weight_decay"), under=CODE_ACCURACY, only={"weight_decay": (0.0, 0.03, 1.0)}
+            ("alpha", "weight_decay"),
+            under=CODE_ACCURACY,
+            only={"weight_decay": (0.0, 0.03, 1.0)},
+            reach=(0.95, 0.95),
         ),
     ),
     Panel(
         "2c",
         "Teacher-student: time to fit and to generalise against weight decay",
         (f"{F2}:large",),
-        TimesAgainst(under=CODE_ACCURACY, guide=-1, norm=True),
+        TimesAgainst(
+            under=CODE_ACCURACY, fits="fig02.inverse", norm=True, spread="fig02.norm-at-grok"
+        ),
+        "fig02.inverse",
     ),
     Panel(
         "3a",
@@ -76,7 +82,7 @@ PANELS: tuple[Panel, ...] = (
         "3d",
         "MNIST: accuracy in the setting that groks, and from the standard initialization",
         (f"{F3}:dynamics",),
-        DynamicsCurves(),
+        DynamicsCurves(reach=(0.95, 0.8)),
     ),
     Panel(
         "3e",
@@ -160,13 +166,13 @@ PANELS: tuple[Panel, ...] = (
         "7a",
         "Transformer: accuracy and weight norm, trained normally",
         (f"{F7}:free",),
-        DynamicsCurves(("weight_decay",), norm=True),
+        DynamicsCurves(("weight_decay",), norm=True, reach=(0.95, 0.95)),
     ),
     Panel(
         "7b",
         "Transformer: accuracy at constant weight norm, alpha = .8",
         (f"{F7}:held",),
-        DynamicsCurves(norm=True),
+        DynamicsCurves(norm=True, reach=(0.95, 0.95)),
     ),
     Panel(
         "8a",
@@ -192,26 +198,28 @@ PANELS: tuple[Panel, ...] = (
         "10a",
         "Transformer: time to generalise against weight decay",
         (f"{F10}:transformer",),
-        TimesAgainst(guide=-1),
+        TimesAgainst(fits="fig10.transformer-inverse"),
+        "fig10.transformer-inverse",
     ),
     Panel(
         "10b",
         "MNIST: time to generalise against weight decay",
         (f"{F10}:mnist",),
-        TimesAgainst(test=0.8, guide=-1),
+        TimesAgainst(test=0.8, fits="fig10.mnist-inverse"),
+        "fig10.mnist-inverse",
         beside=MNIST_LOW,
     ),
     Panel(
         "10c",
         "Transformer: accuracy by weight decay",
         (f"{F10}:transformer",),
-        DynamicsCurves(("weight_decay",)),
+        DynamicsCurves(("weight_decay",), reach=(0.95, 0.95)),
     ),
     Panel(
         "10d",
         "MNIST: accuracy by weight decay",
         (f"{F10}:mnist",),
-        DynamicsCurves(("weight_decay",)),
+        DynamicsCurves(("weight_decay",), reach=(0.95, 0.8)),
         beside=MNIST_LOW,
     ),
     Panel(

@@ -13,6 +13,7 @@ from omnigrok.paper.landscape import Landscape, generalising_solution
 from omnigrok.paper.maps import reduced_map
 from omnigrok.paper.trajectory import Dynamics, box_around, starts, travel
 from omnigrok.report.drawing.canvas import SERIES, TEST, TRAIN, Canvas
+from omnigrok.report.drawing.found import Findings
 from omnigrok.suite.schema import Protocol
 
 POINTS = 200
@@ -39,7 +40,11 @@ class StraightPath:
     """
 
     def draw(
-        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+        self,
+        grids: Sequence[Grid],
+        protocol: Protocol,
+        quantity: Mapping[str, Any],
+        findings: Findings,
     ) -> Canvas:
         """A line a seed."""
         (grid,) = grids
@@ -87,7 +92,11 @@ class ReducedDynamics:
     """
 
     def draw(
-        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+        self,
+        grids: Sequence[Grid],
+        protocol: Protocol,
+        quantity: Mapping[str, Any],
+        findings: Findings,
     ) -> Canvas:
         """A line a seed."""
         (grid,) = grids
@@ -141,7 +150,11 @@ class ContoursBySize:
     """
 
     def draw(
-        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+        self,
+        grids: Sequence[Grid],
+        protocol: Protocol,
+        quantity: Mapping[str, Any],
+        findings: Findings,
     ) -> Canvas:
         """Draw the only grid."""
         from matplotlib.lines import Line2D  # noqa: PLC0415 (optional)

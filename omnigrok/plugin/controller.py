@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from omnigrok.plugin.exit_status import Ended, settle
 from omnigrok.plugin.options import read_options
 from omnigrok.plugin.repeated import combined
 from omnigrok.report.terminal import WIDTH, lines
+from omnigrok.suite.revision import revision
 from omnigrok.suite.suite import load_suite
 from omnigrok.training.device import describe
 
@@ -224,6 +226,8 @@ class Controller:
         return Audit(
             tier=options.tier,
             partial=self.completeness.partial,
+            date=datetime.now(UTC).date().isoformat(),
+            commit=revision(next(iter(self.folders))) if len(self.folders) == 1 else "",
             device="replay" if options.replay else self.notes.get(DEVICE, _own_device(options)),
             versions=versions(),
             first_seed=options.first_seed,

@@ -11,7 +11,6 @@ compared.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +20,7 @@ from scipy import stats
 
 from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.errors import BadInput
+from omnigrok.report.matching import general_name, plain_name
 from omnigrok.stats.multiplicity import holm
 from omnigrok.suite.schema import Protocol
 
@@ -130,7 +130,7 @@ def _difference(
     key: Key, left: Row | None, right: Row | None, protocols: tuple[Protocol, Protocol] | None
 ) -> Difference:
     one, other = (
-        {_general(finding.name): finding for finding in row.findings if finding.decides}
+        {general_name(finding.name): finding for finding in row.findings if finding.decides}
         if row
         else {}
         for row in (left, right)
@@ -138,7 +138,7 @@ def _difference(
     effects = tuple(
         Effect(
             finding.name
-            if _plain(finding.name) == _plain(match.name)
+            if plain_name(finding.name) == plain_name(match.name)
             else f"{finding.name}; {match.name}",
             finding,
             match,
@@ -155,16 +155,6 @@ def _difference(
         )
         alone = first, second
     return Difference(key[0], protocols or (key[1], key[1]), left, right, effects, alone)
-
-
-def _plain(name: str) -> str:
-    """Without the protocol: each names its accuracy column in the finding."""
-    return name.replace("acc_code", "acc")
-
-
-def _general(name: str) -> str:
-    """What is asked, without the size from which the data allow it to be asked."""
-    return re.sub(r"\bfrom N = [0-9]+", "from N", _plain(name))
 
 
 def _adjusted(each: Difference, place: int, adjusted: dict[str, float]) -> Difference:
@@ -226,3 +216,16 @@ def same_mean_p(
         rng=0,
     )
     return float(done.pvalue)
+
+
+def moved_text(effect: Effect) -> str:
+    """Whether an effect moved, and the test that says so."""
+    if effect.holm_p is None:
+        return {
+            True: "moved (intervals apart)",
+            False: "not moved (intervals overlap)",
+            None: "not tested",
+        }[effect.apart]
+    return (
+        f"{'moved' if effect.moved else 'not moved'} (p = {effect.p:.2g}, Holm {effect.holm_p:.2g})"
+    )

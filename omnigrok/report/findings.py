@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 from omnigrok.audit.document import Audit, FindingPart, Row
@@ -28,10 +29,12 @@ class Told:
 
     Args:
         audit: where the numbers come from.
+        address: of a claim's card, to which its numbers then link.
     """
 
-    def __init__(self, audit: Audit) -> None:
+    def __init__(self, audit: Audit, address: Callable[[str], str] | None = None) -> None:
         self.rows = {(row.id, row.protocol): row for row in audit.claims}
+        self.address = address
 
     def _row(self, claim: str, protocol: str) -> Row:
         row = next((row for key, row in self.rows.items() if key == (claim, protocol)), None)
@@ -69,7 +72,8 @@ class Told:
 
     def effect(self, claim: str, protocol: str, words: str = "", digits: int = 3) -> str:
         """Estimate and interval of one finding, as ``-0.84 [-0.892, -0.788]``."""
-        return effect_text(self._finding(claim, protocol, words), digits)
+        text = effect_text(self._finding(claim, protocol, words), digits)
+        return text if self.address is None else f"[{text}]({self.address(claim)})"
 
     def stands(self, claim: str, protocol: str, verdict: str) -> str:
         """Nothing, if the verdict is the one that the sentence was written for."""
@@ -82,8 +86,11 @@ class Told:
         return ""
 
 
-def findings_text(folder: Path, audit: Audit) -> str:
+def findings_text(folder: Path, audit: Audit, address: Callable[[str], str] | None = None) -> str:
     """The sentences of ``folder / "findings.md.j2"``, their numbers filled in.
+
+    Args:
+        address: of a claim's card; then each number links to that of its claim.
 
     Raises:
         BadInput: the template cannot be read or is not valid, a claim or finding that it names is
@@ -93,7 +100,7 @@ def findings_text(folder: Path, audit: Audit) -> str:
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
     path = folder / TEMPLATE
-    told = Told(audit)
+    told = Told(audit, address)
     # Plain Markdown: what goes into a page is escaped there.
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined,

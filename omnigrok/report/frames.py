@@ -65,7 +65,7 @@ class Tables:
         """
         return pa.Table.from_pylist(
             [
-                _finding(row, role, finding)
+                finding_record(row, role, finding)
                 for row in self._audit.claims
                 for role, found in (("claim", row.findings), ("control", row.control.findings))
                 for finding in found
@@ -173,7 +173,8 @@ def _verdict(row: Row) -> dict[str, Any]:
     }
 
 
-def _finding(row: Row, role: str, finding: FindingPart) -> dict[str, Any]:
+def finding_record(row: Row, role: str, finding: FindingPart) -> dict[str, Any]:
+    """The columns of one finding; ``role`` is "claim" or "control"."""
     low, high = finding.ci or (None, None)
     return {
         "id": row.id,

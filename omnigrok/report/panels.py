@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from typing import Protocol as Interface
 
+from omnigrok.audit.document import Row
 from omnigrok.audit.grid import Grid
 from omnigrok.errors import BadInput, OmnigrokError
-from omnigrok.report.drawing.canvas import Canvas, settings
+from omnigrok.report.drawing.canvas import Canvas, settings, share_axes
 from omnigrok.report.drawing.dynamics import DynamicsCurves
+from omnigrok.report.drawing.found import Findings
 from omnigrok.report.recorded import NotRecorded, Recorded
 from omnigrok.suite.hooks import load_hook, named
 from omnigrok.suite.schema import Protocol
@@ -29,13 +31,24 @@ class Drawing(Interface):
     """What every kind of drawing can do."""
 
     def draw(
-        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+        self,
+        grids: Sequence[Grid],
+        protocol: Protocol,
+        quantity: Mapping[str, Any],
+        findings: Findings,
     ) -> Canvas:
-        """Draw; ``quantity`` is that of the claim whose numbers (levels, paths) the panel shows."""
+        """Draw.
+
+        Args:
+            quantity: of the claim whose numbers (levels, paths) the panel shows.
+            findings: by claim, under this protocol; {} where nothing was judged.
+        """
         ...
 
     def describe(self) -> str:
-        """What is seen, for the alternative text."""
+        """What every such drawing shows, for caption and alternative text; what only some show
+        goes into ``Canvas.said``.
+        """
         ...
 
 
@@ -72,6 +85,7 @@ class Drawn:
     Args:
         svg: the drawing; "" where it is left out, and then ``missing`` says why.
         notes: reductions of scale, results of other versions.
+        said: what this drawing shows besides that which all of its kind show.
     """
 
     panel: Panel
@@ -80,6 +94,7 @@ class Drawn:
     missing: str = ""
     notes: tuple[str, ...] = ()
     seeds: int = 0
+    said: tuple[str, ...] = ()
 
     @property
     def anchor(self) -> str:
@@ -87,11 +102,16 @@ class Drawn:
         return f"fig-{self.panel.name}-{self.protocol}"
 
     @property
+    def description(self) -> str:
+        """What is seen."""
+        return "; ".join([self.panel.drawing.describe(), *self.said])
+
+    @property
     def label(self) -> str:
         """The alternative text."""
         return (
             f"Figure {self.panel.name}, protocol {self.protocol}: {self.panel.title}; "
-            f"{self.panel.drawing.describe()}"
+            f"{self.description}"
         )
 
     @property
@@ -101,18 +121,58 @@ class Drawn:
         return (float(found[1]), float(found[2])) if found else (1.0, 1.0)
 
     @property
-    def image(self) -> Markup:
-        """The drawing for a page: its text was escaped when it was drawn."""
+    def symbol(self) -> Markup:
+        """The drawing to be used by reference: its text was escaped when it was drawn."""
         from markupsafe import Markup  # noqa: PLC0415 (comes with jinja2, optional)
 
-        opening = Markup('<svg id="{}-svg" role="img" aria-label="{}" ').format(
-            self.anchor, self.label
-        )
-        return opening + Markup(self.svg.removeprefix("<svg "))  # noqa: S704 (drawn here, from numbers and this module's own titles)
+        opening = Markup('<symbol id="{}-svg" viewBox="0 0 {} {}">').format(self.anchor, *self.size)
+        inner = self.svg[self.svg.index(">") + 1 : self.svg.rindex("</svg>")]
+        return opening + Markup(inner) + Markup("</symbol>")  # noqa: S704 (drawn here, from numbers and this module's own titles)
 
 
-def draw(panel: Panel, protocol: Protocol, source: Recorded) -> Drawn:
-    """Redraw a panel, or say why it is left out: its curves are not recorded, or cannot be read."""
+@dataclass(frozen=True)
+class _Draft:
+    """A drawing whose axes can still be shared with others."""
+
+    canvas: Canvas
+    notes: tuple[str, ...]
+    seeds: int
+
+
+def draw(panel: Panel, protocol: Protocol, source: Recorded, rows: Sequence[Row] = ()) -> Drawn:
+    """``draw_all`` of one protocol."""
+    return draw_all(panel, [protocol], source, rows)[0]
+
+
+def draw_all(
+    panel: Panel, protocols: Sequence[Protocol], source: Recorded, rows: Sequence[Row] = ()
+) -> list[Drawn]:
+    """Redraw a panel under some protocols, with the same axes, or say why it is left out: its
+    curves are not recorded, or cannot be read.
+
+    Args:
+        rows: of the audit, whose findings are drawn in.
+    """
+    with settings():
+        made = {protocol: _draft(panel, protocol, source, rows) for protocol in protocols}
+        share_axes([each.canvas for each in made.values() if isinstance(each, _Draft)])
+        return [
+            Drawn(
+                panel,
+                protocol,
+                each.canvas.svg(f"{panel.name}-{protocol}"),
+                notes=each.notes,
+                seeds=each.seeds,
+                said=tuple(each.canvas.said),
+            )
+            if isinstance(each, _Draft)
+            else Drawn(panel, protocol, missing=each)
+            for protocol, each in made.items()
+        ]
+
+
+def _draft(panel: Panel, protocol: Protocol, source: Recorded, rows: Sequence[Row]) -> _Draft | str:
+    """The drawing, or why there is none."""
     try:
         loaded = [source.load(experiment, protocol) for experiment in panel.experiments]
         absent = []
@@ -124,16 +184,14 @@ def draw(panel: Panel, protocol: Protocol, source: Recorded) -> Drawn:
         quantity: Mapping[str, Any] = {}
         if panel.claim:
             quantity = source.suite.figure(panel.figure).claim(panel.claim).quantity
-        with settings():
-            svg = panel.drawing.draw([each.grid for each in loaded], protocol, quantity).svg(
-                f"{panel.name}-{protocol}"
-            )
+        findings = {row.id: row.findings for row in rows if row.protocol == protocol}
+        canvas = panel.drawing.draw([each.grid for each in loaded], protocol, quantity, findings)
     except NotRecorded as reason:
-        return Drawn(panel, protocol, missing=str(reason))
+        return str(reason)
     except OmnigrokError as error:
         # A figure that cannot be drawn must not take the verdicts with it; the page says why it is
         # missing.
-        return Drawn(panel, protocol, missing=f"cannot be drawn: {error}")
+        return f"cannot be drawn: {error}"
     stale = sum(each.stale for each in loaded)
     notes = [*dict.fromkeys(each.reduction for each in loaded if each.reduction), *absent]
     if stale:
@@ -141,9 +199,7 @@ def draw(panel: Panel, protocol: Protocol, source: Recorded) -> Drawn:
             f"{stale} runs come from another version of the trainer or of torch, or from another "
             "device"
         )
-    return Drawn(
-        panel, protocol, svg, notes=tuple(notes), seeds=min(len(each.grid.seeds) for each in loaded)
-    )
+    return _Draft(canvas, tuple(notes), min(len(each.grid.seeds) for each in loaded))
 
 
 def named_panels(place: str, known: Collection[str]) -> list[str]:

@@ -58,14 +58,25 @@ class Recorded:
     first_seed: int = 0
     reduced: frozenset[tuple[str, str]] = frozenset()
     seconds: dict[str, float] = field(default_factory=dict)
+    _held: dict[tuple[str, Protocol], Loaded] = field(default_factory=dict, repr=False)
 
     def load(self, experiment: str, protocol: Protocol) -> Loaded:
-        """The curves of ``figure:experiment``.
+        """The curves of ``figure:experiment``; those of one figure, whose panels share them, are
+        kept.
 
         Raises:
             NotRecorded: a run is missing.
             OmnigrokError: the figure file, the evidence or the store is not in order.
         """
+        figure_name = experiment.partition(":")[0]
+        if (experiment, protocol) not in self._held:
+            loaded = self._load(experiment, protocol)
+            if any(known.partition(":")[0] != figure_name for known, _ in self._held):
+                self._held.clear()
+            self._held[experiment, protocol] = loaded
+        return self._held[experiment, protocol]
+
+    def _load(self, experiment: str, protocol: Protocol) -> Loaded:
         figure_name = experiment.partition(":")[0]
         short = ""
         # Both scales can be there: what was judged goes first.

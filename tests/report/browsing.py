@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class Opened:
 
     Args:
         scripts: let the checks run scripts, which the page's own policy forbids.
+        fragment: of the address, with #.
+        more: of the browser's context.
     """
 
     def __init__(
@@ -51,10 +54,15 @@ class Opened:
         width: int = 1200,
         scheme: str = "light",
         scripts: bool = True,
+        fragment: str = "",
+        **more: Any,
     ) -> None:
         self.page = page
         self.context = browser.new_context(
-            viewport={"width": width, "height": 800}, color_scheme=scheme, bypass_csp=scripts
+            viewport={"width": width, "height": 800},
+            color_scheme=scheme,
+            bypass_csp=scripts,
+            **more,
         )
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(PATIENCE)
@@ -63,13 +71,21 @@ class Opened:
         self.tab.on("console", lambda message: self.said.append(message.text))
         self.tab.on("pageerror", lambda error: self.said.append(str(error)))
         self.tab.on("request", lambda request: self.asked.append(request.url))
-        self.tab.goto(page.as_uri())
+        self.tab.goto(page.as_uri() + fragment)
 
     def __enter__(self) -> Opened:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.context.close()
+
+    def show_all(self) -> None:
+        """Unfold everything, and show every protocol."""
+        self.unfold()
+        self.tab.evaluate(
+            "document.querySelectorAll('.tab').forEach("
+            "each => each.style.setProperty('display', 'block'))"
+        )
 
     def unfold(self, within: str = "") -> None:
         """Open all details: what is hidden now will be opened."""
@@ -85,20 +101,24 @@ def noise(opened: Opened) -> list[str]:
 
 def requests(opened: Opened) -> list[str]:
     """Whatever was asked for besides the file itself."""
-    return [
-        url for url in opened.asked if not url.startswith("data:") and url != opened.page.as_uri()
-    ]
+    own = opened.page.as_uri()
+    return [url for url in opened.asked if not url.startswith("data:") and url != own]
 
 
 def unseen(opened: Opened) -> list[str]:
-    """Figures that are too small to see, or empty."""
+    """Figures that are too small to see, or empty, under any protocol."""
+    opened.show_all()
     boxes = opened.tab.eval_on_selector_all(
         "figure svg[role=img]",
-        "all => all.map(svg => [svg.getBoundingClientRect().width, "
-        "svg.getBoundingClientRect().height, "
-        "svg.querySelectorAll('path').length, svg.getAttribute('aria-label')])",
+        """all => all.map(svg => {
+            const box = svg.getBoundingClientRect();
+            const use = svg.querySelector("use");
+            const drawn = use ? document.querySelector(use.getAttribute("href")) : svg;
+            const paths = drawn ? drawn.querySelectorAll("path").length : 0;
+            return [box.width, box.height, paths, svg.getAttribute("aria-label")];
+        })""",
     )
-    drawn = opened.page.read_text(encoding="utf-8").count("<figure ")
+    drawn = opened.page.read_text(encoding="utf-8").count("<figure")
     return [
         f"{label}: {width:.0f} x {height:.0f}, {paths} paths"
         for width, height, paths, label in boxes
@@ -107,20 +127,33 @@ def unseen(opened: Opened) -> list[str]:
 
 
 def dead_links(opened: Opened) -> list[str]:
-    """Links to nowhere, and out of the page."""
-    found: list[str] = opened.tab.eval_on_selector_all(
+    """Links to nowhere, and out of the page; the paper's own address is allowed."""
+    found: list[list[Any]] = opened.tab.eval_on_selector_all(
         "a[href]",
-        (
-            "all => all.map(a => a.getAttribute('href')).filter(to => to[0] != '#' || "
-            "!document.getElementById(to.slice(1)))"
-        ),
+        "all => all.map(a => [a.getAttribute('href'), a.matches('h1 > a[rel]'), "
+        "a.hasAttribute('download')])",
     )
-    return found
+    return [to for to, paper, download in found if not _arrives(opened, to, paper, download)]
+
+
+def _arrives(opened: Opened, to: str, paper: bool, download: bool) -> bool:
+    if to.startswith("data:text/csv"):
+        return download
+    if ":" in to:
+        return paper
+    name, _, anchor = to.partition("#")
+    target = opened.page.parent / name if name else opened.page
+    return target.is_file() and (not anchor or f'id="{anchor}"' in _text(target))
+
+
+@cache
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def sideways(opened: Opened) -> list[str]:
     """Pixels by which the page is wider than the window, with everything unfolded."""
-    opened.unfold()
+    opened.show_all()
     wide, window = opened.tab.evaluate(
         "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
     )
@@ -156,6 +189,7 @@ CHECKS: dict[str, tuple[Check, dict[str, Any]]] = {
     "figures": (unseen, {}),
     "links": (dead_links, {}),
     "360 px": (sideways, {"width": 360}),
+    "390 px": (sideways, {"width": 390}),
     "768 px": (sideways, {"width": 768}),
     "1920 px": (sideways, {"width": 1920}),
     "axe": (violations, {}),

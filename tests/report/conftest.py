@@ -16,7 +16,7 @@ import torch
 from omnigrok.audit.document import SuitePart, load_audit
 from omnigrok.curves import Curves
 from omnigrok.paper.panels import PANELS
-from omnigrok.report.page import write_page
+from omnigrok.report.page import draw_all, render, render_site
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
 from omnigrok.suite.suite import Setting, load_suite
@@ -26,6 +26,7 @@ from omnigrok.training.identity import identity
 CLAIMS = Path(__file__).parents[2] / "claims"
 SUITE = load_suite(CLAIMS)
 DEVICE = "cpu"
+TWICE = "fig02_teacher_student"  # the figure that the example has under two protocols
 
 
 def made_up(run: Run) -> Curves:
@@ -123,9 +124,10 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     folder = tmp_path_factory.mktemp("example")
     runs: dict[Run, None] = {}
     for panel in PANELS:
+        protocols = ("paper", "code") if panel.figure == TWICE else ("paper",)
         for experiment in panel.experiments:
-            figure, _, name = experiment.partition(":")
-            runs |= dict.fromkeys(SUITE.runs(f"{figure}:{name}", Setting("smoke", "paper")))
+            for protocol in protocols:
+                runs |= dict.fromkeys(SUITE.runs(experiment, Setting("smoke", protocol)))
     with Store(folder / "runs.sqlite") as store:
         store.adopt(
             (made_up(run), Environment(identity(run), torch.__version__, DEVICE)) for run in runs
@@ -135,7 +137,8 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
     rows = [
         row(
             claim.id,
-            verdict=verdicts[place % 5],
+            protocol,
+            verdict=verdicts[(place + shift) % 5],
             figure=name,
             tier="smoke",
             statement=claim.statement,
@@ -143,14 +146,32 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Example:
             headline=claim.headline,
         )
         for place, (name, claim) in enumerate(claims)
+        for shift, protocol in enumerate(claim.protocols)
+        if protocol == "paper" or (name == TWICE and protocol == "code")
     ]
     (folder / "audit.json").write_text(json.dumps(document(*rows, tier="smoke")))
     return Example(folder / "audit.json", folder / "runs.sqlite")
 
 
 @pytest.fixture(scope="session")
-def page(example: Example, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn(example: Example) -> tuple[Any, ...]:
+    """The arguments of ``render`` and ``render_site``: that audit, and its figures."""
+    audit = load_audit(example.audit)
+    return (audit, SUITE, *draw_all(audit, SUITE, example.store))
+
+
+@pytest.fixture(scope="session")
+def page(drawn: tuple[Any, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of that audit."""
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_page(path, load_audit(example.audit), CLAIMS, example.store)
+    path.write_text(render(*drawn), encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def site(drawn: tuple[Any, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same audit as an index and a page for each figure; the path of the index."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, text in render_site(*drawn).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder / "index.html"

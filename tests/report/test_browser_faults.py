@@ -41,7 +41,9 @@ PLANTED = {
     "a figure without a drawing": ("figures", "<figure >nothing</figure>"),
     "a link to nowhere": ("links", '<a href="#nowhere">there</a>'),
     "a link out of the page": ("links", '<a href="http://127.0.0.1:9/">there</a>'),
+    "a link to a file that is not there": ("links", '<a href="none.html#x">there</a>'),
     "a wide block": ("360 px", '<div style="width: 500px">wide</div>'),
+    "a block wider than a large phone": ("390 px", '<div style="width: 500px">wide</div>'),
     "a wide block that was folded": (
         "360 px",
         '<details><summary>more</summary><div style="width: 500px">wide</div></details>',

@@ -74,7 +74,7 @@ def shown(path: Path) -> None:
     """
     audit = load_audit(path)
     page = render(audit, load_suite(CLAIMS), [], {})
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the page's own
     assert all(row.id in page for row in audit.claims)
     with contextlib.suppress(BadInput):
         assert not any(each.changed for each in compare(audit, audit))

@@ -104,6 +104,10 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["AUDIT", "--json", "--markdown"], "give one of --html, --markdown, --json and --into"),
         (["AUDIT", "--check"], "--check goes with --into FILE"),
         (["none.json"], "none.json: there is no such file"),
+        (["AUDIT", "--single"], "--single goes with --html PATH"),
+        (["AUDIT", "--html", "README.md"], "README.md: is a file; name a folder, or a file that"),
+        (["AUDIT", "--html", "none/r.html"], "--html none/r.html: cannot be written"),
+        (["AUDIT", "--html", "README.md/site"], "cannot be written"),
     ],
 )
 def test_bad_arguments(audit: Path, arguments: list[str], said: str) -> None:
@@ -125,3 +129,16 @@ def test_formats(audit: Path, tmp_path: Path) -> None:
     assert call() == call("--markdown")
     call("--html", str(tmp_path / "r.html"), "--runs", str(tmp_path / "none.sqlite"))
     assert 'id="fig02.grok"' in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_folder_has_an_index(audit: Path, tmp_path: Path, single: bool) -> None:
+    target = tmp_path / "new" / "site"
+    arguments = [str(audit), "--html", str(target), "--runs", str(tmp_path / "none.sqlite")]
+    done = CliRunner().invoke(main, ["report", *arguments, *["--single"] * single])
+    assert done.exit_code == 0, done.output
+    assert done.output == f"{target / 'index.html'}: written\n"
+    names = {path.name for path in target.iterdir()}
+    assert ("fig02_teacher_student.html" in names) != single
+    assert (names == {"index.html"}) == single
+    assert ('id="fig02.grok"' in (target / "index.html").read_text()) == single

@@ -25,6 +25,8 @@ from omnigrok.report.view import effect_text
         ({"values": (None, 2.0)}, "2"),
         ({"values": (None, None)}, "no value"),
         ({"values": ()}, "no value"),
+        # A finding without an interval keeps its number.
+        ({"estimate": 117.04}, "117"),
     ],
 )
 def test_effect_text(given: dict[str, Any], text: str) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from omnigrok.audit.grid import Grid
+from omnigrok.audit.measures import time_of
 from omnigrok.curves import Curves
-from omnigrok.report.drawing.canvas import NORM, TEST, TRAIN, Canvas
+from omnigrok.report.drawing.canvas import INK, NORM, TEST, TRAIN, Canvas
+from omnigrok.report.drawing.found import Findings
 from omnigrok.suite.schema import Protocol
 
 COLUMNS = 4
@@ -37,6 +39,8 @@ class DynamicsCurves:
         under: other columns by protocol, e.g. the code's accuracy.
         only: the values of a field that are drawn, where it has more.
         norm: a second row of panels with the weight norm.
+        reach: accuracies of training and test set whose times are marked: the median over seeds,
+            and how far they lie apart.
     """
 
     arms: tuple[str, ...] = ("alpha",)
@@ -44,9 +48,14 @@ class DynamicsCurves:
     under: Mapping[str, str] = field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     norm: bool = False
+    reach: tuple[float, float] | None = None
 
     def draw(
-        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+        self,
+        grids: Sequence[Grid],
+        protocol: Protocol,
+        quantity: Mapping[str, Any],
+        findings: Findings,
     ) -> Canvas:
         """Draw the arms of all grids, in their order."""
         by_arm: dict[tuple[Any, ...], list[Curves]] = {}
@@ -82,6 +91,8 @@ class DynamicsCurves:
                 )
             )
             self._lines(axes[0], members, column)
+            if self.reach is not None:
+                _times(axes[0], members, column, self.reach)
             if self.norm:
                 _norm(axes[1], members)
             axes[-1].set_xlabel("steps")
@@ -90,6 +101,11 @@ class DynamicsCurves:
                 if self.norm:
                     axes[1].set_ylabel("weight norm")
         canvas.legend(self._handles())
+        if self.reach is not None:
+            canvas.said.append(
+                f"upright lines where {self.reach[0]:.0%} training and {self.reach[1]:.0%} test "
+                "accuracy are reached and kept, median over seeds, with the ratio of the two"
+            )
         return canvas
 
     def _lines(self, axes: Any, members: Sequence[Curves], column: str) -> None:
@@ -130,6 +146,21 @@ class DynamicsCurves:
             "over steps (logarithmic, step 0 at 1), a panel for each setting, a line for each seed"
         )
         return f"training (solid) and test {what} (dashed) {where}{norm}"
+
+
+def _times(axes: Any, members: Sequence[Curves], column: str, reach: tuple[float, float]) -> None:
+    """The median times to reach the accuracies, and their ratio; a side that half of the seeds do
+    not reach has no line.
+    """
+    middle = []
+    for side, threshold, colour in zip(("train", "test"), reach, (TRAIN, TEST), strict=True):
+        times = [time_of(curves, f"{side}_{column}", threshold) for curves in members]
+        middle.append(float(np.median([each.value if each.reached else np.inf for each in times])))
+        if np.isfinite(middle[-1]):
+            axes.axvline(max(middle[-1], 1.0), color=colour, linewidth=1.2, alpha=0.9)
+    if np.isfinite(middle[0]):
+        text = f"×{middle[1] / middle[0]:.3g}" if np.isfinite(middle[1]) else "test: not reached"
+        axes.text(0.98, 0.06, text, transform=axes.transAxes, ha="right", color=INK, fontsize=8)
 
 
 def columns(firsts: Sequence[Any]) -> int:

@@ -5,15 +5,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.measures import nearest
-from omnigrok.report.drawing.canvas import TEST, TRAIN, Canvas
+from omnigrok.report.drawing.canvas import INK, REGION, TEST, TRAIN, Canvas
+from omnigrok.report.drawing.found import Findings, deciding
 from omnigrok.report.drawing.reading import Reading
+from omnigrok.report.view import effect_text
 from omnigrok.suite.schema import Protocol
 
 STYLES = (("train", TRAIN, "-", "o"), ("test", TEST, "--", "s"))
@@ -27,13 +29,20 @@ class LandscapeCurve:
         reading: which number of each run.
         sizes: data sizes, the nearest of the grid are drawn; empty draws the smallest and the
             largest.
+        places: claims whose finding is a place on the axis, each with words of the finding's name;
+            drawn where there is one panel.
     """
 
     reading: Reading
     sizes: Sequence[float] = ()
+    places: Mapping[str, str] = field(default_factory=dict)
 
     def draw(
-        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+        self,
+        grids: Sequence[Grid],
+        protocol: Protocol,
+        quantity: Mapping[str, Any],
+        findings: Findings,
     ) -> Canvas:
         """Draw the only grid."""
         (grid,) = grids
@@ -58,8 +67,38 @@ class LandscapeCurve:
                 axes.set_yscale("log")
             if len(sizes) > 1 or len(axis) > 1:
                 axes.set_title(f"N = {size}")
+        if len(sizes) == 1:
+            self._places(canvas, findings)
         canvas.legend(handles)
         return canvas
+
+    def _places(self, canvas: Canvas, findings: Findings) -> None:
+        """Estimate and interval of each place above the curves, over the region of its claim."""
+        (axes,) = canvas.flat()
+        known = [
+            (words, finding)
+            for claim, words in self.places.items()
+            if (finding := deciding(findings, claim, words)) is not None
+        ]
+        above: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "clip_on": False}
+        for row, (words, finding) in enumerate(known):
+            y = 1.06 + 0.09 * row  # 1 is the top of the panel
+            region = finding.region
+            if region is not None and region.lo is not None and region.hi is not None:
+                ends = [region.lo, region.hi]
+                axes.plot(ends, [y, y], color=REGION, alpha=0.35, linewidth=8, **above)
+            if finding.ci is not None and None not in finding.ci:
+                axes.plot(finding.ci, [y, y], color=INK, linewidth=1.5, **above)
+            axes.plot([finding.estimate], [y], "D", color=INK, markersize=4, **above)
+            text = f"{words} {effect_text(finding)}"
+            axes.text(1.02, y, text, transform=axes.transAxes, va="center", fontsize=7.5)
+            axes.axvline(finding.estimate, color=INK, linewidth=0.7, linestyle=":")
+        if known:
+            names = " and the ".join(words for words, _ in known)
+            canvas.said.append(
+                f"above the panel, diamonds: the {names} that were found, with their intervals, "
+                "over the claims' regions (green)"
+            )
 
     def _side(
         self,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.measures import nearest
 from omnigrok.report.drawing.canvas import INK, Canvas, label_values
+from omnigrok.report.drawing.found import Findings
 from omnigrok.report.drawing.reading import Reading
 from omnigrok.suite.schema import Protocol
 
@@ -44,7 +45,11 @@ class HeatMap:
     arrows: bool = False
 
     def draw(
-        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+        self,
+        grids: Sequence[Grid],
+        protocol: Protocol,
+        quantity: Mapping[str, Any],
+        findings: Findings,
     ) -> Canvas:
         """Draw the only grid."""
         (grid,) = grids
@@ -58,7 +63,7 @@ class HeatMap:
         bar = self._map(
             canvas, left, (alphas, axis, middle), f"{self._what}, median of {values.shape[0]} seeds"
         )
-        self._map(canvas, right, (alphas, axis, spread), f"{words} of the seeds")
+        self._map(canvas, right, (alphas, axis, spread), f"{words} of the seeds", spread=True)
         finite = middle[np.isfinite(middle)]
         usable = [
             level for level in self.levels if finite.size and finite.min() < level < finite.max()
@@ -72,14 +77,23 @@ class HeatMap:
                 colors="white",
                 linewidths=1.2,
             )
-            bar.add_lines(
-                lines
-            )  # where contours run close together, numbers on them would hide one another
+            left.clabel(lines, fmt="%g", fontsize=7, manual=_label_places(lines))
+            bar.add_lines(lines)
+            shown = ", ".join(f"{level:g}" for level in sorted(usable))
+            canvas.said.append(f"white lines, also on the colour bar, at {shown}")
         if self.arrows and min(middle.shape) >= 2:
             _arrows(left, alphas, axis, middle)
+            canvas.said.append("arrows point down the steepest way")
         return canvas
 
-    def _map(self, canvas: Canvas, axes: Any, data: tuple[Array, Array, Array], title: str) -> Any:
+    def _map(
+        self,
+        canvas: Canvas,
+        axes: Any,
+        data: tuple[Array, Array, Array],
+        title: str,
+        spread: bool = False,
+    ) -> Any:
         from matplotlib.colors import LogNorm, Normalize  # noqa: PLC0415 (optional)
 
         alphas, axis, values = data
@@ -90,7 +104,8 @@ class HeatMap:
             if shown.count() and shown.min() < shown.max():
                 norm = LogNorm(max(float(shown.min()), 1e-12), float(shown.max()))
         else:
-            norm = Normalize(0, 1)
+            # Seeds differ by far less than an error can: their range has colours of its own.
+            norm = Normalize(0, max(float(shown.max()), 1e-12) if spread and shown.count() else 1)
         x_log, y_log = (
             bool(alphas.min() > 0 and self.rows == "n_train"),
             bool(axis.min() > 0 and self.rows == "n_train"),
@@ -116,16 +131,9 @@ class HeatMap:
 
     def describe(self) -> str:
         """For the alternative text."""
-        shown = ", ".join(f"{level:g}" for level in self.levels)
-        lines = (
-            f"; white lines (also on the colour bar) at {shown}, where it is reached"
-            if self.levels
-            else ""
-        )
-        arrows = "; arrows point down the steepest way" if self.arrows else ""
         return (
             f"maps of the {self._what} over initialization scale and {AXES[self.rows]}, median and "
-            f"spread of the seeds{lines}{arrows}"
+            "spread of the seeds"
         )
 
 
@@ -151,6 +159,18 @@ def edges(centres: Array, log: bool) -> Array:
     middle = (points[1:] + points[:-1]) / 2
     borders = np.concatenate([[2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]])
     return np.exp(borders) if log else borders
+
+
+def _label_places(lines: Any) -> list[tuple[float, float]]:
+    """A point on each contour, at another part of its way than the one before: contours run close
+    together, and their numbers would hide one another.
+    """
+    places = []
+    paths = [path.vertices for path in lines.get_paths() if len(path.vertices)]
+    for number, way in enumerate(paths):
+        at = way[int(len(way) * (number + 1) / (len(paths) + 1))]
+        places.append((float(at[0]), float(at[1])))
+    return places
 
 
 def _arrows(axes: Any, alphas: Array, axis: Array, values: Array) -> None:

@@ -7,15 +7,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.measures import norm_at, time_of
 from omnigrok.curves import Curves
-from omnigrok.report.drawing.canvas import INK, SERIES, TEST, TRAIN, Canvas, label_values
+from omnigrok.report.drawing.canvas import (
+    INK,
+    REGION,
+    SERIES,
+    TEST,
+    TRAIN,
+    Canvas,
+    label_values,
+)
 from omnigrok.report.drawing.dynamics import value_text
+from omnigrok.report.drawing.found import Findings, deciding
+from omnigrok.report.view import effect_text
 from omnigrok.suite.schema import Protocol
 
+Array = NDArray[np.float64]
 AXES = {"weight_decay": "weight decay γ", "n_train": "training samples N"}
+# The parts of ``omnigrok.stats.powerlaw.exponent``, with the look of their lines.
+# The region is drawn over the whole of it.
+FITS = {"whole range": "", "lower half": "-", "upper half": "--"}
 
 
 @dataclass(frozen=True)
@@ -28,8 +43,9 @@ class TimesAgainst:
         train, test: thresholds of the accuracies; 0 leaves a side out.
         column: of the accuracy; ``under`` has others by protocol.
         groups: a field that tells series apart (then only the test time is drawn).
-        guide: slope of a dotted line through the middle of the test times; 0 draws none.
+        fits: claim whose exponents over the whole range and its halves are drawn.
         norm: a second panel with the weight norm when the test accuracy arrives.
+        spread: claim about the largest over the smallest of those norms.
     """
 
     axis: str = "weight_decay"
@@ -38,11 +54,16 @@ class TimesAgainst:
     column: str = "acc"
     under: Mapping[str, str] = field(default_factory=dict)
     groups: str = ""
-    guide: float = 0.0
+    fits: str = ""
     norm: bool = False
+    spread: str = ""
 
     def draw(
-        self, grids: Sequence[Grid], protocol: Protocol, quantity: Mapping[str, Any]
+        self,
+        grids: Sequence[Grid],
+        protocol: Protocol,
+        quantity: Mapping[str, Any],
+        findings: Findings,
     ) -> Canvas:
         """Draw all grids."""
         members = [
@@ -84,8 +105,11 @@ class TimesAgainst:
                     )
         if any(axes_line.get_marker() == "^" for axes_line in axes.lines):
             handles.append(_never())
-        if self.guide:
-            handles += self._guide(axes, members, f"test_{column}")
+            canvas.said.append("hollow triangles are runs that never got there, at their last step")
+        fits = self._fits(axes, members, f"test_{column}", quantity, findings)
+        if fits:
+            canvas.said.append("lines with the exponents that decide")
+        handles += fits
         for each in canvas.flat():
             each.set_xscale("log")
             each.set_xlabel(AXES[self.axis])
@@ -93,7 +117,7 @@ class TimesAgainst:
         axes.set_yscale("log")
         axes.set_ylabel("steps")
         if self.norm:
-            self._norms(canvas.flat()[1], members, f"test_{column}")
+            self._norms(canvas.flat()[1], members, f"test_{column}", findings)
         canvas.legend(handles)
         return canvas
 
@@ -128,43 +152,115 @@ class TimesAgainst:
         )
         return drawn
 
-    def _guide(self, axes: Any, members: Sequence[Curves], column: str) -> list[Any]:
-        times = [
-            (getattr(curves.run, self.axis), time_of(curves, column, self.test))
-            for curves in members
-        ]
-        known = np.array([(x, time.value) for x, time in times if time.reached and time.value > 0])
-        if len(known) < 2:
+    def _fits(
+        self,
+        axes: Any,
+        members: Sequence[Curves],
+        column: str,
+        quantity: Mapping[str, Any],
+        findings: Findings,
+    ) -> list[Any]:
+        """Lines with the exponents that decide the claim, each over its half of the range and
+        through the middle of the median times there; behind them the exponents of its region.
+        """
+        low, high = quantity.get("range", (0.0, np.inf))
+        x, middle = _medians(members, self.axis, column, self.test)
+        inside = (x >= low) & (x <= high) & np.isfinite(middle)
+        x, middle = np.log(x[inside]), np.log(middle[inside])
+        if len(x) < 3:
             return []
-        x = np.array([known[:, 0].min(), known[:, 0].max()])
-        middle = np.exp(np.log(known).mean(axis=0))
-        return list(
-            axes.plot(
-                x,
-                middle[1] * (x / middle[0]) ** self.guide,
-                ":",
-                label=f"slope {self.guide:g}, for the eye",
-                color="gray",
-            )
-        )
+        half = int(np.argmin(np.abs(x[1:-1] - (x[0] + x[-1]) / 2))) + 1
+        cuts = (slice(None), slice(0, half + 1), slice(half, None))
+        handles: list[Any] = []
+        for (part, style), cut in zip(FITS.items(), cuts, strict=True):
+            finding = deciding(findings, self.fits, part)
+            if finding is None or finding.estimate is None:
+                continue
+            ends = np.array([x[cut][0], x[cut][-1]])
+            through = _Through(ends, float(x[cut].mean()), float(middle[cut].mean()))
+            region = finding.region
+            if style:
+                handles += axes.plot(
+                    np.exp(ends),
+                    through(finding.estimate),
+                    style,
+                    color=INK,
+                    linewidth=1.4,
+                    label=f"{part}: {effect_text(finding)}",
+                )
+            elif region is not None and region.lo is not None and region.hi is not None:
+                handles.append(
+                    axes.fill_between(
+                        np.exp(ends),
+                        through(region.lo),
+                        through(region.hi),
+                        color=REGION,
+                        alpha=0.25,
+                        linewidth=0,
+                        label=f"the claim's exponents, {region.text}",
+                    )
+                )
+        return handles
 
-    def _norms(self, axes: Any, members: Sequence[Curves], column: str) -> None:
+    def _norms(self, axes: Any, members: Sequence[Curves], column: str, found: Findings) -> None:
+        by_value: dict[float, list[float]] = {}
         for curves in members:
             norm = norm_at(curves, time_of(curves, column, self.test))
-            axes.plot(
-                getattr(curves.run, self.axis), norm, "s", color=TEST, alpha=0.6, markersize=3
-            )
+            x = getattr(curves.run, self.axis)
+            if np.isfinite(norm):
+                by_value.setdefault(x, []).append(norm)
+            axes.plot(x, norm, "s", color=TEST, alpha=0.5, markersize=3)
+        places = sorted(by_value)
+        axes.plot(
+            places,
+            [np.mean(by_value[x]) for x in places],
+            color=TEST,
+            marker="s",
+            markersize=4,
+            linewidth=1.6,
+        )
         axes.set_ylabel("weight norm")
-        axes.set_title(f"weight norm when the test accuracy is {self.test:.0%}")
-        axes.set_ylim(bottom=0)
+        title = f"at {self.test:.0%} test accuracy"
+        finding = deciding(found, self.spread, "")
+        if finding is not None and finding.region is not None:
+            title += (
+                f", largest / smallest:\n{effect_text(finding)}, should be {finding.region.text}"
+            )
+        axes.set_title(title)
 
     def describe(self) -> str:
         """For the alternative text."""
         return (
             f"steps until the accuracy arrives against {AXES[self.axis]}, both logarithmic, a "
-            "point for each seed; "
-            "hollow triangles are runs that never got there, at their last step"
+            "point for each seed and a line through the medians"
         )
+
+
+@dataclass(frozen=True)
+class _Through:
+    """A line of some slope through a point, all in logarithms."""
+
+    ends: Array
+    x: float
+    y: float
+
+    def __call__(self, slope: float) -> Array:
+        return np.asarray(np.exp(self.y + slope * (self.ends - self.x)))
+
+
+def _medians(
+    members: Sequence[Curves], axis: str, column: str, threshold: float
+) -> tuple[Array, Array]:
+    """(settings,) of the axis, rising, and the (settings,) median times; infinite where half of the
+    seeds never got there.
+    """
+    by_value: dict[float, list[float]] = {}
+    for curves in members:
+        time = time_of(curves, column, threshold)
+        found = by_value.setdefault(getattr(curves.run, axis), [])
+        found.append(time.value if time.reached else np.inf)
+    places = sorted(by_value)
+    return np.array(places), np.array([np.median(by_value[x]) for x in places])
 
 
 def _never() -> Any:
