@@ -46,6 +46,7 @@ RAISED = (
     "omnigrok_raised"  # of a report: the name of the exception that it failed or was skipped by
 )
 AGAIN = "omnigrok_again"  # of a report: another one has said the verdict of the same claim
+KNOWN = "omnigrok_known"  # of a report: its outcome was judged before
 DEVICE = "omnigrok_device"  # where an engine has trained, if not here
 USAGE, HINT = (
     "omnigrok_usage",
@@ -86,7 +87,7 @@ class Controller:
         self.config = config
         self.outcomes: dict[tuple[str, str, str], ItemRow] = {}
         self.said: set[tuple[str, str, str]] = set()
-        self.refutations = 0
+        self.refutations = self.known = 0
         self.rows: list[Row] = []
         self.suite = SuitePart()
         self.folders: set[Path] = set()
@@ -130,6 +131,7 @@ class Controller:
             report.user_properties.append((AGAIN, True))
         self.said.add(key)
         self.completeness.count(report.nodeid, outcome)
+        self.known += _property(report, KNOWN) is not None
         self.folders.add((self.config.rootpath / report.location[0]).resolve().parent)
         refuted = outcome.role == "claim" and outcome.verdict == "REFUTED"
         self.refutations += report.failed and refuted and raised(report) == ClaimRefuted.__name__
@@ -279,6 +281,11 @@ class Controller:
                 self.completeness.partial,
             )
         )
+        if self.known and verbosity >= 0:
+            terminalreporter.write_line(
+                f"{self.known} of {len(self.said)} verdicts and controls were judged before, from "
+                "the same evidence, criteria and code; --no-cache judges them again"
+            )
         if self.why:
             terminalreporter.write_line(f"not a success: {self.why}")
         for line in table[-1:] if verbosity < 0 else table:
