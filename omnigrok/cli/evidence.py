@@ -15,6 +15,7 @@ from omnigrok.audit.document import load_audit
 from omnigrok.audit.recording import asked_for, export_experiment
 from omnigrok.audit.session import store_of
 from omnigrok.audit.whole import Unjudged, deciding_numbers
+from omnigrok.cli.groups import Group
 from omnigrok.cli.shared import claims_option, clear_errors, root_option, store_option
 from omnigrok.curves import Curves
 from omnigrok.data import default_root
@@ -34,9 +35,14 @@ from omnigrok.store.store import Store
 from omnigrok.suite.suite import Suite, load_suite
 
 
-@click.group(short_help="Recorded curves: export, import, check, sign, verify, adopt, salvage.")
+@click.group(
+    cls=Group, short_help="Recorded curves: export, import, check, sign, verify, adopt, salvage."
+)
 def evidence() -> None:
-    """Move recorded curves between stores and compact, checksummed files."""
+    """Move recorded curves between stores and compact, checksummed files.
+
+    Example: omnigrok evidence check claims/evidence/*.parquet
+    """
 
 
 @evidence.command(short_help="Write the complete experiments of a store as files.")

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
+from omnigrok.audit.document import Audit
 from omnigrok.report.replaying import Judged, replay
 
 QUIET_SECONDS = 10.0  # between two lines where there is no terminal
@@ -28,7 +28,7 @@ cache_option = click.option(
 )
 
 
-def replay_aloud(folder: Path, cache: bool) -> dict[str, Any]:
+def replay_aloud(folder: Path, cache: bool) -> Audit:
     """``replay``, with a bar on a terminal and a line now and then elsewhere; the last line says
     how much came from the cache.
     """
@@ -40,7 +40,7 @@ def replay_aloud(folder: Path, cache: bool) -> dict[str, Any]:
             last = judged
             show(judged)
 
-        document = replay(folder, told, cache=cache)
+        audit = replay(folder, told, cache=cache)
     if last is not None:
         before = (
             f", {last.known} of them before from the same evidence, criteria and code (--no-cache "
@@ -49,7 +49,7 @@ def replay_aloud(folder: Path, cache: bool) -> dict[str, Any]:
             else ""
         )
         click.echo(f"{last.total} verdicts and controls judged{before}", err=True)
-    return document
+    return audit
 
 
 @contextmanager

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from omnigrok.cli import main
-from omnigrok.suite.suite import forget
-
 from omnigrok.audit.decided import Entry, write_decided
+from omnigrok.cli import main
 from omnigrok.suite.digests import check_digest
 from omnigrok.suite.schema import load_figure
 from omnigrok.suite.suite import forget
