@@ -15,6 +15,7 @@ from omnigrok.audit.state import State, evidence_states, store_states
 from omnigrok.cli.replayed import cache_option, replay_aloud
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
+from omnigrok.report.terminal import LETTERS
 from omnigrok.report.view import effect_text
 from omnigrok.store.store import Store
 from omnigrok.suite.schema import Claim, Figure, item_name
@@ -27,7 +28,6 @@ audit_option = click.option(
     default=None,
     help="Verdicts from this JSON of an audit; default: the recorded evidence is judged.",
 )
-LETTERS = {"REPRODUCED": "+", "REFUTED": "x", "INCONCLUSIVE": "?", "ERROR": "E", "NOT RUN": "-"}
 
 
 def _audit(folder: Path, path: Path | None, cache: bool) -> Audit:
@@ -99,7 +99,7 @@ def list_claims(
         _print(
             [claim for _, claim in found],
             letters,
-            [LETTERS[word.upper()] for word in wanted],
+            [letter for word, letter in LETTERS.items() if word in wanted],
             protocol,
             sentences,
         )

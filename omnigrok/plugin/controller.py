@@ -4,6 +4,7 @@ write the JSON, set the exit status.
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -273,28 +274,42 @@ class Controller:
         verbosity = self.config.get_verbosity()
         title = self.suite.title or "claims"
         terminalreporter.section(f"audit of {title if len(title) <= 60 else title[:59] + '…'}")
+        width, colour = fitting(terminalreporter)
         table = list(
             lines(
                 self.rows,
                 read_options(self.config).tier,
                 max(verbosity, 0),
                 self.completeness.partial,
+                width,
+                colour,
             )
         )
         if self.known and verbosity >= 0:
-            terminalreporter.write_line(
+            known = (
                 f"{self.known} of {len(self.said)} verdicts and controls were judged before, from "
                 "the same evidence, criteria and code; --no-cache judges them again"
             )
+            for line in textwrap.wrap(known, width):
+                terminalreporter.write_line(line)
         if self.why:
             terminalreporter.write_line(f"not a success: {self.why}")
         for line in table[-1:] if verbosity < 0 else table:
             terminalreporter.write_line(line)
         opposite = bool(decided.names(self.rows, "opposite"))
-        for line in textwrap.wrap(decided.sentence(self.rows), WIDTH, break_on_hyphens=False):
+        for line in textwrap.wrap(decided.sentence(self.rows), width, break_on_hyphens=False):
             terminalreporter.write_line(line, red=opposite)
         if self.page is not None:
             terminalreporter.write_line(f"page: {self.page}")
+
+
+def fitting(reporter: pytest.TerminalReporter) -> tuple[int, bool]:
+    """Columns of the terminal, and whether it shows colours (--color, NO_COLOR); without a terminal
+    ``WIDTH`` columns.
+    """
+    writer = reporter.config.get_terminal_writer()
+    on_terminal = reporter.isatty and not os.environ.get("CI")
+    return (writer.fullwidth if on_terminal else WIDTH), writer.hasmarkup
 
 
 class ExitStatus:

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from omnigrok.audit import sources
+from omnigrok.audit.document import CostPart, UniversesPart
 from omnigrok.audit.outcome import Outcome
 from omnigrok.audit.session import AuditSession, Options, Request
 from omnigrok.audit.verdict_cache import VerdictCache
@@ -86,9 +87,9 @@ class Asked:
             *("toy.good", "toy", "paper", "paper", "claim", verdict),
             reason="as it is",
             findings=(FINDING, dataclasses.replace(FINDING, ci=None, region=None)),
-            cost={"runs": 6, "seconds": 0.25},
+            cost=CostPart(runs=6, seconds=0.25),
             edge=("mean",),
-            universes={"n": 1, "curve": [[0.1, None, None, "REPRODUCED", "x"]]},
+            universes=UniversesPart(n=1, curve=((0.1, None, math.inf, "REPRODUCED", "x"),)),
         )
         verdicts.put(request, outcome)
         return outcome
@@ -110,7 +111,7 @@ def test_an_outcome_comes_back_as_it_was(asked: Asked) -> None:
     outcome = asked.put()
     found = asked.get()
     assert found is not None
-    assert json.dumps(found.as_dict()) == json.dumps(outcome.as_dict())
+    assert found.row().model_dump_json() == outcome.row().model_dump_json()
     assert [each.verdict() for each in found.findings] == [
         each.verdict() for each in outcome.findings
     ]
