@@ -39,6 +39,7 @@ SLOW = (
     "show fig02.inverse$",
     "evidence verify",
     "evidence adopt",
+    "evidence decide",
 )
 ELSEWHERE = ("data fetch", "gpu-check")
 
