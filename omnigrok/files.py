@@ -98,9 +98,13 @@ def write_whole(path: Path, text: str) -> None:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """A new file, open for reading and writing, that takes the place of ``path`` when the block
     ends: whole, or, after any exception, not at all.
+
+    Args:
+        path: the file.
+        durable: wait until it is on the disk. Otherwise a power cut may leave a part of it.
 
     Raises:
         OSError: it cannot be written; ``path`` is as it was.
@@ -109,11 +113,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     try:
         with temporary.open("x+b") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    if not durable:
+        return
     with contextlib.suppress(OSError):  # not every file system lets a folder be synced
         folder = os.open(path.parent, os.O_RDONLY)
         try:

@@ -18,6 +18,7 @@ from omnigrok.audit.case import Case, Role
 from omnigrok.audit.data_checks import check_curves
 from omnigrok.audit.document import CostPart
 from omnigrok.audit.grid import Grid
+from omnigrok.cache import Cache, cache_of
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.evidence.find import holds, recorded
@@ -57,6 +58,7 @@ class Options:
     strict: bool = False
     engine: Literal["local", "ray"] = "local"
     address: str | None = None
+    cache: bool = True
 
     def store(self, folders: Iterable[Path]) -> Path:
         """The run store: the one that was named, or ``.omnigrok/runs.sqlite`` next to the claims
@@ -123,6 +125,8 @@ class AuditSession:
         self.requests = list(requests)
         self.report, self.say = report, say
         self._uses: dict[Run, set[str]] | None = None
+        self._settings: dict[tuple[Suite, str, Protocol], Setting] = {}
+        self._experiments: dict[tuple[Suite, str, Protocol], dict[str, tuple[Run, ...]]] = {}
 
     @cached_property
     def device(self) -> torch.device:
@@ -170,6 +174,14 @@ class AuditSession:
         """As records name it: of the engine if it has one, of this process otherwise."""
         return self.engine.device if "engine" in self.__dict__ else describe(self.device)
 
+    def cache(self, name: str) -> Cache | None:
+        """The user's cache of that name; None where there is none, or none is wanted.
+
+        Raises:
+            BadInput: as ``cache_of``.
+        """
+        return cache_of(name) if self.options.cache else None
+
     def close(self) -> None:
         """Close engine and store, if they were opened."""
         if "executor" in self.__dict__:
@@ -184,16 +196,19 @@ class AuditSession:
         Raises:
             BadInput: a figure file is not valid.
         """
-        options = self.options
+        options, key = self.options, (request.suite, full_name, request.protocol)
+        if key in self._settings:
+            return self._settings[key]
         setting = Setting(options.tier, request.protocol, options.scale, options.first_seed)
-        if not options.replay:
-            return setting
-        full, reduced = (
-            request.suite.runs(full_name, setting.at(scale)) for scale in get_args(Scale)
-        )
-        folder = request.suite.folder
-        there = holds(folder, full_name, request.protocol, reduced, full)
-        return setting.at("reduced" if there else "full")
+        if options.replay:
+            full, reduced = (
+                request.suite.runs(full_name, setting.at(scale)) for scale in get_args(Scale)
+            )
+            folder = request.suite.folder
+            there = holds(folder, full_name, request.protocol, reduced, full)
+            setting = setting.at("reduced" if there else "full")
+        self._settings[key] = setting
+        return setting
 
     def experiments(self, request: Request) -> dict[str, tuple[Run, ...]]:
         """The Runs that a request needs, by ``figure:name`` of the experiment.
@@ -201,6 +216,9 @@ class AuditSession:
         Raises:
             BadInput: a figure file is not valid, or a data set or model does not accept an option.
         """
+        key = request.suite, request.claim.id, request.protocol
+        if key in self._experiments:
+            return self._experiments[key]
         names = request.suite.experiments(request.figure, request.claim).values()
         found = {
             full_name: request.suite.runs(full_name, self.setting(request, full_name))
@@ -208,6 +226,7 @@ class AuditSession:
         }
         for runs in found.values():
             check_options(runs)
+        self._experiments[key] = found
         return found
 
     def runs(self, request: Request) -> list[Run]:

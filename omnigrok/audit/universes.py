@@ -15,20 +15,18 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import omnigrok
 from omnigrok.audit.case import Case, judge_again
 from omnigrok.audit.document import UniversesPart, Word
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted
+from omnigrok.audit.sources import libraries, of_package
+from omnigrok.cache import Cache
 from omnigrok.errors import BadInput, OmnigrokError
-from omnigrok.files import user_cache, write_whole
 from omnigrok.stats import Finding
 from omnigrok.suite.schema import Claim
 
@@ -207,42 +205,51 @@ def _number(value: float) -> float | None:
 # What was judged before
 
 
-def multiverse_of(
-    check: Check, case: Case, check_digest: str, cache: Path | None = None
-) -> Multiverse:
+def multiverse_of(check: Check, case: Case, check_digest: str, cache: Cache | None) -> Multiverse:
     """``judge_universes``, or what it found before on the same curves, criterion, check and source.
 
     Args:
         check_digest: of the check's source.
-        cache: folder of earlier results; the user's cache folder unless given; without either all
-            is judged.
-
-    A cache that cannot be read or written is not used.
+        cache: of earlier results; without one all is judged.
     """
-    known = user_cache()
-    folder = cache or (known / "universes" if known is not None else None)
-    if folder is None:
+    if cache is None:
         return judge_universes(check, case)
-    path = folder / f"{_key(case, check_digest)}.json"
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        held = json.loads(path.read_text(encoding="utf-8"))
-        return Multiverse(
-            held["claim"], held["protocol"], tuple(Universe(**each) for each in held["universes"])
-        )
+    key = _key(case, check_digest)
+    if (held := cache.get(key)) is not None:
+        universes = tuple(Universe(**each) for each in held["universes"])
+        return Multiverse(held["claim"], held["protocol"], universes)
     found = judge_universes(check, case)
-    with contextlib.suppress(OSError, OmnigrokError):
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(asdict(found), allow_nan=False))
+    cache.put(key, asdict(found))
+    cache.trim()
     return found
+
+
+def judge_further(check: Check, case: Case, universes: bool, cache: Cache | None) -> None:
+    """What follows a check's own judgement: a second one where runs have not settled and, if it is
+    asked for, one for each reading of the sentence.
+
+    Args:
+        check: that has judged ``case``.
+        universes: whether to judge every reading, of a claim that lists some.
+        cache: of ``multiverse_of``.
+
+    Raises:
+        ClaimRefuted: as ``judge_again``.
+    """
+    judge_again(check, case)
+    if universes and case.outcome is not None and case.role == "claim" and case.claim.universes:
+        found = multiverse_of(check, case, case.digests.get("check", ""), cache)
+        case.outcome = replace(case.outcome, universes=found.summary())
 
 
 def _key(case: Case, check_digest: str) -> str:
     entry = json.dumps(case.claim.model_dump(mode="json"), sort_keys=True)
-    parts = [entry, check_digest, case.protocol, case.tier, case.role, _source_digest()]
+    parts = [entry, check_digest, case.protocol, case.tier, case.role, of_package().digest]
+    parts.append(json.dumps(libraries(), sort_keys=True))
     parts += [f"{name} {curves_digest(grid)}" for name, grid in sorted(case.grids.items())]
     steps = sorted((run.digest, count) for run, count in (case.paper_steps or {}).items())
     parts.append(json.dumps([case.paper_steps is None, steps]))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def curves_digest(grid: Grid) -> str:
@@ -253,20 +260,4 @@ def curves_digest(grid: Grid) -> str:
         total.update(np.ascontiguousarray(curves.step).tobytes())
         for name, values in sorted(curves.columns.items()):
             total.update(name.encode() + np.ascontiguousarray(values).tobytes())
-    return total.hexdigest()[:32]
-
-
-@lru_cache(maxsize=1)
-def _source_digest() -> str:
-    """Of all that a check may call: the statistics, the readings of curves, and the maps."""
-    package = Path(omnigrok.__file__).parent
-    files = [
-        *sorted((package / "stats").glob("*.py")),
-        *sorted((package / "audit").glob("*.py")),
-        *sorted((package / "paper").glob("*.py")),
-        *sorted(package.glob("*.py")),
-    ]
-    total = hashlib.sha256()
-    for path in files:
-        total.update(path.read_bytes())
     return total.hexdigest()[:32]

@@ -8,17 +8,18 @@ take a fraction of a second.
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 import omnigrok
+from omnigrok.cli.groups import STATUSES, Group, with_statuses
 
 # Name: (module, function, what ``omnigrok --help`` says of it).
 COMMANDS = {
-    "list": ("claims", "list_claims", "List every claim with its place in the paper."),
-    "show": ("claims", "show", "Explain one claim, and say what is recorded for it."),
+    "list": ("claims", "list_claims", "List the claims, with their verdicts if you like."),
+    "show": ("claims", "show", "Explain one claim: criterion, verdict, numbers, records."),
+    "plot": ("plot", "plot", "Draw the figures of one claim from recorded curves."),
     "run": ("run", "run", "Run pytest for one claim and its control."),
     "report": ("report", "report", "The verdicts of an audit as a page, Markdown or JSON."),
     "status": ("status", "status", "What is recorded of every experiment, and what is missing."),
@@ -51,7 +52,7 @@ COMMANDS = {
 }
 
 
-class Lazy(click.Group):
+class Lazy(Group):
     """Imports a command when it is asked for, and lists all without importing any."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -66,7 +67,7 @@ class Lazy(click.Group):
         module, function, _ = COMMANDS[cmd_name]
         found = getattr(importlib.import_module(f"omnigrok.cli.{module}"), function)
         assert isinstance(found, click.Command)
-        return found
+        return with_statuses(found)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The commands with a line each."""
@@ -82,16 +83,8 @@ class Lazy(click.Group):
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """As click does; a misspelt command is told with the nearest."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from omnigrok.spelling import did_you_mean  # noqa: PLC0415 (for a message alone)
 
-            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}.")
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]}, epilog=STATUSES)
 @click.version_option(omnigrok.__version__)
 def main() -> None:
     """An executable audit of a paper: its claims as checks, the verdicts, the evidence.
@@ -102,6 +95,10 @@ def main() -> None:
       pytest claims/ --tier paper    the paper's sizes, resumes where it stopped
       pytest claims/ --replay        verdicts from the recorded evidence, no training
       pytest claims/ --report r.html the same as a page with the figures redrawn
+
+    \b
+    Example: omnigrok list
+    Example: omnigrok plot fig02.inverse
 
     \b
     Completion of commands and options in the shell (bash; zsh and fish likewise):

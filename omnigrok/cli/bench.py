@@ -69,10 +69,9 @@ def bench(
     """Time every way to train each family of networks and print the table with ratios.
 
     \b
-    Examples:
-      omnigrok bench --family mnist --json before.json
-      omnigrok bench --from before.json --markdown
-      omnigrok bench --from cpu.json --from gpu.json --into README.md
+    Example: omnigrok bench --family mnist --json before.json
+    Example: omnigrok bench --from before.json --markdown
+    Example: omnigrok bench --from cpu.json --from gpu.json --into README.md
     """
     with clear_errors(), tempfile.TemporaryDirectory() as folder:
         if sources and (families or device or target):

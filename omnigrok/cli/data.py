@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from omnigrok.cli.groups import Group
 from omnigrok.cli.shared import clear_errors, root_option
 from omnigrok.data import default_root, imdb_files, mnist
 from omnigrok.data import verify as verification
@@ -14,9 +15,12 @@ from omnigrok.errors import DataCorrupt
 DATA_SETS = ("mnist", "imdb")
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
-    """Look after downloaded data sets."""
+    """Look after downloaded data sets.
+
+    Example: omnigrok data status
+    """
 
 
 @data.command()

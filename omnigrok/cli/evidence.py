@@ -15,6 +15,8 @@ from omnigrok.audit.document import load_audit
 from omnigrok.audit.recording import asked_for, export_experiment
 from omnigrok.audit.session import store_of
 from omnigrok.audit.whole import Unjudged, deciding_numbers
+from omnigrok.cli.groups import Group
+from omnigrok.cli.replayed import cache_option, replay_aloud
 from omnigrok.cli.shared import claims_option, clear_errors, root_option, store_option
 from omnigrok.curves import Curves
 from omnigrok.data import default_root
@@ -27,16 +29,21 @@ from omnigrok.evidence.signature import sign, signer_of
 from omnigrok.evidence.transfer import import_into
 from omnigrok.evidence.verify import Comparison, retrain, sample, train_whole
 from omnigrok.printable import harmless
-from omnigrok.report.replaying import replay
+from omnigrok.report.crate import differences, write_description
 from omnigrok.spelling import did_you_mean
 from omnigrok.store.salvage import salvage
 from omnigrok.store.store import Store
 from omnigrok.suite.suite import Suite, load_suite
 
 
-@click.group(short_help="Recorded curves: export, import, check, sign, verify, adopt, salvage.")
+@click.group(
+    cls=Group, short_help="Recorded curves: export, import, check, sign, verify, adopt, salvage."
+)
 def evidence() -> None:
-    """Move recorded curves between stores and compact, checksummed files."""
+    """Move recorded curves between stores and compact, checksummed files.
+
+    Example: omnigrok evidence check claims/evidence/*.parquet
+    """
 
 
 @evidence.command(short_help="Write the complete experiments of a store as files.")
@@ -85,8 +92,9 @@ def export(
 @evidence.command(short_help="Write down what the evidence decides, for smoke audits.")
 @click.argument("audit", type=click.Path(path_type=Path), required=False)
 @click.option("--check", "only_check", is_flag=True, help="Change nothing, fail if it is outdated.")
+@cache_option
 @claims_option
-def decide(audit: Path | None, only_check: bool, folder: Path) -> None:
+def decide(audit: Path | None, only_check: bool, cache: bool, folder: Path) -> None:
     """Judge the recorded evidence, and write the verdicts to decided.json in the claims folder.
 
     A smoke audit says how many of them it agrees with. An entry holds as long as claim, check and
@@ -97,7 +105,7 @@ def decide(audit: Path | None, only_check: bool, folder: Path) -> None:
     Example: omnigrok evidence decide --check
     """
     with clear_errors():
-        replayed = load_audit(audit) if audit is not None else replay(folder)
+        replayed = load_audit(audit) if audit is not None else replay_aloud(folder, cache)
         found = entries_of(load_suite(folder), replayed)
         if not only_check:
             click.echo(f"{write_decided(folder, found)}: {len(found)} verdicts")
@@ -105,6 +113,24 @@ def decide(audit: Path | None, only_check: bool, folder: Path) -> None:
             raise BadInput(
                 f"{folder / DECIDED}: is outdated; write it with omnigrok evidence decide"
             )
+
+
+@evidence.command(short_help="Describe the evidence as an RO-Crate.")
+@click.option("--check", "only_check", is_flag=True, help="Change nothing, fail if it is outdated.")
+@claims_option
+def describe(only_check: bool, folder: Path) -> None:
+    """Write ro-crate-metadata.json next to the recorded evidence: what each file is, its size and
+    its SHA-256.
+
+    \b
+    Example: omnigrok evidence describe
+    Example: omnigrok evidence describe --check
+    """
+    with clear_errors():
+        if not only_check:
+            click.echo(f"{write_description(load_suite(folder))}: written")
+        elif found := differences(folder / FOLDER):
+            raise BadInput("; ".join(found) + ": write it with omnigrok evidence describe")
 
 
 @evidence.command("import")

@@ -11,12 +11,13 @@ import click
 from omnigrok.audit.document import Audit, load_audit, text_of
 from omnigrok.audit.session import store_of
 from omnigrok.calibration.registry import power_by_claim
+from omnigrok.cli.replayed import cache_option, replay_aloud
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target
 from omnigrok.report import findings, markdown, retraining
+from omnigrok.report.frames import as_csv, finding_rows, verdict_rows
 from omnigrok.report.markers import Part, has_part, insert_all, markers
-from omnigrok.report.replaying import replay
 from omnigrok.suite.suite import load_suite
 
 PAGES = (".html", ".htm")  # one file; a folder has no such name
@@ -71,6 +72,13 @@ PARTS: dict[str, Callable[[Path, Audit], tuple[str, Callable[[str], str]]]] = {
     "--schema", "as_schema", is_flag=True, help="Print the JSON schema of an audit, and end."
 )
 @click.option(
+    "--csv",
+    "table",
+    type=click.Choice(["verdicts", "findings"]),
+    default=None,
+    help="Print one row a verdict, or one a finding, as CSV.",
+)
+@click.option(
     "--into",
     type=click.Path(path_type=Path),
     multiple=True,
@@ -82,6 +90,7 @@ PARTS: dict[str, Callable[[Path, Audit], tuple[str, Callable[[str], str]]]] = {
     is_flag=True,
     help="With --into: change nothing, fail where they are not current.",
 )
+@cache_option
 @store_option
 @claims_option
 def report(
@@ -92,8 +101,10 @@ def report(
     as_markdown: bool,
     as_json: bool,
     as_schema: bool,
+    table: str | None,
     into: tuple[Path, ...],
     only_check: bool,
+    cache: bool,
     store: Path | None,
     folder: Path,
 ) -> None:
@@ -103,7 +114,11 @@ def report(
     Example: omnigrok report audit.json
     Example: omnigrok report --replay --html report.html
     Example: omnigrok report audit.json --html site
+    Example: omnigrok report audit.json --csv findings
     Example: omnigrok report audit.json --into README.md --into docs/verdicts.md --check
+
+    Exit status: 0 whatever the verdicts are, 1 after an error, or where --check finds a part that
+    is not current, 2 where the command line is not accepted.
 
     The figures of the page are drawn from the run store (--runs), those of a replay from the
     recorded evidence.
@@ -114,41 +129,50 @@ def report(
     with clear_errors():
         if (audit is None) == (not replayed):
             raise BadInput("give either an audit file or --replay")
-        if sum((html is not None, as_markdown, as_json, bool(into))) > 1:
-            raise BadInput("give one of --html, --markdown, --json and --into")
+        if sum((html is not None, as_markdown, as_json, table is not None, bool(into))) > 1:
+            raise BadInput("give one of --html, --markdown, --json, --csv and --into")
         if only_check and not into:
             raise BadInput("--check goes with --into FILE")
         if single and html is None:
             raise BadInput("--single goes with --html PATH")
-        is_file = html is not None and html.suffix.lower() in PAGES
         if html is not None:
-            _check_page(html, is_file)
+            _check_page(html)
         targets = {target: _parts_of(target, writable=not only_check) for target in into}
-        parsed = load_audit(audit) if audit is not None else replay(folder)
+        parsed = load_audit(audit) if audit is not None else replay_aloud(folder, cache)
         if html is not None:
-            from omnigrok.report import page  # noqa: PLC0415 (needs the extra omnigrok[report])
-
-            runs = store or store_of(folder)
-            if is_file:
-                page.write_page(html, parsed, folder, runs)
-            else:
-                html = page.write_site(html, parsed, folder, runs, single)
-            click.echo(f"{html}: written")
+            click.echo(f"{_write(html, parsed, folder, store, single)}: written")
         elif as_json:
             click.echo(text_of(parsed), nl=False)
+        elif table is not None:
+            made = verdict_rows(parsed) if table == "verdicts" else finding_rows(parsed)
+            click.echo(as_csv(made), nl=False)
         elif targets:
             _fill(targets, folder, parsed, only_check)
         else:
             click.echo(_table(folder, parsed), nl=False)
 
 
-def _check_page(path: Path, is_file: bool) -> None:
+def _write(html: Path, audit: Audit, folder: Path, store: Path | None, single: bool) -> Path:
+    from omnigrok.report import page  # noqa: PLC0415 (needs the extra omnigrok[report])
+
+    runs = store or store_of(folder)
+    if not _is_file(html):
+        return page.write_site(html, audit, folder, runs, single)
+    page.write_page(html, audit, folder, runs)
+    return html
+
+
+def _is_file(html: Path) -> bool:
+    return html.suffix.lower() in PAGES
+
+
+def _check_page(path: Path) -> None:
     """Refuse a page that cannot be written, before minutes of work.
 
     Raises:
         BadInput: the file, or a file in the folder, cannot be written.
     """
-    if is_file:
+    if _is_file(path):
         check_target("--html", path)
     elif path.exists() and not path.is_dir():
         raise BadInput(

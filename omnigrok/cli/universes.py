@@ -9,6 +9,7 @@ import click
 from omnigrok.audit.checks import check_of
 from omnigrok.audit.session import AuditSession, Options, Request
 from omnigrok.audit.universes import Multiverse, multiverse_of
+from omnigrok.cache import cache_of
 from omnigrok.cli.shared import claims_option, clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.report.view import number
@@ -45,6 +46,7 @@ def _judged(folder: Path, claim_id: str, protocol: str | None) -> Multiverse:
     suite = load_suite(folder)
     figure, claim = suite.claim(claim_id)
     protocol = protocol or suite.protocols[0]
+    suite.check_protocol(protocol)
     if not claim.universes:
         raise BadInput(
             f"claim {claim_id}: {figure.figure}.yaml lists no universes for it; its sentence has "
@@ -57,7 +59,8 @@ def _judged(folder: Path, claim_id: str, protocol: str | None) -> Multiverse:
     check = check_of(folder, figure.figure, claim_id)
     request = Request(suite, figure, claim, protocol, "claim", check)
     case = AuditSession(Options(tier="paper", replay=True), [request]).case(request)
-    return multiverse_of(check, case, check_digest(check_file(folder, figure.figure), claim_id))
+    digest = check_digest(check_file(folder, figure.figure), claim_id)
+    return multiverse_of(check, case, digest, cache_of("universes"))
 
 
 def _lines(found: Multiverse) -> list[str]:

@@ -123,6 +123,14 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
         help="judge recorded evidence of the paper tier; trains nothing",
     )
     add(
+        "--no-cache",
+        action="store_true",
+        help=(
+            "of a replay: judge everything anew, also what was judged before from the same "
+            "evidence, criteria and code (OMNIGROK_CACHE=0 does the same)"
+        ),
+    )
+    add(
         "--accept-stale",
         action="store_true",
         help="use results of another trainer version, torch or device; they are marked",

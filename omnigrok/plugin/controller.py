@@ -4,6 +4,7 @@ write the JSON, set the exit status.
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -48,6 +49,7 @@ RAISED = (
     "omnigrok_raised"  # of a report: the name of the exception that it failed or was skipped by
 )
 AGAIN = "omnigrok_again"  # of a report: another one has said the verdict of the same claim
+KNOWN = "omnigrok_known"  # of a report: its outcome was judged before
 DEVICE = "omnigrok_device"  # where an engine has trained, if not here
 USAGE, HINT = (
     "omnigrok_usage",
@@ -88,7 +90,7 @@ class Controller:
         self.config = config
         self.outcomes: dict[tuple[str, str, str], ItemRow] = {}
         self.said: set[tuple[str, str, str]] = set()
-        self.refutations = 0
+        self.refutations = self.known = 0
         self.rows: list[Row] = []
         self.suite = SuitePart()
         self.folders: set[Path] = set()
@@ -132,6 +134,7 @@ class Controller:
             report.user_properties.append((AGAIN, True))
         self.said.add(key)
         self.completeness.count(report.nodeid, outcome)
+        self.known += _property(report, KNOWN) is not None
         self.folders.add((self.config.rootpath / report.location[0]).resolve().parent)
         refuted = outcome.role == "claim" and outcome.verdict == "REFUTED"
         self.refutations += report.failed and refuted and raised(report) == ClaimRefuted.__name__
@@ -275,23 +278,42 @@ class Controller:
         verbosity = self.config.get_verbosity()
         title = self.suite.title or "claims"
         terminalreporter.section(f"audit of {title if len(title) <= 60 else title[:59] + '…'}")
+        width, colour = fitting(terminalreporter)
         table = list(
             lines(
                 self.rows,
                 read_options(self.config).tier,
                 max(verbosity, 0),
                 self.completeness.partial,
+                width,
+                colour,
             )
         )
+        if self.known and verbosity >= 0:
+            known = (
+                f"{self.known} of {len(self.said)} verdicts and controls were judged before, from "
+                "the same evidence, criteria and code; --no-cache judges them again"
+            )
+            for line in textwrap.wrap(known, width):
+                terminalreporter.write_line(line)
         if self.why:
             terminalreporter.write_line(f"not a success: {self.why}")
         for line in table[-1:] if verbosity < 0 else table:
             terminalreporter.write_line(line)
         opposite = bool(decided.names(self.rows, "opposite"))
-        for line in textwrap.wrap(decided.sentence(self.rows), WIDTH, break_on_hyphens=False):
+        for line in textwrap.wrap(decided.sentence(self.rows), width, break_on_hyphens=False):
             terminalreporter.write_line(line, red=opposite)
         if self.page is not None:
             terminalreporter.write_line(f"page: {self.page}")
+
+
+def fitting(reporter: pytest.TerminalReporter) -> tuple[int, bool]:
+    """Columns of the terminal, and whether it shows colours (--color, NO_COLOR); without a terminal
+    ``WIDTH`` columns.
+    """
+    writer = reporter.config.get_terminal_writer()
+    on_terminal = reporter.isatty and not os.environ.get("CI")
+    return (writer.fullwidth if on_terminal else WIDTH), writer.hasmarkup
 
 
 class ExitStatus:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from omnigrok.audit.session import Options
+from omnigrok.cache import is_on
 from omnigrok.data import default_root
 from omnigrok.errors import OmnigrokError
 from omnigrok.files import check_target
@@ -63,7 +64,20 @@ def read_options(config: pytest.Config) -> Options:
         strict=config.getoption("audit_strict_verdicts"),
         engine=engine,
         address=config.getoption("audit_address"),
+        cache=_cache(config),
     )
+
+
+def _cache(config: pytest.Config) -> bool:
+    """Whether results of the user's cache are wanted.
+
+    Raises:
+        pytest.UsageError: the variable that switches it off has another value.
+    """
+    try:
+        return is_on() and not config.getoption("audit_no_cache")
+    except OmnigrokError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _check_engine(config: pytest.Config, engine: str) -> None:

@@ -23,8 +23,9 @@ class Pace:
         self._seconds: list[float] = []
         self._shares: list[float] = []
 
-    def left(self, progress: Progress) -> float | None:
-        """Seconds until all is trained; None while that cannot be told.
+    def left(self, progress: Progress) -> tuple[float, float] | None:
+        """Seconds until all is trained, by the more and by the less hopeful of the two forecasts;
+        None while that cannot be told.
 
         Args:
             progress: of now; calls come in the order of time.
@@ -32,7 +33,7 @@ class Pace:
         self._seconds.append(progress.seconds)
         self._shares.append(progress.share)
         if progress.share >= 1.0:
-            return 0.0
+            return 0.0, 0.0
         before = bisect_right(self._seconds, progress.seconds / 2) - 1
         if (
             progress.seconds < SHORTEST
@@ -45,4 +46,7 @@ class Pace:
             progress.seconds / progress.share,
             self._seconds[before] / self._shares[before],
         )
-        return whole * (1 - progress.share) if 1 / STEADY <= whole / earlier <= STEADY else None
+        if not 1 / STEADY <= whole / earlier <= STEADY:
+            return None
+        low, high = sorted((whole, earlier))
+        return low * (1 - progress.share), high * (1 - progress.share)

@@ -12,11 +12,11 @@ import re
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 
-from omnigrok.audit.case import ROLES, Case, judge_again
+from omnigrok.audit.case import ROLES, Case
 from omnigrok.audit.deviation import Deviation, find_deviation
 from omnigrok.audit.outcome import (
     ClaimInconclusive,
@@ -26,7 +26,7 @@ from omnigrok.audit.outcome import (
     Outcome,
 )
 from omnigrok.audit.session import AuditSession, NotRun, Request
-from omnigrok.audit.universes import multiverse_of
+from omnigrok.audit.universes import judge_further
 from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.execution.interruption import BudgetSpent
 from omnigrok.forecast.forecast import forecast
@@ -37,6 +37,7 @@ from omnigrok.plugin.controller import (
     AGAIN,
     DEVICE,
     HINT,
+    KNOWN,
     PROPERTY,
     RAISED,
     USAGE,
@@ -48,6 +49,7 @@ from omnigrok.plugin.controller import (
 from omnigrok.plugin.github import GitHub, on_github
 from omnigrok.plugin.gpus import assign_gpu, worker_number
 from omnigrok.plugin.junit import NAMES, properties
+from omnigrok.plugin.known import Known, is_known
 from omnigrok.plugin.notes import Notes
 from omnigrok.plugin.options import check_paths, read_options
 from omnigrok.plugin.progress import ProgressPrinter
@@ -61,6 +63,7 @@ from omnigrok.training.device import share_cores
 _session = pytest.StashKey[AuditSession]()
 _request = pytest.StashKey[Request]()
 _outcome = pytest.StashKey[Outcome]()
+_known = pytest.StashKey[Known]()
 _unknown = pytest.StashKey[str]()
 
 # What a report line and the summary call each verdict: (word, letter).
@@ -93,6 +96,8 @@ def pytest_configure(config: pytest.Config) -> None:
         assign_gpu(worker)
     config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")
     config.pluginmanager.register(Notes(config), "omnigrok-notes")
+    config.stash[_known] = Known(config)
+    config.pluginmanager.register(config.stash[_known], "omnigrok-known")
     share_cores()
     read_options(config)
     if not hasattr(config, "workerinput"):
@@ -233,6 +238,7 @@ def _arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
     printer = config.pluginmanager.get_plugin("omnigrok-progress")
     more = {"report": printer.update, "say": printer.say} if printer else {}
     config.stash[_session] = AuditSession(read_options(config), requests, **more)
+    config.stash[_known].open(config.stash[_session])
 
 
 def _turn(item: pytest.Item) -> int:
@@ -273,14 +279,16 @@ def case(request: pytest.FixtureRequest) -> Case:
     """
     session = request.config.stash[_session]
     wanted: Request = request.param
+    outcome = request.config.stash[_known].find(request.node, wanted)
+    if outcome is not None:
+        return _judged_before(request.node, wanted, outcome)
     try:
         prepared = session.case(wanted)
         if session.options.engine != "local":
             _tell(request.config, DEVICE, session.device_name)
     except (NotRun, BudgetSpent) as error:
-        claim = wanted.claim
-        request.node.stash[_outcome] = Outcome.without_findings(
-            claim,
+        outcome = Outcome.without_findings(
+            wanted.claim,
             wanted.figure.figure,
             wanted.protocol,
             session.options.tier,
@@ -289,8 +297,28 @@ def case(request: pytest.FixtureRequest) -> Case:
             str(error),
             unfinished=isinstance(error, BudgetSpent),
         )
-        pytest.skip(f"NOT RUN: {error}")
+        request.config.stash[_known].keep(wanted, outcome)
+        _skip_not_run(request.node, outcome)
     return prepared
+
+
+def _skip_not_run(item: pytest.Item, outcome: Outcome) -> NoReturn:
+    item.stash[_outcome] = outcome
+    pytest.skip(f"NOT RUN: {outcome.reason}")
+
+
+def _judged_before(item: pytest.Item, request: Request, outcome: Outcome) -> Case:
+    if outcome.verdict is Verdict.NOT_RUN:
+        _skip_not_run(item, outcome)
+    return Case(
+        claim=request.claim,
+        figure=request.figure.figure,
+        protocol=request.protocol,
+        tier=item.config.stash[_session].options.tier,
+        role=request.role,
+        grids={},
+        outcome=outcome,
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -315,8 +343,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
             if case.outcome is None or case.outcome.verdict is not Verdict.REFUTED:
                 raise
             result = True
-        if case.outcome is not None:
+        if case.outcome is not None and not is_known(pyfuncitem):
             _judge_further(pyfuncitem, case)
+            pyfuncitem.config.stash[_known].keep(pyfuncitem.stash[_request], case.outcome)
     except (pytest.skip.Exception, pytest.xfail.Exception) as error:
         word = "xfail" if isinstance(error, pytest.xfail.Exception) else "skip"
         raise BadInput(
@@ -333,19 +362,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 
 
 def _judge_further(item: pytest.Function, case: Case) -> None:
-    """A second time where runs have not settled, and with ``--universes`` once for each reading of
-    the sentence.
-    """
-    check = item.stash[_request].check
-    judge_again(check, case)
-    if (
-        case.outcome is not None
-        and case.role == "claim"
-        and case.claim.universes
-        and item.config.getoption("audit_universes")
-    ):
-        found = multiverse_of(check, case, case.digests.get("check", ""))
-        case.outcome = replace(case.outcome, universes=found.summary())
+    session = item.config.stash[_session]
+    universes = bool(item.config.getoption("audit_universes"))
+    judge_further(item.stash[_request].check, case, universes, session.cache("universes"))
 
 
 def _settled(item: pytest.Function, outcome: Outcome) -> None:
@@ -417,6 +436,7 @@ def pytest_runtest_makereport(
     report.user_properties += [
         (PROPERTY, row.model_dump_json()),
         (RAISED, type(error.value).__name__ if error is not None else ""),
+        *([(KNOWN, True)] if is_known(item) else []),
         *for_people,
     ]
     item.user_properties += for_people  # of the report after the teardown, which JUnit reads

@@ -30,6 +30,7 @@ from omnigrok.plugin.pace import Pace
 QUIET_SECONDS = 30.0
 LIVE_SECONDS = 1.0
 WATCH_SECONDS = 10.0
+BAR = 20  # columns
 INPUT = "omnigrok_progress"  # the worker's key for the folder
 
 
@@ -40,15 +41,46 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{min(seconds / 3600, 9999):.1f} h"
 
 
-def text_of(progress: Progress, left: float | None) -> str:
-    """Runs done, speed, time gone and time left, in one line."""
-    rate = progress.steps_done / max(progress.seconds, 1e-9)
-    ahead = "time left not known yet" if left is None else f"about {duration(left)} left"
+def duration_between(low: float, high: float) -> str:
+    """A range of times, e.g. "3-6 min", "90 s to 2 min"; one time where both read the same."""
+    first, last = duration(low), duration(high)
+    if first == last:
+        return last
+    number, unit = first.split()
+    return f"{number}-{last}" if last.endswith(f" {unit}") else f"{first} to {last}"
+
+
+def compact(number: float) -> str:
+    """A rate in at most five characters, e.g. "87", "2.6k", "14M"."""
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            value = number / size
+            return f"{value:.1f}{letter}" if value < 10 else f"{value:.0f}{letter}"
+    return f"{number:.0f}"
+
+
+def _rate(progress: Progress) -> float:
+    return progress.steps_done / max(progress.seconds, 1e-9)
+
+
+def text_of(progress: Progress, left: tuple[float, float] | None) -> str:
+    """Runs done, speed, time gone and time left, in one line of a log."""
+    ahead = "time left not known yet" if left is None else f"{duration_between(*left)} left"
     return (
         f"training {progress.label}: {progress.runs_done}/{progress.runs_planned} runs, "
-        f"{rate:,.0f} network-steps/s, "
+        f"{_rate(progress):,.0f} network-steps/s, "
         f"{duration(progress.seconds)}, {ahead}"
     )
+
+
+def short_text_of(progress: Progress, left: tuple[float, float] | None, width: int) -> str:
+    """The same for a line of a terminal: what is trained comes last, and is cut to fit."""
+    ahead = "" if left is None else f"{duration_between(*left)} left  "
+    text = (
+        f"{progress.runs_done}/{progress.runs_planned} runs  {compact(_rate(progress))} steps/s  "
+        f"{ahead}{progress.label}"
+    )
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def together(parts: Iterable[Progress]) -> Progress | None:
@@ -130,15 +162,16 @@ class ProgressPrinter:
             sys.stderr.write("\n")  # below the line of dots, not over it
             console = Console(stderr=True)
             self.bar = Bar(
-                BarColumn(bar_width=20),
-                TextColumn("{task.description}"),
+                BarColumn(bar_width=BAR),
+                TextColumn("{task.description}", markup=False),
                 console=console,
                 auto_refresh=False,
                 transient=True,
             )
             self.bar.add_task("")
             self.bar.start()
-        text = text_of(progress, self.pace.left(progress))
+        room = self.bar.console.width - BAR - 2
+        text = short_text_of(progress, self.pace.left(progress), room)
         self.bar.update(self.bar.task_ids[0], total=1.0, completed=progress.share, description=text)
         self.bar.refresh()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,7 +11,7 @@ from omnigrok.audit.deviation import Deviation, find_deviation
 from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.report.commands import rerun_command
 from omnigrok.report.forest import Line, leading, lines
-from omnigrok.report.frames import finding_record
+from omnigrok.report.frames import as_csv, finding_record
 from omnigrok.report.panels import Drawn, Panel, named_panels
 from omnigrok.report.reason import reason
 from omnigrok.report.specification import Specification, specification
@@ -22,7 +20,6 @@ from omnigrok.suite.schema import Claim, Figure
 from omnigrok.suite.suite import Suite
 
 MOST_PANELS = 3  # of a claim whose place names none
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet's formulas begin
 
 
 @dataclass(frozen=True)
@@ -152,22 +149,7 @@ class Card:
             )
             for finding in found
         ]
-        if not records:
-            return ""
-        text = io.StringIO()
-        table = csv.DictWriter(text, list(records[0]), lineterminator="\n")
-        table.writeheader()
-        for record in records:
-            table.writerow({name: _cell(value) for name, value in record.items()})
-        return f"data:text/csv;charset=utf-8,{quote(text.getvalue())}"
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, list):
-        return " ".join("" if each is None else f"{each:.6g}" for each in value)
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return value
+        return f"data:text/csv;charset=utf-8,{quote(as_csv(records))}" if records else ""
 
 
 @dataclass(frozen=True)

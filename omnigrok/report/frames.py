@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,7 +56,7 @@ class Tables:
         Raises:
             BadInput: there is neither an audit nor a claims folder at this path.
         """
-        return pa.Table.from_pylist([_verdict(row) for row in self._audit.claims])
+        return pa.Table.from_pylist(verdict_rows(self.audit))
 
     @cached_property
     def findings(self) -> Any:
@@ -63,17 +65,15 @@ class Tables:
         Raises:
             BadInput: as ``verdicts``.
         """
-        return pa.Table.from_pylist(
-            [
-                finding_record(row, role, finding)
-                for row in self._audit.claims
-                for role, found in (("claim", row.findings), ("control", row.control.findings))
-                for finding in found
-            ]
-        )
+        return pa.Table.from_pylist(finding_rows(self.audit))
 
     @cached_property
-    def _audit(self) -> Audit:
+    def audit(self) -> Audit:
+        """All verdicts with their findings, as one value (``omnigrok.audit.document.Audit``).
+
+        Raises:
+            BadInput: as ``verdicts``.
+        """
         if self.path.suffix == ".json":
             return load_audit(self.path)
         if not any(self.path.glob("*.yaml")):
@@ -144,6 +144,39 @@ def _column(values: list[Any]) -> Any:
         kinds = {str}
     array = pa.array(values, pa.float64() if kinds == {int, float} else None)
     return array.dictionary_encode() if kinds == {str} else array
+
+
+def verdict_rows(audit: Audit) -> list[dict[str, Any]]:
+    """One row a claim and protocol."""
+    return [_verdict(row) for row in audit.claims]
+
+
+def finding_rows(audit: Audit) -> list[dict[str, Any]]:
+    """One row a finding of a claim or of its control."""
+    return [
+        finding_record(row, role, finding)
+        for row in audit.claims
+        for role, found in (("claim", row.findings), ("control", row.control.findings))
+        for finding in found
+    ]
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys as CSV: numbers as they are, lists joined by spaces, nothing for
+    None.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(rows[0] if rows else [])
+    writer.writerows([_cell(value) for value in row.values()] for row in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return " ".join("" if each is None else str(each) for each in value)
+    # A spreadsheet takes a text that begins so for a formula.
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
 
 
 def _verdict(row: Row) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
-class _Draft:
+class Draft:
     """A drawing whose axes can still be shared with others."""
 
     canvas: Canvas
@@ -154,8 +154,8 @@ def draw_all(
         rows: of the audit, whose findings are drawn in.
     """
     with settings():
-        made = {protocol: _draft(panel, protocol, source, rows) for protocol in protocols}
-        share_axes([each.canvas for each in made.values() if isinstance(each, _Draft)])
+        made = {protocol: draft(panel, protocol, source, rows) for protocol in protocols}
+        share_axes([each.canvas for each in made.values() if isinstance(each, Draft)])
         return [
             Drawn(
                 panel,
@@ -165,14 +165,16 @@ def draw_all(
                 seeds=each.seeds,
                 said=tuple(each.canvas.said),
             )
-            if isinstance(each, _Draft)
+            if isinstance(each, Draft)
             else Drawn(panel, protocol, missing=each)
             for protocol, each in made.items()
         ]
 
 
-def _draft(panel: Panel, protocol: Protocol, source: Recorded, rows: Sequence[Row]) -> _Draft | str:
-    """The drawing, or why there is none."""
+def draft(
+    panel: Panel, protocol: Protocol, source: Recorded, rows: Sequence[Row] = ()
+) -> Draft | str:
+    """The drawing, or why there is none; under ``canvas.settings``."""
     try:
         loaded = [source.load(experiment, protocol) for experiment in panel.experiments]
         absent = []
@@ -199,7 +201,7 @@ def _draft(panel: Panel, protocol: Protocol, source: Recorded, rows: Sequence[Ro
             f"{stale} runs come from another version of the trainer or of torch, or from another "
             "device"
         )
-    return _Draft(canvas, tuple(notes), min(len(each.grid.seeds) for each in loaded))
+    return Draft(canvas, tuple(notes), min(len(each.grid.seeds) for each in loaded))
 
 
 def named_panels(place: str, known: Collection[str]) -> list[str]:

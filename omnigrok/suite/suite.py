@@ -86,6 +86,18 @@ class Suite:
         """In the order of tables; the first is the default."""
         return tuple(self.about.protocols)
 
+    def check_protocol(self, name: str) -> None:
+        """Refuse a protocol that the suite lacks.
+
+        Raises:
+            BadInput: it does; the message names the nearest one.
+        """
+        if name not in self.protocols:
+            raise BadInput(
+                f"unknown protocol {name!r}{did_you_mean(name, self.protocols)}; {FILE} has "
+                f"{', '.join(self.protocols)}"
+            )
+
     def figure(self, name: str) -> Figure:
         """A figure file by its name.
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from omnigrok.audit.decided import Entry, write_decided
+from omnigrok.cli import main
 from omnigrok.suite.digests import check_digest
 from omnigrok.suite.schema import load_figure
 from omnigrok.suite.suite import forget
@@ -109,3 +112,40 @@ class Toy:
 @pytest.fixture
 def toy(pytester: pytest.Pytester) -> Toy:
     return Toy(pytester)
+
+
+BODY = (
+    'losses = case.grid().where(alpha=case["alpha"]).per_seed(lambda curves: '
+    'float(curves["train_loss"][0])); '
+    'case.judge([mean_in_region("loss", losses, case.region("mean"))])'
+)
+
+
+def export(store: str) -> str:
+    """``omnigrok evidence export``, after the YAML has changed."""
+    forget()
+    done = CliRunner().invoke(main, ["evidence", "export", "--runs", store])
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def record(toy: Any, monkeypatch: pytest.MonkeyPatch, experiments: str = "[tiny]") -> Any:
+    """Train a toy claim in the paper tier and export its evidence; the store stays."""
+    toy.add("good", experiments=experiments, body=BODY)
+    toy.yaml = toy.yaml.replace(
+        "quantity: {values: [1.0, 1.1, 1.2]}", "quantity: {alpha: 2.0}"
+    ).replace("quantity: {values: [-1.0, -1.1, -1.2]}", "quantity: {alpha: 0.5}")
+    toy.write()
+    monkeypatch.chdir(toy.pytester.path)
+    first = toy.run("--tier", "paper", "--runs", "store.sqlite", "--audit-json", "trained.json")
+    assert "1 ERROR" in first.stdout.str() or "toy.good" in first.stdout.str()
+    assert "written, 6 runs" in export("store.sqlite")
+    return toy
+
+
+@pytest.fixture
+def recorded(toy: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A toy claim with its evidence recorded; the store is gone afterwards."""
+    record(toy, monkeypatch)
+    Path("store.sqlite").unlink()
+    return toy

@@ -14,7 +14,9 @@ def at(seconds: float, share: float) -> Progress:
 
 def told(marks: list[tuple[float, float]]) -> list[float | None]:
     pace = Pace()
-    return [pace.left(at(*mark)) for mark in marks]
+    spans = [pace.left(at(*mark)) for mark in marks]
+    assert all(span[0] <= span[1] <= STEADY * span[0] + 1e-9 for span in spans if span)
+    return [None if span is None else span[0] for span in spans]
 
 
 def test_a_steady_rate() -> None:

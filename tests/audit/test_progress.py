@@ -16,7 +16,16 @@ from typing import Any
 import pytest
 
 from omnigrok.execution.tally import Progress
-from omnigrok.plugin.progress import Watch, duration, leave, text_of, together
+from omnigrok.plugin.progress import (
+    Watch,
+    compact,
+    duration,
+    duration_between,
+    leave,
+    short_text_of,
+    text_of,
+    together,
+)
 
 BODY = (
     'case.judge([mean_in_region("loss", case.grid().where(alpha=2.0).per_seed(lambda c: '
@@ -40,8 +49,8 @@ def progress(**changes: Any) -> Progress:
 
 def test_text() -> None:
     assert (
-        text_of(progress(), 30.0)
-        == "training x: 1/4 runs, 10 network-steps/s, 10 s, about 30 s left"
+        text_of(progress(), (30.0, 40.0))
+        == "training x: 1/4 runs, 10 network-steps/s, 10 s, 30-40 s left"
     )
     assert text_of(progress(steps_done=0), None).endswith(
         "0 network-steps/s, 10 s, time left not known yet"
@@ -54,6 +63,34 @@ def test_text() -> None:
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (180, 360, "3-6 min"),
+        (90, 120, "90 s to 2 min"),
+        (50, 50.2, "50 s"),
+        (7200, 9000, "2.0-2.5 h"),
+    ],
+)
+def test_a_range_of_times(low: float, high: float, text: str) -> None:
+    assert duration_between(low, high) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0"), (87.4, "87"), (2640, "2.6k"), (14e6, "14M"), (3e9, "3.0G")]
+)
+def test_compact(number: float, text: str) -> None:
+    assert compact(number) == text
+
+
+def test_a_line_of_a_terminal_fits() -> None:
+    many = progress(runs_done=207, runs_planned=828, steps_done=26_000, label="mnist, " * 30)
+    text = short_text_of(many, (180.0, 360.0), 58)
+    assert text.startswith("207/828 runs  2.6k steps/s  3-6 min left  mnist, ")
+    assert len(text) == 58
+    assert short_text_of(progress(), None, 58) == "1/4 runs  10 steps/s  x"
 
 
 def test_workers_share_one_plan() -> None:
@@ -94,7 +131,7 @@ def test_pipe_gets_plain_lines(trains: Any) -> None:
     assert "\x1b" not in done.stderr.str()
     # A training of seconds has no steady rate, and gets no forecast from the time that its first
     # step took; or it is over.
-    assert re.search("time left not known yet|about 0 s left", done.stderr.str())
+    assert re.search("time left not known yet|, 0 s left", done.stderr.str())
 
 
 def test_q_is_silent_but_for_one_line(trains: Any) -> None:
@@ -118,13 +155,17 @@ def test_workers_leave_their_progress(trains: Any) -> None:
     assert re.search(LINE, done.stderr.str()), done.stderr.str()
 
 
-def test_terminal_gets_a_bar_that_goes_away(trains: Any) -> None:
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+
+
+def test_a_terminal_gets_a_bar_that_goes_away_and_a_table_that_fits(trains: Any) -> None:
+    """At 80 columns, in colours."""
     trains.write()
     leader, follower = pty.openpty()
     environment = {
-        **{name: value for name, value in os.environ.items() if name != "CI"},
+        **{name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")},
         "TERM": "xterm",
-        "COLUMNS": "150",
+        "COLUMNS": "80",
     }
     command = [
         sys.executable,
@@ -157,6 +198,11 @@ def test_terminal_gets_a_bar_that_goes_away(trains: Any) -> None:
                     break
     os.close(leader)
     text = said.decode(errors="replace")
-    assert re.search(LINE, text), text
+    assert re.search(r"\d/6 runs  [\d.]+[kM]? steps/s  .*teacher_student, \d networks", text), text
     assert "\x1b[2K" in text  # it is wiped
+    assert "reading data and compiling" in text
+    audit = text[text.index("audit of claims") :]
+    assert re.search(r"\x1b\[[0-9;]*m1 ERROR", audit)
+    shown = [ANSI.sub("", line) for line in re.split(r"[\r\n]+", text)]
+    assert max(map(len, shown)) <= 80
     assert json.loads((trains.pytester.path / "a.json").read_text())["claims"]

@@ -1,7 +1,8 @@
-"""The table in the terminal: 100 columns, every letter explained."""
+"""The table in the terminal: it fits, every letter is explained, the counts come last."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -39,13 +40,29 @@ def row(verdict: str, control: str = "REFUTED", **more: Any) -> Row:
 
 @pytest.mark.parametrize("tier", ["smoke", "paper"])
 @pytest.mark.parametrize("verbose", [0, 1])
-def test_at_most_100_columns(tier: str, verbose: int) -> None:
+@pytest.mark.parametrize("width", [72, 80, 100, 120])
+def test_it_fits(tier: str, verbose: int, width: int) -> None:
     rows = [row(verdict, scale="reduced", stale=3) for verdict in LETTERS]
-    text = list(lines(rows, tier, verbose))
-    assert max(map(len, text)) <= 100
+    text = list(lines(rows, tier, verbose, width=width))
+    assert max(map(len, text)) <= width
+    coloured = list(lines(rows, tier, verbose, width=width, colour=True))
+    assert [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in coloured] == text
+    assert coloured != text
     flags = "~!" if tier == "paper" else "!"
     assert sum(f"{flags} corrected" in line for line in text) == len(rows)
     assert len(text) > len(rows)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_criterion_is_never_cut(width: int) -> None:
+    text = "\n".join(lines([row("REFUTED")], "paper", width=width))
+    for part in ("1.23e+05", "[1.23e+03,", "1e+12]", "(inside", "[0.123456,", "9876.5])"):
+        assert part in text
+
+
+def test_a_reason_is_cut_with_a_sign() -> None:
+    (found,) = [line for line in lines([row("NOT RUN")], "paper") if "why" in line]
+    assert found.count("…") == 1
 
 
 def test_every_letter_is_explained() -> None:

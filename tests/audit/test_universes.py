@@ -21,6 +21,7 @@ from omnigrok.audit.universes import (
     label,
     multiverse_of,
 )
+from omnigrok.cache import Cache
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
 from omnigrok.run import Run
@@ -150,23 +151,23 @@ def test_what_was_judged_before_is_read_and_changed_curves_are_judged_again(tmp_
         check(given)
 
     given = case(entry(shift=[0.0, 5.0]))
-    first, second = (multiverse_of(counting, given, "check", tmp_path) for _ in range(2))
+    first, second = (multiverse_of(counting, given, "check", Cache(tmp_path)) for _ in range(2))
     assert first == second
     assert asked == [0.0, 5.0]
-    multiverse_of(counting, case(given.claim, start=1.5), "check", tmp_path)
+    multiverse_of(counting, case(given.claim, start=1.5), "check", Cache(tmp_path))
     assert len(asked) == 4
-    multiverse_of(counting, given, "another check", tmp_path)
+    multiverse_of(counting, given, "another check", Cache(tmp_path))
     assert len(asked) == 6
-    multiverse_of(counting, replace(given, claim=entry(shift=[0.0, 6.0])), "check", tmp_path)
+    multiverse_of(counting, replace(given, claim=entry(shift=[0.0, 6.0])), "check", Cache(tmp_path))
     assert len(asked) == 8
 
 
 def test_a_damaged_cache_is_judged_anew(tmp_path: Path) -> None:
     given = case(entry(shift=[0.0, 5.0]))
-    first = multiverse_of(check, given, "check", tmp_path)
+    first = multiverse_of(check, given, "check", Cache(tmp_path))
     (path,) = tmp_path.iterdir()
     path.write_text("{")
-    assert multiverse_of(check, given, "check", tmp_path) == first
+    assert multiverse_of(check, given, "check", Cache(tmp_path)) == first
 
 
 @pytest.mark.parametrize(

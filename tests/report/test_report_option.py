@@ -76,7 +76,8 @@ def test_replay_command(toy: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(toy.path)
     done = CliRunner().invoke(main, ["report", "--replay", "--html", "r.html"])
     assert done.exit_code == 0, done.output
-    assert done.output == "r.html: written\n"
+    assert done.stdout == "r.html: written\n"
+    assert "verdicts and controls judged" in done.stderr
     assert "judged again from recorded curves" in Path("r.html").read_text()
 
 
@@ -101,7 +102,10 @@ def audit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ([], "give either an audit file or --replay"),
         (["AUDIT", "--replay"], "give either an audit file or --replay"),
-        (["AUDIT", "--json", "--markdown"], "give one of --html, --markdown, --json and --into"),
+        (
+            ["AUDIT", "--json", "--markdown"],
+            "give one of --html, --markdown, --json, --csv and --into",
+        ),
         (["AUDIT", "--check"], "--check goes with --into FILE"),
         (["none.json"], "none.json: there is no such file"),
         (["AUDIT", "--single"], "--single goes with --html PATH"),
