@@ -38,8 +38,19 @@ TOUCHES: dict[str, Callable[[Run], bool]] = {
     "seeds_equal": lambda run: True,
     "grid_shifted": lambda run: True,
 }
-# (fault, figure) where no verdict of the miniatures changes.
-UNNOTICED: frozenset[tuple[str, str]] = frozenset()
+# (fault, figure) where no verdict of the miniatures changes: they are too short for what weight
+# decay does there, and those of the transformer for what its labels do.
+UNNOTICED = frozenset(
+    {
+        ("decay_off", "fig04_imdb"),
+        ("decay_off", "fig07_transformer"),
+        ("decay_off", "fig11_cross_entropy"),
+        ("decay_coupled", "fig04_imdb"),
+        ("decay_coupled", "fig07_transformer"),
+        ("decay_coupled", "fig11_cross_entropy"),
+        ("labels_shuffled", "fig07_transformer"),
+    }
+)
 # Planted in torch's step; the native one is compiled.
 IN_TORCH = ("decay_coupled", "projection_off")
 Verdicts = dict[str, str]
@@ -124,7 +135,7 @@ def cells(folder: Path) -> dict[str, dict[str, dict[str, list[str]]]]:
 def matrix_table(record: dict[str, Any]) -> str:
     """Markdown: one row a figure, one column a fault, the claims whose verdict it changes."""
     faults = list(record["cells"])
-    figures = list(dict.fromkeys(name for found in record["cells"].values() for name in found))
+    figures = sorted({name for found in record["cells"].values() for name in found})
     lines = ["| figure | " + " | ".join(faults) + " |", "|---|" + "---|" * len(faults)]
     for figure in figures:
         found = [_cell(record["cells"][fault].get(figure)) for fault in faults]
