@@ -18,9 +18,9 @@ from omnigrok.training.stack import Stack
 FOLDER = Path(__file__).parent
 SUITE = load_suite(FOLDER)
 FIGURES = {figure.figure: figure for figure in SUITE.figures if figure.experiments}
-# As many as the smoke tier's stacks of transformers hold, whose compiled step serves here, too; a
-# smaller one would be compiled anew.
 REPLICAS, STEPS = 6, 10
+# Chunks of the training that is cut short after three: compiled where so long a training is.
+CHUNKS = {"smoke": 10, "paper": 100}
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -34,7 +34,10 @@ def test_cost(name: str, benchmark: BenchmarkFixture, request: pytest.FixtureReq
     full_name = f"{name}:{next(iter(figure.experiments))}"
     runs = SUITE.runs(full_name, Setting(options.tier, SUITE.protocols_of(full_name)[0]))
     alike = [run for run in runs if shape_key(run) == shape_key(runs[0])][:REPLICAS]
-    chunk = [run.replace(log_every=STEPS, steps=100 * STEPS, stop_at={}) for run in alike]
+    chunk = [
+        run.replace(log_every=STEPS, steps=CHUNKS[options.tier] * STEPS, stop_at={})
+        for run in alike
+    ]
     stack = Stack(chunk, choose_device(options.gpu), options.data_root)
     stack.advance(0.0)
     before = stack.step

@@ -1,5 +1,5 @@
 """MNIST (Section 4, Figures 3, 10, 11 and 12): pixels in [0, 1], flattened, neither centred nor
-normalised.
+normalised; in the smoke tier at 14 x 14.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ VERSION = 1
 __all__ = ["accuracy", "fetch", "files", "split", "status"]
 
 CLASSES = 10
+SIDE = 28
 
 # Subsets and shuffled labels have generators of their own: torch's global one is left to weights
 # and batches.
@@ -46,23 +47,26 @@ class Options(DataOptions):
             set the first 5,000 are harder than the rest; the bundled ones are in an order that
             spreads them evenly.
         shuffle_labels: permutes the labels of the training images, as a control.
+        pool: side of the squares whose mean is one input; 1 takes the pixels as they are, 2 makes
+            images of 14 x 14. The network's first width is (28 / pool) squared.
     """
 
     source: Literal["full", "bundled"] = "full"
     subset: Literal["random", "first"] = "random"
     n_test: Size | None = None
     shuffle_labels: bool = False
+    pool: Literal[1, 2, 4] = 1
 
 
 def split(run: Run, root: Path) -> Split:
     """The pool of all images, training before test, and the indices of this Run.
 
-    Inputs are (n, 784) float32; targets are one-hot (n, 10) float32 under ``mse`` and (n,) int64
-    classes under ``cross_entropy``. Runs with the same source share one tensor of inputs. Random
-    subsets are nested: a seed's smaller one is the start of its larger one. Torch's generator is
-    left at ``manual_seed(run.seed)``, so the weights depend on nothing else: seed 0 is the authors'
-    own in Figure 3d. Their landscapes (Figures 3a to 3c, 8) set none, and torch then starts
-    differently every time.
+    Inputs are (n, 784) float32, or (n, 196) and (n, 49) with ``pool``; targets are one-hot (n, 10)
+    float32 under ``mse`` and (n,) int64 classes under ``cross_entropy``. Runs with the same source
+    and ``pool`` share one tensor of inputs. Random subsets are nested: a seed's smaller one is the
+    start of its larger one. Torch's generator is left at ``manual_seed(run.seed)``, so the weights
+    depend on nothing else: seed 0 is the authors' own in Figure 3d. Their landscapes (Figures 3a to
+    3c, 8) set none, and torch then starts differently every time.
 
     Raises:
         BadInput: an option or the loss is not accepted, or there are fewer images than asked for.
@@ -76,7 +80,7 @@ def split(run: Run, root: Path) -> Split:
             "(class targets)"
         )
     pool, n_train, n_test = _pool(
-        _mnist_idx.find(root) if options.source == "full" else (), run.loss
+        _mnist_idx.find(root) if options.source == "full" else (), run.loss, options.pool
     )
     train = _train(run, options, n_train)
     wanted = n_test if options.n_test is None else options.n_test
@@ -143,7 +147,17 @@ def _tensors(stamps: tuple[Stamp, ...]) -> tuple[Tensor, Tensor, int, int]:
 
 
 @lru_cache(maxsize=4)
-def _pool(stamps: tuple[Stamp, ...], loss: str) -> tuple[Pool, int, int]:
-    pixels, classes, n_train, n_test = _tensors(stamps)
+def _inputs(stamps: tuple[Stamp, ...], pool: int) -> Tensor:
+    """(n, 784 / pool²) float32 means over squares of pixels."""
+    pixels = _tensors(stamps)[0]
+    if pool == 1:
+        return pixels
+    images = pixels.view(-1, 1, SIDE, SIDE)
+    return functional.avg_pool2d(images, pool).flatten(1)
+
+
+@lru_cache(maxsize=8)
+def _pool(stamps: tuple[Stamp, ...], loss: str, pool: int) -> tuple[Pool, int, int]:
+    _, classes, n_train, n_test = _tensors(stamps)
     targets = functional.one_hot(classes, CLASSES).to(torch.float32) if loss == "mse" else classes
-    return Pool((pixels,), targets), n_train, n_test
+    return Pool((_inputs(stamps, pool),), targets), n_train, n_test

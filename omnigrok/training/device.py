@@ -17,9 +17,10 @@ from omnigrok.training.quota import cpu_quota
 
 log = logging.getLogger(__name__)
 
-# Floating-point operations of a whole stack's training above which compiling (5-8 s a shape on two
-# cores) pays for itself.
-COMPILE_FROM = 2.5e11
+# Floating-point operations of a whole stack's training above which compiling pays for itself. A
+# shape of the smoke tier's transformers (8e7 operations a step) takes 11 to 15 s of a core to
+# compile, and then 1 ms a step less.
+COMPILE_FROM = 1e12
 # Below this one compiled update serves stacks of every size: it saves a second a shape, and is up
 # to a third slower.
 ANY_SHAPE_BELOW = 2e13

@@ -108,6 +108,25 @@ def test_runs_share_one_tensor_of_images() -> None:
     )
 
 
+@pytest.mark.parametrize("pool", [2, 4])
+def test_pooled_inputs_are_means_of_squares(pool: int) -> None:
+    pixels = mnist.split(RUN, NOWHERE).pool.inputs[0].reshape(-1, 28, 28)
+    side = 28 // pool
+    expected = pixels.reshape(-1, side, pool, side, pool).mean((2, 4)).flatten(1)
+    split = mnist.split(options(pool=pool), NOWHERE)
+    assert split.pool.inputs[0].shape == (7000, side * side)
+    assert torch.allclose(split.pool.inputs[0], expected, atol=1e-6)
+    assert torch.equal(split.train, mnist.split(RUN, NOWHERE).train)
+    assert split.pool.inputs[0] is mnist.split(options(pool=pool, n_test=5), NOWHERE).pool.inputs[0]
+
+
+def test_pixels_as_they_are_are_the_default() -> None:
+    assert (
+        mnist.split(options(pool=1), NOWHERE).pool.inputs[0]
+        is (mnist.split(RUN, NOWHERE).pool.inputs[0])
+    )
+
+
 def test_shuffled_labels_permute_the_training_targets_of_this_run_only() -> None:
     true, shuffled = mnist.split(RUN, NOWHERE), mnist.split(options(shuffle_labels=True), NOWHERE)
     before, after = true.pool.targets, shuffled.pool.targets
@@ -193,6 +212,10 @@ def test_class_means_of_the_training_images_recognise_the_test_images() -> None:
         (
             options(source="kaggle"),
             "mnist: data.source = 'kaggle' is not accepted; one of full, bundled",
+        ),
+        (
+            options(pool=3),
+            "mnist: data.pool = 3 is not accepted; one of 1, 2, 4",
         ),
         (
             options(subset="last"),

@@ -1,14 +1,15 @@
 """The table of faults in docs/faults.md, from the tests that bear the mark ``fault(name)``: what
 happens is the docstring of the first of them.
 
-python tests/faults/table.py                        print it, and the table of planted faults
-python tests/faults/table.py --into docs/faults.md  put both between the markers of a file
+python tests/faults/table.py                        print it, and the tables of planted faults
+python tests/faults/table.py --into docs/faults.md  put them between the markers of a file
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ from omnigrok.errors import BadInput
 from omnigrok.report.markers import Part, insert_all
 
 sys.path.insert(0, str(Path(__file__).parent))
+from matrix import RECORD, matrix_table
 from planted_table import planted_table
 
 TESTS = Path(__file__).parents[1]
-MARKERS, PLANTED = "faults", "planted"
+MARKERS, PLANTED, MATRIX = "faults", "planted", "matrix"
 # In the order of the table. A test whose mark names another fault is an error, as is a fault
 # without a test.
 FAULTS = (
@@ -102,11 +104,12 @@ def main() -> int:
     parser.add_argument("--into", type=Path, help="put it between the markers of this file")
     target = parser.parse_args().into
     try:
-        text, planted = table(list(marked())), planted_table()
+        texts = table(list(marked())), planted_table(), matrix_table(json.loads(RECORD.read_text()))
         if target is None:
-            print(text, planted, sep="\n", end="")
+            print(*texts, sep="\n", end="")
         else:
-            insert_all(target, [Part(MARKERS, text), Part(PLANTED, planted)])
+            names = (MARKERS, PLANTED, MATRIX)
+            insert_all(target, [Part(name, text) for name, text in zip(names, texts, strict=True)])
     except (BadInput, ValueError) as error:
         print(f"table.py: {error}", file=sys.stderr)
         return 1

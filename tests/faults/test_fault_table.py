@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -88,15 +89,20 @@ def test_what_is_missing_is_said(tmp_path: Path, body: str, message: str) -> Non
         faults.table(tests)
 
 
+def recorded_matrix() -> str:
+    return str(faults.matrix_table(json.loads(faults.RECORD.read_text())))
+
+
 def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
     target = tmp_path / "faults.md"
-    target.write_text("\n".join([*markers(faults.MARKERS), *markers(faults.PLANTED)]))
+    names = (faults.MARKERS, faults.PLANTED, faults.MATRIX)
+    target.write_text("\n".join(line for name in names for line in markers(name)))
     command = [sys.executable, str(ROOT / "tests" / "faults" / "table.py")]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    both = faults.table(list(faults.marked())), faults.planted_table()
-    assert printed == "\n".join(both)
+    texts = faults.table(list(faults.marked())), faults.planted_table(), recorded_matrix()
+    assert printed == "\n".join(texts)
     subprocess.run([*command, "--into", str(target)], check=True)
-    assert all(text in target.read_text() for text in both)
+    assert all(text in target.read_text() for text in texts)
     target.write_text("no markers")
     refused = subprocess.run(
         [*command, "--into", str(target)], capture_output=True, text=True, check=False
@@ -106,9 +112,13 @@ def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
     assert target.read_text() == "no markers"
 
 
-@pytest.mark.parametrize("which", ["faults", "planted"])
+@pytest.mark.parametrize("which", ["faults", "planted", "matrix"])
 def test_the_page_is_current(which: str) -> None:
-    made = faults.table(list(faults.marked())) if which == "faults" else faults.planted_table()
+    made = {
+        "faults": lambda: faults.table(list(faults.marked())),
+        "planted": faults.planted_table,
+        "matrix": recorded_matrix,
+    }[which]()
     assert between(ROOT / "docs" / "faults.md", which) == made, (
         "run: python tests/faults/table.py --into docs/faults.md"
     )
@@ -119,7 +129,7 @@ def test_every_planted_fault_has_a_row_and_is_noticed() -> None:
     assert len(lines) == 2 + 8
     assert all(len(line.split(" | ")) == 4 for line in lines[2:])
     for line in lines[2:]:
-        assert "fig02." in line
+        assert "| fig0" in line
         assert line.endswith(("| REFUTED or INCONCLUSIVE |", "... |"))
 
 
