@@ -35,27 +35,37 @@ def browser() -> Iterator[Any]:
         yield started
 
 
-@pytest.fixture(params=[*MADE_UP, *WRITTEN], ids=lambda each: getattr(each, "stem", each))
-def any_page(request: pytest.FixtureRequest, page: Path, site: Path) -> Path:
-    """The made-up pages, and those that audits wrote."""
-    made = {"file": page, "index": site, "figure": site.with_name(f"{TWICE}.html")}
-    return Path(made.get(request.param, request.param)).resolve()
+def named(path: str | Path) -> str:
+    return f"written {path.name}" if isinstance(path, Path) else path
 
 
-@pytest.fixture(params=["file", "index", *WRITTEN], ids=lambda each: getattr(each, "stem", each))
-def list_page(request: pytest.FixtureRequest, page: Path, site: Path) -> Path:
+def chosen(request: pytest.FixtureRequest) -> Path:
+    """A page that an audit wrote, or a made-up one, which is drawn when it is first asked for."""
+    if isinstance(request.param, Path):
+        return request.param.resolve()
+    if request.param == "file":
+        return Path(request.getfixturevalue("page"))
+    index = Path(request.getfixturevalue("site"))
+    return index if request.param == "index" else index.with_name(f"{TWICE}.html")
+
+
+@pytest.fixture(params=[*MADE_UP, *WRITTEN], ids=named)
+def any_page(request: pytest.FixtureRequest) -> Path:
+    return chosen(request)
+
+
+@pytest.fixture(params=["file", "index", *WRITTEN], ids=named)
+def list_page(request: pytest.FixtureRequest) -> Path:
     """Those with a list of all claims."""
-    return Path({"file": page, "index": site}.get(request.param, request.param)).resolve()
+    return chosen(request)
 
 
-@pytest.fixture(params=["file", "figure", *WRITTEN], ids=lambda each: getattr(each, "stem", each))
-def card_page(request: pytest.FixtureRequest, page: Path, site: Path) -> Path:
+@pytest.fixture(params=["file", "figure", *WRITTEN], ids=named)
+def card_page(request: pytest.FixtureRequest) -> Path:
     """Those with cards."""
-    made = {"file": page, "figure": site.with_name(f"{TWICE}.html")}
-    path = Path(made.get(request.param, request.param)).resolve()
-    if f'id="{CLAIM}"' not in path.read_text(encoding="utf-8"):
-        path = path.with_name(f"{TWICE}.html")
-    return path
+    path = chosen(request)
+    has_cards = f'id="{CLAIM}"' in path.read_text(encoding="utf-8")
+    return path if has_cards else path.with_name(f"{TWICE}.html")
 
 
 @pytest.mark.parametrize("name", CHECKS)
