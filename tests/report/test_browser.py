@@ -162,8 +162,9 @@ def test_show_all(listed: Opened) -> None:
     before = count(listed)
     tick(listed, "verdict", "REFUTED")
     listed.tab.locator("button[type=reset]").click()
-    listed.tab.wait_for_function("!location.hash")
+    listed.tab.locator("form.filters output", has_text=f"{before} of").wait_for()
     assert count(listed) == before
+    assert "#" not in listed.tab.url
 
 
 def test_filters_hide_the_cards_of_a_single_file(browser: Any, page: Path) -> None:
