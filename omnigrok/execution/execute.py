@@ -221,7 +221,7 @@ class Executor:
             leased.parts[:0] = [members for members, _ in groups[1:]]
             self._number += 1
             job = leased.jobs[self._number] = Job(self._number, tuple(runs), states)
-            self._say(job, f"step {job.step}, reading data and compiling")
+            self._say(job, f"compiling {len(job.runs)} networks")  # once their data are read
             self.engine.submit(job)
 
     # Taking what comes back
@@ -381,9 +381,9 @@ class Executor:
     def _tell(self, job: Job, report: Report) -> None:
         losses = report.losses
         now = f", training losses {min(losses):.3g} to {max(losses):.3g}" if losses else ""
-        self._say(job, f"step {report.step}{now}")
+        self._say(job, f"{len(job.runs)} networks, step {report.step}{now}")
 
     def _say(self, job: Job, state: str) -> None:
         if self.report is not None:
-            label = f"{job.runs[0].task}, {len(job.runs)} networks, {state}"
+            label = f"{job.runs[0].task}, {state}"
             self.report(self.tally.progress(time.monotonic() - self.started, label))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +15,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from omnigrok.cli import COMMANDS, main
+from omnigrok.report.frames import as_csv
 from omnigrok.store.store import Store
+
+from ..report.conftest import document, row
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,12 +80,12 @@ def test_every_short_help_is_whole() -> None:
 
 @pytest.mark.parametrize("claim", ["fig06.time", "fig02.test-U"])
 def test_show_fits_the_terminal(claim: str) -> None:
-    lines = call("show", claim).output.splitlines()
+    lines = call("show", claim, "--no-verdict").output.splitlines()
     assert max(len(line) for line in lines if "pytest" not in line) <= 100
 
 
 def test_show() -> None:
-    text = call("show", "fig02.inverse").output
+    text = call("show", "fig02.inverse", "--no-verdict").output
     for part in (
         "version 2",
         "criterion exponent: inside [-1.15, -0.85]",
@@ -87,6 +93,90 @@ def test_show() -> None:
         "pytest claims/test_fig02_teacher_student.py -k fig02.inverse",
     ):
         assert part in text
+
+
+@pytest.fixture
+def audit(tmp_path: Path) -> str:
+    """Of one claim, REFUTED under paper and REPRODUCED under code."""
+    rows = [row("fig02.inverse", verdict="REFUTED"), row("fig02.inverse", protocol="code")]
+    path = tmp_path / "audit.json"
+    path.write_text(json.dumps(document(*rows)))
+    return str(path)
+
+
+def test_show_has_the_verdict_and_its_numbers(audit: str) -> None:
+    text = call("show", "fig02.inverse", "--audit", audit).output
+    assert "paper: REFUTED. because" in text
+    assert "  a ratio: 2 [1, 3] (> 0.5), n = 10, p = 0.01, REFUTED" in text
+    assert "code: REPRODUCED. because" in text
+
+
+def test_list_has_filters(audit: str) -> None:
+    def ids(*options: str) -> set[str]:
+        done = call("list", *options)
+        assert done.exit_code == 0, done.output
+        return {
+            line.split()[0] for line in done.output.splitlines() if line.startswith(("f", "co"))
+        }
+
+    assert ids("--headline", "--figure", "fig02") == {
+        "fig02.train-L",
+        "fig02.test-U",
+        "fig02.inverse",
+    }
+    assert "fig02.inverse" in ids("--protocol", "code")
+    assert ids("--verdict", "REFUTED", "--audit", audit) == {"fig02.inverse"}
+    assert ids("--verdict", "error", "--audit", audit) == set()
+    assert ids("--verdict", "REFUTED", "--protocol", "code", "--audit", audit) == set()
+    assert "paper x, code +" in call("list", "--audit", audit).output
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["list", "--protocol", "papre"], "did you mean 'paper'?"),
+        (["list", "--figure", "fig99"], "no claim is left; there are the figure files"),
+        (["list", "--headlin"], "--headline"),
+        (["evidence", "exprot"], "did you mean 'export'?"),
+        (["plto"], "did you mean 'plot'?"),
+        (["plot", "fig02.invers"], "did you mean 'fig02.inverse'?"),
+        (["plot", "fig02.inverse", "--protocol", "cod"], "did you mean 'code'?"),
+        (["plot", "fig02.inverse", "-o", "x.gif"], "must end in .svg, .png, .pdf"),
+        (["plot", "fig02.inverse", "--tier", "smoke"], "name a run store with --runs"),
+        (["plot", "fig11.ce-LU", "-o", "none/x.svg"], "--output none/x.svg: cannot be written"),
+        (["universes", "fig02.inverse", "--protocol", "papr"], "did you mean 'paper'?"),
+    ],
+)
+def test_what_was_meant(command: list[str], message: str) -> None:
+    done = call(*command)
+    assert done.exit_code in (1, 2)
+    assert message in " ".join(done.output.split())
+
+
+def test_csv_of_findings(audit: str) -> None:
+    table = list(csv.DictReader(io.StringIO(call("report", audit, "--csv", "findings").output)))
+    assert [each["protocol"] for each in table] == ["paper", "code"]
+    assert {key: table[0][key] for key in ("id", "name", "estimate", "low", "high", "values")} == {
+        "id": "fig02.inverse",
+        "name": "a ratio",
+        "estimate": "2.0",
+        "low": "1.0",
+        "high": "3.0",
+        "values": "1.5 2.0 2.5",
+    }
+    verdicts = list(csv.DictReader(io.StringIO(call("report", audit, "--csv", "verdicts").output)))
+    assert [each["verdict"] for each in verdicts] == ["REFUTED", "REPRODUCED"]
+    assert as_csv([{"a": "=1+1", "b": None, "c": -2.5}]) == "a,b,c\n'=1+1,,-2.5\n"
+
+
+@pytest.mark.parametrize("name", ["x.svg", "x.png", "x.pdf"])
+def test_plot(name: str, tmp_path: Path) -> None:
+    done = call("plot", "fig02.grok", "-o", str(tmp_path / name))
+    assert done.exit_code == 0, done.output
+    first = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}[Path(name).suffix]
+    written = list(tmp_path.iterdir())
+    assert written
+    assert all(path.read_bytes().startswith(first) for path in written)
 
 
 def test_show_of_an_unknown_claim() -> None:
