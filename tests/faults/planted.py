@@ -111,7 +111,7 @@ def _test_in_train() -> None:
 
 def _seeds_equal() -> None:
     """All seeds train the network of seed 0."""
-    original = stack.begin
+    original, order = stack.begin, feed.batch_order
 
     def begin(runs: Any, *rest: Any) -> Any:
         network, replicas = original([run.replace(seed=0) for run in runs], *rest)
@@ -119,6 +119,7 @@ def _seeds_equal() -> None:
         return network, replicas
 
     stack.begin = begin
+    feed.batch_order = lambda run, *rest: order(run.replace(seed=0), *rest)
 
 
 def _grid_shifted() -> None:
