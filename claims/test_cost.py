@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from omnigrok.plugin.options import read_options
+from omnigrok.plugin.arguments import read_options
 from omnigrok.suite.suite import Setting, load_suite
 from omnigrok.training.device import choose_device
-from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack
+from omnigrok.training.stackable import shape_key
 
 FOLDER = Path(__file__).parent
 SUITE = load_suite(FOLDER)

@@ -59,8 +59,8 @@ def train(
         OmnigrokError: data are missing.
     """
     from omnigrok.training.accepted import check_options  # noqa: PLC0415 (torch)
-    from omnigrok.training.shape import shape_key  # noqa: PLC0415
     from omnigrok.training.stack import train as train_stack  # noqa: PLC0415
+    from omnigrok.training.stackable import shape_key  # noqa: PLC0415
 
     check_options(runs)
     root = None if data_root is None else Path(data_root)

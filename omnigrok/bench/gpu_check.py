@@ -58,7 +58,7 @@ WIDE = {"widths": (5, 256, 256, 5), "activation": "tanh"}
 
 
 @dataclass(frozen=True)
-class Row:
+class CheckRow:
     """One line of the table.
 
     Args:
@@ -76,33 +76,33 @@ class Row:
     seconds: float = 0.0
 
 
-def software(device: torch.device) -> Iterator[Row]:
+def software(device: torch.device) -> Iterator[CheckRow]:
     """Versions, packages and compilers."""
     properties = torch.cuda.get_device_properties(device)
     version = f"{properties.major}.{properties.minor}"
-    yield Row("card", "a CUDA device", torch.cuda.get_device_name(device), True)
+    yield CheckRow("card", "a CUDA device", torch.cuda.get_device_name(device), True)
     memory = f"{properties.total_memory / 2**30:.0f} GiB"
-    yield Row("memory", "8 GiB or more", memory, properties.total_memory >= 8 * 2**30)
-    yield Row("compute capability", "7.0 or more", version, properties.major >= 7)
-    yield Row("torch", "2.6 or newer", f"{torch.__version__}, CUDA {torch.version.cuda}", None)
+    yield CheckRow("memory", "8 GiB or more", memory, properties.total_memory >= 8 * 2**30)
+    yield CheckRow("compute capability", "7.0 or more", version, properties.major >= 7)
+    yield CheckRow("torch", "2.6 or newer", f"{torch.__version__}, CUDA {torch.version.cuda}", None)
     for name in ("pydantic", "platformdirs", "rdkit", "xdist"):
         there = find_spec(name) is not None
-        yield Row(f"package {name}", "installed", "installed" if there else "missing", there)
+        yield CheckRow(f"package {name}", "installed", "installed" if there else "missing", there)
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     found = Path(compiler).name if compiler else "none: stacks train without torch.compile"
-    yield Row("C compiler", "cc, gcc or clang", found, compiler is not None)
+    yield CheckRow("C compiler", "cc, gcc or clang", found, compiler is not None)
     works = compiler_works(device)
-    yield Row("torch.compile", "works", "works" if works else "does not", works)
+    yield CheckRow("torch.compile", "works", "works" if works else "does not", works)
 
 
-def rates(device: torch.device) -> Iterator[Row]:
+def rates(device: torch.device) -> Iterator[CheckRow]:
     """Batched matrix products in the three arithmetics."""
     name = torch.cuda.get_device_name(device)
     known = next((values for card, values in RATES.items() if card in name), None)
     for place, precision in enumerate(PRECISIONS):
         found = matrix_rate(device, precision) / 1e12
         wish = known[place] if known else None
-        yield Row(
+        yield CheckRow(
             f"matrix products, {precision}",
             "not known for this card" if wish is None else f"{wish:g} TFLOP/s or more",
             f"{found:.2f} TFLOP/s",
@@ -122,7 +122,7 @@ def small(name: str) -> list[Run]:
     return [run.replace(**changes) for run in runs]
 
 
-def curves(device: torch.device) -> Iterator[Row]:
+def curves(device: torch.device) -> Iterator[CheckRow]:
     """The same networks on the card and on the CPU, and whether their step was captured."""
     for name in FAMILIES:
         runs = small(name)
@@ -136,7 +136,7 @@ def curves(device: torch.device) -> Iterator[Row]:
             for column in each.columns
             for scale in [max(float(np.max(np.abs(each[column]))), 1e-12)]
         )
-        yield Row(
+        yield CheckRow(
             f"curves of {name}",
             f"the CPU's within {TOLERANCE:g}, captured",
             f"within {apart:.1e}, {'captured' if captured else 'not captured'}",
@@ -152,7 +152,7 @@ def wide(device: torch.device, share: float) -> list[Run]:
     return [form.replace(seed=seed) for seed in range(count)]
 
 
-def memory(device: torch.device) -> Iterator[Row]:
+def memory(device: torch.device) -> Iterator[CheckRow]:
     """Three large stacks in a row leave nothing behind; and what they take is what was planned."""
     runs, held, before = wide(device, SHARE), [], torch.cuda.memory_allocated(device)
     for _ in range(3):
@@ -163,7 +163,7 @@ def memory(device: torch.device) -> Iterator[Row]:
         del stack
         held.append((torch.cuda.memory_allocated(device) - before) / 2**20)
     # Libraries keep a workspace once the first stack has called them.
-    yield Row(
+    yield CheckRow(
         f"memory after each of three stacks of {len(runs)}",
         "as after the first",
         ", ".join(f"{each:.1f} MiB" for each in held),
@@ -172,7 +172,7 @@ def memory(device: torch.device) -> Iterator[Row]:
     planned = sum(map(replica_bytes, runs)) / 2**20
     took = (torch.cuda.max_memory_allocated(device) - before) / 2**20
     expected = f"at most {planned:.0f} MiB, as planned"
-    yield Row("memory of one of them", expected, f"{took:.0f} MiB", took <= planned)
+    yield CheckRow("memory of one of them", expected, f"{took:.0f} MiB", took <= planned)
 
 
 @contextlib.contextmanager
@@ -188,7 +188,7 @@ def limited(device: torch.device, more: float) -> Iterator[None]:
         torch.cuda.set_per_process_memory_fraction(1.0, device)
 
 
-def shortage(device: torch.device) -> Iterator[Row]:
+def shortage(device: torch.device) -> Iterator[CheckRow]:
     """A stack that does not fit is trained in parts, also if memory ends inside a capture; and the
     card goes on.
     """
@@ -200,7 +200,7 @@ def shortage(device: torch.device) -> Iterator[Row]:
         found = store.get_many(runs, executor.environment(runs[0]))
         sizes = {int(each.provenance["stack"]) for each in found.values()}
         executor.close()
-    yield Row(
+    yield CheckRow(
         f"half the memory that a stack of {len(runs)} needs",
         "trained in parts",
         f"{len(found)} trained, in stacks of {', '.join(map(str, sorted(sizes)))}",
@@ -208,7 +208,7 @@ def shortage(device: torch.device) -> Iterator[Row]:
     )
 
 
-CHECKS: Mapping[str, Callable[[torch.device], Iterator[Row]]] = {
+CHECKS: Mapping[str, Callable[[torch.device], Iterator[CheckRow]]] = {
     "software": software,
     "rates": rates,
     "curves": curves,
@@ -217,25 +217,25 @@ CHECKS: Mapping[str, Callable[[torch.device], Iterator[Row]]] = {
 }
 
 
-def run_checks(device: torch.device, seconds: float) -> Iterator[Row]:
+def run_checks(device: torch.device, seconds: float) -> Iterator[CheckRow]:
     """All checks, one after another; what begins later than ``seconds`` is not reached."""
     end = time.monotonic() + seconds
     for name, check in CHECKS.items():
         if time.monotonic() > end:
-            yield Row(name, f"within {seconds:.0f} s", "not reached", None)
+            yield CheckRow(name, f"within {seconds:.0f} s", "not reached", None)
             continue
         began = time.monotonic()
         try:
             for row in check(device):
                 now = time.monotonic()
-                yield Row(row.check, row.expected, row.found, row.ok, round(now - began, 1))
+                yield CheckRow(row.check, row.expected, row.found, row.ok, round(now - began, 1))
                 began = now
         except Exception as error:  # a card may fail anywhere, and the others are worth knowing
             text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
-            yield Row(name, "no error", text, False, round(time.monotonic() - began, 1))
+            yield CheckRow(name, "no error", text, False, round(time.monotonic() - began, 1))
 
 
-def document(rows: list[Row]) -> dict[str, Any]:
+def document(rows: list[CheckRow]) -> dict[str, Any]:
     """The file to send home."""
     return {
         "omnigrok": omnigrok.__version__,

@@ -358,7 +358,7 @@ QUANTITIES = (
 
 
 @dataclass(frozen=True)
-class Row:
+class PrecisionRow:
     """One quantity of one sweep in one cheap arithmetic.
 
     Args:
@@ -397,7 +397,7 @@ class Row:
 
 def compare(
     sweep: str, arithmetic: str, quantity: Quantity, pairs: Sequence[tuple[Curves, Curves]]
-) -> Row | None:
+) -> PrecisionRow | None:
     """A row from pairs of curves of the same Runs, cheap and exact; None where no pair has the
     quantity.
     """
@@ -416,7 +416,7 @@ def compare(
     finding = mean_in_region(
         quantity.name, means, Region(-quantity.margin, quantity.margin), level=LEVEL
     )
-    return Row(
+    return PrecisionRow(
         sweep,
         arithmetic,
         quantity.name,
@@ -453,7 +453,7 @@ def _trained(runs: Sequence[Run], device: torch.device, root: Path | None) -> li
 
 def measure(
     sweep: Sweep, device: torch.device, root: Path | None = None, seeds: int = SEEDS
-) -> Iterator[Row]:
+) -> Iterator[PrecisionRow]:
     """Train a sweep in float64 and in each cheap arithmetic, and compare."""
     runs = sweep.runs(seeds)
     exact = _trained(

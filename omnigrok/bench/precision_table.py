@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import torch
 
-from omnigrok.bench.precision import Row
+from omnigrok.bench.precision import PrecisionRow
 from omnigrok.stats import Verdict
 from omnigrok.training.device import describe
 
@@ -26,7 +26,7 @@ HEADINGS = (
 WORDS = {Verdict.REPRODUCED: "yes", Verdict.REFUTED: "no", Verdict.INCONCLUSIVE: "cannot be said"}
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: PrecisionRow) -> tuple[str, ...]:
     """One row, in the order of ``HEADINGS``."""
     low, high = row.finding.ci or (math.nan, math.nan)
     assert row.finding.region is not None
@@ -44,7 +44,7 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def line(row: Row) -> str:
+def line(row: PrecisionRow) -> str:
     """One row in Markdown."""
     return "| " + " | ".join(cells(row)) + " |"
 

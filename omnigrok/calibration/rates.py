@@ -43,7 +43,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Row:
+class TrialRow:
     """What was measured of one trial.
 
     Args:
@@ -79,7 +79,7 @@ class Row:
         return self.coverage is not None and self.coverage.value > self.trial.level + COVERAGE_SLACK
 
 
-def measure(trial: Trial, draws: int) -> Row:
+def measure(trial: Trial, draws: int) -> TrialRow:
     """Simulate ``draws`` data sets of the null and as many of the effect; where power is short,
     look for the seeds that would do.
     """
@@ -98,7 +98,7 @@ def measure(trial: Trial, draws: int) -> Row:
         if power.value >= LEAST_POWER
         else seeds_needed(lambda n: reproduced(simulate(trial, "effect", n, max(draws // 5, 40))))
     )
-    return Row(trial, reproduced(nulls), power, coverage, needed)
+    return TrialRow(trial, reproduced(nulls), power, coverage, needed)
 
 
 def simulate(trial: Trial, truth: Truth, seeds: int, draws: int) -> list[Sample]:

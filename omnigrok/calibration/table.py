@@ -10,7 +10,7 @@ from omnigrok.calibration.rates import (
     LEAST_POWER,
     ClaimRow,
     Rate,
-    Row,
+    TrialRow,
 )
 from omnigrok.calibration.trial import SEED
 
@@ -34,7 +34,7 @@ def percent(rate: Rate) -> str:
     return f"{100 * rate.value:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: TrialRow) -> tuple[str, ...]:
     """One row, in the order of ``HEADINGS``."""
     trial = row.trial
     needed = "" if row.needed is None else str(row.needed) if row.needed else "more than 50"
@@ -65,7 +65,7 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def markdown(rows: Iterable[Row]) -> Iterator[str]:
+def markdown(rows: Iterable[TrialRow]) -> Iterator[str]:
     """Lines of the table with what it means."""
     slack = f"{100 * COVERAGE_SLACK:.0f}"
     yield "# Calibration of the detectors"

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from omnigrok.bench.families import FAMILIES
-from omnigrok.bench.table import LEGEND, SUMMARY_LEGEND, joined, load, summary, table
+from omnigrok.bench.speeds import LEGEND, SUMMARY_LEGEND, joined, load, summary, table
 from omnigrok.cli.shared import clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target

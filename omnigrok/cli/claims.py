@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from omnigrok.audit.claim_state import ClaimState, evidence_states, store_states
 from omnigrok.audit.deviation import load_deviations
 from omnigrok.audit.document import Audit, Row, load_audit
 from omnigrok.audit.session import store_of
-from omnigrok.audit.state import State, evidence_states, store_states
 from omnigrok.cli.replayed import cache_option, replay_aloud
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
 from omnigrok.errors import BadInput
@@ -228,7 +228,7 @@ def _explain(folder: Path, figure: Figure, claim: Claim) -> None:
 
 
 def _state(
-    suite: Suite, figure: Figure, claim: Claim, recorded: Iterable[State], store: Path
+    suite: Suite, figure: Figure, claim: Claim, recorded: Iterable[ClaimState], store: Path
 ) -> None:
     click.echo("")
     for state in recorded:

@@ -13,7 +13,7 @@ from omnigrok.audit.document import Audit, Row, load_audit
 from omnigrok.cli.shared import clear_errors
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target
-from omnigrok.report.comparison import LEVEL, Difference, compare, moved_text
+from omnigrok.report.changes import LEVEL, Difference, compare, moved_text
 from omnigrok.report.view import effect_text
 from omnigrok.spelling import did_you_mean
 from omnigrok.suite.schema import Protocol
@@ -86,9 +86,9 @@ def compare_audits(
         pair = _protocols(protocols, list(dict.fromkeys(named)))
         found = compare(one, other, pair, common)
         if html is not None:
-            from omnigrok.report import comparison_page  # noqa: PLC0415 (needs the extra omnigrok[report])
+            from omnigrok.report import changes_page  # noqa: PLC0415 (needs the extra omnigrok[report])
 
-            comparison_page.write(html, found, (one, other), (str(left), str(right)))
+            changes_page.write(html, found, (one, other), (str(left), str(right)))
     changed = [each for each in found if each.changed]
     if as_json:
         click.echo(

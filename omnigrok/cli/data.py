@@ -8,8 +8,7 @@ import click
 
 from omnigrok.cli.groups import Group
 from omnigrok.cli.shared import clear_errors, root_option
-from omnigrok.data import default_root, imdb_files, mnist
-from omnigrok.data import verify as verification
+from omnigrok.data import default_root, imdb_files, integrity, mnist
 from omnigrok.errors import DataCorrupt
 
 DATA_SETS = ("mnist", "imdb")
@@ -57,7 +56,7 @@ def fetch(name: str, root: Path | None) -> None:
 
 
 @data.command(short_help="Check size, checksum and count of every data file.")
-@click.argument("name", type=click.Choice(verification.DATA_SETS), required=False)
+@click.argument("name", type=click.Choice(integrity.DATA_SETS), required=False)
 @root_option
 def verify(name: str | None, root: Path | None) -> None:
     """Read every data file and check its size, checksum and count; exit status 1 where one is
@@ -66,13 +65,13 @@ def verify(name: str | None, root: Path | None) -> None:
     Example: omnigrok data verify mnist
     """
     damaged = 0
-    for checked in verification.verify(root or default_root(), name):
+    for checked in integrity.verify(root or default_root(), name):
         damaged += not checked.sound
         mark = (
             "DAMAGED: "
             if not checked.sound
             else ""
-            if checked.found == verification.MISSING
+            if checked.found == integrity.MISSING
             else "sound, "
         )
         click.echo(f"{checked.data_set:8} {checked.file}: {mark}{checked.found}")

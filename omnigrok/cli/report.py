@@ -17,7 +17,7 @@ from omnigrok.errors import BadInput
 from omnigrok.files import check_target
 from omnigrok.report import findings, markdown, retraining
 from omnigrok.report.frames import as_csv, finding_rows, verdict_rows
-from omnigrok.report.markers import Part, has_part, insert_all, markers
+from omnigrok.report.markers import GeneratedPart, has_part, insert_all, markers
 from omnigrok.suite.suite import load_suite
 
 PAGES = (".html", ".htm")  # one file; a folder has no such name
@@ -202,6 +202,6 @@ def _parts_of(path: Path, writable: bool) -> list[str]:
 def _fill(targets: dict[Path, list[str]], folder: Path, audit: Audit, only_check: bool) -> None:
     """Each part is made once, and all before any file is written."""
     names = dict.fromkeys(name for parts in targets.values() for name in parts)
-    made = {name: Part(name, *PARTS[name](folder, audit)) for name in names}
+    made = {name: GeneratedPart(name, *PARTS[name](folder, audit)) for name in names}
     for target, parts in targets.items():
         insert_all(target, [made[name] for name in parts], only_check)

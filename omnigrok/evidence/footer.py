@@ -23,7 +23,7 @@ _COLUMN = {1, 2, 3, 4, 5, 6, 7, 9, 11, 13, 16}
 
 
 @dataclass(frozen=True)
-class Column:
+class ParquetColumn:
     """A flat column: its name, one of the values of ``TYPES``, and whether it may hold nulls."""
 
     name: str
@@ -54,7 +54,7 @@ class Group:
 class Footer:
     """What a footer says; ``texts`` are its keys and values."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[ParquetColumn, ...]
     groups: tuple[Group, ...]
     texts: dict[str, bytes]
 
@@ -84,13 +84,13 @@ def parse_footer(content: bytes) -> Footer:
     return Footer(columns, groups, texts)
 
 
-def _column(element: dict[int, Any]) -> Column:
+def _column(element: dict[int, Any]) -> ParquetColumn:
     if not set(element) <= _ELEMENT or element.get(5, 0) or element[3] not in (0, 1):
         raise ValueError("column")
-    return Column(element[4].decode(), TYPES[element[1]], element[3] == 1)
+    return ParquetColumn(element[4].decode(), TYPES[element[1]], element[3] == 1)
 
 
-def _group(fields: dict[int, Any], columns: tuple[Column, ...]) -> Group:
+def _group(fields: dict[int, Any], columns: tuple[ParquetColumn, ...]) -> Group:
     rows = fields[3]
     if not set(fields) <= _GROUP or not rows > 0 or len(fields[1]) != len(columns):
         raise ValueError("row group")

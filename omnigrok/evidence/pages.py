@@ -21,7 +21,7 @@ _PAGE, _INNER, _STATISTICS = {1, 2, 3, 5, 7}, {1, 2, 3, 4}, 5
 
 
 @dataclass(frozen=True)
-class Page:
+class ParquetPage:
     """One page's header.
 
     Args:
@@ -81,7 +81,7 @@ def _is_whole(file: Any, chunk: Chunk, rows: int) -> bool:
     return (place, raw, values) == (chunk.end, chunk.raw, rows)
 
 
-def _read_header(file: Any, place: int) -> Page:
+def _read_header(file: Any, place: int) -> ParquetPage:
     file.seek(place)
     fields, length = read_struct(file.read(LONGEST_HEADER))
     try:
@@ -94,4 +94,4 @@ def _read_header(file: Any, place: int) -> Page:
         raise EvidenceError("the header of one of its pages is damaged") from error
     if damaged:
         raise EvidenceError("the header of one of its pages is not one that omnigrok writes")
-    return Page(kind, compressed, raw, values, length)
+    return ParquetPage(kind, compressed, raw, values, length)

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from omnigrok.curves import Curves
 from omnigrok.run import Run
-from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack
+from omnigrok.training.stackable import shape_key
 
 # Relative difference of a loss, a norm or another continuous column, by precision.
 TOLERANCE = {"float32": 1e-3, "tf32": 1e-3, "float64": 1e-6}

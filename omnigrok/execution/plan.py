@@ -12,7 +12,7 @@ from omnigrok.data import find_task
 from omnigrok.run import Run
 from omnigrok.training.calendar import effective_batch
 from omnigrok.training.device import memory_share
-from omnigrok.training.shape import shape_key
+from omnigrok.training.stackable import shape_key
 from omnigrok.training.work import replica_bytes, step_operations
 
 # A step of a stack should be neither so short that calling it dominates nor so long that a

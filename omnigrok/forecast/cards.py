@@ -21,7 +21,7 @@ from omnigrok.forecast.schedule import schedule
 from omnigrok.run import Run
 from omnigrok.suite.suite import Setting, Suite, load_suite
 from omnigrok.training.calendar import effective_batch
-from omnigrok.training.shape import shape_key
+from omnigrok.training.stackable import shape_key
 from omnigrok.training.work import COPIES, evaluation_operations, step_operations, work_of
 
 # Seconds from one kernel of a replayed graph to the next, and of one that the host launches.
@@ -45,7 +45,7 @@ FORWARD = 3.0  # a step is a forward pass and a backward one of twice its work
 
 
 @dataclass(frozen=True)
-class Card:
+class GraphicsCard:
     """What a maker states, rounded to what libraries reach.
 
     Args:
@@ -63,8 +63,8 @@ class Card:
 CARDS = {
     card.name: card
     for card in (
-        Card("H200", {"float64": 45e12, "float32": 40e12, "tf32": 350e12}, 4.3e12, 141e9),
-        Card("H100", {"float64": 45e12, "float32": 40e12, "tf32": 350e12}, 3.0e12, 80e9),
+        GraphicsCard("H200", {"float64": 45e12, "float32": 40e12, "tf32": 350e12}, 4.3e12, 141e9),
+        GraphicsCard("H100", {"float64": 45e12, "float32": 40e12, "tf32": 350e12}, 3.0e12, 80e9),
     )
 }
 
@@ -95,7 +95,7 @@ def kernels(run: Run) -> int:
     return KERNELS.get(run.model, OTHER_KERNELS)
 
 
-def cost_of(stack: StackPlan, card: Card) -> StackCost:
+def cost_of(stack: StackPlan, card: GraphicsCard) -> StackCost:
     """What a stack takes: all its networks go to the last step of the longest."""
     form, size = stack.runs[0], len(stack.runs)
     steps = max(run.steps for run in stack.runs)
@@ -158,12 +158,12 @@ def needed(suite: Suite, protocol: str) -> dict[str, set[Run]]:
     return found
 
 
-def stacks_of(runs: Iterable[Run], card: Card, cards: int = 1) -> list[StackPlan]:
+def stacks_of(runs: Iterable[Run], card: GraphicsCard, cards: int = 1) -> list[StackPlan]:
     """As an audit on such cards would plan them."""
     return make_plan(sorted(runs, key=lambda run: run.digest), "cuda", 0.8 * card.memory, cards)
 
 
-def by_figure(figures: Mapping[str, set[Run]], card: Card) -> Iterator[str]:
+def by_figure(figures: Mapping[str, set[Run]], card: GraphicsCard) -> Iterator[str]:
     """A Markdown table."""
     yield "| figure | networks | stacks | longest stack | expected | floor | most of it goes into |"
     yield "|---|---:|---:|---:|---:|---:|---|"
@@ -185,7 +185,9 @@ def _line(name: str, networks: int, costs: Sequence[StackCost]) -> str:
     )
 
 
-def by_cards(figures: Mapping[str, set[Run]], card: Card, counts: Sequence[int]) -> Iterator[str]:
+def by_cards(
+    figures: Mapping[str, set[Run]], card: GraphicsCard, counts: Sequence[int]
+) -> Iterator[str]:
     """A Markdown table of the schedule on several cards, planned for each number of them."""
     yield "| cards | stacks | driver busy | whole audit | longest stack | cards busy |"
     yield "|---:|---:|---:|---:|---:|---:|"

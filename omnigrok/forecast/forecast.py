@@ -22,7 +22,7 @@ from omnigrok.store.store import Environment, Store
 from omnigrok.training.calendar import log_steps
 from omnigrok.training.device import describe, is_out_of_memory
 from omnigrok.training.identity import identity
-from omnigrok.training.shape import shape_key
+from omnigrok.training.stackable import shape_key
 from omnigrok.training.work import evaluation_operations, step_operations
 
 # No new measurement begins later than this.
@@ -39,7 +39,7 @@ Rate = Callable[[torch.device, str], float]
 
 
 @dataclass(frozen=True)
-class Pace:
+class ShapePace:
     """What training costs in stacks of one shape.
 
     Args:
@@ -102,7 +102,7 @@ class Forecast:
     figures: dict[str, Cost]
     total: Cost
     measured: list[tuple[Run, StackTime]]
-    paces: Mapping[Run, Pace]
+    paces: Mapping[Run, ShapePace]
     rates: Mapping[str, float]
     problems: list[str]
     spent: float
@@ -241,7 +241,7 @@ def _test_samples(key: Run, known: int | None) -> int:
 
 def _pace(
     form: Run, measured: Sequence[tuple[Run, Run, StackTime]], rate: float, kind: str = "cpu"
-) -> Pace:
+) -> ShapePace:
     """The pace of a shape: measured, or by operations from the likest shape that was.
 
     Args:
@@ -266,14 +266,14 @@ def _pace(
     same = sorted((entry for entry in measured if entry[1].model == form.model), key=distance)
     if not same:
         each = 1 / (SHARE_OF_RATE * rate)
-        return Pace(
+        return ShapePace(
             each, each, 0.0, _test_samples(form, None), f"{SHARE_OF_RATE:.0%} of the matrix rate"
         )
     other_key, other, seconds = same[0]
     known = seconds.test_samples if other.task == form.task else None
     test = seconds.test_samples if other_key == key else _test_samples(form, known)
     evaluations = evaluation_operations(other, evaluated(other, seconds.test_samples), kind)
-    return Pace(
+    return ShapePace(
         step=seconds.step / seconds.replicas / step_operations(other, kind),
         evaluation=seconds.evaluation / seconds.replicas / max(evaluations, 1.0),
         start=seconds.start,

@@ -18,7 +18,7 @@ HEARTBEAT, CHECKPOINT = 5.0, 60.0
 
 
 @dataclass(frozen=True)
-class Schedule:
+class DeviceSchedule:
     """What a simulation came to.
 
     Args:
@@ -40,7 +40,7 @@ def schedule(
     report: float = REPORT,
     run: float = RUN,
     saved: float = SAVED,
-) -> Schedule:
+) -> DeviceSchedule:
     """Simulate.
 
     Args:
@@ -68,7 +68,7 @@ def schedule(
     recording = sum(report + run * networks for _, networks in stacks)
     total = max(clock, heartbeats + recording)
     trained = sum(seconds for seconds, _ in stacks)
-    return Schedule(
+    return DeviceSchedule(
         total,
         max((seconds for seconds, _ in stacks), default=0.0),
         (heartbeats + recording) / total if total else 0.0,

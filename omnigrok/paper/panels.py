@@ -5,10 +5,10 @@ from __future__ import annotations
 from omnigrok.paper.maps import reduced
 from omnigrok.paper.paths import ContoursBySize, ReducedDynamics, StraightPath
 from omnigrok.report.drawing.dynamics import DynamicsCurves
-from omnigrok.report.drawing.landscape import LandscapeCurve
-from omnigrok.report.drawing.maps import HeatMap
+from omnigrok.report.drawing.heat_maps import HeatMap
 from omnigrok.report.drawing.reading import Reading
-from omnigrok.report.drawing.times import TimesAgainst
+from omnigrok.report.drawing.reduced_losses import LandscapeCurve
+from omnigrok.report.drawing.scaling import TimesAgainst
 from omnigrok.report.panels import Panel
 
 F2, F3, F4, F5, F6 = (

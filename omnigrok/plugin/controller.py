@@ -23,10 +23,10 @@ from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.audit.session import Options
 from omnigrok.audit.summary import merge
 from omnigrok.errors import BadInput, OmnigrokError
+from omnigrok.plugin.arguments import read_options
 from omnigrok.plugin.completeness import Completeness
 from omnigrok.plugin.crash import crashed
 from omnigrok.plugin.exit_status import Ended, settle
-from omnigrok.plugin.options import read_options
 from omnigrok.plugin.repeated import combined
 from omnigrok.report.terminal import WIDTH, lines
 from omnigrok.suite.revision import revision

@@ -31,6 +31,7 @@ from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.execution.interruption import BudgetSpent
 from omnigrok.forecast.forecast import forecast
 from omnigrok.forecast.text import lines
+from omnigrok.plugin.arguments import check_paths, read_options
 from omnigrok.plugin.collected import id_with_two_checks, misspelt_keyword
 from omnigrok.plugin.command_line import add_options
 from omnigrok.plugin.controller import (
@@ -51,7 +52,6 @@ from omnigrok.plugin.gpus import assign_gpu, worker_number
 from omnigrok.plugin.junit import NAMES, properties
 from omnigrok.plugin.known import Known, is_known
 from omnigrok.plugin.notes import Notes
-from omnigrok.plugin.options import check_paths, read_options
 from omnigrok.plugin.progress import ProgressPrinter
 from omnigrok.plugin.training_cost import TrainingCost
 from omnigrok.spelling import did_you_mean

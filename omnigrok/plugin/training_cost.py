@@ -22,7 +22,7 @@ import omnigrok
 from omnigrok.audit.document import ItemRow
 from omnigrok.audit.session import Options
 from omnigrok.errors import OmnigrokError
-from omnigrok.plugin.options import read_options
+from omnigrok.plugin.arguments import read_options
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
 from omnigrok.suite.schema import Protocol

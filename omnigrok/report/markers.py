@@ -15,7 +15,7 @@ LARGEST_FILE = 16_000_000
 
 
 @dataclass(frozen=True)
-class Part:
+class GeneratedPart:
     """What is to stand between the markers of a part.
 
     Args:
@@ -77,10 +77,10 @@ def insert(
     path: Path, name: str, text: str, check: bool = False, same: Callable[[str], str] = str
 ) -> None:
     """``insert_all`` of one part."""
-    insert_all(path, [Part(name, text, same)], check)
+    insert_all(path, [GeneratedPart(name, text, same)], check)
 
 
-def insert_all(path: Path, parts: Iterable[Part], check: bool = False) -> None:
+def insert_all(path: Path, parts: Iterable[GeneratedPart], check: bool = False) -> None:
     """Put texts between the markers of their parts: all of them, or none.
 
     Args:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from omnigrok.audit.document import Audit, ReplicatedPart, load_audit
 from omnigrok.errors import BadInput
-from omnigrok.report.comparison import Difference, compare
+from omnigrok.report.changes import Difference, compare
 from omnigrok.report.markdown import plain
 from omnigrok.report.view import effect_text
 

@@ -20,8 +20,8 @@ from omnigrok.training.network import Flat, Network
 from omnigrok.training.objective import storage_dtype
 from omnigrok.training.replicas import Replicas
 from omnigrok.training.samples import Samples
-from omnigrok.training.shape import shape_key
 from omnigrok.training.sphere import held_square
+from omnigrok.training.stackable import shape_key
 from omnigrok.training.state import State
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from omnigrok.models.messy_mlp import MessyMLP
 from omnigrok.models.mlp import MLP
 from omnigrok.training.feed import Feed
-from omnigrok.training.native_library import Job, Library, library
+from omnigrok.training.native_library import Library, NativeCall, library
 from omnigrok.training.network import Network
 from omnigrok.training.optimizer import EPS
 from omnigrok.training.replicas import Replicas
@@ -166,7 +166,7 @@ class NativeStep:
             **built.products,
         }
 
-    def _job(self, replicas: Replicas, **changing: Any) -> tuple[Job, list[Tensor]]:
+    def _job(self, replicas: Replicas, **changing: Any) -> tuple[NativeCall, list[Tensor]]:
         """A job, with the tensors that must outlive it; tensors stand for their addresses."""
         samples = replicas.samples
         tensors = {
@@ -196,7 +196,7 @@ class NativeStep:
         assert all(tensors[name].is_contiguous() for name in ("weights", "first", "second"))
         whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
         addresses = {name: tensor.data_ptr() for name, tensor in whole.items()}
-        job = Job(**self.fixed, **addresses, **plain, threads=torch.get_num_threads())
+        job = NativeCall(**self.fixed, **addresses, **plain, threads=torch.get_num_threads())
         return job, list(whole.values())
 
     def train(self, replicas: Replicas, feed: Feed, count: int) -> None:

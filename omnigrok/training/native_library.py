@@ -41,7 +41,7 @@ BUILD_SECONDS = 120
 log = logging.getLogger(__name__)
 
 
-class Job(ctypes.Structure):
+class NativeCall(ctypes.Structure):
     """What a call reads and writes: the struct ``Job`` of the source, which explains the fields."""
 
     _fields_ = (
@@ -168,7 +168,7 @@ class Library:
         except OSError as error:
             raise CannotBuild(str(error)) from error
         self.functions.job_bytes.restype = ctypes.c_int64
-        if self.functions.job_bytes() != ctypes.sizeof(Job):
+        if self.functions.job_bytes() != ctypes.sizeof(NativeCall):
             raise CannotBuild(f"{path} is of another version; delete it")
         self.products = {
             name: ctypes.cast(getattr(blas, symbol), ctypes.c_void_p).value
@@ -189,7 +189,7 @@ class Library:
             raise CannotBuild(f"torch {torch.__version__} comes without MKL") from error
         return blas
 
-    def call(self, name: str, job: Job) -> None:
+    def call(self, name: str, job: NativeCall) -> None:
         """Call ``train`` or ``outputs``, in the precision that its name ends with.
 
         Raises:

@@ -22,7 +22,7 @@ from omnigrok.training.device import arithmetic
 from omnigrok.training.evaluate import evaluate
 from omnigrok.training.feed import CHUNK, Feed
 from omnigrok.training.native import native_step
-from omnigrok.training.shape import shape_key
+from omnigrok.training.stackable import shape_key
 from omnigrok.training.state import State
 from omnigrok.training.step import TorchStep
 from omnigrok.training.stopping import stops_at

@@ -17,7 +17,7 @@ from omnigrok.models import HELD, find_model
 from omnigrok.run import Run
 from omnigrok.training.accepted import check_options
 from omnigrok.training.calendar import effective_batch
-from omnigrok.training.shape import shape_key
+from omnigrok.training.stackable import shape_key
 
 # Copies of the parameters that a step holds: weights, two moments, the gradient whole and in parts,
 # and the update's temporaries.

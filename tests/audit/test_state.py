@@ -10,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from omnigrok.audit.state import State, evidence_states, store_states
+from omnigrok.audit.claim_state import ClaimState, evidence_states, store_states
 from omnigrok.cli import main
 from omnigrok.curves import Curves
 from omnigrok.evidence.writing import write
@@ -56,7 +56,7 @@ def test_evidence_current_stale_and_incomplete(folder: Path) -> None:
     write(path, results, meta={"criteria": {"toy.good": "other"}})
     (state,) = evidence_states(load_suite(folder), figure, figure.claim("toy.good"))
     stale = sum(run.seed == 0 for run in runs[:5])
-    assert state == State(
+    assert state == ClaimState(
         "toy:tiny", "paper", "evidence", "full", 6, 5 - stale, stale, changed=("criterion",)
     )
     assert str(state) == (

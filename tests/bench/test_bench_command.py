@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from omnigrok.bench.table import Speed
+from omnigrok.bench.speeds import Speed
 from omnigrok.cli import main
 
 PLAIN = Speed("mnist", "plain", "cpu", 1, 10, (1.0, 2.0, 1.0), 1e6, 4e7, 8e7, 0.1, 2.0**19)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from omnigrok.bench.table import load
+from omnigrok.bench.speeds import load
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 CONFTEST = """

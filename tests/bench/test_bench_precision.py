@@ -20,8 +20,8 @@ from omnigrok.bench import precision
 from omnigrok.bench.precision import (
     QUANTITIES,
     SWEEPS,
+    PrecisionRow,
     Quantity,
-    Row,
     arithmetics,
     compare,
     measure,
@@ -244,7 +244,7 @@ def test_another_result_is_not_the_same(monkeypatch: pytest.MonkeyPatch) -> None
 # The table and the command
 
 
-def made() -> Row:
+def made() -> PrecisionRow:
     row = compare(
         "sweep",
         "float32",
@@ -280,7 +280,7 @@ def test_the_command_shows_and_writes_the_rows(
 
     def quick(
         sweep: precision.Sweep, device: torch.device, root: Path | None, seeds: int
-    ) -> list[Row]:
+    ) -> list[PrecisionRow]:
         asked.append(seeds)
         return [dataclasses.replace(made(), sweep=sweep.name)]
 

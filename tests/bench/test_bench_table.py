@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omnigrok.bench.table import COLUMNS, Speed, cells, joined, load, summary, table
+from omnigrok.bench.speeds import COLUMNS, Speed, cells, joined, load, summary, table
 from omnigrok.errors import BadInput
 
 PLAIN = Speed("mnist", "plain", "cpu", 1, 10, (1.0, 2.0, 1.0), 1e6, 4e7, 8e7, 0.1, 2.0**19)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omnigrok.bench.table import LARGEST_FILE, Speed, load, summary, table
+from omnigrok.bench.speeds import LARGEST_FILE, Speed, load, summary, table
 from omnigrok.errors import BadInput
 
 PLAIN = Speed("mnist", "plain", "cpu", 1, 10, (1.0, 2.0), 1e6, 4e7, 8e7, 0.1, 2.0**19)

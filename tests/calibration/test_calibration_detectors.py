@@ -16,7 +16,7 @@ from omnigrok import stats
 from omnigrok.calibration.rates import (
     COVERAGE_SLACK,
     LARGEST_FALSE_POSITIVE,
-    Row,
+    TrialRow,
     measure,
     reproduced,
     simulate,
@@ -127,6 +127,6 @@ def test_the_table_says_what_fails() -> None:
     row = measure(TRIALS[0], 20)
     (line,) = list(markdown([row]))[-1:]
     assert line.startswith(f"| {TRIALS[0].detector} | ")
-    poor = Row(row.trial, row.false_positive.__class__(10, 20), row.power, row.coverage, 0)
+    poor = TrialRow(row.trial, row.false_positive.__class__(10, 20), row.power, row.coverage, 0)
     assert "no: false positives" in cells(poor)[-1]
     assert cells(poor)[-3] == "more than 50"

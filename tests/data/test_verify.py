@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from omnigrok.cli import main
 from omnigrok.data import _mnist_bundle, _mnist_idx, imdb_files, qm9
 from omnigrok.data.imdb_text import to_bytes
-from omnigrok.data.verify import DATA_SETS, MISSING, Checked, verify
+from omnigrok.data.integrity import DATA_SETS, MISSING, Checked, verify
 
 REVIEWS = {
     f"aclImdb/test/{label}/{k}_7.txt": f"{label} film {k}".encode()

@@ -16,7 +16,7 @@ from omnigrok.execution.plan import (
     plan,
 )
 from omnigrok.run import Run, freeze
-from omnigrok.training.shape import shape_key
+from omnigrok.training.stackable import shape_key
 from omnigrok.training.work import replica_bytes, step_operations
 
 FORM = Run(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from omnigrok.errors import BadInput
-from omnigrok.report.markers import Part, insert_all
+from omnigrok.report.markers import GeneratedPart, insert_all
 
 sys.path.insert(0, str(Path(__file__).parent))
 from matrix import RECORD, matrix_table
@@ -109,7 +109,8 @@ def main() -> int:
             print(*texts, sep="\n", end="")
         else:
             names = (MARKERS, PLANTED, MATRIX)
-            insert_all(target, [Part(name, text) for name, text in zip(names, texts, strict=True)])
+            parts = [GeneratedPart(*each) for each in zip(names, texts, strict=True)]
+            insert_all(target, parts)
     except (BadInput, ValueError) as error:
         print(f"table.py: {error}", file=sys.stderr)
         return 1

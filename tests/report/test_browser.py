@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from omnigrok.audit.document import parse
-from omnigrok.report.comparison import compare
-from omnigrok.report.comparison_page import render as render_comparison
+from omnigrok.report.changes import compare
+from omnigrok.report.changes_page import render as render_comparison
 
 from .browsing import CHECKS, Opened, chromium, faults
 from .conftest import TWICE, document, row

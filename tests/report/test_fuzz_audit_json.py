@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from omnigrok.audit.document import Audit, load_audit
 from omnigrok.errors import BadInput
-from omnigrok.report.comparison import compare
+from omnigrok.report.changes import compare
 from omnigrok.report.page import render
 from omnigrok.suite.suite import load_suite
 

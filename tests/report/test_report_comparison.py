@@ -14,7 +14,7 @@ from scipy import stats
 from omnigrok.audit.document import parse
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
-from omnigrok.report.comparison import compare, same_mean_p
+from omnigrok.report.changes import compare, same_mean_p
 
 from .conftest import document, row
 

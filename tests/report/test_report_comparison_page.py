@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from omnigrok.audit.document import parse
 from omnigrok.cli import main
-from omnigrok.report.comparison import compare
-from omnigrok.report.comparison_page import render
+from omnigrok.report.changes import compare
+from omnigrok.report.changes_page import render
 
 from .conftest import document, row
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from omnigrok.audit.summary import SCHEMA
+from omnigrok.audit.document import SCHEMA
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
-from omnigrok.report.markers import Part, has_part, insert, insert_all, markers
+from omnigrok.report.markers import GeneratedPart, has_part, insert, insert_all, markers
 
 BEGIN, END = markers("verdicts")
 OTHER = "\n".join(markers("other"))
@@ -61,9 +61,9 @@ def test_all_parts_or_none(readme: Path) -> None:
     before = readme.read_text()
     for parts in (["verdicts", "missing"], ["missing", "verdicts"]):
         with pytest.raises(BadInput, match="lacks the markers <!-- missing: begin -->"):
-            insert_all(readme, [Part(name, "new\n") for name in parts])
+            insert_all(readme, [GeneratedPart(name, "new\n") for name in parts])
         assert readme.read_text() == before
-    insert_all(readme, [Part("verdicts", "new\n"), Part("other", "more\n")])
+    insert_all(readme, [GeneratedPart("verdicts", "new\n"), GeneratedPart("other", "more\n")])
     begin, end = markers("other")
     assert readme.read_text() == f"top\n{BEGIN}\nnew\n{END}\nbottom\n{begin}\nmore\n{end}\n"
 

@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner, Result
 
 from omnigrok.bench import gpu_check
-from omnigrok.bench.gpu_check import CHECKS, Row, run_checks
+from omnigrok.bench.gpu_check import CHECKS, CheckRow, run_checks
 from omnigrok.cli import main
 from omnigrok.forecast import measure
 from omnigrok.training import Stack
@@ -95,12 +95,12 @@ def test_other_curves_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("small_card")
 def test_an_error_is_a_row_and_the_other_checks_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(device: torch.device) -> Iterator[Row]:
-        yield Row("first", "", "", True)
+    def broken(device: torch.device) -> Iterator[CheckRow]:
+        yield CheckRow("first", "", "", True)
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
 
-    def sound(device: torch.device) -> Iterator[Row]:
-        yield Row("second", "", "", True)
+    def sound(device: torch.device) -> Iterator[CheckRow]:
+        yield CheckRow("second", "", "", True)
 
     monkeypatch.setattr(gpu_check, "CHECKS", {"broken": broken, "sound": sound})
     rows = list(run_checks(GPU, 60))

@@ -15,7 +15,7 @@ from omnigrok.models import find_model
 from omnigrok.run import Run
 from omnigrok.training import Stack, train
 from omnigrok.training.network import Flat
-from omnigrok.training.shape import shape_key
+from omnigrok.training.stackable import shape_key
 
 Compare = Callable[..., None]
 Write = Callable[[str], str]

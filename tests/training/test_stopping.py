@@ -19,7 +19,7 @@ from omnigrok.stats import time_to
 from omnigrok.store.encode import decode, encode
 from omnigrok.training import Stack, State, train
 from omnigrok.training.calendar import log_steps
-from omnigrok.training.shape import shape_key
+from omnigrok.training.stackable import shape_key
 from omnigrok.training.stopping import end_of, stops_at
 
 LEVELS = [k / 20 for k in range(1, 21)]

@@ -11,8 +11,8 @@ from omnigrok.errors import BadInput
 from omnigrok.models import find_model
 from omnigrok.models.lstm import WORDS
 from omnigrok.run import Run, freeze
-from omnigrok.training.shape import shape_key
 from omnigrok.training.stack import Stack
+from omnigrok.training.stackable import shape_key
 from omnigrok.training.work import (
     COPIES,
     Work,

@@ -22,10 +22,10 @@ from omnigrok.report.drawing.canvas import (
     share_axes,
 )
 from omnigrok.report.drawing.dynamics import DynamicsCurves, columns, value_text
-from omnigrok.report.drawing.landscape import LandscapeCurve
-from omnigrok.report.drawing.maps import HeatMap, edges, over_seeds
+from omnigrok.report.drawing.heat_maps import HeatMap, edges, over_seeds
 from omnigrok.report.drawing.reading import Reading
-from omnigrok.report.drawing.times import TimesAgainst
+from omnigrok.report.drawing.reduced_losses import LandscapeCurve
+from omnigrok.report.drawing.scaling import TimesAgainst
 from omnigrok.run import Run
 
 STEP = np.array([0, 1, 10, 100])

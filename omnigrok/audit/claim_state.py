@@ -21,7 +21,7 @@ from omnigrok.training.identity import identity
 
 
 @dataclass(frozen=True)
-class State:
+class ClaimState:
     """What there is of one experiment under one protocol.
 
     Args:
@@ -60,7 +60,7 @@ def _environment(run: Run) -> Environment:
     return Environment(identity(run), torch.__version__, describe(torch.device("cpu")))
 
 
-def evidence_states(suite: Suite, figure: Figure, claim: Claim) -> Iterator[State]:
+def evidence_states(suite: Suite, figure: Figure, claim: Claim) -> Iterator[ClaimState]:
     """What the evidence beside the claims holds of each experiment: the full scale where it is
     there.
 
@@ -70,14 +70,14 @@ def evidence_states(suite: Suite, figure: Figure, claim: Claim) -> Iterator[Stat
     """
     for protocol in claim.protocols:
         for full_name in suite.experiments(figure, claim).values():
-            found: list[State] = []
+            found: list[ClaimState] = []
             for scale in get_args(Scale):
                 runs = suite.runs(full_name, Setting("paper", protocol, scale))
                 there = evidence_of(suite.folder, full_name, protocol, runs)
                 current = sum(env == _environment(run) for run, env in there.items())
                 changed = changed_since(suite.folder, full_name, protocol, figure.figure, claim)
                 found.append(
-                    State(
+                    ClaimState(
                         full_name,
                         protocol,
                         "evidence",
@@ -93,7 +93,7 @@ def evidence_states(suite: Suite, figure: Figure, claim: Claim) -> Iterator[Stat
             )  # the first of equals, the full one
 
 
-def store_states(suite: Suite, figure: Figure, claim: Claim, store: Store) -> Iterator[State]:
+def store_states(suite: Suite, figure: Figure, claim: Claim, store: Store) -> Iterator[ClaimState]:
     """What a run store holds of each experiment, by tier; only where it holds something.
 
     Raises:
@@ -120,7 +120,7 @@ def store_states(suite: Suite, figure: Figure, claim: Claim, store: Store) -> It
                 )
                 any_place = len(store.has_many(runs, None))
                 if any_place:
-                    yield State(
+                    yield ClaimState(
                         full_name,
                         protocol,
                         f"store, {tier} tier",

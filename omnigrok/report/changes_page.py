@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.files import write_whole
-from omnigrok.report.comparison import LEVEL, Difference, Effect, moved_text
+from omnigrok.report.changes import LEVEL, Difference, Effect, moved_text
 from omnigrok.report.forest import Line, lines
 from omnigrok.report.page import environment, look
 
@@ -94,7 +94,7 @@ def render(found: Sequence[Difference], audits: tuple[Audit, Audit], names: tupl
     """The page as text.
 
     Args:
-        found: what ``omnigrok.report.comparison.compare`` says.
+        found: what ``omnigrok.report.changes.compare`` says.
         names: of the two audits, such as their files.
 
     Raises:
