@@ -216,7 +216,7 @@ def test_the_command_writes_what_a_replay_says(toy: Any, monkeypatch: pytest.Mon
     toy.write()
     first = decide()
     assert first.exit_code == 0, first.output
-    assert first.output == f"{Path('claims/decided.json')}: 2 verdicts\n"
+    assert first.stdout == f"{Path('claims/decided.json')}: 2 verdicts\n"
     assert decide("--check").exit_code == 0
     entries = {entry.claim: entry for entry in load_decided(toy.folder)}
     assert entries["toy.silent"].verdict == "REPRODUCED"
