@@ -309,7 +309,7 @@ def test_a_formula_in_a_table_is_text() -> None:
     assert cells["name"] == "'=HYPERLINK(1)"
     assert cells["note"] == "'-1"
     assert cells["estimate"] == "2.0"
-    assert cells["values"] == "1.5 2 2.5"
+    assert cells["values"] == "1.5 2.0 2.5"
 
 
 def test_names_of_figures_are_safe_in_addresses() -> None:

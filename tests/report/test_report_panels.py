@@ -150,7 +150,7 @@ def test_other_versions_are_said(example: Example) -> None:
     with Store(example.store, readonly=True) as store:
         drawn = draw(BY_NAME["2a"], "paper", Recorded(SUITE, "smoke", store, "0.0", "cpu"))
     assert drawn.svg
-    assert re.search(r"^27 runs come from another version", drawn.notes[0])
+    assert re.search(r"^21 runs come from another version", drawn.notes[0])
 
 
 def test_left_out_with_the_count(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_left_out_with_the_count(tmp_path: Path) -> None:
     assert not drawn.svg
     assert (
         drawn.missing
-        == "0 of 27 runs of fig02_teacher_student:landscape are recorded under protocol paper"
+        == "0 of 21 runs of fig02_teacher_student:landscape are recorded under protocol paper"
     )
 
 
@@ -181,4 +181,4 @@ def test_damaged_evidence_leaves_the_figure_out_with_the_reason(tmp_path: Path) 
 def test_smoke_never_shows_paper_evidence() -> None:
     drawn = draw(BY_NAME["2a"], "paper", Recorded(SUITE, "smoke"))
     assert not drawn.svg
-    assert "0 of 27 runs" in drawn.missing
+    assert "0 of 21 runs" in drawn.missing
