@@ -31,7 +31,7 @@ def test_a_broken_compiler_is_named_once_and_training_goes_on(
     toy.write()
     toy.pytester.makeconftest(
         'pytest_plugins = ["omnigrok.plugin.plugin"]\nfrom omnigrok.training import '
-        "native\nnative._attempt.cache_clear()\n"
+        "native_library\nnative_library._attempt.cache_clear()\n"
     )
     done = toy.run(*options)
     lines = [
