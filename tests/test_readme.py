@@ -4,7 +4,6 @@ options exist, and the README is two screens of short sentences.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from omnigrok.audit.document import write_audit
 from omnigrok.cli import main
 from omnigrok.plugin.command_line import add_options
 from omnigrok.report.markers import between
@@ -76,7 +76,7 @@ def test_what_the_evidence_says_is_current(tmp_path: Path, monkeypatch: pytest.M
     """
     monkeypatch.chdir(ROOT)
     audit = tmp_path / "replay.json"
-    audit.write_text(json.dumps(replay(Path("claims"))))
+    write_audit(audit, replay(Path("claims")))
     files = [word for name in GENERATED for word in ("--into", name)]
     for command in (["report", str(audit), *files], ["evidence", "decide", str(audit)]):
         done = CliRunner().invoke(main, [*command, "--check"])

@@ -15,7 +15,7 @@ from omnigrok.evidence.reading import read
 from omnigrok.run import CONSTRAINTS, LATER, LOSSES, PRECISIONS, Run, freeze
 from omnigrok.training.calendar import log_steps
 
-EVIDENCE = Path(__file__).parents[2] / "claims" / "evidence"
+EVIDENCE = Path(__file__).parents[1] / "claims" / "evidence"
 RUN = Run(task="mnist", model="mlp", seed=3, n_train=1000, steps=10, lr=1e-3)
 
 scalars = st.one_of(
