@@ -4,7 +4,7 @@ are of natural logs.
 Teacher-student: the recorded paper-tier evidence of Figure 2 (10 seeds, protocol ``paper``). The
 others are medians over settings of the standard deviation over the 3 seeds of smoke runs, which is
 the scatter of small networks. Where the paper tier has been recorded since,
-tests/calibration/test_calibration_noise.py holds them against it: within a factor of two, MNIST
+tests/paper/test_noise.py holds them against it: within a factor of two, MNIST
 times on the safe side, MNIST errors a factor 1.6 too small (``omnigrok power CLAIM --scatter 1.6``
 says what that does).
 """

@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from toy_audit import BAD, GOOD, record
 
 from omnigrok.audit.decided import entries_of, load_decided, sentence
 from omnigrok.audit.document import Row, load_audit, parse
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
 from omnigrok.suite.suite import forget, load_suite
-
-from .conftest import BAD, GOOD
-from .test_replay import record
 
 MIXED = "[-1.0, 2.0, 3.0]"
 DEVIATION = """\

@@ -51,13 +51,11 @@ WAITING = {
     "concl.representation",
     "fig03.critical",
     "fig06.regions",
-    "fig06.wc-order",
     "fig06.path",
     "fig06.time",
     "fig06.time-eta",
     "fig06.data-size",
     "fig06.more-data-faster",
-    "fig11.ce-broader",
 }
 # Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be
 # passed too often.

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from toy_audit import BODY, export, record
 
 from omnigrok.cli import main
 from omnigrok.evidence.reading import read
@@ -19,8 +20,6 @@ from omnigrok.store.store import Store
 from omnigrok.suite.digests import check_digest
 from omnigrok.suite.schema import load_figure
 from omnigrok.suite.suite import forget, load_suite
-
-from .conftest import BODY, export, record
 
 
 def row(toy: Any, *args: str) -> dict[str, Any]:

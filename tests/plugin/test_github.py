@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_audit import BAD
 
 from omnigrok.audit.document import Row
 from omnigrok.plugin.github import annotation
-
-from .conftest import BAD
 
 
 @pytest.fixture
