@@ -31,6 +31,7 @@ EVIDENCE = ("fig02_teacher_student.large.paper", "fig02_teacher_student.landscap
 # What takes more than seconds, and what needs a network or a GPU.
 SLOW = (
     "run",
+    "status",
     "bench",
     "calibrate",
     "power",
@@ -97,7 +98,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "docs").mkdir()
     rows = [row("fig02.inverse", figure="fig02_teacher_student")]
     rows.append({**rows[0], "protocol": "code"})
-    for name in ("audit.json", "torch-2.12.json", "torch-2.13.json"):
+    for name in ("audit.json", "a.json", "b.json", "torch-2.12.json", "torch-2.13.json"):
         (folder / name).write_text(json.dumps(document(*rows)))
     for name, part in (("README.md", "headline"), ("docs/verdicts.md", "verdicts")):
         (folder / name).write_text("\n\n".join(markers(part)) + "\n")
