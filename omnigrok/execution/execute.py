@@ -221,8 +221,6 @@ class Executor:
             leased.parts[:0] = [members for members, _ in groups[1:]]
             self._number += 1
             job = leased.jobs[self._number] = Job(self._number, tuple(runs), states)
-            # Reading data, building and compiling say nothing themselves.
-            self._say(job, f"starting {len(job.runs)} networks")
             self.engine.submit(job)
 
     # Taking what comes back

@@ -148,8 +148,6 @@ from omnigrok.store.store import Store
 execute.HEARTBEAT = execute.CHECKPOINT_EVERY = 0.0
 toy = Run.from_dict(json.loads(sys.argv[2]))
 def report(progress):
-    if "starting" in progress.label:
-        return
     print(progress.runs_done, progress.steps_done, flush=True)
     sys.stdin.readline()
 with Store(sys.argv[1]) as store:
