@@ -20,6 +20,7 @@ from omnigrok.audit.document import Agreement, AgreementPart, Audit, Row
 from omnigrok.errors import BadInput
 from omnigrok.evidence.find import files_digest
 from omnigrok.files import read_whole, write_whole
+from omnigrok.problems import first_problem
 from omnigrok.suite.digests import check_digest, check_file
 from omnigrok.suite.schema import Claim, Figure, Protocol, Strict, item_name
 from omnigrok.suite.suite import Suite
@@ -130,8 +131,7 @@ def load_decided(folder: Path) -> tuple[Entry, ...]:
         raw = json.loads(read_whole(path, LARGEST_FILE))
         return tuple(TypeAdapter(list[Entry]).validate_python(raw))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where, first = first_problem(error)
         raise BadInput(f"{path}: {where}: {first['msg']}; write it with {COMMAND}") from None
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as JSON: {error}; write it with {COMMAND}") from (

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError, field_validator, model_valida
 
 from omnigrok.audit.outcome import Outcome
 from omnigrok.errors import BadInput
+from omnigrok.problems import first_problem
 from omnigrok.suite.schema import Finite, Protocol, Strict, Tier
 from omnigrok.suite.yaml_file import load_yaml
 
@@ -88,8 +89,7 @@ def load_deviations(folder: Path) -> tuple[Deviation, ...]:
     try:
         return tuple(TypeAdapter(list[Deviation]).validate_python(load_yaml(path) or []))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where, first = first_problem(error)
         raise BadInput(
             f"{path}: {where}: {first['msg']}; accepted keys: {', '.join(Deviation.model_fields)}"
         ) from None

@@ -25,6 +25,7 @@ from pydantic import (
 from omnigrok.errors import BadInput
 from omnigrok.files import read_whole, write_whole
 from omnigrok.printable import harmless_json
+from omnigrok.problems import first_problem
 from omnigrok.suite.schema import PROTOCOL_NAME, Tier
 from omnigrok.suite.suite import Suite
 
@@ -379,8 +380,7 @@ def parse(document: dict[str, Any], name: str = "the audit") -> Audit:
     try:
         audit = Audit.model_validate(document)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where, first = first_problem(error)
         raise BadInput(f"{name}: {where}: {first['msg']}") from None
     seen: set[tuple[str, str]] = set()
     for row in audit.claims:

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from omnigrok.errors import BadInput
+from omnigrok.problems import first_problem
 
 LARGEST_FILE = 16_000_000
 COLUMNS = (
@@ -136,8 +137,7 @@ def load(path: Path) -> tuple[list[Speed], dict[str, str]]:
             f"{path}: cannot be read: {error.strerror or error}; omnigrok bench --json writes one"
         ) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place, first = first_problem(error)
         raise BadInput(
             f"{path}: is not a file that omnigrok bench --json writes ({place}: {first['msg']})"
         ) from error

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 
 from omnigrok.errors import BadInput
+from omnigrok.problems import first_problem
 from omnigrok.suite.schema import PROTOCOL_NAME, Strict
 from omnigrok.suite.yaml_file import load_yaml
 
@@ -93,13 +94,11 @@ def load_about(folder: Path) -> About:
     try:
         return About.model_validate(raw)
     except ValidationError as error:
-        # A misspelt key also shows as a missing one: name the cause.
-        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-        where = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        where, first = first_problem(error, "extra_forbidden")
         model = ProtocolEntry if len(first["loc"]) > 1 and first["loc"][0] == "protocols" else About
         accepted = (
             f"; accepted keys: {', '.join(model.model_fields)}"
             if first["type"] == "extra_forbidden"
             else ""
         )
-        raise BadInput(f"{path}: {where}: {first['msg']}{accepted}") from None
+        raise BadInput(f"{path}: {where or '(top level)'}: {first['msg']}{accepted}") from None

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from omnigrok.errors import BadInput
+from omnigrok.problems import first_problem
 from omnigrok.stats.finding import Region
 from omnigrok.suite.yaml_file import load_yaml
 
@@ -280,18 +281,14 @@ class Figure(Strict):
 
 
 def _describe(path: Path, error: ValidationError) -> str:
-    # A misspelt key also shows as a missing one, and a number that is not finite as no region: name
-    # the cause.
-    first = min(
-        error.errors(), key=lambda each: each["type"] not in ("extra_forbidden", "finite_number")
-    )
-    where = ".".join(str(part) for part in first["loc"]) or "(top level)"
+    # A number that is not finite also shows as no region.
+    where, first = first_problem(error, "extra_forbidden", "finite_number")
     model: type[BaseModel] | None = None
     if first["type"] == "extra_forbidden":
         model = _model_at(first["loc"][:-1])
     accepted = f"; accepted keys: {', '.join(model.model_fields)}" if model else ""
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{path}: {where}: {first['msg']}{accepted}{more}"
+    return f"{path}: {where or '(top level)'}: {first['msg']}{accepted}{more}"
 
 
 def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
+import fault_table as faults
 import pytest
 
 from omnigrok.report.markers import between, markers
 
 ROOT = Path(__file__).parents[2]
-
-
-def _load() -> ModuleType:
-    path = Path(__file__).with_name("table.py")
-    spec = importlib.util.spec_from_file_location("fault_table", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-faults = _load()
 
 
 def test_every_fault_has_a_test_and_every_mark_a_row() -> None:
@@ -97,7 +82,7 @@ def test_the_command_prints_and_writes_it(tmp_path: Path) -> None:
     target = tmp_path / "faults.md"
     names = (faults.MARKERS, faults.PLANTED, faults.MATRIX)
     target.write_text("\n".join(line for name in names for line in markers(name)))
-    command = [sys.executable, str(ROOT / "tests" / "faults" / "table.py")]
+    command = [sys.executable, str(ROOT / "tests" / "faults" / "fault_table.py")]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     texts = faults.table(list(faults.marked())), faults.planted_table(), recorded_matrix()
     assert printed == "\n".join(texts)
@@ -120,7 +105,7 @@ def test_the_page_is_current(which: str) -> None:
         "matrix": recorded_matrix,
     }[which]()
     assert between(ROOT / "docs" / "faults.md", which) == made, (
-        "run: python tests/faults/table.py --into docs/faults.md"
+        "run: python tests/faults/fault_table.py --into docs/faults.md"
     )
 
 

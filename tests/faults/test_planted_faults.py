@@ -4,30 +4,15 @@ a fresh store. The whole matrix, every fault in every figure that it touches, is
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 
+import fault_matrix
 import pytest
 
 from omnigrok.suite.suite import load_suite
 
-
-def _load() -> ModuleType:
-    path = Path(__file__).with_name("matrix.py")
-    spec = importlib.util.spec_from_file_location("fault_matrix", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-matrix = _load()
 FIGURES = {"fig02": "fig02_teacher_student", "fig05": "fig05_qm9"}
 # fault: the smoke claims that are REPRODUCED without it, and REFUTED or INCONCLUSIVE with it (a
 # time that seconds of training no longer reach may come later)
@@ -50,7 +35,7 @@ ERRORS = {
 def audit(folder: Path, fault: str, claim: str) -> tuple[str, str]:
     """(verdict, reason) of a claim in a smoke audit in a process and a store of its own."""
     figure = FIGURES[claim.partition(".")[0]]
-    (row,) = matrix.audit(folder, fault, {figure: (claim,)})["claims"]
+    (row,) = fault_matrix.audit(folder, fault, {figure: (claim,)})["claims"]
     return row["verdict"], row["reason"]
 
 
@@ -62,7 +47,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("fault", REFUTES)
 def test_fault_refutes(folder: Path, fault: str) -> None:
     for claim in REFUTES[fault]:
-        clean, broken = audit(folder, matrix.CLEAN, claim), audit(folder, fault, claim)
+        clean, broken = audit(folder, fault_matrix.CLEAN, claim), audit(folder, fault, claim)
         assert clean[0] == "REPRODUCED", clean
         assert broken[0] in ("REFUTED", "INCONCLUSIVE"), broken
 
@@ -77,21 +62,21 @@ def test_fault_of_bookkeeping_is_an_error(folder: Path, fault: str) -> None:
 
 def test_the_recorded_matrix_has_every_figure_that_a_fault_touches() -> None:
     """And claims that are there; a fault that no claim of a figure notices is listed."""
-    record = json.loads(matrix.RECORD.read_text())
-    suite = load_suite(matrix.ROOT / "claims")
+    record = json.loads(fault_matrix.RECORD.read_text())
+    suite = load_suite(fault_matrix.ROOT / "claims")
     for fault, figures in record["cells"].items():
-        claims = matrix.touched(suite, fault)
+        claims = fault_matrix.touched(suite, fault)
         assert set(figures) == set(claims)
         for figure, found in figures.items():
             assert set(found) <= set(claims[figure])
-            assert bool(found) != ((fault, figure) in matrix.UNNOTICED), (fault, figure)
-    assert set(record["cells"]) == set(matrix.TOUCHES)
+            assert bool(found) != ((fault, figure) in fault_matrix.UNNOTICED), (fault, figure)
+    assert set(record["cells"]) == set(fault_matrix.TOUCHES)
 
 
 @pytest.mark.slow
 def test_every_fault_changes_a_verdict_in_every_figure_that_it_touches(tmp_path: Path) -> None:
     """The whole matrix, trained again."""
-    matrix.main([str(tmp_path)])
-    for fault, figures in matrix.cells(tmp_path).items():
+    fault_matrix.main([str(tmp_path)])
+    for fault, figures in fault_matrix.cells(tmp_path).items():
         for figure, found in figures.items():
-            assert found or (fault, figure) in matrix.UNNOTICED, (fault, figure)
+            assert found or (fault, figure) in fault_matrix.UNNOTICED, (fault, figure)

@@ -1,8 +1,8 @@
 """The matrix of planted faults: every fault in every figure that it touches, and the verdicts that
 it changes.
 
-python tests/faults/matrix.py FOLDER [FAULT ...]   run them on fresh stores, write FOLDER/*.json
-python tests/faults/matrix.py FOLDER --record      make matrix.json of those files
+python tests/faults/fault_matrix.py FOLDER [FAULT ...]   run them on fresh stores, into FOLDER
+python tests/faults/fault_matrix.py FOLDER --record      make matrix.json of what is there
 
 A figure is touched by a fault if it trains a Run that the fault would train otherwise. Every claim
 that reads such a Run is judged, without the fault and with it.

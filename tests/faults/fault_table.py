@@ -1,8 +1,8 @@
 """The table of faults in docs/faults.md, from the tests that bear the mark ``fault(name)``: what
 happens is the docstring of the first of them.
 
-python tests/faults/table.py                        print it, and the tables of planted faults
-python tests/faults/table.py --into docs/faults.md  put them between the markers of a file
+python tests/faults/fault_table.py                        print it, and the tables of planted faults
+python tests/faults/fault_table.py --into docs/faults.md  put them between the markers of a file
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from fault_matrix import RECORD, matrix_table
+from planted_table import planted_table
+
 from omnigrok.errors import BadInput
 from omnigrok.report.markers import GeneratedPart, insert_all
-
-sys.path.insert(0, str(Path(__file__).parent))
-from matrix import RECORD, matrix_table
-from planted_table import planted_table
 
 TESTS = Path(__file__).parents[1]
 MARKERS, PLANTED, MATRIX = "faults", "planted", "matrix"
@@ -112,7 +111,7 @@ def main() -> int:
             parts = [GeneratedPart(*each) for each in zip(names, texts, strict=True)]
             insert_all(target, parts)
     except (BadInput, ValueError) as error:
-        print(f"table.py: {error}", file=sys.stderr)
+        print(f"fault_table.py: {error}", file=sys.stderr)
         return 1
     return 0
 

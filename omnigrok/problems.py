@@ -1,0 +1,17 @@
+"""What pydantic refused, for a message of one line."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+
+def first_problem(error: ValidationError, *telling: str) -> tuple[str, ErrorDetails]:
+    """Where the first problem is ("claims.0.id"; "" for the whole), and the problem.
+
+    Args:
+        telling: types of problems that come before others. A misspelt key also shows as a missing
+            one: "extra_forbidden" names the cause.
+    """
+    found = min(error.errors(), key=lambda each: each["type"] not in telling)
+    return ".".join(str(part) for part in found["loc"]), found
