@@ -1,8 +1,8 @@
 """JSON values by key in a folder of the user's cache: written whole or not at all, checked when
 they are read, bounded in size.
 
-A cache makes nothing fail. What cannot be read, or is damaged, is absent; what cannot be written is
-left out.
+A cache never makes a command fail. An entry that cannot be read, or is damaged, counts as absent;
+one that cannot be written is left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Cache:
         self.folder, self.limit = folder, limit
 
     def get(self, key: str) -> Any | None:
-        """The value of a key; None where there is none, or a damaged one."""
+        """The value of a key; None where it is absent or damaged."""
         path = self._path(key)
         try:
             digest, _, text = read_whole(path, ENTRY_LIMIT).decode().partition("\n")
@@ -48,7 +48,7 @@ class Cache:
             return None
 
     def put(self, key: str, value: Any) -> None:
-        """Keep a value of what JSON has, and of numpy's numbers; NaN and infinities come back."""
+        """Keep a JSON value, which may hold numpy's numbers; NaN and infinities come back."""
         text = json.dumps(value, default=_number)
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ class Cache:
 def _number(value: Any) -> Any:
     """A number of numpy as one of Python."""
     if not hasattr(value, "item"):
-        raise TypeError(f"{type(value).__name__} is nothing that JSON has")
+        raise TypeError(f"{type(value).__name__} is not a JSON value")
     return value.item()
 
 

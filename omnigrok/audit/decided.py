@@ -57,7 +57,7 @@ def entries_of(suite: Suite, replayed: Audit) -> tuple[Entry, ...]:
     have no entry.
 
     Raises:
-        BadInput: the audit is none of the paper tier from the suite's own seeds, is partial, or
+        BadInput: the audit is not of the paper tier or of the suite's own seeds, is partial, or
             judged by another criterion or check than the folder has now.
     """
     if replayed.tier != "paper" or replayed.first_seed or replayed.partial:

@@ -175,7 +175,7 @@ class AuditSession:
         return self.engine.device if "engine" in self.__dict__ else describe(self.device)
 
     def cache(self, name: str) -> Cache | None:
-        """The user's cache of that name; None where there is none, or none is wanted.
+        """The user's cache of that name; None where it is absent or switched off.
 
         Raises:
             BadInput: as ``cache_of``.

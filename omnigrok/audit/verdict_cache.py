@@ -161,7 +161,7 @@ def restored(value: Mapping[str, Any]) -> Outcome:
     """An outcome from ``stored``.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: it is none.
+        AttributeError, KeyError, TypeError, ValueError: it is no stored outcome.
     """
     fields = dict(value)
     fields["verdict"] = Verdict(fields["verdict"])

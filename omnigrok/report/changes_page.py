@@ -85,7 +85,7 @@ def _both(effect: Effect) -> Line:
 
 
 def _row(side: str, finding: FindingPart) -> Row:
-    """A lane of the drawing: in place of a protocol it is named for its audit."""
+    """A lane of the drawing, which has the name of its audit, not of a protocol."""
     shown = finding.model_copy(update={"decides": True})
     return Row.model_construct(id="", protocol=side, verdict="NOT RUN", findings=(shown,))
 

@@ -85,7 +85,7 @@ class Drawn:
     Args:
         svg: the drawing; "" where it is left out, and then ``missing`` says why.
         notes: reductions of scale, results of other versions.
-        said: what this drawing shows besides that which all of its kind show.
+        said: what this drawing shows and others of its kind do not.
     """
 
     panel: Panel
