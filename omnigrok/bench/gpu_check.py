@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 import omnigrok
-from omnigrok.bench.precision import SWEEPS
+from omnigrok.bench.sweeps import SWEEPS
 from omnigrok.execution.engines import LocalEngine
 from omnigrok.execution.execute import Executor
 from omnigrok.forecast.measure import matrix_rate

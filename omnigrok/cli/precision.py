@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from omnigrok.bench.precision import SEEDS, SWEEPS, measure
+from omnigrok.bench.precision import SEEDS, measure
 from omnigrok.bench.precision_table import cells, line, markdown, recorded
+from omnigrok.bench.sweeps import SWEEPS
 from omnigrok.cli.shared import clear_errors, root_option
 from omnigrok.files import check_target, write_whole
 from omnigrok.training.device import choose_device

@@ -31,11 +31,11 @@ from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.execution.interruption import BudgetSpent
 from omnigrok.forecast.forecast import forecast
 from omnigrok.forecast.text import lines
+from omnigrok.plugin import words
 from omnigrok.plugin.arguments import check_paths, read_options
 from omnigrok.plugin.collected import id_with_two_checks, misspelt_keyword
 from omnigrok.plugin.command_line import add_options
 from omnigrok.plugin.controller import (
-    AGAIN,
     DEVICE,
     HINT,
     KNOWN,
@@ -45,7 +45,6 @@ from omnigrok.plugin.controller import (
     Controller,
     ExitStatus,
     outcome_of,
-    raised,
 )
 from omnigrok.plugin.github import GitHub, on_github
 from omnigrok.plugin.gpus import assign_gpu, worker_number
@@ -66,19 +65,6 @@ _outcome = pytest.StashKey[Outcome]()
 _known = pytest.StashKey[Known]()
 _unknown = pytest.StashKey[str]()
 
-# What a report line and the summary call each verdict: (word, letter).
-CLAIM_WORDS = {
-    Verdict.REPRODUCED: ("reproduced", "+", "REPRODUCED"),
-    Verdict.REFUTED: ("refuted", "x", "REFUTED"),
-    Verdict.INCONCLUSIVE: ("inconclusive", "?", "INCONCLUSIVE"),
-    Verdict.NOT_RUN: ("not run", "-", "NOT RUN"),
-}
-CONTROL_WORDS = {
-    Verdict.REFUTED: ("control holds", ",", "CONTROL HOLDS"),
-    Verdict.INCONCLUSIVE: ("weak control", ";", "WEAK CONTROL"),
-    Verdict.NOT_RUN: ("control not run", "-", "NOT RUN"),
-}
-
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     config = cast("pytest.Config | None", pluginmanager.get_plugin("pytestconfig"))
@@ -96,6 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         assign_gpu(worker)
     config.pluginmanager.register(ProgressPrinter(config), "omnigrok-progress")
     config.pluginmanager.register(Notes(config), "omnigrok-notes")
+    config.pluginmanager.register(words, "omnigrok-words")
     config.stash[_known] = Known(config)
     config.pluginmanager.register(config.stash[_known], "omnigrok-known")
     share_cores()
@@ -468,33 +455,6 @@ def _error_outcome(item: pytest.Item, request: Request, error: BaseException) ->
         Verdict.ERROR,
         " ".join(text.split())[:600],
     )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_report_teststatus(
-    report: pytest.TestReport, config: pytest.Config
-) -> tuple[str, str, str] | None:
-    outcome = outcome_of(report)
-    if (
-        outcome is None
-        or report.when == "teardown"
-        or report.outcome not in ("passed", "failed", "skipped")
-    ):
-        return None  # "rerun" has a word of its own
-    if any(name == AGAIN for name, _ in report.user_properties):
-        return "judged again", "", ""
-    verdict = Verdict(outcome.verdict)
-    if outcome.role == "control":
-        return CONTROL_WORDS.get(verdict)
-    if verdict is Verdict.INCONCLUSIVE and report.failed:
-        return None
-    if hasattr(report, "wasxfail") and verdict is Verdict.REFUTED:
-        return "refuted as recorded", "X", "REFUTED (recorded)"
-    if report.failed and verdict is Verdict.REFUTED and raised(report) == DeviationMoved.__name__:
-        return None
-    if report.failed and verdict is Verdict.REPRODUCED:
-        return None
-    return CLAIM_WORDS.get(verdict)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -19,7 +19,6 @@ from click.testing import CliRunner
 from omnigrok.bench import precision
 from omnigrok.bench.precision import (
     QUANTITIES,
-    SWEEPS,
     PrecisionRow,
     Quantity,
     arithmetics,
@@ -27,6 +26,7 @@ from omnigrok.bench.precision import (
     measure,
 )
 from omnigrok.bench.precision_table import HEADINGS, cells, line, markdown
+from omnigrok.bench.sweeps import SWEEPS, Sweep
 from omnigrok.cli import main
 from omnigrok.curves import Curves
 from omnigrok.run import Run
@@ -279,7 +279,7 @@ def test_the_command_shows_and_writes_the_rows(
     asked: list[int] = []
 
     def quick(
-        sweep: precision.Sweep, device: torch.device, root: Path | None, seeds: int
+        sweep: Sweep, device: torch.device, root: Path | None, seeds: int
     ) -> list[PrecisionRow]:
         asked.append(seeds)
         return [dataclasses.replace(made(), sweep=sweep.name)]
