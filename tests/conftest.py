@@ -32,6 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
     govern, too.
     """
     config.addinivalue_line("filterwarnings", "error")
+    # JAX, once a test has loaded it, of every fork; the forks of these tests touch no JAX.
+    config.addinivalue_line("filterwarnings", "ignore:os.fork.. was called:RuntimeWarning")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
