@@ -1,4 +1,4 @@
-"""A toy Run that trains in milliseconds, executors and worker processes on a store, and an engine
+"""Executors and worker processes on a store, and an engine
 that can be told to fail.
 """
 
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from store_fixtures import (
+    TOY,
     env,
     make_curves,
     refusal_naming,
@@ -22,6 +23,7 @@ from store_fixtures import (
     start,
     start_python,
     store,
+    toy,
 )
 
 from omnigrok.curves import Curves
@@ -29,31 +31,11 @@ from omnigrok.execution import execute
 from omnigrok.execution.engines import Job, LocalEngine, Report, worker
 from omnigrok.execution.engines.worker import Worker
 from omnigrok.execution.execute import Executor
-from omnigrok.run import Run, freeze
+from omnigrok.run import Run
 from omnigrok.store.store import Store
 from omnigrok.training import Stack, train
 
-__all__ = ["env", "make_curves", "refusal_naming", "same", "small_disk", "start", "store"]
-
-# Milliseconds of training, in five chunks.
-TOY = Run(
-    task="teacher_student",
-    model="mlp",
-    seed=0,
-    n_train=10,
-    steps=100,
-    lr=1e-2,
-    log_every=20,
-    precision="float64",
-    data=freeze({"n_test": 5}),
-    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
-)
-
-
-@pytest.fixture(scope="session")
-def toy() -> Run:
-    """A teacher-student setting that trains in milliseconds."""
-    return TOY
+__all__ = ["env", "make_curves", "refusal_naming", "same", "small_disk", "start", "store", "toy"]
 
 
 @pytest.fixture(scope="session")

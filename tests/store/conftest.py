@@ -1,5 +1,5 @@
-"""Made-up Curves and stores."""
+"""Made-up Curves, a toy Run, stores."""
 
-from store_fixtures import env, make_curves, refusal_naming, same, small_disk, start, store
+from store_fixtures import env, make_curves, refusal_naming, same, small_disk, start, store, toy
 
-__all__ = ["env", "make_curves", "refusal_naming", "same", "small_disk", "start", "store"]
+__all__ = ["env", "make_curves", "refusal_naming", "same", "small_disk", "start", "store", "toy"]

@@ -1,5 +1,5 @@
-"""Fixtures of the tests of store and execution: made-up Curves, a store, another process, a full
-disk.
+"""Fixtures of the tests of store and execution: made-up Curves, a Run of milliseconds, a store,
+another process, a full disk.
 """
 
 from __future__ import annotations
@@ -17,8 +17,28 @@ import pytest
 import omnigrok
 from omnigrok.curves import Curves
 from omnigrok.errors import StoreError
-from omnigrok.run import Run
+from omnigrok.run import Run, freeze
 from omnigrok.store.store import Environment, Store
+
+# Milliseconds of training, in five chunks.
+TOY = Run(
+    task="teacher_student",
+    model="mlp",
+    seed=0,
+    n_train=10,
+    steps=100,
+    lr=1e-2,
+    log_every=20,
+    precision="float64",
+    data=freeze({"n_test": 5}),
+    network=freeze({"widths": (3, 4, 2), "activation": "tanh"}),
+)
+
+
+@pytest.fixture(scope="session")
+def toy() -> Run:
+    """A teacher-student setting that trains in milliseconds."""
+    return TOY
 
 
 def _curves(seed: int = 0, points: int = 12, **changes: object) -> Curves:
