@@ -19,6 +19,8 @@ from omnigrok.cli import main
 
 CLAIMS = Path(__file__).parents[2] / "claims"
 PACKAGE = Path(omnigrok.__file__).parent
+# What the figures of other files hold is not judged anew.
+OTHERS = ("__pycache__", "*fig0[3-9]*", "*fig1*", "*conclusions*")
 FIGURE = "fig02_teacher_student"
 ENTRY = """
   - id: fig02.added
@@ -54,18 +56,16 @@ SIMULATION = """SIMULATIONS = {
 
 @pytest.fixture
 def claims(tmp_path: Path) -> Path:
-    """The audit's folder with one claim more; two of its files differ from the repository's."""
+    """Figure 2 of the audit with one claim more: two files differ from the repository's."""
     folder = tmp_path / "claims"
-    shutil.copytree(CLAIMS, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(CLAIMS, folder, ignore=shutil.ignore_patterns(*OTHERS))
     for name, added in ((f"{FIGURE}.yaml", ENTRY), (f"test_{FIGURE}.py", CHECK)):
         with (folder / name).open("a", encoding="utf-8") as file:
             file.write(added)
     return folder
 
 
-def test_it_is_judged_from_the_evidence_and_stands_in_every_list(
-    claims: Path, pytester: pytest.Pytester
-) -> None:
+def test_it_is_judged_from_the_evidence_and_shown(claims: Path, pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess(
         claims,
         "--replay",
@@ -90,10 +90,9 @@ def test_it_is_judged_from_the_evidence_and_stands_in_every_list(
         "REFUTED",
     )
     assert "has fitted its training set" in (pytester.path / "page.html").read_text()
-    for command in (["list"], ["show", "fig02.added"]):
-        done = CliRunner().invoke(main, [*command, "--claims", str(claims)])
-        assert done.exit_code == 0, done.output
-        assert "fig02.added" in done.output
+    done = CliRunner().invoke(main, ["show", "fig02.added", "--claims", str(claims)])
+    assert done.exit_code == 0, done.output
+    assert "has fitted its training set" in " ".join(done.output.split())
 
 
 def test_without_a_simulation_it_has_no_power_and_with_one_it_has(
