@@ -18,6 +18,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from controls_seen import ControlsSeen
+
 # A loaded machine makes examples slowly; that is no fault of the code under test.
 SLOW = [HealthCheck.too_slow]
 settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=SLOW)
@@ -34,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "error")
     # JAX, once a test has loaded it, of every fork; the forks of these tests touch no JAX.
     config.addinivalue_line("filterwarnings", "ignore:os.fork.. was called:RuntimeWarning")
+    config.pluginmanager.register(ControlsSeen(config))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from controls_seen import note
 from omnigrok.audit.case import Case, Role
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted, Outcome
@@ -101,4 +102,6 @@ def judge(
     with contextlib.suppress(ClaimRefuted):
         check(case)
     assert case.outcome is not None
+    if role == "control":
+        note(claim_id, case.outcome)
     return case.outcome

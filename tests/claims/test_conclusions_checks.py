@@ -412,3 +412,39 @@ def test_representation_is_inconclusive_at_best_and_can_be_refuted(tier: str) ->
     # Half of the seeds have no partner; in the smoke tier that decides nothing.
     weak = Verdict.INCONCLUSIVE if tier == "smoke" else Verdict.REFUTED
     assert outcome(60.0, 0.8, 0.03, role="control").verdict is weak
+
+
+def test_the_control_of_representation_is_not_refuted_where_the_halves_of_the_seeds_differ() -> (
+    None
+):
+    """As the claim it is INCONCLUSIVE at best: two halves rank by nothing."""
+    grids = representation(60.0, 0.8, 0.03)
+
+    def halved(name: str, columns: Callable[[Run], dict[str, Any]]) -> Grid:
+        seeds = grids[name].seeds
+        return grid(
+            name,
+            lambda run: columns(run.replace(seed=int(run.seed in seeds[: len(seeds) // 2]))),
+            synthetic.STEPS if name.startswith("fig03") else None,
+        )
+
+    grids["fig03_mnist:dynamics"] = halved(
+        "fig03_mnist:dynamics", lambda run: delayed(run, 60.0 if run.seed else 1.5, high=0.9)
+    )
+    grids["fig08_mnist_representation:landscape"] = halved(
+        "fig08_mnist_representation:landscape",
+        lambda run: {
+            "train_acc": 1.0,
+            "test_acc": 1 - (0.8 if run.seed else 0.03) * run.messiness * wobble(run),
+            "train_loss": 0.01,
+            "test_loss": 0.1,
+            "weight_norm": run.alpha,
+        },
+    )
+    found = synthetic.judge(
+        FIGURE, "concl.representation", checks.test_representation, grids, role="control"
+    )
+    *others, agreement = (each for each in found.findings if each.decides)
+    assert [each.verdict() for each in others] == [Verdict.REPRODUCED] * len(others)
+    assert agreement.verdict() is Verdict.INCONCLUSIVE
+    assert found.verdict is Verdict.INCONCLUSIVE

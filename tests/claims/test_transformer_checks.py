@@ -275,6 +275,16 @@ def test_lu_swapped() -> None:
     )
 
 
+def test_the_losses_exchanged_swap_claim_and_control() -> None:
+    def exchanged(run: Run) -> Columns:
+        falls, turns = landscape(run).values()
+        return {"train_loss": turns, "test_loss": falls}
+
+    arms = {"landscape": exchanged}
+    assert outcome(FIG09, "fig09.LU", arms, "control", step=ENDS) is Verdict.REPRODUCED
+    assert outcome(FIG09, "fig09.LU", arms, step=ENDS) is Verdict.REFUTED
+
+
 def test_two_ls_are_no_lu() -> None:
     assert (
         outcome(FIG09, "fig09.LU", {"landscape": lambda run: landscape(run, 0.0)}, step=ENDS)

@@ -21,9 +21,7 @@ def annotations(path: Path) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Beginnings and ends of a file's annotations."""
     nodes: list[ast.expr] = []
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.AnnAssign):
-            nodes.append(node.annotation)
-        elif isinstance(node, ast.arg) and node.annotation:
+        if isinstance(node, ast.AnnAssign) or (isinstance(node, ast.arg) and node.annotation):
             nodes.append(node.annotation)
         elif isinstance(node, ast.FunctionDef) and node.returns:
             nodes.append(node.returns)
@@ -69,4 +67,4 @@ if __name__ == "__main__":
     options = parser.parse_args()
     with use_db(str(options.session)) as opened:
         left, among = draw(opened, options.count, options.seed)
-    print(f"{left} of {among} mutants drawn, seed {options.seed}")  # noqa: T201
+    print(f"{left} of {among} mutants drawn, seed {options.seed}")
