@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import store_fixtures
 
 from omnigrok.curves import Curves
 from omnigrok.errors import StoreError
@@ -27,8 +28,9 @@ Start = Callable[..., "subprocess.Popen[str]"]
 Same = Callable[[Curves, Curves], bool]
 
 WRITER = """
-import runpy, sys
-_curves = runpy.run_path(sys.argv[3])["_curves"]
+import sys
+sys.path.insert(0, sys.argv[3])
+from store_fixtures import _curves
 from omnigrok.store.leases import Leases, new_owner
 from omnigrok.store.store import Environment, Store
 env = Environment("fingerprint", "2.5", "cpu")
@@ -72,12 +74,12 @@ def test_killed_writers_leave_every_committed_run_whole(
             WRITER,
             path,
             "wait" if kill % 2 == 0 else "run",
-            Path(__file__).with_name("conftest.py"),
+            Path(store_fixtures.__file__).parent,
         ) as writer:
             assert writer.stdout is not None
-            lines = [writer.stdout.readline()]  # it has begun
+            lines = [next(writer.stdout)]  # it has begun
             while kill % 2 == 0 and lines[-1].split()[2:3] != ["2"]:
-                lines.append(writer.stdout.readline())
+                lines.append(next(writer.stdout))
             time.sleep(random.Random(kill).uniform(0, 0.1))  # noqa: S311
             writer.send_signal(signal.SIGKILL)
             lines += writer.stdout.read().splitlines()
