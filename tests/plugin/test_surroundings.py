@@ -4,6 +4,7 @@ bad paths before it trains.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -34,36 +35,38 @@ def start(toy: Any, *options: str) -> pytest.RunResult:
     return done
 
 
-def replay(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+def replay(
+    environment: dict[str, str], *options: str, folder: Path = ROOT
+) -> subprocess.CompletedProcess[str]:
     """One claim of this repository, from its evidence."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "claims/test_fig02_teacher_student.py",
-        "-k",
-        "fig02.grok-paper",
-        "--replay",
-        "-n",
-        "0",
-    ]
+    command = [sys.executable, "-m", "pytest"]
+    command += [str(ROOT / "claims" / "test_fig02_teacher_student.py"), "-k", "fig02.grok-paper"]
+    command += ["--replay", "-n", "0", "-p", "no:cacheprovider", "--audit-no-cache"]
     return subprocess.run(
-        [*command, *options], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [*command, *options],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of these tests, with this clone and without a user's folders."""
+    users = ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "OMNIGROK_DATA")
+    kept = {key: value for key, value in os.environ.items() if key not in users}
+    return {**kept, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.mark.slow
 def test_a_replay_in_poor_surroundings(tmp_path: Path) -> None:
     """No home folder, no passwd entry, a clone that cannot be written, and Python's -O."""
     (tmp_path / "no_passwd.py").write_text(NOBODY)
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ("HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "OMNIGROK_DATA")
-    }
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = replay(
-        {**kept, "PYTHONPATH": path, "PYTHONOPTIMIZE": "1"},
+        {**surroundings(), "PYTHONPATH": path, "PYTHONOPTIMIZE": "1"},
         "-p",
         "no_passwd",
         "-o",
@@ -71,6 +74,28 @@ def test_a_replay_in_poor_surroundings(tmp_path: Path) -> None:
     )
     assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
     assert "1 REPRODUCED" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        {"PYTHONIOENCODING": "latin-1"},
+        {"PYTHONIOENCODING": "ascii:strict"},
+        {"PATH": os.devnull},
+        {"TERM": "dumb", "COLUMNS": "20"},
+        {"TZ": "Pacific/Kiritimati", "LC_ALL": "tr_TR.UTF-8"},
+    ],
+    ids=["C locale", "Latin-1", "ASCII", "no compiler, no git", "tiny terminal", "Turkish locale"],
+)
+def test_a_replay_in_odd_surroundings(changed: dict[str, str], tmp_path: Path) -> None:
+    """From another working folder, too."""
+    target = tmp_path / "audit.json"
+    done = replay({**surroundings(), **changed}, "--audit-json", str(target), folder=tmp_path)
+    assert done.returncode == pytest.ExitCode.OK, done.stdout + done.stderr
+    (row,) = json.loads(target.read_text(encoding="utf-8"))["claims"]
+    assert (row["id"], row["verdict"]) == ("fig02.grok", "REPRODUCED")
 
 
 def test_the_settings_of_the_clone_make_no_warning_an_error() -> None:
