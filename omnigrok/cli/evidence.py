@@ -304,6 +304,10 @@ def _report(path: Path, changed: dict[str, str]) -> None:
         click.echo(f"{path.name}: up to date")
 
 
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def _seed(given: int | None) -> int:
     return secrets.randbelow(2**32) if given is None else given
 
@@ -319,7 +323,7 @@ def _whole(suite: Suite, file: EvidenceFile, count: int, seed: int, root: Path |
     agree.
     """
     drawn = sample(asked_for(suite, file), count, seed)
-    again = train_whole(drawn, torch.device("cpu"), root or default_root())
+    again = train_whole(drawn, torch.device("cpu"), root or default_root(), _tell)
     recorded = {run: curves for run, (curves, _) in file.items()}
     name, protocol = file.meta["experiment"], file.meta["protocol"]
     click.echo(f"{file.path.name}: {len(drawn)} whole runs")
@@ -354,6 +358,7 @@ def _verified(
             steps,
             torch.device("cpu"),
             root or default_root(),
+            _tell,
         )
     )
     for path, part in drawn.items():

@@ -10,7 +10,7 @@ tolerance of its kind where that is more. A Run in float64 has its tolerance alo
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,23 +164,34 @@ def _relative(new: NDArray[np.float64], old: NDArray[np.float64]) -> NDArray[np.
     return np.where(same, 0.0, np.where(np.isfinite(gap), gap, np.inf))
 
 
+def _silent(line: str) -> None:
+    """Says nothing."""
+
+
 def retrain(
-    recorded: Sequence[Curves], steps: int, device: torch.device, root: Path
+    recorded: Sequence[Curves],
+    steps: int,
+    device: torch.device,
+    root: Path,
+    told: Callable[[str], None] = _silent,
 ) -> list[Comparison]:
     """Train Runs again for their first ``steps`` steps and compare, in the order given; in float64
     too only where drift must be measured.
+
+    Args:
+        told: gets a line before each stack that is trained; some take minutes.
 
     Raises:
         DataMissing, BadInput: as ``omnigrok.training.train``.
     """
     shortened = [curves.run.replace(steps=min(steps, curves.run.steps)) for curves in recorded]
-    again = _train(shortened, device, root)
+    again = _train(shortened, device, root, told)
     found = [
         compare(old, *again[run], again[run][0])
         for old, run in zip(recorded, shortened, strict=True)
     ]
     unsure = [run for run, each in zip(shortened, found, strict=True) if not each.agrees]
-    exact = _train([run.replace(precision="float64") for run in unsure], device, root)
+    exact = _train([run.replace(precision="float64") for run in unsure], device, root, told)
     return [
         each
         if each.agrees
@@ -189,22 +200,34 @@ def retrain(
     ]
 
 
-def train_whole(runs: Sequence[Run], device: torch.device, root: Path) -> dict[Run, Curves]:
-    """Curves of whole Runs.
+def train_whole(
+    runs: Sequence[Run],
+    device: torch.device,
+    root: Path,
+    told: Callable[[str], None] = _silent,
+) -> dict[Run, Curves]:
+    """Curves of whole Runs; ``told`` as in ``retrain``.
 
     Raises:
         DataMissing, BadInput: as ``omnigrok.training.train``.
     """
-    return {run: curves for run, (curves, _) in _train(runs, device, root).items()}
+    return {run: curves for run, (curves, _) in _train(runs, device, root, told).items()}
 
 
-def _train(runs: Sequence[Run], device: torch.device, root: Path) -> dict[Run, tuple[Curves, int]]:
+def _train(
+    runs: Sequence[Run], device: torch.device, root: Path, told: Callable[[str], None]
+) -> dict[Run, tuple[Curves, int]]:
     """Curves and the number of test samples of each Run, in as few stacks as there are shapes."""
     stacks: dict[Run, list[Run]] = {}
     for run in dict.fromkeys(runs):
         stacks.setdefault(shape_key(run), []).append(run)
     trained: dict[Run, tuple[Curves, int]] = {}
-    for members in stacks.values():
+    for place, members in enumerate(stacks.values(), start=1):
+        first = members[0]
+        told(
+            f"training {place} of {len(stacks)}: {len(members)} x {first.task} {first.model}, "
+            f"{max(run.steps for run in members)} steps, {first.precision}"
+        )
         stack = Stack(members, device, root)
         tests = dict(zip(members, stack.replicas.samples.test_real.sum(1).tolist(), strict=True))
         trained.update({curves.run: (curves, tests[curves.run]) for curves in stack.advance()})

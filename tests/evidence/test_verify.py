@@ -279,6 +279,7 @@ def test_verify_says_what_agrees(files: tuple[Path, Path]) -> None:
     assert done.exit_code == 0, done.output
     assert done.output.count("agrees, 6 points, 10 columns") == 2
     assert "test_acc_euclid" in done.output
+    assert "training 1 of 1: 2 x teacher_student mlp, 5 steps, float32" in done.stderr
     done = invoke("verify", good, bad)
     assert done.exit_code == 1
     assert "bad.parquet: seed 2, alpha 1.5, weight decay 0.1: DIFFERS" in done.output

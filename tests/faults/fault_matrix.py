@@ -156,6 +156,7 @@ def _cell(found: dict[str, list[str]] | None) -> str:
 
 def main(arguments: list[str]) -> None:
     folder = Path(arguments[0])
+    folder.mkdir(parents=True, exist_ok=True)
     suite = load_suite(ROOT / "claims")
     if "--record" in arguments:
         versions = json.loads((folder / f"{CLEAN}.json").read_text())["versions"]
