@@ -129,7 +129,7 @@ def curves(device: torch.device) -> Iterator[CheckRow]:
         stack = Stack(runs, device)
         found = {each.run: each for each in stack.advance()}
         replayed = stack.torch_step.replayed
-        captured = replayed is not None and replayed.graph is not None
+        captured = replayed is not None and bool(replayed.graphs)
         apart = max(
             float(np.max(np.abs(found[each.run][column] - each[column]) / scale))
             for each in train(runs)

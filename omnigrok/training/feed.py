@@ -2,12 +2,14 @@
 factors.
 
 A counter on the device says which step is next, so that a step asks the host for nothing, and one
-captured as a CUDA graph is replayed as it is.
+captured as a CUDA graph is replayed as it is. Page-locked memory lies between the two, so that the
+host lays the next steps out while the card still trains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +42,32 @@ class Turn:
     positions: Tensor | None
     real: Tensor | None
     begins: Tensor | None
+
+
+class _Stage:
+    """A copy of what is laid out, in page-locked memory. Of two that take turns the host fills one
+    while the card reads the other.
+    """
+
+    def __init__(self, columns: Mapping[str, Tensor]) -> None:
+        self.kinds = {name: (column.shape, column.dtype) for name, column in columns.items()}
+        self.columns: dict[str, Tensor] = {}
+        self.sent: torch.cuda.Event | None = None
+
+    def send(self, ahead: Mapping[str, Tensor], count: int, columns: Mapping[str, Tensor]) -> None:
+        """Copy ``count`` steps to the card's ``columns``; the host does not wait for it."""
+        if self.sent is None:
+            self.columns = {
+                name: torch.empty(shape, dtype=kind, pin_memory=True)
+                for name, (shape, kind) in self.kinds.items()
+            }
+            self.sent = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        else:
+            self.sent.synchronize()  # the copy of two chunks ago
+        for name, column in columns.items():
+            self.columns[name][:count] = ahead[name]
+            column[:count].copy_(self.columns[name][:count], non_blocking=True)
+        self.sent.record()
 
 
 class Feed:
@@ -79,6 +107,7 @@ class Feed:
             name: torch.zeros((CHUNK, *shape), dtype=kind, device=device)
             for name, (kind, shape) in shapes.items()
         }
+        self.stages = itertools.cycle([_Stage(self.columns), _Stage(self.columns)])
 
     def load(self, first_step: int, count: int) -> None:
         """Lay out ``count`` steps, at most ``CHUNK``, the first of which is optimiser step
@@ -93,8 +122,11 @@ class Feed:
         steps = np.arange(first_step, first_step + count)[:, None]
         per_epoch = np.array([-(-run.n_train // effective_batch(run)) for run in self.runs])
         ahead["begins"] = torch.from_numpy(steps % per_epoch == 0)
-        for name, column in self.columns.items():
-            column[:count] = ahead[name]
+        if self.next.device.type == "cuda":
+            next(self.stages).send(ahead, count, self.columns)
+        else:
+            for name, column in self.columns.items():
+                column[:count] = ahead[name]
         self.next.zero_()
 
     def take(self) -> Turn:

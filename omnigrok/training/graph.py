@@ -1,4 +1,4 @@
-"""The whole step of a stack as a CUDA graph: one call of the host replays all its kernels."""
+"""Whole steps of a stack as a CUDA graph: one call of the host replays all their kernels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from omnigrok.errors import BadInput
 # Real steps that start libraries and compile kernels on a stream of their own, as a capture needs
 # it.
 WARM_UP = 3
+# Steps of one graph where a step is few kernels: a small network's takes about as long as the call
+# that replays it.
+AT_ONCE = 10
 
 
 def wanted(device: torch.device) -> bool:
@@ -30,45 +33,66 @@ def wanted(device: torch.device) -> bool:
 
 
 class Replayed:
-    """A step that is taken as it is at first, then captured, then replayed. It does not keep the
-    step, nor what the step belongs to.
+    """A step that is taken as it is at first, then captured, then replayed: some steps at once, and
+    the rest one by one. It does not keep the step, nor what the step belongs to.
+
+    Args:
+        device: of the graphs.
+        at_once: steps of the larger graph; 1 where a step has so many kernels that a graph of
+            several would be large and slow to capture.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    def __init__(self, device: torch.device, at_once: int = AT_ONCE) -> None:
+        self.device, self.at_once = device, at_once
         self.taken = 0
-        self.graph: torch.cuda.CUDAGraph | None = None
+        self.graphs: dict[int, torch.cuda.CUDAGraph] = {}
         # One for all steps: each stream that multiplies matrices keeps a workspace.
         self.aside: torch.cuda.Stream | None = None
 
-    def __call__(self, step: Callable[[], None]) -> None:
-        """Take one step.
+    def __call__(self, step: Callable[[], None], count: int) -> None:
+        """Take ``count`` steps.
 
         Args:
-            step: the same one at each call; it reads and writes tensors that keep their place in
-                memory, and asks the device for nothing.
+            step: takes one, the same at each call; it reads and writes tensors that keep their
+                place in memory, finds out on the device which step it is, and asks the device for
+                nothing.
         """
-        if self.graph is None and self.taken < WARM_UP:
-            if self.aside is None:
-                self.aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
-            self.aside.wait_stream(torch.cuda.current_stream(self.device))
-            with torch.cuda.stream(self.aside):
-                step()
-            torch.cuda.current_stream(self.device).wait_stream(self.aside)
-            self.taken += 1
-            return
-        if self.graph is None:
-            self.graph = self._capture(step)
-        self.graph.replay()
+        while count and self.taken < WARM_UP:
+            self._warm_up(step)
+            count -= 1
+        for size in sorted({self.at_once, 1}, reverse=True):
+            repeats, count = divmod(count, size)
+            for _ in range(repeats):
+                self._graph(step, size).replay()
 
-    def _capture(self, step: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    def _warm_up(self, step: Callable[[], None]) -> None:
+        if self.aside is None:
+            self.aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        self.aside.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self.aside):
+            step()
+        torch.cuda.current_stream(self.device).wait_stream(self.aside)
+        self.taken += 1
+
+    def _graph(self, step: Callable[[], None], size: int) -> torch.cuda.CUDAGraph:
+        if size not in self.graphs:
+            self.graphs[size] = self._capture(step, size)
+        return self.graphs[size]
+
+    def _capture(self, step: Callable[[], None], size: int) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
+        # What a step makes is gone when it ends, so that graphs may use the same memory by turns.
+        pool = next((other.pool() for other in self.graphs.values()), None)
         torch.cuda.synchronize(self.device)
         try:
             # The outer context puts the stream back where the capture fails at its end, before the
             # inner one would.
-            with torch.cuda.stream(torch.cuda.current_stream(self.device)), torch.cuda.graph(graph):
-                step()
+            with (
+                torch.cuda.stream(torch.cuda.current_stream(self.device)),
+                torch.cuda.graph(graph, pool=pool),
+            ):
+                for _ in range(size):
+                    step()
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:

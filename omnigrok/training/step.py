@@ -40,7 +40,9 @@ class TorchStep:
         self.functions: tuple[Gradient, Update] | None = None
         self.full_batch: tuple[tuple[Tensor, ...], Tensor, Tensor | None] | None = None
         device = replicas.device
-        self.replayed = graph.Replayed(device) if graph.wanted(device) else None
+        # A recurrent network's step, which is not compiled either, has thousands of kernels.
+        at_once = graph.AT_ONCE if network.compiles else 1
+        self.replayed = graph.Replayed(device, at_once) if graph.wanted(device) else None
 
     @property
     def fixed(self) -> bool:
@@ -83,11 +85,11 @@ class TorchStep:
         """
         self.prepare(work)
         with quiet_compiler():
+            if self.replayed is not None:
+                self.replayed(self.take_one, count)
+                return
             for _ in range(count):
-                if self.replayed is None:
-                    self.take_one()
-                else:
-                    self.replayed(self.take_one)
+                self.take_one()
 
     def take_one(self) -> None:
         """The next step of the feed, in place."""

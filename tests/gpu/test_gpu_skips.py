@@ -31,7 +31,7 @@ def test_without_a_gpu_they_are_skipped_with_one_reason_and_counted(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    pytester.makeini("[pytest]\nmarkers =\n    gpu: needs CUDA\n")
+    pytester.makeini(f"[pytest]\npythonpath = {TESTS / 'claims'}\nmarkers =\n    gpu: needs CUDA\n")
     pytester.makeconftest((TESTS / "conftest.py").read_text())
     pytester.makepyfile(BODY)
     result = pytester.runpytest_subprocess("-rs", "-n", workers, "-p", "no:cacheprovider")

@@ -147,3 +147,15 @@ def test_a_graph_keeps_the_most_that_its_calls_held_at_once(card: SimulatedCard)
     assert card.memory.in_use == 2 * 512
     del graph
     assert card.memory.in_use == 512
+
+
+def test_an_event_that_nobody_has_recorded_is_waited_for_in_vain(card: SimulatedCard) -> None:
+    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    with pytest.raises(SimulationError, match="nobody has recorded"):
+        event.synchronize()
+    event.record()
+    event.synchronize()
+
+
+def test_page_locked_memory_is_memory_of_the_host(card: SimulatedCard) -> None:
+    assert torch.empty(3, pin_memory=True).device.type == "cpu"

@@ -75,10 +75,12 @@ def test_memory_that_ends_inside_a_capture(
     runs = replicas(STUDENT, 4)
     enough, plain, refused = _needs(card, runs[:2], 4) * 1.1, Replayed._capture, []
 
-    def short_of_memory(self: Replayed, step: Callable[[], None]) -> torch.cuda.CUDAGraph:
+    def short_of_memory(
+        self: Replayed, step: Callable[[], None], size: int
+    ) -> torch.cuda.CUDAGraph:
         before, card.memory.limit = card.memory.limit, int(enough)
         try:
-            return plain(self, step)
+            return plain(self, step, size)
         except RuntimeError as error:
             refused.append(type(error))
             raise

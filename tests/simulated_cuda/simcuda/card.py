@@ -20,9 +20,9 @@ from unittest import mock
 import torch
 
 from omnigrok.training.step import TorchStep
-from simcuda.dispatch import Dispatch
+from simcuda.dispatch import Dispatch, SimulationError
 from simcuda.graph import RecordedGraph
-from simcuda.memory import Memory
+from simcuda.memory import Memory, Pool
 from simcuda.tensor import CARD
 
 NAME = "Simulated CUDA"
@@ -60,6 +60,20 @@ class Stream:
 
     def synchronize(self) -> None:
         pass
+
+
+class Event:
+    """All work before it is done when it is recorded."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.recorded = False
+
+    def record(self, *_: object) -> None:
+        self.recorded = True
+
+    def synchronize(self) -> None:
+        if not self.recorded:
+            raise SimulationError("the host waits for an event that nobody has recorded")
 
 
 class SimulatedCard:
@@ -117,7 +131,9 @@ class SimulatedCard:
         return checked
 
     @contextlib.contextmanager
-    def _graph(self, graph: RecordedGraph, *_: object, **__: object) -> Iterator[None]:
+    def _graph(self, graph: RecordedGraph, pool: Pool | None = None) -> Iterator[None]:
+        if pool is not None:
+            graph.pool_memory = pool
         try:
             with self.dispatch.capture(graph):
                 yield
@@ -158,6 +174,7 @@ class SimulatedCard:
             "empty_cache": lambda: None,
             "synchronize": lambda *_: None,
             "Stream": Stream,
+            "Event": Event,
             "current_stream": lambda *_: Stream(),
             "stream": lambda _: contextlib.nullcontext(),
             "CUDAGraph": new_graph,

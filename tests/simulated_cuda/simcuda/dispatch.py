@@ -161,6 +161,8 @@ class Dispatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return CardTensor(value, self, self.memory.hold(value, pool, pooled))
 
     def _plain(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        # Page-locked memory needs a driver; any memory of the host stands for it.
+        kwargs = {key: value for key, value in kwargs.items() if key != "pin_memory"}
         with _disable_current_modes():
             return function(*args, **kwargs)
 

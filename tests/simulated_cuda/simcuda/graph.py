@@ -68,6 +68,10 @@ class RecordedGraph:
         self._before: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
         self._made: dict[int, Tensor] = {}
 
+    def pool(self) -> Pool:
+        """Memory that another graph may use as well."""
+        return self.pool_memory
+
     @property
     def kernels(self) -> int:
         """Calls that launch something."""

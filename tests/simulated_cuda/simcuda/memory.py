@@ -17,8 +17,8 @@ def rounded(size: int) -> int:
 
 
 class Pool:
-    """Memory of one captured graph: what its calls held at once at most. It stays taken until the
-    graph is gone, and nothing else can use it.
+    """Memory that captured graphs share: what their calls held at once at most. It stays taken
+    until the graphs are gone, and nothing else can use it.
     """
 
     def __init__(self) -> None:
