@@ -97,7 +97,7 @@ def test_stopped_in_the_middle(two: Any, stop: str, options: list[str]) -> None:
         two.checks = two.checks.replace(
             "judge(case)", "judge(case) if case.role == 'claim' else 1 / 0", 1
         )
-    start = two.run if "kill" in stop else partial(run, two)
+    start = two.start if "kill" in stop else partial(run, two)
     done = start("-n", "0", "--audit-json", "a.json", "--report", "a.html", *options)
     assert done.ret != 0
     document = json.loads((two.pytester.path / "a.json").read_text())

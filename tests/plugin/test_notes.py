@@ -33,7 +33,7 @@ def test_a_broken_compiler_is_named_once_and_training_goes_on(
         'pytest_plugins = ["omnigrok.plugin.plugin"]\nfrom omnigrok.training import '
         "native_library\nnative_library._attempt.cache_clear()\n"
     )
-    done = toy.run(*options)
+    done = toy.start(*options)
     lines = [
         line
         for line in done.outlines

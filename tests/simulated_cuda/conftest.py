@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import torch
 
 from omnigrok.curves import Curves
 from omnigrok.run import Run
