@@ -149,7 +149,7 @@ def test_nothing_judged_overwrites_nothing(two: Any) -> None:
     two.pytester.makeconftest('pytest_plugins = ["omnigrok.plugin.plugin"]\n' + stop)
     for name in ("a.json", "a.html"):
         (two.pytester.path / name).write_text("of yesterday")
-    done = two.run("-n", "0", "--audit-json", "a.json", "--report", "a.html")
+    done = two.start("-n", "0", "--audit-json", "a.json", "--report", "a.html")
     assert done.ret == pytest.ExitCode.INTERRUPTED
     done.stdout.fnmatch_lines(["*a.json, a.html: not written: no claim was judged yet*"])
     assert [(two.pytester.path / name).read_text() for name in ("a.json", "a.html")] == [
