@@ -15,9 +15,10 @@ from omnigrok.data.split import Pool, Split
 from omnigrok.errors import DataCheckFailed
 from omnigrok.run import Run
 
-# Share of the test samples whose inputs may stand in the training set. A few reviews of IMDb and
-# graphs of QM9 are there twice.
-MOST_SHARED = 0.1
+# Share of the test samples whose inputs may stand in the training set, and one sample of a small
+# set. Some of IMDb's 50,000 reviews are there twice: with 37,500 to train on, 1.3 % of the others
+# are among them. The other data sets of the paper share none.
+MOST_SHARED = 0.05
 
 
 class Contents:
@@ -37,8 +38,8 @@ class Contents:
         """Refuse a split that tests on inputs of its training set.
 
         Raises:
-            DataCheckFailed: more than ``MOST_SHARED`` of the test samples; or a position lies
-                outside the pool.
+            DataCheckFailed: more than one, and more than ``MOST_SHARED``, of the test samples; or a
+                position lies outside the pool.
         """
         digests = self.of(split.pool)
         places = np.concatenate((split.train.numpy(), split.test.numpy()))
@@ -50,7 +51,7 @@ class Contents:
             )
         train, test = digests[split.train.numpy()], digests[split.test.numpy()]
         shared = int(np.isin(test, train).sum())
-        if shared > MOST_SHARED * len(test):
+        if shared > max(1, MOST_SHARED * len(test)):
             raise DataCheckFailed(
                 f"task {run.task}, seed {run.seed}: the inputs of {shared} of {len(test)} test "
                 "samples are in the training set, too"
