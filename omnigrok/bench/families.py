@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -232,14 +233,19 @@ def variants(family: Family, device: torch.device, root: Path) -> list[Variant]:
         model, split = loops.build(run, device, root)
         return loops.plain(run, model, loops.from_device(run, split, device))
 
+    def jax_stacked(size: int) -> Advance:
+        return jax_loop.stacked(runs(size), root)
+
+    def stacked(size: int) -> Advance:
+        return loops.trainer(runs(size), device, root)
+
     in_jax = [
-        Variant(f"jax {size}", size, lambda size=size: jax_loop.stacked(runs(size), root))  # type: ignore[misc]
+        Variant(f"jax {size}", size, partial(jax_stacked, size))
         for size in family.jax
         if device.type == "cpu"
     ]
     stacks = [
-        Variant(f"stack {size}", size, lambda size=size: loops.trainer(runs(size), device, root))  # type: ignore[misc]
-        for size in family.sizes[device.type]
+        Variant(f"stack {size}", size, partial(stacked, size)) for size in family.sizes[device.type]
     ]
     by_hand = Variant(
         "torch.func", family.by_hand, lambda: loops.by_hand(runs(family.by_hand), device, root)

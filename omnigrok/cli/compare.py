@@ -86,7 +86,8 @@ def compare_audits(
         pair = _protocols(protocols, list(dict.fromkeys(named)))
         found = compare(one, other, pair, common)
         if html is not None:
-            from omnigrok.report import changes_page  # noqa: PLC0415 (needs the extra omnigrok[report])
+            # Needs the extra omnigrok[report].
+            from omnigrok.report import changes_page  # noqa: PLC0415
 
             changes_page.write(html, found, (one, other), (str(left), str(right)))
     changed = [each for each in found if each.changed]

@@ -45,4 +45,5 @@ def run(
         names,
         *pytest_options,
     ]
-    context.exit(subprocess.run(command, check=False).returncode)  # noqa: S603 (pytest with the user's own options)
+    # pytest with the user's own options.
+    context.exit(subprocess.run(command, check=False).returncode)  # noqa: S603

@@ -33,7 +33,8 @@ def run_lstm(
         The top layer's last output (B, H), and the last state (2, layers, B, H) without gradient.
     """
     stack = [None if each is None else each.unsqueeze(0) for each in (tokens, start, *parameters)]
-    last, end, *_ = StackedLSTM.apply(torch.is_grad_enabled(), *stack)  # type: ignore[no-untyped-call]
+    keep = torch.is_grad_enabled()
+    last, end, *_ = StackedLSTM.apply(keep, *stack)  # type: ignore[no-untyped-call]
     return last.squeeze(0), end.squeeze(0)
 
 
@@ -100,7 +101,9 @@ class StackedLSTM(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor | None, *_: None) -> Any:
         if grad is None:
             return (None,) * (3 + ctx.n_parameters)
-        grads = StackedLSTMBackward.apply(ctx.carried, ctx.n_parameters, grad, *ctx.saved_tensors)  # type: ignore[no-untyped-call]
+        grads = StackedLSTMBackward.apply(  # type: ignore[no-untyped-call]
+            ctx.carried, ctx.n_parameters, grad, *ctx.saved_tensors
+        )
         return None, None, None, *grads
 
     @staticmethod
@@ -152,5 +155,7 @@ class StackedLSTMBackward(torch.autograd.Function):
             merge(info.batch_size, tensor, dim)
             for tensor, dim in zip(tensors[:stacked], in_dims[2 : stacked + 2], strict=True)
         ]
-        grads = StackedLSTMBackward.apply(carried, n_parameters, *merged, *tensors[stacked:])  # type: ignore[no-untyped-call]
+        grads = StackedLSTMBackward.apply(  # type: ignore[no-untyped-call]
+            carried, n_parameters, *merged, *tensors[stacked:]
+        )
         return tuple(grad.unflatten(0, (info.batch_size, -1)) for grad in grads), (0,) * len(grads)

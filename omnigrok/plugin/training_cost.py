@@ -210,7 +210,9 @@ class TrainingCost:
                     cprofile_stats=None,
                     has_error=False,
                 )
-                benchmark = Metadata(described, iterations=1, options=settings)  # type: ignore[no-untyped-call]
+                benchmark = Metadata(  # type: ignore[no-untyped-call]
+                    described, iterations=1, options=settings
+                )
                 benchmark.stats.update(cost.seconds)  # type: ignore[no-untyped-call]
                 yield benchmark
 

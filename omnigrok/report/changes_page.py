@@ -51,8 +51,8 @@ class Change:
     @property
     def verdicts(self) -> tuple[str, str]:
         """In each audit; "" where it lacks the claim."""
-        rows = (self.difference.left, self.difference.right)
-        return tuple("" if row is None else row.verdict for row in rows)  # type: ignore[return-value]
+        left, right = self.difference.left, self.difference.right
+        return left.verdict if left else "", right.verdict if right else ""
 
 
 def changes(found: Sequence[Difference]) -> list[Change]:

@@ -96,7 +96,8 @@ def findings_text(folder: Path, audit: Audit, address: Callable[[str], str] | No
         BadInput: the template cannot be read or is not valid, a claim or finding that it names is
             not there, or a verdict is another.
     """
-    from jinja2 import StrictUndefined, TemplateError  # noqa: PLC0415 (needs the extra omnigrok[report])
+    # Both need the extra omnigrok[report].
+    from jinja2 import StrictUndefined, TemplateError  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
     path = folder / TEMPLATE

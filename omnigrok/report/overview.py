@@ -256,7 +256,8 @@ def _html(markdown: str) -> Markup:
 
     # Tags of the text are escaped; an image would be fetched.
     parser = MarkdownIt("commonmark", {"html": False}).disable("image")
-    return Markup(parser.renderInline(" ".join(markdown.split())))  # noqa: S704 (made by the parser)
+    html = parser.renderInline(" ".join(markdown.split()))
+    return Markup(html)  # noqa: S704 (made by the parser)
 
 
 def _of_headline(page: Page, address: Callable[[str], str]) -> tuple[Markup, ...]:

@@ -127,7 +127,8 @@ class Drawn:
 
         opening = Markup('<symbol id="{}-svg" viewBox="0 0 {} {}">').format(self.anchor, *self.size)
         inner = self.svg[self.svg.index(">") + 1 : self.svg.rindex("</svg>")]
-        return opening + Markup(inner) + Markup("</symbol>")  # noqa: S704 (drawn here, from numbers and this module's own titles)
+        # Drawn here, from numbers and this module's own titles.
+        return opening + Markup(inner) + Markup("</symbol>")  # noqa: S704
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,8 @@ def share_compiler() -> None:
     TORCHINDUCTOR_COMPILE_THREADS says so.
     """
     if "TORCHINDUCTOR_COMPILE_THREADS" not in os.environ:
-        import torch._inductor.config  # noqa: PLC0415 (takes a second, which only those who compile need)
+        # Takes a second, so only where something is compiled.
+        import torch._inductor.config  # noqa: PLC0415
 
         torch._inductor.config.compile_threads = core_share()
 

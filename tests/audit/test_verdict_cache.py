@@ -77,7 +77,7 @@ class Asked:
         forget()
         suite = load_suite(self.folder)
         figure, claim = suite.claim("toy.good")
-        request = Request(suite, figure, claim, "paper", role, lambda case: None)  # type: ignore[arg-type]
+        request = Request(suite, figure, claim, "paper", role, lambda case: None)
         audit = AuditSession(Options(tier="paper", replay=True, **options), [request])
         return VerdictCache(self.cache, audit, True, self.began, [self.conftest]), request
 

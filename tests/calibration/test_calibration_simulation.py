@@ -31,7 +31,7 @@ SUITE = load_suite(CLAIMS)
 def curves(seeds: int = 6, **axes: list[float]) -> dict[Run, Curves]:
     (axis, values), *_ = axes.items()
     runs = [
-        Run(task="mnist", model="mlp", seed=seed, n_train=100, steps=10, lr=1e-3, **{axis: value})  # type: ignore[arg-type]
+        Run(task="mnist", model="mlp", seed=seed, n_train=100, steps=10, lr=1e-3, **{axis: value})
         for seed in range(seeds)
         for value in values
     ]

@@ -172,9 +172,9 @@ def test_a_seed_fixes_everything_and_another_changes_it(protocol):
 def test_neither_numpys_nor_the_callers_stream_is_touched():
     np.random.seed(1)
     torch.manual_seed(1)
-    before = np.random.get_state()[1].copy(), torch.get_rng_state()  # type: ignore[index, union-attr]
+    before = np.random.get_state()[1].copy(), torch.get_rng_state()
     draw(a_run(CODE))
-    assert np.array_equal(before[0], np.random.get_state()[1])  # type: ignore[index]
+    assert np.array_equal(before[0], np.random.get_state()[1])
     assert torch.equal(before[1], torch.get_rng_state())
 
 

@@ -99,7 +99,7 @@ IDX = dict(zip(_mnist_idx.FILES, (idx(60, 28, 28), idx(60), idx(40, 28, 28), idx
 
 def packed(mode: str) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode, format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=buffer, mode=mode, format=tarfile.PAX_FORMAT) as archive:
         for name, data in REVIEWS.items():
             member = tarfile.TarInfo(name)
             member.size, member.pax_headers = len(data), {"comment": "x"}

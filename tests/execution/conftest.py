@@ -82,7 +82,7 @@ def make(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Executo
     monkeypatch.setattr(execute, "HEARTBEAT", 0.0)
 
     def executor(runs: Sequence[Run], **options: object) -> Executor:
-        return Executor(store, LocalEngine(torch.device("cpu"), Path()), runs, **options)  # type: ignore[arg-type]
+        return Executor(store, LocalEngine(torch.device("cpu"), Path()), runs, **options)
 
     return executor
 

@@ -249,7 +249,7 @@ def test_an_audit_in_a_cluster_has_the_verdicts_of_one_process(tmp_path: Path) -
     cluster = audit(tmp_path, "cluster", "-n", "0", "--engine", "ray")
     keys = ("id", "protocol", "verdict", "findings")
     rows = [
-        [{key: row[key] for key in keys} for row in document["claims"]]  # type: ignore[attr-defined]
+        [{key: row[key] for key in keys} for row in document["claims"]]
         for document in (alone, cluster)
     ]
     assert rows[0] == rows[1]

@@ -132,7 +132,7 @@ def test_smoke_has_seeds_and_no_interval() -> None:
 
 
 numbers = st.floats(-1e12, 1e12) | st.none() | st.just(math.inf) | st.just(-math.inf)
-intervals = st.tuples(numbers, numbers).filter(lambda ends: None in ends or ends[0] <= ends[1])  # type: ignore[operator]
+intervals = st.tuples(numbers, numbers).filter(lambda ends: None in ends or ends[0] <= ends[1])
 Ends = tuple[float | None, float | None]
 
 

@@ -86,7 +86,7 @@ class RecordedGraph:
         for target in targets:
             storage = target.untyped_storage()
             if storage._cdata not in self._before and not self.owns(target):
-                copy = torch.UntypedStorage(storage.nbytes()).copy_(storage)  # type: ignore[no-untyped-call]
+                copy = torch.UntypedStorage(storage.nbytes()).copy_(storage)
                 self._before[storage._cdata] = storage, copy
 
     def record(
