@@ -110,7 +110,7 @@ def test_similar_large(case: Case) -> None:
 
 
 def rank_correlation(left: Array, right: Array) -> list[float]:
-    """Spearman's rho of each seed; a curve without any variation has none."""
+    """Spearman's rho of each seed; NaN for a curve that does not vary."""
     return [
         float(stats.spearmanr(a, b).statistic) if np.ptp(a) and np.ptp(b) else float("nan")
         for a, b in zip(left, right, strict=True)

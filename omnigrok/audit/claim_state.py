@@ -61,8 +61,7 @@ def _environment(run: Run) -> Environment:
 
 
 def evidence_states(suite: Suite, figure: Figure, claim: Claim) -> Iterator[ClaimState]:
-    """What the evidence beside the claims holds of each experiment: the full scale where it is
-    there.
+    """What the recorded evidence holds of each experiment: the full scale, if it is there.
 
     Raises:
         BadInput: an experiment is not valid.

@@ -1,4 +1,4 @@
-"""The decorator that ties a check to a claim of the YAML file beside it."""
+"""The decorator that ties a check to a claim of the YAML file next to it."""
 
 from __future__ import annotations
 

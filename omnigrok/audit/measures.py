@@ -147,7 +147,7 @@ def decay_rates_by_window(
 
     A window ends at ``factor`` times its start, the last one with the record. A rate over one long
     window hides where the norm leaves the law w = w0 exp(-lr gamma t) (Section 2). Windows that
-    hold under 3 logged steps are left out; a start that was never reached (NaN) has none.
+    hold under 3 logged steps are left out; a start that was never reached (NaN) has no window.
 
     Raises:
         ValueError: windows that start at step 0 or do not grow never end.

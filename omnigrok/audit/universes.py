@@ -44,7 +44,7 @@ class Universe:
     Args:
         choices: level of each axis, as text.
         verdict: REPRODUCED, REFUTED or INCONCLUSIVE; ERROR where the combination cannot be judged.
-        estimate, low, high: of the finding that decided, None where it has none.
+        estimate, low, high: of the finding that decided; None if it has no interval.
         reason: of an ERROR.
     """
 

@@ -1,3 +1,3 @@
-"""How fast stacks train beside loops as people write them: families, loops, interleaved rounds, the
-table.
+"""How fast stacks train, compared with loops as people write them: families, loops, interleaved
+rounds, the table.
 """

@@ -177,7 +177,7 @@ def memory(device: torch.device) -> Iterator[CheckRow]:
 
 @contextlib.contextmanager
 def limited(device: torch.device, more: float) -> Iterator[None]:
-    """So many bytes of the card, and no more, besides those in use."""
+    """Allow ``more`` bytes of the card on top of those in use."""
     total = torch.cuda.get_device_properties(device).total_memory
     torch.cuda.empty_cache()
     fraction = min(1.0, (torch.cuda.memory_reserved(device) + more) / total)

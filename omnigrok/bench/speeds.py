@@ -317,8 +317,9 @@ def summary(speeds: Sequence[Speed], where: Mapping[str, str]) -> str:
 
 LEGEND = (
     "ratios: medians over rounds taken in turns; x JAX: the faster of its stacks. "
-    "GFLOP/s: matrix products of the training steps, of an LSTM those of words alone; "
-    "of layers: beside batched products of the family's own layers; of best: beside square ones. "
+    "GFLOP/s: matrix products of the training steps (for an LSTM, without the padding); "
+    "of layers: relative to batched products of the family's own layers; of best: relative to "
+    "square ones. "
     "peak: memory of data, weights and a step; "
     "start: seconds to build and compile."
 )
@@ -326,7 +327,6 @@ SUMMARY_LEGEND = (
     "From `on device` to `JAX`: how many times the network-steps a second of the plain loop, "
     "medians over rounds taken in "
     "turns; in brackets the networks trained at once. `GFLOP/s`: matrix products of the fastest "
-    "stack's steps, of an LSTM those of words "
-    "alone; `of layers`: beside batched products of the family's own layers; `of best`: beside "
-    "square ones.\n"
+    "stack's steps (for an LSTM, without the padding); `of layers`: relative to batched products "
+    "of the family's own layers; `of best`: relative to square ones.\n"
 )

@@ -48,7 +48,7 @@ class Scatter:
         return self._of[key]
 
     def own(self) -> float:
-        """Such a number that nobody shares."""
+        """A number of this kind that is not shared."""
         return float(self.times * self.rng.normal())
 
     def order(self, size: int, *key: object) -> list[int]:

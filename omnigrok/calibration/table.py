@@ -155,7 +155,7 @@ def power_of(text: str) -> dict[str, str]:
 
 
 def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:
-    """The table of claims from its lines, and the claims that have none."""
+    """The table of claims from its lines, and the claims without a line."""
     yield "# Calibration of the claims' checks"
     yield ""
     yield (

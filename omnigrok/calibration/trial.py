@@ -49,8 +49,8 @@ class Trial:
         effect: data on which it is true, of the size that the paper reports or that was recorded.
         seeds: seeds of the paper tier.
         draw: simulates ``seeds`` seeds of either and asks the detector.
-        truth: what the (first) interval should hold under ``effect``; None where there is none to
-            hold.
+        truth: what the (first) interval should hold under ``effect``; None if there is no such
+            value.
         level: its nominal level.
         unit: what a unit of replication is called.
     """

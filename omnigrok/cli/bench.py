@@ -1,4 +1,4 @@
-"""``omnigrok bench``: how fast stacks train here, beside loops as people write them."""
+"""``omnigrok bench``: how fast stacks train here, compared with loops as people write them."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ DRAWS = 2000
     "--claims",
     "of_claims",
     is_flag=True,
-    help="The checks of all claims that have a simulation, in place of the detectors.",
+    help="The checks of all claims that have a simulation, instead of the detectors.",
 )
 @click.option(
     "--claim",

@@ -241,7 +241,7 @@ def verify(
     """Train the first steps of some recorded runs again, with the trainer of today, and compare
     every column.
 
-    Nobody knows beforehand which runs are drawn. Only runs that the claims folder itself asks for
+    Which runs are drawn cannot be known beforehand. Only runs that the claims folder itself asks for
     are trained. A loss or a norm may differ by .001 of its value
     (1e-6 in float64), an accuracy by .01 or one sample; where rounding moves today's trainer away
     from float64, by ten times as far. Exit status 1 where a run differs.

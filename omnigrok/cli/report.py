@@ -46,7 +46,7 @@ PARTS: dict[str, Callable[[Path, Audit], tuple[str, Callable[[str], str]]]] = {
     "--replay",
     "replayed",
     is_flag=True,
-    help="In place of AUDIT: judge the recorded evidence now (no training, no network).",
+    help="Instead of AUDIT: judge the recorded evidence now (no training, no network).",
 )
 @click.option(
     "--html",
@@ -186,7 +186,7 @@ def _parts_of(path: Path, writable: bool) -> list[str]:
     """The generated parts that a file has.
 
     Raises:
-        BadInput: it cannot be read, or be written where it must be ``writable``, or has none.
+        BadInput: it cannot be read, cannot be written though it must be ``writable``, or has no such part.
     """
     if writable:
         check_target("--into", path)

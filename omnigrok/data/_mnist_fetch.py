@@ -22,7 +22,7 @@ def fetch(root: Path) -> None:
     Raises:
         DataMissing: torchvision is not installed or cannot be imported, or nothing could be
             downloaded.
-        DataCorrupt: a file is damaged, be it a new one or one that was there.
+        DataCorrupt: a file is damaged, a new one or one that was there.
     """
     if "missing" in idx.status(root).values():
         datasets = _torchvision_datasets(root)
@@ -47,7 +47,7 @@ def _torchvision_datasets(root: Path) -> Any:
         except RuntimeError as error:
             if "torchvision::nms" not in str(error):
                 raise
-        # A torchvision built for another torch (CUDA's beside the CPU's) cannot load its operators
+        # A torchvision built for another torch (CUDA's next to the CPU's) cannot load its operators
         # and then fails to describe them. Its data sets need none of them, so declared names are
         # enough.
         _declare_operators()

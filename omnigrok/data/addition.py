@@ -115,8 +115,8 @@ def split(run: Run, root: Path) -> Split:
     """All unordered pairs i <= j: inputs (pairs, dimension), targets (pairs, target_dim), float32.
 
     Seed s takes 58 + s, of numpy for targets and split, of torch for everything else, so that seed
-    0 is the authors' own. Their order of draws is kept under every option: an encoder that nobody
-    uses, the decoder, R_linear's noise, R_random. The generator is handed on as it stood before the
+    0 is the authors' own. Their order of draws is kept under every option: an unused
+    encoder, the decoder, R_linear's noise, R_random. The generator is handed on as it stood before the
     decoder, so that ``build`` draws the same one for every messiness. With all pairs in the
     training set the test set is empty.
 

@@ -206,7 +206,7 @@ def from_bytes(data: bytes, name: str) -> Corpus:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """The file as a whole or not at all, whoever else writes it at the same time."""
+    """Write a file as a whole or not at all, even if others write it at the same time."""
     with tempfile.NamedTemporaryFile(
         dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:

@@ -60,7 +60,7 @@ def graph(smiles: str, perceived: bool = False) -> Graph:
         kind = bond.GetBondType().name
         if kind not in BOND_TYPES:
             raise DataCorrupt(
-                f"the molecule {smiles!r} has a bond of type {kind}, which is none of "
+                f"the molecule {smiles!r} has a bond of type {kind}, not one of "
                 f"{', '.join(BOND_TYPES)}"
             )
         start, end = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()

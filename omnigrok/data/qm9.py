@@ -159,7 +159,7 @@ def split(run: Run, root: Path) -> Split:
 
 
 def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]:
-    """Scores of (n, 1) outputs and targets; the paper has none, and the claims about Figure 5 are
+    """Scores of (n, 1) outputs and targets; the paper gives none, and the claims about Figure 5 are
     about the loss.
 
     ``acc`` is the share of molecules whose squared error is under 1 % of the variance of all QM9

@@ -120,7 +120,7 @@ class Executor:
             self.interruption.check()
 
     def close(self) -> None:
-        """Save and give up what the engine still trains for nobody."""
+        """Save and give up what the engine still trains though no one waits for it."""
         self._save_and_stop()
         self.engine.close()
 

@@ -71,7 +71,7 @@ class LSTM(nn.Module):
         hidden: units of each layer.
         layers: LSTM layers.
         carry: if positive, batches of so many reviews start from the state in the buffer ``state``,
-            and ``forward`` returns the new one beside the logits; other batches start from zero and
+            and ``forward`` returns the new one with the logits; other batches start from zero and
             leave it alone.
     """
 

@@ -207,7 +207,7 @@ PANELS: tuple[Panel, ...] = (
         (f"{F10}:mnist",),
         TimesAgainst(test=0.8, fits="fig10.mnist-inverse"),
         "fig10.mnist-inverse",
-        beside=MNIST_LOW,
+        optional=MNIST_LOW,
     ),
     Panel(
         "10c",
@@ -220,7 +220,7 @@ PANELS: tuple[Panel, ...] = (
         "MNIST: accuracy by weight decay",
         (f"{F10}:mnist",),
         DynamicsCurves(("weight_decay",), reach=(0.95, 0.8)),
-        beside=MNIST_LOW,
+        optional=MNIST_LOW,
     ),
     Panel(
         "11a",

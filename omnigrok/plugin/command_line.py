@@ -84,7 +84,7 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
         default=0,
         metavar="N",
         help=(
-            "train with the seeds N, N + 1, ... in place of 0, 1, ...: a replication, to be "
+            "train with the seeds N, N + 1, ... instead of 0, 1, ...: a replication, to be "
             "compared with omnigrok compare"
         ),
     )

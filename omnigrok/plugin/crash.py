@@ -1,4 +1,4 @@
-"""The verdict of an item whose worker died: ERROR, made by the controller, since nobody else is
+"""The verdict of an item whose worker died: ERROR, made by the controller, since no one else is
 left to say it.
 """
 

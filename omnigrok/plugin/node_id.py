@@ -27,7 +27,7 @@ class NodeId:
     """What a node id says.
 
     Args:
-        figure: name of the figure file beside the test module.
+        figure: name of the figure file next to the test module.
     """
 
     suite: Suite

@@ -74,7 +74,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        "claim(id): this test is the check of one claim of the paper; see the YAML file beside it",
+        "claim(id): this test is the check of one claim of the paper; see the YAML file next to it",
     )
     # Not from the environment, which a pytest within a worker of another inherits.
     worker = worker_number(getattr(config, "workerinput", {}).get("workerid", ""))
@@ -240,7 +240,7 @@ def _turn(item: pytest.Item) -> int:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """With ``--plan``: the forecast in place of the tests."""
+    """With ``--plan``: the forecast instead of the tests."""
     audit = session.config.stash.get(_session, None)
     if not session.config.getoption("audit_plan") or audit is None:
         return None

@@ -87,7 +87,7 @@ class Card:
 
     Args:
         protocols: those that the audit has it under.
-        entry: its YAML entry; None where the claims folder has none (an audit of another folder).
+        entry: its YAML entry; None if the claims folder lacks it (an audit of another folder).
         lines: all findings that decide, one a line, with a mark for each protocol.
         panels: names of the figure panels that the claim is about.
         figures: those of them that are drawn.

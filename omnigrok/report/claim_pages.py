@@ -20,7 +20,7 @@ def claim_pages(audit: Audit, suite: Suite) -> dict[str, str]:
     """File name to Markdown: ``CLAIM.md`` for each claim of the suite, and ``index.md``.
 
     Args:
-        audit: the verdicts; a claim that it lacks has none on its page.
+        audit: the verdicts; the page of a claim that it lacks shows no verdict.
 
     Raises:
         BadInput: a figure file is not valid.

@@ -1,5 +1,5 @@
-"""What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` beside
-the figures' YAML.
+"""What an audit found, in sentences whose numbers come from its verdicts: ``findings.md.j2`` next
+to the figures' YAML.
 
 The template has two functions. ``effect(claim, protocol, words)`` is the estimate with its interval
 of the one finding whose name has the words (or is them, or has all of several parts, with | between

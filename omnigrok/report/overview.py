@@ -234,8 +234,8 @@ def _slug(name: str, taken: set[str]) -> str:
 
 
 def told(page: Page, address: Callable[[str], str]) -> Told:
-    """The findings of the suite's template; the headline claims in sentences where it has none, or
-    where it was not written for this audit.
+    """The findings of the suite's template; the headline claims in sentences if there is no
+    template, or if it was not written for this audit.
 
     Args:
         address: of a claim's card.

@@ -62,7 +62,7 @@ class Panel:
         experiments: "figure:experiment" of every grid that is drawn.
         drawing: how.
         claim: whose ``quantity`` has levels or paths that the drawing needs.
-        beside: grids that are drawn too where they are recorded.
+        optional: grids that are drawn too if they are recorded.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Panel:
     experiments: tuple[str, ...]
     drawing: Drawing
     claim: str = ""
-    beside: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     @property
     def figure(self) -> str:
@@ -179,7 +179,7 @@ def draft(
     try:
         loaded = [source.load(experiment, protocol) for experiment in panel.experiments]
         absent = []
-        for experiment in panel.beside:
+        for experiment in panel.optional:
             try:
                 loaded.append(source.load(experiment, protocol))
             except NotRecorded as reason:

@@ -42,7 +42,7 @@ class Recorded:
     Args:
         suite: the claims folder.
         tier: of the audit.
-        store: an open run store; None reads the evidence beside the claims.
+        store: an open run store; None reads the evidence next to the claims.
         first_seed: of the audit's runs.
         reduced: (figure, protocol) that were judged at the reduced scale, which is then looked for
             before the full one.

@@ -23,7 +23,7 @@ def equivalent(
     (docs/statistics.md).
 
     Args:
-        values: (seeds,), in the unit of ``region``; NaN where a seed has none.
+        values: (seeds,), in the unit of ``region``; NaN where a seed has no value.
         log: test the mean of the logs and report the geometric mean (for ratios).
 
     Raises:

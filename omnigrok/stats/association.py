@@ -27,7 +27,7 @@ def rank_correlations(x: ArrayLike, y: ArrayLike) -> Array:
     """(seeds,) Spearman's rho over the cells of each seed.
 
     A cell with a NaN is left out; inf in ``y`` (a censored time) ranks last, tied with others. A
-    seed with fewer than two cells, or without any order in ``x`` or ``y``, has none: NaN.
+    seed with fewer than two cells, or without any order in ``x`` or ``y``, has no rho: NaN.
 
     Args:
         x, y: (seeds, cells).

@@ -146,7 +146,7 @@ def mean_in_region(
     ``region``.
 
     Args:
-        values: (seeds,), in the unit of ``region``; NaN where a seed has none.
+        values: (seeds,), in the unit of ``region``; NaN where a seed has no value.
         log: average in log space and report the geometric mean; for ratios and anything that spans
             decades.
         null: what p tests against, for a region with one finite end; that end by default.

@@ -58,8 +58,8 @@ def width_trend(
     below only.
 
     The ratio of the ends (``shape.trend``) is then known from one side: a seed whose first width is
-    cut has no value unless its ratio is under the floor all the same, one whose last is cut none
-    unless it is over it.
+    cut has a value only if its ratio is under the floor even so, one whose last width is cut only
+    if it is over the floor.
 
     Args:
         widths: (seeds, sizes) in natural-log units, sizes in the order claimed. cut: (seeds, sizes)

@@ -88,14 +88,14 @@ class Finding:
         ci: its interval at ``level``; None where only per-seed values exist (smoke tier).
         region: where the claim says the estimate lies; None for a finding that is shown but decides
             nothing.
-        values: the estimate of each seed, in seed order (NaN where a seed has none).
+        values: the estimate of each seed, in seed order (NaN where a seed has no value).
         p: one-sided p value of the test named in ``method``; None where there is no test.
         smallest_p: the smallest p that this n can reach.
         censored: how many of the underlying times were not reached.
-        needs_p: the verdict needs p <= .05 besides the interval (trend criteria).
+        needs_p: the verdict needs p <= .05 as well as the interval (trend criteria).
         decides: False for sensitivity rows, which are shown and change no verdict.
         premise: the sentence presupposes this: unless it is REPRODUCED the claim is INCONCLUSIVE.
-            It has no say besides.
+            It has no other say.
         leads: of several deciding findings, the one to show where all agree.
         note: one sentence for the reader, e.g. the largest range in which a law holds.
     """

@@ -210,7 +210,7 @@ def _connect(path: Path, readonly: bool) -> sqlite3.Connection:
         address = f"{path.absolute().as_uri()}?mode=ro"
         wal = path.with_name(path.name + "-wal")
         if not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size):
-            address += "&immutable=1"  # WAL would want to make a file beside it
+            address += "&immutable=1"  # WAL would want to make a file next to it
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         address = path.absolute().as_uri()

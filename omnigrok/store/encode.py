@@ -159,7 +159,7 @@ def decode_state(blob: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def parse_json(text: bytes) -> Any:
-    """JSON from outside, without NaN and without infinity, be it spelled out or 1e999.
+    """JSON from outside, without NaN and without infinity, spelled out or as 1e999.
 
     Raises:
         EvidenceError: it is not JSON.

@@ -30,7 +30,7 @@ class Leases:
     """The leases of one store.
 
     Args:
-        store: where they are kept, beside the results.
+        store: where they are kept, with the results.
         clock: seconds since 1970.
     """
 

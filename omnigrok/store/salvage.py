@@ -62,9 +62,9 @@ def salvage(path: str | os.PathLike[str], target: str | os.PathLike[str]) -> Sal
 def _copy_with_wal(source: Path, copy: Path) -> None:
     shutil.copyfile(source, copy)
     for suffix in ("-wal", "-journal"):  # what a killed process had committed, or had not
-        beside = source.with_name(source.name + suffix)
-        if beside.exists():
-            shutil.copyfile(beside, copy.with_name(copy.name + suffix))
+        companion = source.with_name(source.name + suffix)
+        if companion.exists():
+            shutil.copyfile(companion, copy.with_name(copy.name + suffix))
 
 
 @contextlib.contextmanager
@@ -95,8 +95,8 @@ def _has_readable_tables(path: Path) -> bool:
 def _readable_rows(path: Path) -> Iterator[tuple[Curves, Environment]]:
     """Whole results, one at a time."""
     with _opened(path) as db:
-        # Numbers are given without gaps, and no record takes less than 256 bytes: beside a damaged
-        # page, all others are reached.
+        # Numbers are given without gaps, and no record takes less than 256 bytes: all records but
+        # those on a damaged page are reached.
         for number in range(1, path.stat().st_size // 256 + 2):
             try:
                 row = db.execute(
@@ -132,8 +132,8 @@ def _knows_results(db: sqlite3.Connection) -> bool:
 
 
 def _renew_first_page(path: Path) -> None:
-    """Put the first page of a new store in place of a damaged one: the tables of every store of one
-    schema start on the same pages.
+    """Replace a damaged first page by that of a new store: the tables of every store of one schema
+    start on the same pages.
     """
     with tempfile.TemporaryDirectory(prefix="omnigrok-salvage-") as folder:
         template = Path(folder) / "new.db"

@@ -205,7 +205,7 @@ class Store(Database):
     # Checkpoints
 
     def checkpoint(self, run: Run, env: Environment, token: int, step: int, state: bytes) -> None:
-        """Keep the state of one Run under its lease in place of an earlier one; raises as
+        """Keep the state of one Run under its lease and drop an earlier one; raises as
         ``checkpoint_many``.
         """
         self.checkpoint_many([(run, step, state)], env, {run.digest: token})
@@ -213,7 +213,7 @@ class Store(Database):
     def checkpoint_many(
         self, states: Sequence[tuple[Run, int, bytes]], env: Environment, tokens: Mapping[str, int]
     ) -> None:
-        """Keep (Run, step, state) in one transaction, in place of earlier ones.
+        """Keep (Run, step, state) in one transaction, and drop earlier ones.
 
         Raises:
             StaleToken: a Run is leased under another token, or not leased; nothing was written.

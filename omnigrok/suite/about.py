@@ -40,8 +40,8 @@ class About(Strict):
         title: of the paper.
         authors, venue, link: of the paper.
         protocols: by name, in the order of tables; the first is the default.
-        modules: top-level packages that the figure files may take tasks and models from, besides
-            this one; any where the key is missing.
+        modules: top-level packages that the figure files may take tasks and models from, apart
+            from this one; any if the key is missing.
         panels: ``module:NAME`` of the panels that the page redraws.
         simulations: ``module:NAME`` of the simulated data of each claim, for its error rates.
         trials: ``module:NAME`` of the detectors' trials, at the scatter of this suite's curves.

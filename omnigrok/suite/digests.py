@@ -18,7 +18,7 @@ from omnigrok.syntax import normalised
 
 
 def check_file(folder: Path, figure: str) -> Path:
-    """The test module beside a figure's YAML file."""
+    """The test module next to a figure's YAML file."""
     return folder / f"test_{figure}.py"
 
 

@@ -185,8 +185,8 @@ def _product(
 
 
 def reduction(experiment: Experiment, tier: Tier, protocol: Protocol) -> str:
-    """How ``--scale reduced`` reduces an experiment, in the words of its last reduction; "" where
-    it has none.
+    """How ``--scale reduced`` reduces an experiment, in the words of its last reduction; "" if
+    there is none.
     """
     found = _reductions(experiment, tier, protocol)
     return found[-1].how if found else ""

@@ -51,7 +51,7 @@ class Suite:
     """A claims folder; ``load_suite`` gives it. Files are read when they are asked for.
 
     Args:
-        folder: with ``audit.yaml``, and a ``NAME.yaml`` beside a ``test_NAME.py`` for each figure.
+        folder: with ``audit.yaml``, and a ``NAME.yaml`` and a ``test_NAME.py`` for each figure.
     """
 
     folder: Path
@@ -131,7 +131,7 @@ class Suite:
             BadInput: there is none, one is not valid, or a claim stands in two of them.
         """
         if not self.names:
-            raise BadInput(f"{self.folder}: holds no figure file (NAME.yaml beside test_NAME.py)")
+            raise BadInput(f"{self.folder}: holds no figure file (NAME.yaml next to test_NAME.py)")
         found = tuple(self.figure(name) for name in self.names)
         if problem := id_in_two_files(found):
             raise BadInput(f"{self.folder}: {problem}")
@@ -152,7 +152,7 @@ class Suite:
         """A claim, with its figure.
 
         Raises:
-            BadInput: there is none of that id; the message names the nearest one.
+            BadInput: there is no claim of that id; the message names the nearest one.
         """
         known = {claim.id: (figure, claim) for figure in self.figures for claim in figure.claims}
         if claim_id not in known:

@@ -33,7 +33,7 @@ class Turn:
         positions: (R, B) places in each replica's training set; None where every step takes all of
             it.
         real: (R, B) whether a place is a sample or fills the batch up; None where all are samples.
-        begins: (R,) whether an epoch begins; None where nobody asks.
+        begins: (R,) whether an epoch begins; None if unused.
     """
 
     decay: Tensor

@@ -2,7 +2,7 @@
 
 Code of this package is known by versions, which are raised when numbers change
 (``omnigrok.training.version``); no source of it is read. Modules from outside are known by a digest
-of their whole top-level package, since nobody raises versions there. Libraries that a data set or
+of their whole top-level package, since versions are not raised there. Libraries that a data set or
 an architecture declares in ``LIBRARIES`` (names of distributions) follow their module:
 ``qm9 1 with rdkit 2025.9.1``.
 """

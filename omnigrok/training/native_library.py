@@ -114,8 +114,8 @@ def library_path() -> Path:
     """Where the library for this source, torch and CPU is kept, below the user's cache folder.
 
     Raises:
-        CannotBuild: the user has none. Code is loaded from no folder that somebody else may have
-            filled.
+        CannotBuild: the user has no such folder. Code is never loaded from a folder that
+            somebody else may have filled.
     """
     cache = user_cache()
     if cache is None:

@@ -178,7 +178,7 @@ def test_a_network_file_system_gets_a_rollback_journal(
     runs: list[Run],
     assert_recorded_once: Check,
 ) -> None:
-    """A rollback journal in place of the write-ahead log, which two machines cannot share; a store
+    """A rollback journal instead of the write-ahead log, which two machines cannot share; a store
     that had one is turned back.
     """
     machine("server").store.close()

@@ -50,7 +50,8 @@ def draw(session: WorkDB, count: int, seed: int) -> tuple[int, int]:
         ),
     )
     mutants = [item for item in pending if all(map(evaluated, item.mutations))]
-    chosen = {item.job_id for item in random.Random(seed).sample(mutants, min(count, len(mutants)))}  # noqa: S311
+    drawn = random.Random(seed).sample(mutants, min(count, len(mutants)))  # noqa: S311
+    chosen = {item.job_id for item in drawn}
     for item in pending:
         if item.job_id not in chosen:
             session.set_result(

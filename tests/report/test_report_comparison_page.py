@@ -37,7 +37,7 @@ def page(left: dict[str, Any], right: dict[str, Any], names: tuple[str, str] = (
 def test_what_changed_comes_first_with_both_on_one_axis() -> None:
     text = page(LEFT, RIGHT)
     changed, same = text.split('<section aria-labelledby="same">')
-    assert "3 claims compared: 1 verdicts changed, 1 effects moved" in text
+    assert "3 claims compared: 1 verdicts changed, 1 effects moved" in " ".join(text.split())
     assert '<article class="card" aria-label="a.b, paper">' in changed
     assert '<article class="card" aria-label="c.d, paper">' in same
     assert "a ratio: A 1 [1, 3]; B 5 [1, 3]; the claim&#39;s region is &gt; 0.5" in changed

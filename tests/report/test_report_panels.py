@@ -65,7 +65,7 @@ def test_every_figure_with_data_is_there_once() -> None:
 
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.name)
 def test_experiments_and_claims_exist(panel) -> None:
-    for experiment in (*panel.experiments, *panel.beside):
+    for experiment in (*panel.experiments, *panel.optional):
         figure, _, name = experiment.partition(":")
         SUITE.experiment(f"{figure}:{name}")
     if panel.claim:

@@ -130,8 +130,8 @@ class Engine(Protocol):
             save_after: seconds after which a report brings a checkpoint.
 
         Returns:
-            Reports, at least one unless there is no job or none came in time. An error that is
-            nobody's setting and no shortage of memory is raised.
+            Reports, at least one unless there is no job or none came in time. An error that comes
+            neither from a Run's setting nor from a shortage of memory is raised.
         """
         ...
 

@@ -155,7 +155,7 @@ class RayEngine:
             if not report.left:
                 self._idle.append(self._running.pop(number).actor)
             return report
-        # After an error nobody knows what state its process, or its GPU, is in.
+        # After an error the state of its process, or of its GPU, is unknown.
         self._kill(self._running.pop(number).actor)
         return report
 
@@ -196,7 +196,7 @@ class RayEngine:
         ray.kill(actor)
 
     def rest(self) -> None:
-        """Actors keep what they have: nobody else trains there."""
+        """Actors keep what they have: nothing else trains there."""
 
     def close(self) -> None:
         """End the actors; and the cluster, if this engine has started it."""

@@ -26,7 +26,7 @@ class Reading:
         what: "loss", or "error" (1 - accuracy).
         best_under: a protocol under which the best logged value of each curve by itself is taken
             instead of the last one.
-        reduce: takes the value of a column under a protocol from a run's curves, in place of both.
+        reduce: takes the value of a column under a protocol from a run's curves, instead of both.
     """
 
     what: str = "loss"
