@@ -99,8 +99,8 @@ def is_on() -> bool:
     wish = os.environ.get(SWITCH, "1")
     if wish not in ("0", "1"):
         raise BadInput(
-            f"{SWITCH}={wish} is not accepted; 0 (judge everything anew) or 1 (use what was judged "
-            "before from the same evidence and code)"
+            f"{SWITCH}={wish} is not accepted; 0 (judge everything again) or 1 (use what was "
+            "judged before from the same evidence and code)"
         )
     return wish == "1"
 

@@ -32,13 +32,13 @@ def read_whole(path: Path, limit: int) -> bytes:
     """The content of a file that somebody else may have put there.
 
     Raises:
-        OSError: it cannot be read, is larger than ``limit`` bytes, or is no regular file: a pipe
+        OSError: it cannot be read, is larger than ``limit`` bytes, or is not a regular file: a pipe
             would be waited for.
     """
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("it is no regular file")
+            raise OSError("it is not a regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
         raise OSError(f"it is larger than {limit} bytes")
@@ -69,7 +69,7 @@ def check_target(option: str, path: Path, *, make_folder: bool = False) -> None:
         )
     if not folder.is_dir():
         raise BadInput(
-            f"{option} {path}: cannot be written: {folder} is no folder; name another path"
+            f"{option} {path}: cannot be written: {folder} is not a folder; name another path"
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(

@@ -56,7 +56,7 @@ class Deviation(Strict):
     @model_validator(mode="after")
     def _deviates(self) -> Deviation:
         if self.verdict == "REPRODUCED" and self.tier != "smoke":
-            raise ValueError("REPRODUCED is no deviation in the paper tier")
+            raise ValueError("REPRODUCED is not a deviation in the paper tier")
         return self
 
     def covers(self, outcome: Outcome) -> bool:

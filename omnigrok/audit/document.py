@@ -363,7 +363,9 @@ def load_audit(path: Path) -> Audit:
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as JSON: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("claims"), list):
-        raise BadInput(f"{path}: is no audit; write one with pytest claims/ --audit-json {path}")
+        raise BadInput(
+            f"{path}: is not an audit; write one with pytest claims/ --audit-json {path}"
+        )
     if document.get("schema") != SCHEMA:
         raise BadInput(
             f"{path}: has schema {document.get('schema')!r}, this omnigrok reads {SCHEMA}"
@@ -385,6 +387,6 @@ def parse(document: dict[str, Any], name: str = "the audit") -> Audit:
     seen: set[tuple[str, str]] = set()
     for row in audit.claims:
         if (row.id, row.protocol) in seen:
-            raise BadInput(f"{name}: claim {row.id} stands twice under protocol {row.protocol}")
+            raise BadInput(f"{name}: claim {row.id} is listed twice under protocol {row.protocol}")
         seen.add((row.id, row.protocol))
     return audit

@@ -128,8 +128,8 @@ def load(path: Path) -> tuple[list[Speed], dict[str, str]]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise BadInput(
-                f"{path}: is larger than {LARGEST_FILE / 1e6:.0f} MB, and no file that omnigrok "
-                "bench --json writes"
+                f"{path}: is larger than {LARGEST_FILE / 1e6:.0f} MB, so omnigrok bench --json did "
+                "not write it"
             )
         document = _File.model_validate_json(path.read_bytes())
     except OSError as error:

@@ -88,9 +88,9 @@ def list_claims(
         ]
         if not found:
             raise BadInput(
-                "no claim is left; there are the figure files " + ", ".join(suite.names)
+                "no claim matches; the figure files are " + ", ".join(suite.names)
                 if part
-                else "no claim is left"
+                else "no claim matches"
             )
         letters: dict[tuple[str, str], str] = {}
         if verdicts or wanted or audit_path is not None:

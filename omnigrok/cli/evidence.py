@@ -156,7 +156,7 @@ def import_files(files: tuple[Path, ...], store: Path | None) -> None:
     help="Also verify FILE.sig against this file of OpenSSH.",
 )
 def check(files: tuple[Path, ...], allowed: Path | None) -> None:
-    """Verify that evidence files are whole, and as their list of runs says.
+    """Verify that evidence files are whole and match their list of runs.
 
     \b
     Example: omnigrok evidence check claims/evidence/*.parquet
@@ -198,7 +198,7 @@ def _sample_options(command: Callable[..., None]) -> Callable[..., None]:
             "--seed",
             type=int,
             default=None,
-            help="Draws the runs; by default a new one, which is printed.",
+            help="Seed of the draw; default: a new one, which is printed.",
         ),
         click.option(
             "--steps",
@@ -238,13 +238,13 @@ def verify(
     folder: Path,
     whole: int,
 ) -> None:
-    """Train the first steps of some recorded runs again, with the trainer of today, and compare
+    """Train the first steps of some recorded runs again, with today's trainer, and compare
     every column.
 
-    Which runs are drawn cannot be known beforehand. Only runs that the claims folder itself asks for
-    are trained. A loss or a norm may differ by .001 of its value
-    (1e-6 in float64), an accuracy by .01 or one sample; where rounding moves today's trainer away
-    from float64, by ten times as far. Exit status 1 where a run differs.
+    Which runs are drawn cannot be known beforehand. Only runs that the claims folder itself asks
+    for are trained. A loss or a norm may differ by .001 of its value (1e-6 in float64), an
+    accuracy by .01 or one sample; where rounding moves today's trainer away from float64, by ten
+    times as far. Exit status 1 where a run differs.
 
     Example: omnigrok evidence verify claims/evidence/*.parquet
     """
@@ -269,12 +269,12 @@ def adopt(
     root: Path | None,
     folder: Path,
 ) -> None:
-    """Verify recorded runs as "verify" does; a file whose runs agree is marked as trained by the
-    versions of today.
+    """Verify recorded runs as "verify" does; a file whose runs agree is marked as trained by
+    today's versions.
 
     The file keeps who recorded it and what was compared. One that differs is left as it is, and the
-    exit status is 1. What the code of version 1 itself has recorded, before records named versions,
-    needs no training.
+    exit status is 1. Files that version 1 itself recorded, before records named versions, need no
+    training.
 
     Example: omnigrok evidence adopt claims/evidence/*.parquet
     """

@@ -27,8 +27,8 @@ from omnigrok.training.device import describe
     "target",
     type=click.Path(path_type=Path, dir_okay=False),
     default=None,
-    help="A file that ends in .svg, .png or .pdf; default: CLAIM.svg. Of several panels each has "
-    "its name in front of the ending.",
+    help="A file that ends in .svg, .png or .pdf; default: CLAIM.svg. With several panels "
+    "each file has its panel's name before the ending.",
 )
 @click.option("--protocol", default=None, help="Settings of the runs; default: the suite's first.")
 @click.option(
@@ -36,7 +36,7 @@ from omnigrok.training.device import describe
     type=click.Choice(["paper", "smoke"]),
     default="paper",
     show_default=True,
-    help="Of the runs in the store; the evidence is of the paper tier.",
+    help="Tier of the runs in the store; recorded evidence is of the paper tier.",
 )
 @store_option
 @claims_option

@@ -24,7 +24,7 @@ cache_option = click.option(
     is_flag=True,
     default=True,
     flag_value=False,
-    help="Judge all anew, also what was judged before from the same evidence, criteria and code.",
+    help="Judge everything again, even what was judged from the same evidence, criteria and code.",
 )
 
 

@@ -69,7 +69,7 @@ PARTS: dict[str, Callable[[Path, Audit], tuple[str, Callable[[str], str]]]] = {
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the audit as JSON.")
 @click.option(
-    "--schema", "as_schema", is_flag=True, help="Print the JSON schema of an audit, and end."
+    "--schema", "as_schema", is_flag=True, help="Print the JSON schema of an audit and exit."
 )
 @click.option(
     "--csv",
@@ -186,7 +186,8 @@ def _parts_of(path: Path, writable: bool) -> list[str]:
     """The generated parts that a file has.
 
     Raises:
-        BadInput: it cannot be read, cannot be written though it must be ``writable``, or has no such part.
+        BadInput: it cannot be read, cannot be written though it must be ``writable``, or has no
+            generated part.
     """
     if writable:
         check_target("--into", path)

@@ -116,8 +116,8 @@ def split(run: Run, root: Path) -> Split:
 
     Seed s takes 58 + s, of numpy for targets and split, of torch for everything else, so that seed
     0 is the authors' own. Their order of draws is kept under every option: an unused
-    encoder, the decoder, R_linear's noise, R_random. The generator is handed on as it stood before the
-    decoder, so that ``build`` draws the same one for every messiness. With all pairs in the
+    encoder, the decoder, R_linear's noise, R_random. The generator is handed on as it stood before
+    the decoder, so that ``build`` draws the same one for every messiness. With all pairs in the
     training set the test set is empty.
 
     Raises:

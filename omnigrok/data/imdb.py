@@ -106,7 +106,7 @@ def _split(root: Path, seed: int, n_train: int, options: Options) -> Split:
     least, most = LEAST_FIRST if first else 1, len(rows) - -(-len(rows) // 4)
     if not least <= n_train <= most:
         raise BadInput(
-            f"imdb: n_train = {n_train} is not possible; with source {options.source} and "
+            f"imdb: n_train = {n_train} is not accepted; with source {options.source} and "
             f"sampling {options.sampling} it is {least} to {most}"
         )
     if first:

@@ -87,7 +87,7 @@ def archive_reviews(path: Path) -> Iterator[tuple[str, bytes]]:
     found = 0
     if not path.is_file():  # a pipe would be waited for
         raise DataCorrupt(
-            f"{path}: is no file; delete it and fetch it again: omnigrok data fetch imdb"
+            f"{path}: is not a file; delete it and fetch it again: omnigrok data fetch imdb"
         )
     opened = lzma.open if path.suffix == ".xz" else gzip.open
     try:

@@ -1,4 +1,4 @@
-"""Evidence that another trainer recorded, taken over for the versions of today once a sample of it
+"""Evidence that another trainer recorded, taken over for today's versions once a sample of it
 has been verified.
 """
 

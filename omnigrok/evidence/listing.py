@@ -78,7 +78,8 @@ def unpack(listed: Any) -> list[Entry]:
     """Entries from what ``pack`` gave.
 
     Raises:
-        EvidenceError: a key is missing or unknown, a value is not accepted, or a Run stands twice.
+        EvidenceError: a key is missing or unknown, a value is not accepted, or a Run is listed
+            twice.
     """
     if (
         not isinstance(listed, Mapping)
@@ -91,7 +92,7 @@ def unpack(listed: Any) -> list[Entry]:
         raise EvidenceError(f"it lists {len(listed['each'])} runs; at most {MOST_RUNS} are read")
     entries = [_entry(_merged(listed["common"], row)) for row in listed["each"]]
     if len({entry.run.digest for entry in entries}) < len(entries):
-        raise EvidenceError("a Run is there twice")
+        raise EvidenceError("a Run is listed twice")
     return entries
 
 
@@ -105,7 +106,7 @@ def check_text(value: Any, depth: int = 0) -> None:
         raise EvidenceError(f"its metadata is nested more than {_DEEPEST} deep")
     if isinstance(value, str):
         if len(value) > LONGEST_TEXT or not value.isprintable():
-            raise EvidenceError(f"{value[:40]!r} is not accepted as a text of its metadata")
+            raise EvidenceError(f"{value[:40]!r} is not accepted as text in its metadata")
     elif isinstance(value, Mapping):
         for key, part in value.items():
             check_text(key, depth + 1)

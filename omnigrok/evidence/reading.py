@@ -100,7 +100,7 @@ def read(path: Path) -> EvidenceFile:
     """
     try:
         if path.exists() and not path.is_file():  # a pipe would wait for ever
-            raise EvidenceError(f"evidence {path}: cannot be read: it is no file")
+            raise EvidenceError(f"evidence {path}: cannot be read: it is not a file")
         file = pa.OSFile(str(path))  # closes itself with the last reference
     except (OSError, ValueError) as error:
         raise EvidenceError(f"evidence {path} cannot be read: {error}") from error

@@ -54,7 +54,7 @@ def _footer(file: Any) -> bytes:
     tail = file.read(8)
     length = int.from_bytes(tail[:4], "little")
     if size < 16 or head != MAGIC or tail[4:] != MAGIC or not 0 < length <= size - 12:
-        raise EvidenceError("it is no Parquet file, or truncated")
+        raise EvidenceError("it is not a Parquet file, or it is truncated")
     if length > FOOTER_LIMIT:
         raise EvidenceError(f"its footer has {length} bytes; at most {FOOTER_LIMIT} are accepted")
     file.seek(size - 8 - length)

@@ -27,7 +27,7 @@ def read_struct(buffer: bytes) -> tuple[dict[int, Any], int]:
     try:
         return reader.struct(0), reader.place
     except IndexError as error:
-        raise EvidenceError("a header of it is truncated or damaged") from error
+        raise EvidenceError("one of its headers is truncated or damaged") from error
 
 
 class _Reader:
@@ -40,14 +40,14 @@ class _Reader:
         while head := self._byte():
             number = number + (head >> 4) if head >> 4 else self._signed()
             if number in fields:
-                raise EvidenceError("a header of it has one field twice")
+                raise EvidenceError("one of its headers has a field twice")
             fields[number] = self._value(head & 15, depth, in_list=False)
         return fields
 
     def _value(self, kind: int, depth: int, *, in_list: bool) -> Any:
         self.values += 1
         if depth > _DEEPEST or self.values > MOST_VALUES:
-            raise EvidenceError("a header of it has too many values")
+            raise EvidenceError("one of its headers has too many values")
         if kind in (_TRUE, _FALSE):  # a field's truth stands in its type
             return self._byte() == _TRUE if in_list else kind == _TRUE
         if kind == _BYTE:
@@ -66,7 +66,7 @@ class _Reader:
             head = self._byte()
             length = head >> 4 if head >> 4 < 15 else self._unsigned()
             return [self._value(head & 15, depth + 1, in_list=True) for _ in range(length)]
-        raise EvidenceError("a header of it has a type that is not known")
+        raise EvidenceError("one of its headers has an unknown type")
 
     def _byte(self) -> int:
         self.place += 1
@@ -79,7 +79,7 @@ class _Reader:
             value |= (byte & 127) << shift
             if byte < 128:
                 return value
-        raise EvidenceError("a number of a header of it has no end")
+        raise EvidenceError("a number in one of its headers has no end")
 
     def _signed(self) -> int:
         value = self._unsigned()

@@ -91,7 +91,7 @@ def _verdict(audit: Audit, claim: str, words: str, name: str = "") -> str:
     row = _row(audit, claim)
     finding = row.deciding()
     if finding is None or name not in finding.name:
-        raise BadInput(f"{claim} was not decided by {name or 'a finding'!r}: write its words anew")
+        raise BadInput(f"{claim} was not decided by {name or 'a finding'!r}: rewrite its sentence")
     scale = " ~" if row.scale == "reduced" else ""
     return f"{row.verdict}{scale}, {words} {effect_text(finding)}"
 

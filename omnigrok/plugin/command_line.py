@@ -126,7 +126,7 @@ def add_options(parser: pytest.Parser, given: Sequence[str] = ()) -> None:
         "--no-cache",
         action="store_true",
         help=(
-            "of a replay: judge everything anew, also what was judged before from the same "
+            "of a replay: judge everything again, even what was judged before from the same "
             "evidence, criteria and code (OMNIGROK_CACHE=0 does the same)"
         ),
     )

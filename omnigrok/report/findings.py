@@ -81,7 +81,7 @@ class Told:
         if row.verdict != verdict:
             raise BadInput(
                 f"{TEMPLATE}: a sentence was written for {claim} under {protocol} being {verdict}; "
-                f"it is {row.verdict}: write it anew"
+                f"it is {row.verdict}: rewrite it"
             )
         return ""
 

@@ -48,7 +48,7 @@ def write_panels(
     panels: list[Panel], protocol: Protocol, source: Recorded, target: Path
 ) -> Iterator[Plotted]:
     """Draw each panel into a file, whole or not at all: ``target`` for one, and ``target`` with the
-    panel's name in front of the ending for several.
+    panel's name before the ending for several.
 
     Raises:
         BadInput: the ending is not one of ``FORMATS``, or matplotlib is missing.

@@ -21,8 +21,8 @@ def divergence(name: str, n: ArrayLike, times: Sequence[Sequence[Time]]) -> Find
     """AICc of t = a n^-b + c minus AICc of t = a (n - n_c)^-b + c with 0 <= n_c < the smallest n;
     above 0 a divergence is preferred.
 
-    One difference a seed; a seed with a time that was not reached has no value. ``extra["critical"]``
-    is the n_c of the seeds' geometric mean. It decides nothing.
+    One difference a seed; a seed with a time that was not reached has no value.
+    ``extra["critical"]`` is the n_c of the seeds' geometric mean. It decides nothing.
 
     Args:
         n: (sizes,) > 0, rising, at least 7. times: (seeds, sizes).

@@ -78,8 +78,8 @@ _TABLES = {
     _normalised(sql) for sql in SCHEMA_SQL.split(";") if sql.strip().startswith("CREATE TABLE")
 }
 DAMAGED = (
-    "it is damaged, or no omnigrok store: save what is readable with `omnigrok evidence salvage`, "
-    "or name another with --runs"
+    "it is damaged, or not an omnigrok store: save what is readable with "
+    "`omnigrok evidence salvage`, or name another with --runs"
 )
 _open_stores: weakref.WeakSet[Database] = weakref.WeakSet()
 _forking: list[Database] = []
@@ -253,8 +253,8 @@ def _check_tables(db: sqlite3.Connection, path: Path) -> None:
         "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
     ).fetchone() != (0,):
         raise StoreError(
-            f"store {path}: it holds triggers or views, and is no omnigrok store; name another "
-            "store with --runs"
+            f"store {path}: it holds triggers or views, so it is not an omnigrok store; name "
+            "another store with --runs"
         )
     made = {text for (text,) in db.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")}
     if {_normalised(text) for text in made} != _TABLES:
@@ -290,7 +290,8 @@ def _is_store(db: sqlite3.Connection, path: Path, *, empty: bool) -> bool:
     if empty and not application and not schema and not tables:
         return False
     raise StoreError(
-        f"store {path}: it is a SQLite file, but no omnigrok store; name another store with --runs"
+        f"store {path}: it is a SQLite file, but not an omnigrok store; name another store with "
+        "--runs"
     )
 
 

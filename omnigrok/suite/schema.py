@@ -197,13 +197,13 @@ class Claim(Strict):
         for name in self.control.edge:
             if not isinstance(self.criterion.get(name), Bounds):
                 raise ValueError(
-                    f"claim {self.id}: control.edge: {name!r} is no region of its criterion; it "
+                    f"claim {self.id}: control.edge: {name!r} is not a region of its criterion; it "
                     f"has {', '.join(self.criterion)}"
                 )
         for name in self.universes:
             if name not in self.quantity:
                 raise ValueError(
-                    f"claim {self.id}: universes: {name!r} is no key of its quantity; it has "
+                    f"claim {self.id}: universes: {name!r} is not a key of its quantity; it has "
                     f"{', '.join(self.quantity)}"
                 )
         return self
@@ -255,7 +255,7 @@ class Figure(Strict):
         seen: set[str] = set()
         for claim in self.claims:
             if claim.id in seen:
-                raise ValueError(f"claim {claim.id} stands twice")
+                raise ValueError(f"claim {claim.id} is listed twice")
             seen.add(claim.id)
             for name in claim.experiments:
                 if ":" not in name and name not in self.experiments:

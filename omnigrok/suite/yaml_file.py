@@ -32,12 +32,12 @@ class _Plain(yaml.SafeLoader):
         value = super().construct_scalar(node)
         if isinstance(value, str) and not is_harmless(value):
             raise yaml.constructor.ConstructorError(
-                None, None, "a text has characters that a terminal obeys", node.start_mark
+                None, None, "text has control characters", node.start_mark
             )
         number = node.tag.rpartition(":")[2] in ("int", "float")
         if number and ":" in value:
             raise yaml.constructor.ConstructorError(
-                None, None, f"{value[:20]} is no number; quote it if it is a text", node.start_mark
+                None, None, f"{value[:20]} is not a number; quote it if it is text", node.start_mark
             )
         return value
 
@@ -47,7 +47,7 @@ class _Plain(yaml.SafeLoader):
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, str) and key in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} stands twice", key_node.start_mark
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
                 )
             if isinstance(key, str):
                 seen.add(key)
@@ -96,7 +96,7 @@ def _count(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
     """Values below a node, those behind an alias as often as it stands."""
     if node in known:
         if known[node] == 0:
-            raise ValueError("an alias stands within what it refers to")
+            raise ValueError("an alias is part of what it refers to")
         return known[node]
     known[node] = 0  # being counted
     children: list[yaml.Node] = []

@@ -31,7 +31,7 @@ def audit_of(*rows: ItemRow) -> Audit:
 
 def test_the_published_schema_is_that_of_the_model() -> None:
     assert json.loads(SCHEMA.read_text()) == Audit.model_json_schema(), (
-        "write it anew: omnigrok report --schema > docs/audit.schema.json"
+        "write it again: omnigrok report --schema > docs/audit.schema.json"
     )
 
 

@@ -185,7 +185,7 @@ def test_levels_have_names(level: Any, text: str) -> None:
 
 def test_an_axis_is_a_quantity_of_the_claim_with_two_to_five_levels() -> None:
     with pytest.raises(
-        ValueError, match="'level' is no key of its quantity; it has shift, times, idle"
+        ValueError, match="'level' is not a key of its quantity; it has shift, times, idle"
     ):
         entry(level=[1, 2])
     with pytest.raises(ValueError, match="at least 2"):

@@ -135,7 +135,7 @@ def test_list_has_filters(audit: str) -> None:
     ("command", "message"),
     [
         (["list", "--protocol", "papre"], "did you mean 'paper'?"),
-        (["list", "--figure", "fig99"], "no claim is left; there are the figure files"),
+        (["list", "--figure", "fig99"], "no claim matches; the figure files are"),
         (["list", "--headlin"], "--headline"),
         (["evidence", "exprot"], "did you mean 'export'?"),
         (["plto"], "did you mean 'plot'?"),

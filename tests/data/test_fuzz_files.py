@@ -273,7 +273,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     with pytest.raises(DataCorrupt, match=r"\.txt: cannot be read"):
         read_reviews(tmp_path)
     os.mkfifo(tmp_path / ARCHIVES[1])
-    with pytest.raises(DataCorrupt, match="is no file"):
+    with pytest.raises(DataCorrupt, match="is not a file"):
         list(archive_reviews(tmp_path / ARCHIVES[1]))
     os.mkfifo(tmp_path / TOKENS)
     with pytest.raises(DataCorrupt, match="no regular file"):

@@ -305,7 +305,7 @@ def varint(value: int) -> list[int]:
     ],
 )
 def test_headers_that_are_refused(header: bytes, limited: Limited) -> None:
-    with limited(MEGABYTES, SECONDS), pytest.raises(EvidenceError, match="header of it"):
+    with limited(MEGABYTES, SECONDS), pytest.raises(EvidenceError, match="one of its headers"):
         read_struct(header)
 
 

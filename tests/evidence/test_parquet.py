@@ -331,7 +331,7 @@ def test_what_cannot_be_opened(
         with pytest.raises(EvidenceError, match="cannot be read"):
             read(path)
     os.mkfifo(tmp_path / "pipe.parquet")
-    with pytest.raises(EvidenceError, match=r"pipe.parquet: cannot be read: it is no file"):
+    with pytest.raises(EvidenceError, match=r"pipe.parquet: cannot be read: it is not a file"):
         read(tmp_path / "pipe.parquet")
     write(tmp_path / "x.parquet", results_of(1))
     monkeypatch.setattr(reading, "FILE_LIMIT", 100)

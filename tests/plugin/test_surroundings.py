@@ -165,7 +165,7 @@ def test_targets(tmp_path: Path) -> None:
     check_target("--x", tmp_path / "file")
     for path, message in (
         (tmp_path / "a" / "new", "there is no folder"),
-        (tmp_path / "file" / "new", "is no folder"),
+        (tmp_path / "file" / "new", "is not a folder"),
     ):
         with pytest.raises(BadInput, match=message):
             check_target("--x", path)

@@ -53,6 +53,11 @@ def made_up(run: Run) -> Curves:
     return Curves(run, step, columns, seconds=0.5)
 
 
+def flat(html: str) -> str:
+    """A page as it reads: any run of white space is one space, as a browser shows it."""
+    return " ".join(html.split())
+
+
 def row(
     name: str, protocol: str = "paper", verdict: str = "REPRODUCED", **more: Any
 ) -> dict[str, Any]:

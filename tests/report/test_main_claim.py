@@ -74,7 +74,7 @@ def test_it_shows_each_verdict_and_its_number(
         ({"fig02.grok": {}}, "the audit has no claim fig02.grok under protocol paper"),
         (
             {"fig02.inverse": row("fig02.inverse", findings=decided("lower half", 1))},
-            "fig02.inverse was not decided by 'upper half': write its words anew",
+            "fig02.inverse was not decided by 'upper half': rewrite its sentence",
         ),
         ({"tier": "smoke"}, "this audit is of the smoke tier"),
     ],

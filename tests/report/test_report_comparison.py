@@ -174,7 +174,7 @@ def test_status_1_for_an_effect(files: Any) -> None:
     ("left", "right", "options", "said"),
     [
         (None, document(row("a.b")), [], "a.json: there is no such file"),
-        (document(row("a.b")), "[]", [], "b.json: is no audit"),
+        (document(row("a.b")), "[]", [], "b.json: is not an audit"),
         (
             document(row("a.b")),
             document(row("a.b"), tier="smoke"),

@@ -13,7 +13,7 @@ from omnigrok.cli import main
 from omnigrok.report.changes import compare
 from omnigrok.report.changes_page import render
 
-from .conftest import document, row
+from .conftest import document, flat, row
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -31,13 +31,13 @@ RIGHT = audit([5.0, 5.5, 6.0, 4.5, 5.2], "REFUTED")
 
 def page(left: dict[str, Any], right: dict[str, Any], names: tuple[str, str] = ("l", "r")) -> str:
     audits = parse(left), parse(right)
-    return render(compare(*audits), audits, names)
+    return flat(render(compare(*audits), audits, names))
 
 
 def test_what_changed_comes_first_with_both_on_one_axis() -> None:
     text = page(LEFT, RIGHT)
     changed, same = text.split('<section aria-labelledby="same">')
-    assert "3 claims compared: 1 verdicts changed, 1 effects moved" in " ".join(text.split())
+    assert "3 claims compared: 1 verdicts changed, 1 effects moved" in text
     assert '<article class="card" aria-label="a.b, paper">' in changed
     assert '<article class="card" aria-label="c.d, paper">' in same
     assert "a ratio: A 1 [1, 3]; B 5 [1, 3]; the claim&#39;s region is &gt; 0.5" in changed

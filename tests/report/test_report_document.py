@@ -1,4 +1,4 @@
-"""Reading an audit back: what is no audit is refused with the file and the key."""
+"""Reading an audit back: anything but an audit is refused with the file and the key."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_bad_rows_are_named(tmp_path: Path, change: dict[str, Any], said: str) -
 
 
 def test_a_claim_twice(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"a\.b stands twice under protocol paper"):
+    with pytest.raises(BadInput, match=r"a\.b is listed twice under protocol paper"):
         load_audit(write(tmp_path / "a.json", document(row("a.b"), row("a.b"))))
 
 

@@ -45,7 +45,7 @@ def test_another_sqlite_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     db.execute("CREATE TABLE history(x)")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="no omnigrok store"):
+    with pytest.raises(StoreError, match="not an omnigrok store"):
         Store(path)
     assert path.read_bytes() == before
 
@@ -54,7 +54,7 @@ def test_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("notes " * 2000)
     with pytest.raises(
-        StoreError, match=r"notes.txt: it is damaged, or no omnigrok store: .*salvage"
+        StoreError, match=r"notes.txt: it is damaged, or not an omnigrok store: .*salvage"
     ):
         Store(path)
     assert path.read_text() == "notes " * 2000

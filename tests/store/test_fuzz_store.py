@@ -207,7 +207,7 @@ def test_a_schema_that_acts_by_itself_is_refused(sound: Path, kind: str) -> None
         for readonly in (True, False):
             with pytest.raises(
                 StoreError,
-                match=r"runs.db: it holds triggers or views, and is no omnigrok store; name",
+                match=r"runs.db: it holds triggers or views, so it is not an omnigrok store; name",
             ):
                 Store(path, readonly=readonly)
         assert path.read_bytes() == before

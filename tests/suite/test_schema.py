@@ -87,12 +87,12 @@ def test_refused(tmp_path: Path, where: list[Any], key: str, value: Any, message
 def test_claim_twice(tmp_path: Path) -> None:
     content = copy.deepcopy(VALID)
     content["claims"] *= 2
-    with pytest.raises(BadInput, match=r"claim toy\.a stands twice"):
+    with pytest.raises(BadInput, match=r"claim toy\.a is listed twice"):
         load_figure(write(tmp_path, content))
 
 
 def test_key_twice(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="key 'title' stands twice"):
+    with pytest.raises(BadInput, match="key 'title' is given twice"):
         load_figure(write(tmp_path, yaml.safe_dump(VALID) + "title: again\n"))
 
 
