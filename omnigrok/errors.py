@@ -10,7 +10,7 @@ from omnigrok.printable import harmless
 class OmnigrokError(Exception):
     """Base of every error that the package raises on purpose.
 
-    Messages quote files that others wrote; what a terminal would obey is written out.
+    Messages quote files that others wrote; control and invisible characters are written out.
     """
 
     def __init__(self, message: str = "") -> None:

@@ -11,7 +11,7 @@ _OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def is_harmless(text: str) -> bool:
-    """Whether no character of the text but tabs and ends of lines is one that a terminal obeys."""
+    """Whether no character of the text, apart from tabs and ends of lines, acts on a terminal."""
     return all(
         each in "\n\t" or unicodedata.category(each) not in _OBEYED
         for each in text
@@ -20,7 +20,7 @@ def is_harmless(text: str) -> bool:
 
 
 def harmless(text: str) -> str:
-    """The text with each character that a terminal obeys written out, as ``\\x1b``."""
+    """The text with each character that acts on a terminal written out, as ``\\x1b``."""
     if is_harmless(text):
         return text
     return "".join(

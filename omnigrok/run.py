@@ -88,7 +88,7 @@ class Run:
         precision: arithmetic of weights and activations.
         loss_precision: arithmetic of the loss, from the network's outputs on.
         log_ratio: largest relative distance of two logged steps.
-        log_every: if positive, log every so many steps instead.
+        log_every: if positive, log every ``log_every`` steps instead.
         eval_samples: if positive, train and test metrics come from a fresh random sample of this
             size.
         lr_drops: steps at which lr is multiplied by ``lr_factor``.

@@ -1,4 +1,4 @@
-"""What a piece of Python source says, whatever its comments, docstrings and layout."""
+"""What a piece of Python source says, apart from comments, docstrings and layout."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Case:
             runs at constant norm has settled; None where that is not asked (smoke tier, published
             code, simulations).
         verdict_only: expensive sensitivity rows may be left out (calibration).
-        remark: said in front of the reason, e.g. that the criterion has changed since the evidence
+        remark: shown before the reason, e.g. that the criterion has changed since the evidence
             was recorded.
     """
 

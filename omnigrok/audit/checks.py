@@ -26,7 +26,7 @@ def check_of(folder: Path, figure: str, claim_id: str) -> Check:
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.exists():
         raise BadInput(
-            f"{path}: cannot be read; a figure's checks stand in test_NAME.py next to its NAME.yaml"
+            f"{path}: cannot be read; a figure's checks are in test_NAME.py next to its NAME.yaml"
         )
     module = sys.modules.get(name)
     if module is None or getattr(module, "__file__", None) != str(path):

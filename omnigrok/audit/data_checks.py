@@ -30,7 +30,7 @@ NORM_TOLERANCE = 1e-3
 
 # Two seeds whose losses differ by less at every point are one seed, scaled or not.
 SAME = 1e-9
-# At so many logged points, evenly spread, seeds are compared.
+# Seeds are compared at this many logged points, evenly spread.
 POINTS = 64
 NEEDED = ("train_loss", "weight_norm")
 

@@ -31,7 +31,7 @@ from omnigrok.suite.suite import Suite
 
 SCHEMA = 1
 LARGEST_FILE = 16_000_000  # bytes; the audit of this paper has half a million
-# Of one finding: a number a seed.
+# For one finding: one number a seed.
 MOST_VALUES = 5_000
 Role = Literal["claim", "control"]
 Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]
@@ -56,7 +56,7 @@ Number = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf"]}, {"type": "null"}]}),
 ]
 Ends = tuple[Number, Number]
-# Of a smoke verdict with what the recorded evidence decided (``omnigrok.audit.decided``).
+# Between a smoke verdict and what the recorded evidence decided (``omnigrok.audit.decided``).
 Agreement = Literal["agrees", "undecided", "opposite", "excused", "outdated"]
 
 
@@ -348,7 +348,7 @@ def write_audit(path: Path, audit: Audit) -> None:
 
 
 def load_audit(path: Path) -> Audit:
-    """The document in a file; what a terminal would obey is written out.
+    """The document in a file; control and invisible characters are written out.
 
     Raises:
         BadInput: the file cannot be read, is not such a document, or is of another schema; the

@@ -27,7 +27,7 @@ RELATIVE = 0.05
 RESOLUTION = 0.01
 # A run must have at least this share of the paper's steps.
 LEAST_STEPS = 0.25
-# The second judgement adds so many times the last change.
+# The second judgement adds this many times the last change.
 FURTHER = 2.0
 
 

@@ -1,4 +1,4 @@
-"""The code and the files that a verdict on given curves hangs on, as digests."""
+"""The code and the files that a verdict on given curves depends on, as digests."""
 
 from __future__ import annotations
 

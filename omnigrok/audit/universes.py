@@ -94,7 +94,7 @@ class Multiverse:
     def verdict_shares(self) -> dict[str, float]:
         """The same of whether a combination is REPRODUCED: which reading decides.
 
-        A verdict can hang on another part of the claim than the estimate that leads.
+        A verdict can depend on another part of the claim than the estimate that leads.
         """
         held = np.array([each.verdict == "REPRODUCED" for each in self.universes], dtype=float)
         return first_order(self.universes, held)

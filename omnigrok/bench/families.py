@@ -20,7 +20,7 @@ class Family:
     """One kind of network.
 
     Args:
-        name: as it stands in tables.
+        name: as tables show it.
         run: its setting in the paper; nothing is held, nothing is logged.
         layers: (rows, fan_in, fan_out) of the matrix products of one network's forward pass, the
             large ones.
@@ -194,7 +194,7 @@ class Variant:
     Args:
         name: "plain", "on device", "torch.func", "jax N" or "stack N".
         replicas: networks trained at once.
-        make: builds it and returns what takes so many steps.
+        make: builds it and returns a function that takes a given number of steps.
     """
 
     name: str

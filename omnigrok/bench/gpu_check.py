@@ -1,6 +1,6 @@
 """First contact with a card: what this package expects of it next to what it finds, in minutes.
 
-Each check is a generator of rows, so that what a check had found stands even if its end fails.
+Each check is a generator of rows, so that what a check found is kept even if its end fails.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ FAMILIES = (
 # Of float64 curves over the first steps, where only the order of sums may differ.
 TOLERANCE = 1e-6
 STEPS = 12
-# Of the card's memory, in each of the stacks that follow one another.
+# Share of the card's memory that each of the successive stacks takes.
 SHARE = 0.15
 WIDE = {"widths": (5, 256, 256, 5), "activation": "tanh"}
 

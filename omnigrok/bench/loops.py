@@ -1,7 +1,7 @@
 """The loops that are compared: plain PyTorch with and without a loader, torch.func by hand, and
 this package's trainer.
 
-Each function builds everything and returns a function that takes so many optimiser steps. No loop
+Each function builds everything and returns a function that takes a given number of steps. No loop
 holds a norm or evaluates.
 """
 

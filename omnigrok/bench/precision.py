@@ -25,7 +25,8 @@ from omnigrok.training.stack import train
 SEEDS = 12
 # Equivalence by two one-sided tests at 5 %: the 90 % interval lies inside the margin.
 LEVEL = 0.9
-# Of the pairs in which either reaches a threshold or diverges, the share in which only one may.
+# Of the pairs in which at least one run reaches a threshold or diverges, the largest accepted share
+# in which only one does.
 DISAGREE = 0.05
 LARGEST_STACK = 36
 
@@ -35,7 +36,7 @@ class Quantity:
     """What claims read off a pair of curves, the cheap one and the exact one.
 
     Args:
-        name: as it stands in the table.
+        name: as the table shows it.
         margin: the largest difference that is none, in the unit of ``difference``.
         difference: cheap minus exact; NaN where neither has a value, inf where only one has.
         held: whether claims read it off runs at constant norm, too.

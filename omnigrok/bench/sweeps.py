@@ -18,7 +18,7 @@ class Sweep:
     what a claim varies.
 
     Args:
-        name: as it stands in the table.
+        name: as the table shows it.
         run: its setting.
         axes: field of a Run to its values.
     """

@@ -24,7 +24,7 @@ from omnigrok.calibration.trial import SEED
 from omnigrok.errors import BadInput
 from omnigrok.stats import Verdict
 
-# Of the effect.
+# Draws of the effect.
 LEAST_DRAWS = 10
 
 

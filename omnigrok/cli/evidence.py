@@ -227,7 +227,7 @@ def _sample_options(command: Callable[..., None]) -> Callable[..., None]:
     "--whole",
     type=click.IntRange(min=0),
     default=0,
-    help="Also train so many runs of each file to their end, and compare what decides verdicts.",
+    help="Also train this many runs of each file to their end, and compare what decides verdicts.",
 )
 def verify(
     files: tuple[Path, ...],

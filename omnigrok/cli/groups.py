@@ -12,14 +12,14 @@ STATUSES = "Exit status: 0, 1 after an error, 2 where the command line is not ac
 
 
 class Group(click.Group):
-    """A group of commands; each that says nothing of its exit status has ``STATUSES``."""
+    """A group of commands; those that do not state their exit status get ``STATUSES``."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name; None if there is none."""
         return with_statuses(super().get_command(ctx, cmd_name))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """As click does; a misspelt command is told with the nearest."""
+        """As click does; for a misspelt command the error names the nearest."""
         known = self.list_commands(ctx)
         if args and args[0] not in known and not args[0].startswith("-"):
             ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], known)}.")

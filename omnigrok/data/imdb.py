@@ -51,7 +51,7 @@ class Options(DataOptions):
         digits: "keep", or "drop" (``code``) to cut digits out of words.
         vocabulary: most frequent words of the training reviews; others are left out.
         length: tokens; longer reviews keep the first, shorter ones are padded with 0 on the left.
-        n_test: if positive, at most so many test reviews.
+        n_test: if positive, at most this many test reviews.
         shuffle_labels: permutes the training labels, as a control.
     """
 

@@ -45,8 +45,8 @@ TOKENS = "imdb_tokens.npz"
 REVIEW = re.compile(r"aclImdb/(?:train|test)/(pos|neg)/\d+_\d+\.txt")
 
 REVIEWS = 50_000
-# Of the sorted names and contents of all reviews, so that folder, archive and any repacking are
-# held to the same.
+# Taken over the sorted names and contents of all reviews, so that folder, archive and any repacking
+# are held to the same.
 SHA256 = "2f7a3d1aad2cf5ce9dd4699e85e7bb337637c618d2315e0585921ae932728c56"
 # The longest review has 13,704 bytes; the official archive unpacks to well under 1 GiB.
 REVIEW_BYTES = 2**16

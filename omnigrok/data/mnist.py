@@ -43,8 +43,8 @@ class Options(DataOptions):
             them that come with the package.
         subset: which ``n_train`` training images: "random", drawn by the seed (protocol ``paper``),
             or "first", the first ones (``code``).
-        n_test: only so many test images, the first ones; null for all (both protocols). Of the full
-            set the first 5,000 are harder than the rest; the bundled ones are in an order that
+        n_test: only this many test images, the first ones; null for all (both protocols). Of the
+            full set the first 5,000 are harder than the rest; the bundled ones are in an order that
             spreads them evenly.
         shuffle_labels: permutes the labels of the training images, as a control.
         pool: side of the squares whose mean is one input; 1 takes the pixels as they are, 2 makes

@@ -128,7 +128,7 @@ def split(run: Run, root: Path) -> Split:
     and "first" is the authors' own.
 
     Raises:
-        BadInput: an option is not accepted, or there are not so many molecules.
+        BadInput: an option is not accepted, or there are too few molecules.
         DataMissing: RDKit is not installed.
         DataCorrupt: the bundled table is damaged.
     """

@@ -57,7 +57,7 @@ def adopt(path: Path, verified: Sequence[Comparison], steps: int, seed: int) -> 
     Args:
         path: the file.
         verified: Runs of the file, trained again; may be empty where the file ``is_first``.
-        steps: so many of their first steps.
+        steps: how many of their first steps.
         seed: that drew them.
 
     Returns:

@@ -97,7 +97,7 @@ def unpack(listed: Any) -> list[Entry]:
 
 
 def check_text(value: Any, depth: int = 0) -> None:
-    """Refuse JSON with a text that a terminal would obey or that is very long, or nested deeply.
+    """Refuse JSON that is nested deeply or has very long or unprintable text.
 
     Raises:
         EvidenceError: naming the text.

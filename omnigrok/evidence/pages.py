@@ -15,7 +15,7 @@ from omnigrok.evidence.thrift import read_struct
 
 LONGEST_HEADER = 1024
 DATA, DICTIONARY = 0, 2
-# Where the header of each kind of page stands in that of all pages, and the fields it may have.
+# Where the header of each kind of page is in that of all pages, and the fields it may have.
 _PLACES = {DATA: 5, DICTIONARY: 7}
 _PAGE, _INNER, _STATISTICS = {1, 2, 3, 5, 7}, {1, 2, 3, 4}, 5
 

@@ -1,6 +1,6 @@
 """A file's SHA-256 inside the file itself: any accident to it is found before a byte is decoded.
 
-The sum stands as 64 hex digits behind ``MARK`` in the Parquet footer's metadata. It is that of the
+The sum is kept as 64 hex digits behind ``MARK`` in the Parquet footer's metadata. It is that of the
 whole file with these digits as zeros. It guards against accidents, not against people.
 """
 
@@ -63,7 +63,7 @@ def _footer(file: Any) -> bytes:
 
 
 def _place(file: Any, footer: bytes) -> tuple[int, str]:
-    """Where the digits stand in the file, and what they say."""
+    """Where the digits are in the file, and what they say."""
     found = list(_SEAL.finditer(footer))
     if len(found) != 1:
         raise EvidenceError("it was not written by omnigrok: its footer has no checksum")

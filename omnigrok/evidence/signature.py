@@ -1,7 +1,7 @@
 """Detached signatures of evidence files, made and checked by OpenSSH.
 
 ``FILE.sig`` next to ``FILE`` is a signature of ``ssh-keygen -Y sign`` in the namespace "omnigrok".
-Who may sign stands in an allowed-signers file (``man ssh-keygen``, ALLOWED SIGNERS).
+An allowed-signers file lists who may sign (``man ssh-keygen``, ALLOWED SIGNERS).
 """
 
 from __future__ import annotations

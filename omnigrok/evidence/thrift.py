@@ -48,7 +48,7 @@ class _Reader:
         self.values += 1
         if depth > _DEEPEST or self.values > MOST_VALUES:
             raise EvidenceError("one of its headers has too many values")
-        if kind in (_TRUE, _FALSE):  # a field's truth stands in its type
+        if kind in (_TRUE, _FALSE):  # a boolean field's value is in its type
             return self._byte() == _TRUE if in_list else kind == _TRUE
         if kind == _BYTE:
             return self._byte()

@@ -24,9 +24,10 @@ LEASE_SECONDS = 180.0
 PATIENCE = 4.0
 HEARTBEAT = 5.0
 CHECKPOINT_EVERY = 60.0
-# Of the process of one job, without progress: after these it is taken to be killed for its memory.
+# How often one job's process may die without progress; the next time it is taken to be killed for
+# its memory.
 MOST_DEATHS = 5
-# Under which the leases of devices stand.
+# The leases of devices are kept under this.
 DEVICES = Environment("device", "", "")
 
 

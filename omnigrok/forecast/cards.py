@@ -26,7 +26,7 @@ from omnigrok.training.work import COPIES, evaluation_operations, step_operation
 
 # Seconds from one kernel of a replayed graph to the next, and of one that the host launches.
 REPLAYED, LAUNCHED = 2.5e-6, 8e-6
-# Of a card's best matrix rate, what batched products of the sizes here reach.
+# Share of a card's best matrix rate that batched products of the sizes here reach.
 REACHED = 0.5
 # Kernels of a captured step by model; of an LSTM for each token, too.
 KERNELS = {

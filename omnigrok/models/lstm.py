@@ -70,9 +70,9 @@ class LSTM(nn.Module):
         embedding: width of an embedding.
         hidden: units of each layer.
         layers: LSTM layers.
-        carry: if positive, batches of so many reviews start from the state in the buffer ``state``,
-            and ``forward`` returns the new one with the logits; other batches start from zero and
-            leave it alone.
+        carry: if positive, batches of this many reviews start from the state in the buffer
+            ``state``, and ``forward`` returns the new one with the logits; other batches start from
+            zero and leave it alone.
     """
 
     def __init__(

@@ -208,7 +208,7 @@ def starts(landscape: Landscape, level: float, rows: int = 5, columns: int = 4) 
     return points
 
 
-# Where C of Figure 6 stands: shares of the range of m, in the upper half.
+# Where C of Figure 6 is: shares of the range of m, in the upper half.
 SHARES_OF_C = (2 / 3, 5 / 6, 1.0)
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 
 from omnigrok.execution.tally import Progress
 
-# At first a session reads data and compiles, at a rate that says nothing of the hours to come.
+# At first a session reads data and compiles, at a rate that says nothing about the hours to come.
 SHORTEST = 20.0
 STEADY = 1.5
 

@@ -156,7 +156,7 @@ def pytest_collection_modifyitems(
     """Look at all claims before any is deselected, and arrange those that are left.
 
     Raises:
-        pytest.UsageError: an id has two checks, or stands in two figure files.
+        pytest.UsageError: an id has two checks, or is in two figure files.
     """
     collected = [(item, request) for item in items if (request := _request_of(item)) is not None]
     problem = config.stash.get(_unknown, "") or _problem(collected)

@@ -56,7 +56,7 @@ def has_part(path: Path, name: str) -> bool:
 
 
 def between(path: Path, name: str) -> str:
-    """The text that stands between the markers of a part.
+    """The text between the markers of a part.
 
     Raises:
         BadInput: the file cannot be read, or lacks the markers.

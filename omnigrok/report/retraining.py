@@ -63,7 +63,7 @@ def replicated(folder: Path, recorded: Audit) -> dict[tuple[str, str], Replicate
     ``retrained.json``.
 
     Claims that were judged by another criterion then are left out: a verdict that changed with it
-    says nothing of the seeds.
+    says nothing about the seeds.
 
     Raises:
         BadInput: the file cannot be read.

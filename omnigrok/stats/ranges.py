@@ -19,7 +19,7 @@ def widest_range(
     Args:
         x: (grid,) > 0, rising.
         holds: asked of slices of the grid, the widest first; of equally wide ones the lowest first.
-        points: a range has so many grid points at least.
+        points: a range has at least this many grid points.
 
     Raises:
         ValueError: x is not positive and rising.

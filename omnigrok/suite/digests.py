@@ -79,8 +79,8 @@ def _digest(source: str, claim_id: str) -> str:
 
 
 def _imported(statement: ast.Import | ast.ImportFrom, used: set[str] | None) -> Iterator[str]:
-    """A line for each imported name that is used. Where in this package a name stands is no part of
-    it: modules move.
+    """A line for each imported name that is used. Where in this package a name is defined is
+    left out: modules move.
     """
     home = statement.module or "" if isinstance(statement, ast.ImportFrom) else ""
     if home.partition(".")[0] == "omnigrok":
@@ -135,7 +135,7 @@ def changes(meta: Mapping[str, Any], folder: Path, figure: str, claim: Claim) ->
     """Which of "criterion" and "check" differ from those that stood when evidence with this
     ``meta`` was recorded.
 
-    What the evidence says nothing of counts as unchanged: older files keep no digests of checks.
+    What the evidence does not record counts as unchanged: older files keep no digests of checks.
 
     Raises:
         BadInput: the check cannot be read.

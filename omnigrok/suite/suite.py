@@ -128,7 +128,7 @@ class Suite:
         """All figure files, by name.
 
         Raises:
-            BadInput: there is none, one is not valid, or a claim stands in two of them.
+            BadInput: there is none, one is not valid, or a claim is in two of them.
         """
         if not self.names:
             raise BadInput(f"{self.folder}: holds no figure file (NAME.yaml next to test_NAME.py)")
@@ -263,14 +263,14 @@ class Suite:
 
 
 def id_in_two_files(figures: tuple[Figure, ...]) -> str:
-    """Which claim id stands in two figure files, with both; "" if none does."""
+    """Which claim id is in two figure files, with both; "" if none does."""
     homes: dict[str, str] = {}
     for figure in figures:
         for claim in figure.claims:
             other = homes.setdefault(claim.id, figure.figure)
             if other != figure.figure:
                 return (
-                    f"claim {claim.id} stands in two files, {other}.yaml and {figure.figure}.yaml: "
+                    f"claim {claim.id} is in two files, {other}.yaml and {figure.figure}.yaml: "
                     "an id has to be its own"
                 )
     return ""

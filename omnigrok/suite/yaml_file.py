@@ -18,7 +18,7 @@ LARGEST_CONTENT = 200_000
 
 
 class _Plain(yaml.SafeLoader):
-    """Safe YAML without bytes, sets and numbers to base 60 (1:30 for 90). A key that stands twice
+    """Safe YAML without bytes, sets and numbers to base 60 (1:30 for 90). A key that is given twice
     is an error, not a silent override.
     """
 
@@ -32,7 +32,7 @@ class _Plain(yaml.SafeLoader):
         value = super().construct_scalar(node)
         if isinstance(value, str) and not is_harmless(value):
             raise yaml.constructor.ConstructorError(
-                None, None, "text has control characters", node.start_mark
+                None, None, "text has control or invisible characters", node.start_mark
             )
         number = node.tag.rpartition(":")[2] in ("int", "float")
         if number and ":" in value:

@@ -47,7 +47,7 @@ def _permutation(run: Run, epoch: int) -> NDArray[np.int64]:
 def batch_order(
     run: Run, first_step: int, count: int, width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Positions in the training set of ``count`` mini-batches, shuffled anew each epoch; the last,
+    """Positions in the training set of ``count`` mini-batches, shuffled again each epoch; the last,
     smaller batch of an epoch is kept.
 
     Args:

@@ -15,7 +15,7 @@ from omnigrok.data.split import Pool, Split
 from omnigrok.errors import DataCheckFailed
 from omnigrok.run import Run
 
-# Share of the test samples whose inputs may stand in the training set, and one sample of a small
+# Share of the test samples whose inputs may be in the training set, and one sample of a small
 # set. Some of IMDb's 50,000 reviews are there twice: with 37,500 to train on, 1.3 % of the others
 # are among them. The other data sets of the paper share none.
 MOST_SHARED = 0.05

@@ -88,7 +88,7 @@ def choose_device(gpu: bool) -> torch.device:
 
 
 def describe(device: torch.device) -> str:
-    """The name that stands in records: ``cpu``, or the GPU's own."""
+    """The name in records: ``cpu``, or the GPU's own."""
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
 
 
@@ -135,7 +135,7 @@ def share_compiler() -> None:
 
 def memory_share(device: torch.device) -> float:
     """Bytes that one stack may take: of all memory, not of what is free just now, so that every
-    worker makes the same plan. Of a card all of it: one process at a time trains there.
+    worker makes the same plan. On a card it is all: one process at a time trains there.
     """
     if device.type == "cuda" and torch.cuda.is_available():
         return 0.8 * float(torch.cuda.mem_get_info(device)[1])

@@ -19,8 +19,8 @@ from omnigrok.training.work import evaluation_floats
 
 # Numbers of an input held at once while evaluating on a CPU: bounds the memory on large test sets.
 ENTRIES = 64_000_000
-# Of a card's memory, for what an evaluation holds: none of what a stack trains with is free then,
-# since the memory of a captured step serves nothing else.
+# Share of a card's memory for what an evaluation holds: none of what a stack trains with is free
+# then, since the memory of a captured step serves nothing else.
 SHARE = 0.1
 
 
@@ -62,7 +62,7 @@ def _native_means(
         for name, values in vmap(partial(_judged, network), in_dims=(0, axis))(
             outputs, targets
         ).items():
-            # What stands where a row is only filled up is no output.
+            # What only fills a row up is not an output.
             total = values.to(torch.float64).masked_fill(~kept, 0).sum(1)
             sums[name] = sums[name] + total if name in sums else total
     return {name: total / size for name, total in sums.items()}

@@ -137,7 +137,7 @@ class NativeStep:
     """The native step of one stack.
 
     Args:
-        network, replicas: that it ``covers``; made anew when replicas leave.
+        network, replicas: that it ``covers``; made again when replicas leave.
     """
 
     def __init__(self, network: Network, replicas: Replicas, built: Library) -> None:

@@ -8,7 +8,7 @@ included.
   paper's text).
 * ``rescale_double``: the same with the first parameter tensor counted twice in the norm (published
   code of Figure 6).
-* ``published``: double count, and the rescaling stands between the forward and the step, so that
+* ``published``: double count, and the rescaling comes between the forward and the step, so that
   losses are recorded one Adam step off the sphere (published code of Figure 2a).
 * ``tangent``: the radial part of the gradient is removed before Adam sees it, then ``rescale``: the
   constrained minimum is really found.

@@ -68,7 +68,7 @@ class Stack:
         self._settle()
 
     def _settle(self) -> None:
-        """What depends on which replicas there are, and is made anew when some have left."""
+        """What depends on which replicas there are, and is made again when some have left."""
         network, replicas = self.network, self.replicas
         self.feed = Feed(
             replicas.runs, self.width, bool(network.carries), replicas.dtype, replicas.device
@@ -78,7 +78,7 @@ class Stack:
 
     @property
     def form(self) -> Run:
-        """A Run of the stack: what all share stands in it."""
+        """A Run of the stack, to read what all share from."""
         return self.network.form
 
     @property

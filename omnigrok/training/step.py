@@ -28,7 +28,7 @@ Update = Callable[..., None]
 
 
 class TorchStep:
-    """The step of one stack; made anew when replicas leave it.
+    """The step of one stack; made again when replicas leave it.
 
     Args:
         network, replicas: what is trained, in place.

@@ -85,7 +85,7 @@ def step_operations(run: Run, kind: str = "cpu") -> float:
 
 
 def evaluation_operations(run: Run, samples: int, kind: str = "cpu") -> float:
-    """Those of one evaluation on so many samples: the forward pass alone, a third of a step."""
+    """Those of one evaluation on this many samples: the forward pass alone, a third of a step."""
     return work_of(shape_key(run), kind).operations / 3 * samples
 
 

@@ -43,7 +43,7 @@ SECOND = {
         "claim toy.one has two checks, claims/test_toy.py::test_one and "
         "claims/test_toy.py::test_again"
     ): add_a_second_check,
-    "claim toy.one stands in two files, more.yaml and toy.yaml": add_a_second_file,
+    "claim toy.one is in two files, more.yaml and toy.yaml": add_a_second_file,
 }
 
 

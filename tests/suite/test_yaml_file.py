@@ -234,7 +234,7 @@ def test_a_time_is_no_number(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["\\e[2J", "\\u202e", "\\x9b"])
 def test_texts_that_a_terminal_would_obey(tmp_path: Path, text: str) -> None:
-    with pytest.raises(BadInput, match="text has control characters"):
+    with pytest.raises(BadInput, match="text has control or invisible characters"):
         load(tmp_path, f'x: "{text}"\n')
     assert load(tmp_path, 'x: "two\\nlines\\tand \\_ é"\n') == {"x": "two\nlines\tand \u00a0 é"}
 

@@ -39,7 +39,7 @@ class Failure:
 
     Args:
         error: what a person reads.
-        memory: the device has too little memory for so many networks.
+        memory: the device has too little memory for that many networks.
         divisible: the halves of the stack may do better: of many networks one is at fault, or all
             are too many.
     """
@@ -88,7 +88,7 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """The name of its devices, as it stands in records."""
+        """The name of its devices, as records show it."""
         ...
 
     @property

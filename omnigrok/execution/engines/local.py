@@ -45,7 +45,7 @@ class LocalEngine:
         self.worker.begin(job)
 
     def poll(self, seconds: float, save_after: float) -> list[Report]:
-        """Train for about so many seconds."""
+        """Train for about this many seconds."""
         return [] if self.worker.job is None else [self.worker.advance(seconds, save_after)]
 
     def cancel(self, job: Job) -> None:

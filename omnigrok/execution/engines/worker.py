@@ -37,7 +37,7 @@ class Worker:
         self.job, self.stack, self.saved = job, None, time.monotonic()
 
     def advance(self, seconds: float, save_after: float) -> Report:
-        """Train for about so many seconds.
+        """Train for about this many seconds.
 
         Args:
             save_after: seconds after which the report brings a checkpoint.
