@@ -289,7 +289,7 @@ def test_what_cannot_be_written(
     with pytest.raises(EvidenceError, match="no logged step"):
         write(path, {run: one_result(0, points=0)})
     for text in ("\x1b[2J", "x" * 5000, "a\nb", "\u202e"):
-        with pytest.raises(EvidenceError, match="not accepted as a text"):
+        with pytest.raises(EvidenceError, match="not accepted as text"):
             write(path, many, meta={"note": text})
     with pytest.raises(EvidenceError, match="only JSON"):
         write(path, {run: changed(many[run], "provenance", {"x": float("nan")})})

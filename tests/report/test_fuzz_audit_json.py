@@ -171,7 +171,7 @@ def test_a_megabyte_of_json_costs_at_most_200_mb(
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.json")
-    with pytest.raises(BadInput, match="no regular file"):
+    with pytest.raises(BadInput, match="not a regular file"):
         load_audit(tmp_path / "a.json")
 
 

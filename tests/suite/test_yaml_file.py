@@ -241,5 +241,5 @@ def test_texts_that_a_terminal_would_obey(tmp_path: Path, text: str) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.yaml")
-    with pytest.raises(BadInput, match="no regular file"):
+    with pytest.raises(BadInput, match="not a regular file"):
         load_yaml(tmp_path / "x.yaml")
