@@ -112,6 +112,7 @@ class AuditSession:
         requests: everything that was collected, so that training is planned once.
         report: called with the progress while training.
         say: tells a person one line while training.
+        begins: called with the progress before a stack begins.
     """
 
     def __init__(
@@ -120,10 +121,11 @@ class AuditSession:
         requests: Iterable[Request],
         report: Callable[[Progress], None] | None = None,
         say: Callable[[str], None] | None = None,
+        begins: Callable[[Progress], None] | None = None,
     ) -> None:
         self.options = options
         self.requests = list(requests)
-        self.report, self.say = report, say
+        self.report, self.say, self.begins = report, say, begins
         self._uses: dict[Run, set[str]] | None = None
         self._settings: dict[tuple[Suite, str, Protocol], Setting] = {}
         self._experiments: dict[tuple[Suite, str, Protocol], dict[str, tuple[Run, ...]]] = {}
@@ -151,6 +153,7 @@ class AuditSession:
             self.options.budget,
             self.report,
             self.say,
+            self.begins,
         )
 
     @cached_property

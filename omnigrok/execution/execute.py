@@ -42,6 +42,8 @@ class Executor:
         budget: seconds of training after which to stop cleanly.
         report: called with the progress every few seconds.
         say: tells a person one line, at any moment.
+        begins: called with the progress before a stack loads its data and compiles, which may take
+            longer than the reports of ``report`` are apart.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Executor:
         budget: float = float("inf"),
         report: Callable[[Progress], None] | None = None,
         say: Callable[[str], None] | None = None,
+        begins: Callable[[Progress], None] | None = None,
     ) -> None:
         self.store, self.engine = store, engine
         self.leases = Leases(store)
@@ -61,7 +64,7 @@ class Executor:
         self.stacks = self._plan(run for run in runs if can_be_built(run))
         self.planned = {run for stack in self.stacks for run in stack.runs}
         self.interruption = Interruption(store.path, budget, say)
-        self.report = report
+        self.report, self.begins = report, begins
         self.started = time.monotonic()
         self.tally = Tally()
         self._counted: set[StackPlan] = set()
@@ -222,6 +225,7 @@ class Executor:
             leased.parts[:0] = [members for members, _ in groups[1:]]
             self._number += 1
             job = leased.jobs[self._number] = Job(self._number, tuple(runs), states)
+            self._say(self.begins, job, f"starting {len(job.runs)} networks")
             self.engine.submit(job)
 
     # Taking what comes back
@@ -381,9 +385,9 @@ class Executor:
     def _tell(self, job: Job, report: Report) -> None:
         losses = report.losses
         now = f", training losses {min(losses):.3g} to {max(losses):.3g}" if losses else ""
-        self._say(job, f"{len(job.runs)} networks, step {report.step}{now}")
+        self._say(self.report, job, f"{len(job.runs)} networks, step {report.step}{now}")
 
-    def _say(self, job: Job, state: str) -> None:
-        if self.report is not None:
+    def _say(self, told: Callable[[Progress], None] | None, job: Job, state: str) -> None:
+        if told is not None:
             label = f"{job.runs[0].task}, {state}"
-            self.report(self.tally.progress(time.monotonic() - self.started, label))
+            told(self.tally.progress(time.monotonic() - self.started, label))

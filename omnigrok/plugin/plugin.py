@@ -223,7 +223,9 @@ def _arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = sorted(kept, key=_turn)
     requests = [item.stash[_request] for item in items if _request in item.stash]
     printer = config.pluginmanager.get_plugin("omnigrok-progress")
-    more = {"report": printer.update, "say": printer.say} if printer else {}
+    more = (
+        {"report": printer.update, "say": printer.say, "begins": printer.begins} if printer else {}
+    )
     config.stash[_session] = AuditSession(read_options(config), requests, **more)
     config.stash[_known].open(config.stash[_session])
 

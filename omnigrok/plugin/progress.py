@@ -157,6 +157,11 @@ class ProgressPrinter:
                     sys.stderr.write(f"\n{text_of(progress, self.pace.left(progress))}\n")
                     sys.stderr.flush()
 
+    def begins(self, progress: Progress) -> None:
+        """Show that a stack begins; not in a log, whose few lines are kept for steps."""
+        if self.terminal or self.worker:
+            self.update(progress)
+
     def _live(self, progress: Progress) -> None:
         if self.bar is None:
             sys.stderr.write("\n")  # below the line of dots, not over it

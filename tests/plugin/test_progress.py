@@ -202,6 +202,7 @@ def test_a_terminal_gets_a_bar_that_goes_away_and_a_table_that_fits(trains: Any)
                     break
     os.close(leader)
     text = said.decode(errors="replace")
+    assert "0 steps/s  teacher_student, starting" in text
     assert re.search(r"\d/6 runs  [\d.]+[kM]? steps/s  .*teacher_student, ", text), text
     assert "\x1b[2K" in text  # it is wiped
     audit = text[text.rindex("audit of claims") :].partition("short test summary")[0]
