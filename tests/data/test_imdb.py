@@ -204,7 +204,7 @@ def test_accuracy_is_the_sign_of_the_logit() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"n_train": 3001}, "n_train = 3001 is not possible.* 1 to 3000"),
+        ({"n_train": 3001}, "n_train = 3001 is not accepted.* 1 to 3000"),
         ({"n_train": 4, "sampling": "first"}, "it is 6 to 3000"),
         ({"n_train": 3001, "sampling": "first"}, "it is 6 to 3000"),
         ({"sampling": "last"}, "sampling = 'last' is not accepted; one of random, first"),
