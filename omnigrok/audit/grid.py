@@ -49,6 +49,7 @@ class Grid:
         self.diverging = diverging
         # Runs by value of a field, filled when asked for: checks pick single runs out of thousands.
         self._by_value: dict[str, dict[Any, dict[Run, None]]] = {}
+        self._whole: set[str] = set()  # fields all of whose values are integers
         self._equal_to: dict[tuple[str, type, Any], list[dict[Run, None]]] = {}
 
     def _index(self, name: str) -> dict[Any, dict[Run, None]]:
@@ -57,14 +58,19 @@ class Grid:
             for run in self.curves:
                 groups.setdefault(_value(run, name), {})[run] = None
             self._by_value[name] = groups
+            if all(isinstance(each, int) for each in groups):
+                self._whole.add(name)
         return self._by_value[name]
 
     def _groups(self, name: str, value: Any) -> list[dict[Run, None]]:
         key = name, type(value), value
         if key not in self._equal_to:
-            self._equal_to[key] = [
-                group for each, group in self._index(name).items() if _equal(each, value)
-            ]
+            index = self._index(name)
+            if isinstance(value, int) and name in self._whole:  # one of thousands of seeds
+                found = [index[value]] if value in index else []
+            else:
+                found = [group for each, group in index.items() if _equal(each, value)]
+            self._equal_to[key] = found
         return self._equal_to[key]
 
     def where(self, **values: Any) -> Grid:
