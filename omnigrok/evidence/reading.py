@@ -147,6 +147,34 @@ def _description(footer: Footer) -> dict[str, Any]:
     return found
 
 
+class _Columns(Mapping[str, NDArray[np.float64]]):
+    """The columns of one Run, cut from those of its row group when they are asked for: thousands of
+    Runs are a few arrays, of the precision in which they were recorded.
+    """
+
+    __slots__ = ("_end", "_group", "_names", "_start")
+
+    def __init__(
+        self, group: Mapping[str, NDArray[Any]], names: tuple[str, ...], start: int, end: int
+    ) -> None:
+        self._group, self._names, self._start, self._end = group, names, start, end
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        if name not in self._names:
+            raise KeyError(name)
+        with np.errstate(invalid="ignore"):  # a NaN may be a signalling one
+            return self._group[name][self._start : self._end].astype(np.float64)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+Logged = tuple[NDArray[np.int64], Mapping[str, NDArray[np.float64]]]
+
+
 class _Groups:
     """The row groups of a checked file, the last ones kept decoded."""
 
@@ -161,9 +189,9 @@ class _Groups:
         )
         check_pages(file, footer)
         self._parquet = pq.ParquetFile(file)
-        self._kept: dict[int, list[tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]]] = {}
+        self._kept: dict[int, list[Logged]] = {}
 
-    def columns_of(self, place: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+    def columns_of(self, place: int) -> Logged:
         """Step axis and columns of the Run at this place of the list."""
         group = int(np.searchsorted(self._starts, place, side="right")) - 1
         if group not in self._kept:
@@ -172,9 +200,7 @@ class _Groups:
             self._kept[group] = self._decoded(group)
         return self._kept[group][place - self._starts[group]]
 
-    def _decoded(
-        self, group: int
-    ) -> list[tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]]:
+    def _decoded(self, group: int) -> list[Logged]:
         table = self._parquet.read_row_group(group, use_threads=False)
         part = slice(self._starts[group], self._starts[group + 1])
         entries = self._entries[part]
@@ -189,19 +215,25 @@ class _Groups:
         steps = np.split(table.column("step").to_numpy(), ends[:-1])
         if any(each[0] < 0 or np.any(np.diff(each) <= 0) for each in steps):
             raise EvidenceError("the steps of a Run do not rise")
-        columns: list[dict[str, NDArray[np.float64]]] = [{} for _ in entries]
+        arrays: dict[str, NDArray[Any]] = {}
+        names: list[list[str]] = [[] for _ in entries]
         for name in self._logged:
-            column = table.column(name)
+            column = table.column(name).combine_chunks()
             start = 0
-            for found, end in zip(columns, ends.tolist(), strict=True):
+            for found, end in zip(names, ends.tolist(), strict=True):
                 values = column.slice(start, end - start)
                 if values.null_count == 0:
-                    with np.errstate(invalid="ignore"):  # a NaN may be a signalling one
-                        found[name] = values.to_numpy().astype(np.float64)
+                    found.append(name)
                 elif values.null_count < len(values):
                     raise EvidenceError(f"its column {name!r} has gaps within a Run")
                 start = end
-        return list(zip(steps, columns, strict=True))
+            # A copy, as the table's memory holds the settings, too.
+            arrays[name] = np.array(column.to_numpy(zero_copy_only=False))
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        return [
+            (step, _Columns(arrays, shared.setdefault(tuple(each), tuple(each)), end - length, end))
+            for step, each, end, length in zip(steps, names, ends.tolist(), points, strict=True)
+        ]
 
 
 def _starts(points: Sequence[int], rows: Sequence[int]) -> list[int]:
