@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ def _workers(args: Sequence[str]) -> bool:
     """Whether the options ask for other processes."""
     return any(
         option.startswith("-n") and (option[2:] or following).lstrip("= ") != "0"
-        for option, following in zip(args, [*args[1:], ""], strict=True)
+        for option, following in itertools.pairwise([*args, ""])
     )
 
 
