@@ -1,8 +1,9 @@
 """The tests that judge a mutant: of the file that differs from git's, those that name it.
 
 ``python tests/mutation/judge.py [FILE]`` runs every test file that imports the module, or one of
-its public names through its package, until one fails. A suite that reaches the module on longer
-ways is not run, so that the score is a lower bound.
+its public names through its package, until one fails. Files that start a browser, a cluster or
+whole audits are left out, and so are tests that reach the module on longer ways: the score is a
+lower bound.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG = ("test_browser", "test_ray", "test_planted_faults", "test_wheel", "test_forecast")
 
 
 def public_names(source: str) -> set[str]:
@@ -56,7 +58,7 @@ def judges(file: Path) -> list[Path]:
     found = [
         test
         for test in sorted((ROOT / "tests").rglob("test_*.py"))
-        if imports(test.read_text("utf-8"), module, names)
+        if not test.stem.startswith(LONG) and imports(test.read_text("utf-8"), module, names)
     ]
     return sorted(found, key=lambda test: file.stem not in test.stem)
 
