@@ -143,6 +143,8 @@ FIRST: dict[str, Callable[[Path], None]] = {
     "evidence sign": _key,
     "bench --from cpu.json": _benches,
 }
+# Where it is not success: in the paper tier a REFUTED claim fails the session.
+STATUSES = {"run fig02.inverse --replay": 1}
 
 
 @pytest.mark.parametrize(
@@ -162,5 +164,6 @@ def test_the_example_runs(example: str, folder: Path, monkeypatch: pytest.Monkey
         for path in (sorted(map(str, Path().glob(word))) if "*" in word else [word])
     ]
     done = CliRunner().invoke(main, [os.path.expanduser(word) for word in words])
-    assert done.exit_code == 0, done.output
+    expected = [status for beginning, status in STATUSES.items() if example.startswith(beginning)]
+    assert done.exit_code == (expected[0] if expected else 0), done.output
     forget()
