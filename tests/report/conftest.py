@@ -49,7 +49,8 @@ def made_up(run: Run) -> Curves:
         "test_acc": learn / (1 + floor),
         "weight_norm": norm,
     }
-    columns |= {"train_acc_code": fit, "test_acc_code": learn}
+    for other in ("acc_code", "acc_euclid"):
+        columns |= {f"train_{other}": fit, f"test_{other}": learn}
     return Curves(run, step, columns, seconds=0.5)
 
 
