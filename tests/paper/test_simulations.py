@@ -47,7 +47,6 @@ LEAST_DRAWS = 2000
 # `omnigrok calibrate --claim ID --draws 2000 --markdown omnigrok/paper/simulations/CLAIMS.md`
 # measures one.
 WAITING = {
-    "concl.most-dramatic",
     "concl.representation",
     "fig03.critical",
     "fig06.regions",
