@@ -7,7 +7,7 @@ their notes, and a session that ran the whole folder fails for a control that la
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -48,29 +48,37 @@ class ControlsSeen:
         self.config = config
         self.seen: dict[str, set[str]] = {}
         self.missing: dict[str, list[str]] = {}
+        # Whether all tests of this folder were collected, and none left out by -k, -m or --lf.
+        self.whole = self.chosen = False
 
     def _add(self, seen: Mapping[str, Iterable[str]]) -> None:
         for claim, worlds in seen.items():
             self.seen.setdefault(claim, set()).update(worlds)
 
-    def _whole(self) -> bool:
-        """Whether nothing of this folder was left out."""
-        chosen = [Path(self.config.invocation_params.dir, each) for each in self.config.args]
-        return not self.config.option.keyword and any(
-            FOLDER.is_relative_to(each.resolve()) for each in chosen if each.is_dir()
-        )
-
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
-        self._add(getattr(node, "workeroutput", {}).get(KEY, {}))
+        seen, whole = getattr(node, "workeroutput", {}).get(KEY, ({}, False))
+        self._add(seen)
+        self.whole |= whole
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        self.chosen |= any(
+            FOLDER in item.path.parents and not item.get_closest_marker("slow") for item in items
+        )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self.whole = not self.chosen and {*FOLDER.glob("test_*.py")} <= {
+            item.path for item in session.items
+        }
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if hasattr(self.config, "workeroutput"):
-            self.config.workeroutput[KEY] = {claim: sorted(each) for claim, each in _seen.items()}
+            seen = {claim: sorted(each) for claim, each in _seen.items()}
+            self.config.workeroutput[KEY] = seen, self.whole
             return
         self._add(_seen)
-        if session.testsfailed or session.shouldstop or not self._whole():
+        if session.testsfailed or session.shouldstop or not self.whole:
             return
         claims = [claim.id for figure in load_suite(CLAIMS).figures for claim in figure.claims]
         self.missing = lacking(claims, self.seen)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from omnigrok.run import Run
 from omnigrok.store.store import Store
 
 RUNS, POINTS = 20_000, 51
+NAMES = [f"column_{number}" for number in range(10)]
 MOST = 200  # MB
 # Each says how many MB it took more than its imports.
 READ = """
@@ -49,7 +51,10 @@ def folder(
     tmp_path_factory: pytest.TempPathFactory, results_of: Callable[..., dict[Run, Result]]
 ) -> Path:
     path = tmp_path_factory.mktemp("many")
-    results = results_of(RUNS, POINTS)
+    results = {
+        run: (replace(curves, columns=dict.fromkeys(NAMES, curves["test_loss"])), environment)
+        for run, (curves, environment) in results_of(RUNS, POINTS).items()
+    }
     write(path / "many.parquet", results, meta={"experiment": "made:up"})
     with Store(path / "runs.sqlite") as store:
         store.adopt(results.values())
