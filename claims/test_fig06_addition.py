@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.measures import generalises, halves
+from omnigrok.errors import BadInput
 from omnigrok.paper.landscape import Landscape, Solution, generalising_solution
 from omnigrok.paper.maps import disjoint_pairs, reduced_map
 from omnigrok.paper.trajectory import (
@@ -269,38 +270,40 @@ def rate_of_w(plane: Plane, points: Sequence[Point], metric: str) -> float:
 
 @claim("fig06.path")
 def test_path(case: Case) -> None:
-    metric = case["metric"]
-    every = planes(case)
-    several, humps, rates = [], [], []
-    for plane in every:
+    case.judge(path_findings(case, planes(case), case["metric"]))
+
+
+def path_findings(case: Case, every: Sequence[Plane], metric: str) -> Iterator[Finding]:
+    """The premises, and then what the paths say, which takes most of the time."""
+    words, region = METRIC_WORDS[metric], case.region("share")
+    yield there_is_e(case, [plane.goal for plane in every])
+    points = [starts(plane.train, case["level"]) if plane.goal else [] for plane in every]
+    rates = [
+        max(rate_of_w(plane, each, metric), TINY) if each else math.nan
+        for plane, each in zip(every, points, strict=True)
+    ]
+    yield mean_in_region(
+        f"change of ln w per unit of m at the starts, {words}",
+        rates,
+        case.region("moves"),
+        log=True,
+    ).as_premise()
+    several, humps = [], []
+    for plane, each in zip(every, points, strict=True):
         if plane.goal is None:
-            for values in (several, humps, rates):
-                values.append(math.nan)
+            several.append(math.nan)
+            humps.append(math.nan)
             continue
         dynamics = dynamics_of(case["gamma"], plane.goal, metric)
-        points = starts(plane.train, case["level"])
-        rates.append(max(rate_of_w(plane, points, metric), TINY))
-        paths = [path_from(start, plane, dynamics) for start in points]
+        paths = [path_from(start, plane, dynamics) for start in each]
         hump = [count_humps(path.w, case["prominence"]) == 1 for path in paths]
         descents = [count_descents(path.losses(plane.test), case["prominence"]) for path in paths]
         humps.append(float(np.mean(hump)))
         several.append(float(np.mean(np.array(hump) & (np.array(descents) >= 2))))
-    words, region = METRIC_WORDS[metric], case.region("share")
-    case.judge(
-        [
-            there_is_e(case, [plane.goal for plane in every]),
-            mean_in_region(
-                f"change of ln w per unit of m at the starts, {words}",
-                rates,
-                case.region("moves"),
-                log=True,
-            ).as_premise(),
-            mean_in_region(f"share of starts, {words}", several, region),
-            mean_in_region(
-                f"share of starts whose w rises and then falls, {words}", humps, region
-            ).as_sensitivity(),
-        ]
-    )
+    yield mean_in_region(f"share of starts, {words}", several, region)
+    yield mean_in_region(
+        f"share of starts whose w rises and then falls, {words}", humps, region
+    ).as_sensitivity()
 
 
 def one_time(plane: Plane, times: Array, dynamics: Dynamics) -> Time:
@@ -315,11 +318,17 @@ def one_time(plane: Plane, times: Array, dynamics: Dynamics) -> Time:
 
 @dataclass(frozen=True)
 class Timed:
-    """The durations of one seed as gamma or eta_D takes its values."""
+    """The ways from C to E of one seed as gamma or eta_D takes its values.
+
+    Args:
+        points: (C,) where they start.
+        paths: (values, C), first and last points only.
+        times: (values,) over the points.
+    """
 
     plane: Plane
-    goal: Solution
     points: list[Point]
+    paths: list[list[Path]]
     times: list[Time]
 
 
@@ -338,11 +347,13 @@ def timed(case: Case, every: Sequence[Plane], metric: str) -> list[Timed]:
         points = points_c(plane.train, case["level"]) if plane.goal is not None else []
         if plane.goal is None or not points:
             continue
-        times = []
-        for dynamics in dynamics_over(case, plane.goal, metric):
-            each = [path_from(point, plane, dynamics, points=2).time for point in points]
-            times.append(one_time(plane, np.array(each), dynamics))
-        found.append(Timed(plane, plane.goal, points, times))
+        over = dynamics_over(case, plane.goal, metric)
+        paths = [[path_from(point, plane, each, points=2) for point in points] for each in over]
+        times = [
+            one_time(plane, np.array([path.time for path in row]), each)
+            for row, each in zip(paths, over, strict=True)
+        ]
+        found.append(Timed(plane, points, paths, times))
     return found
 
 
@@ -361,16 +372,19 @@ def findings_of_time(case: Case, found: list[Timed], name: str) -> list[Finding]
 
 @claim("fig06.time")
 def test_time(case: Case) -> None:
-    every = planes(case)
-    rows = [there_is_e(case, [plane.goal for plane in every])]
+    case.judge(time_findings(case, planes(case)))
+
+
+def time_findings(case: Case, every: Sequence[Plane]) -> Iterator[Finding]:
+    """The premise, and then what the paths in each metric say, which takes most of the time."""
+    yield there_is_e(case, [plane.goal for plane in every])
     for metric in case["metrics"]:
         found = timed(case, every, metric)
         words = METRIC_WORDS[metric]
-        rows += findings_of_time(case, found, words)
+        yield from findings_of_time(case, found, words)
         if case.role == "claim":
             plain, tilted = formula(case, found, metric, words)
-            rows += [plain, tilted] if metric == "w" else [plain]
-    case.judge(rows)
+            yield from (plain, tilted) if metric == "w" else (plain,)
 
 
 def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Finding, Finding]:
@@ -381,6 +395,12 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
     boundary. A seed without an angle, or none of whose paths arrives, has no value.
     """
     ratios: tuple[list[float], list[float]] = ([], [])
+    if case["gamma"] not in case["values"]:
+        raise BadInput(
+            f"claim {case.claim.id}: quantity.gamma must be one of quantity.values, "
+            f"{case['values']}, not {case['gamma']}"
+        )
+    place = case["values"].index(case["gamma"])
     for each in found:
         plane = each.plane
         theta = boundary_angle(plane.train, case["level"])
@@ -388,9 +408,10 @@ def formula(case: Case, found: list[Timed], metric: str, name: str) -> tuple[Fin
         on_grid = contour[np.isfinite(contour) & (contour > 0)]
         tilts = 1.0, float((on_grid**-2.0).mean()) if len(on_grid) else math.nan
         logs: tuple[list[float], list[float]] = ([], [])
-        dynamics = dynamics_of(case["gamma"], each.goal, metric)
-        for point in [] if math.isnan(theta) else each.points:
-            path = path_from(point, plane, dynamics, points=2)
+        dynamics = dynamics_over(case, plane.goal, metric)[place]
+        for point, path in zip(each.points, each.paths[place], strict=True):
+            if math.isnan(theta):
+                break
             if path.outcome != "reached" or not path.time > 0:
                 continue
             end = float(path.w[-1]), float(path.m[-1])

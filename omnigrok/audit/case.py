@@ -5,7 +5,7 @@ curves it needs.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -40,6 +40,9 @@ class Case:
             runs at constant norm has settled; None where that is not asked (smoke tier, published
             code, simulations).
         verdict_only: expensive sensitivity rows may be left out (calibration).
+        curtailed: judging ends at the first finding that keeps the verdict from being REPRODUCED
+            (calibration, which counts only those); what the check would find later is not asked
+            for.
         remark: shown before the reason, e.g. that the criterion has changed since the evidence
             was recorded.
     """
@@ -59,6 +62,7 @@ class Case:
     imported: int = 0
     remark: str = ""
     verdict_only: bool = False
+    curtailed: bool = False
     outcome: Outcome | None = None
     _settling: dict[str, Settling] = field(
         init=False, default_factory=dict, repr=False, compare=False
@@ -177,12 +181,22 @@ class Case:
         }
         return replace(self, grids=grids, paper_steps=None, outcome=None)
 
-    def judge(self, findings: Sequence[Finding]) -> None:
+    def judge(self, found: Iterable[Finding]) -> None:
         """Settle the verdict: the conjunction of the deciding findings, each against its region.
+
+        Args:
+            found: the findings; a check whose later ones are expensive gives a generator.
 
         Raises:
             ClaimRefuted: this is the claim (not its control) and it is REFUTED.
         """
+        findings: tuple[Finding, ...] = ()
+        for finding in found:
+            findings += (finding,)
+            if self.curtailed and self._prevents(finding):
+                part = Verdict.INCONCLUSIVE if finding.premise else self.part(finding)
+                self.settle(part, findings)
+                return
         deciding = [
             finding for finding in findings if finding.decides and finding.region is not None
         ]
@@ -201,12 +215,15 @@ class Case:
         )
         if unmet is not None:
             self.settle(
-                Verdict.INCONCLUSIVE,
-                tuple(findings),
-                f"premise not met: {describe(unmet, self.tier)}",
+                Verdict.INCONCLUSIVE, findings, f"premise not met: {describe(unmet, self.tier)}"
             )
             return
-        self.settle(conjunction([self.part(finding) for finding in deciding]), tuple(findings))
+        self.settle(conjunction([self.part(finding) for finding in deciding]), findings)
+
+    def _prevents(self, finding: Finding) -> bool:
+        """Whether the verdict cannot be REPRODUCED any more."""
+        counts = finding.premise or (finding.decides and finding.region is not None)
+        return counts and self.part(finding) is not Verdict.REPRODUCED
 
     def part(self, finding: Finding) -> Verdict:
         """What one finding says in this tier and role."""

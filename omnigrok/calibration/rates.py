@@ -96,7 +96,11 @@ def measure(trial: Trial, draws: int) -> TrialRow:
     needed = (
         None
         if power.value >= LEAST_POWER
-        else seeds_needed(lambda n: reproduced(simulate(trial, "effect", n, max(draws // 5, 40))))
+        else seeds_needed(
+            lambda n: (
+                reproduced(simulate(trial, "effect", n, max(draws // 5, 40))).value >= LEAST_POWER
+            )
+        )
     )
     return TrialRow(trial, reproduced(nulls), power, coverage, needed)
 
@@ -113,14 +117,14 @@ def reproduced(samples: Iterable[Sample]) -> Rate:
     return Rate(int(verdicts.sum()), verdicts.size)
 
 
-def seeds_needed(power_at: Callable[[int], Rate]) -> int:
+def seeds_needed(has_power: Callable[[int], bool]) -> int:
     """The fewest seeds of ``LADDER`` with power .9, by bisection (power rises with n up to the
     steps of exact tests); 0 if none.
     """
     low, high = 0, len(LADDER)
     while low < high:
         middle = (low + high) // 2
-        if power_at(LADDER[middle]).value >= LEAST_POWER:
+        if has_power(LADDER[middle]):
             high = middle
         else:
             low = middle + 1

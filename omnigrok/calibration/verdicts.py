@@ -29,12 +29,18 @@ LEAST_DRAWS = 10
 
 
 def ask(
-    design: Design, simulation: Simulation, null: str | None, rng: np.random.Generator
+    design: Design,
+    simulation: Simulation,
+    null: str | None,
+    rng: np.random.Generator,
+    curtailed: bool = False,
 ) -> Verdict:
     """The verdict of the claim's own check on one simulated data set, by the paper tier's rules and
     before Holm's correction.
 
-    The null "control arm" is the claim's control on the data of the effect.
+    The null "control arm" is the claim's control on the data of the effect. A curtailed verdict is
+    REPRODUCED where the whole one is, and only there; it may be REFUTED where that is INCONCLUSIVE,
+    or the other way round.
     """
     case = Case(
         claim=design.claim,
@@ -44,6 +50,7 @@ def ask(
         role="control" if null == "control arm" else "claim",
         grids=design.grids(simulation, null, rng),
         verdict_only=True,
+        curtailed=curtailed,
     )
     with contextlib.suppress(ClaimRefuted):
         check_of(design.suite.folder, design.figure.figure, design.claim.id)(case)
@@ -54,10 +61,29 @@ def ask(
 
 def rate(design: Design, null: str | None, draws: int) -> Rate:
     """Rate of REPRODUCED over ``draws`` simulated data sets; the randomness is the claim's own."""
+    return Rate(sum(_reproduced(design, null, draws)), draws)
+
+
+def has_power(design: Design, draws: int) -> bool:
+    """Whether ``rate`` on the effect is LEAST_POWER or above: as soon as the draws left can change
+    that no more, none is made.
+    """
+    reproduced = missed = 0
+    for each in _reproduced(design, None, draws):
+        reproduced, missed = reproduced + each, missed + (not each)
+        if Rate(draws - missed, draws).value < LEAST_POWER:
+            return False
+        if Rate(reproduced, draws).value >= LEAST_POWER:
+            return True
+    return False
+
+
+def _reproduced(design: Design, null: str | None, draws: int) -> Iterator[bool]:
+    """Whether each of the simulated data sets is REPRODUCED."""
     rng = generator(SEED, design.claim.id, null, design.seeds)
     simulation = simulated(design.suite, design.claim.id)
-    verdicts = [ask(design, simulation, null, rng) for _ in range(draws)]
-    return Rate(sum(verdict is Verdict.REPRODUCED for verdict in verdicts), draws)
+    for _ in range(draws):
+        yield ask(design, simulation, null, rng, curtailed=True) is Verdict.REPRODUCED
 
 
 def measure_claim(folder: Path, claim_id: str, draws: int) -> list[ClaimRow]:
@@ -130,4 +156,4 @@ def power_at(
 def seeds_for(folder: Path, claim_id: str, draws: int, scatter: float = 1.0) -> int:
     """The fewest seeds with power .9; 0 where 50 are too few."""
     design = design_of(folder, claim_id, scatter=scatter)
-    return seeds_needed(lambda n: rate(replace(design, seeds=n), None, draws))
+    return seeds_needed(lambda n: has_power(replace(design, seeds=n), draws))
