@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omnigrok.audit.case import Case
 from omnigrok.audit.outcome import ClaimRefuted
@@ -181,3 +185,45 @@ def test_seeds_that_share_their_data_are_one_data_set() -> None:
     )
     assert (shared.n, shared.p, shared.verdict()) == (1, None, Verdict.INCONCLUSIVE)
     assert shared.note == "the seeds share their images"
+
+
+INTERVALS = st.sampled_from([(11.0, 12.0), (1.0, 3.0), (9.0, 12.0)])
+KINDS = st.sampled_from(["decides", "premise", "sensitivity"])
+
+
+@given(st.lists(st.tuples(INTERVALS, KINDS), min_size=1, max_size=6))
+def test_a_curtailed_verdict_is_reproduced_where_the_whole_one_is(
+    parts: list[tuple[tuple[float, float], str]],
+) -> None:
+    findings = [finding(ci, decides=kind != "sensitivity") for ci, kind in parts]
+    findings = [
+        each.as_premise() if kind == "premise" else each
+        for each, (_, kind) in zip(findings, parts, strict=True)
+    ]
+    if not any(each.decides and each.region is not None for each in findings):
+        findings.append(finding((11.0, 12.0)))
+    made = premised() if any(each.premise for each in findings) else case()
+    verdicts = []
+    for curtailed in (False, True):
+        judged = replace(made, curtailed=curtailed)
+        with contextlib.suppress(ClaimRefuted):
+            judged.judge(iter(findings))
+        assert judged.outcome is not None
+        verdicts.append(judged.outcome.verdict)
+    whole, short = (each is Verdict.REPRODUCED for each in verdicts)
+    assert whole == short
+
+
+@pytest.mark.parametrize("first", [finding((9.0, 12.0)), finding((9.0, 12.0)).as_premise()])
+def test_a_curtailed_case_asks_for_no_more_than_it_needs(first: Finding) -> None:
+    def found() -> Iterator[Finding]:
+        yield finding((1.0, 3.0), decides=False)
+        yield first
+        raise AssertionError("asked for another finding")
+
+    judged = replace(premised() if first.premise else case(), curtailed=True)
+    judged.judge(found())
+    assert judged.outcome is not None
+    assert judged.outcome.verdict is Verdict.INCONCLUSIVE
+    with pytest.raises(AssertionError):
+        case().judge(found())

@@ -21,6 +21,7 @@ from omnigrok.calibration.trial import SEED
 from omnigrok.calibration.verdicts import (
     ask,
     check_of,
+    has_power,
     measure_claim,
     power_at,
     rate,
@@ -211,6 +212,12 @@ def test_power_rises_with_seeds() -> None:
     assert few.hits == 0
     assert many.hits == 8
     assert 6 <= seeds_for(CLAIMS, "fig02.no-reg", 8) <= 9
+
+
+@pytest.mark.parametrize("seeds", [5, 7, 10])
+def test_draws_that_decide_nothing_are_left_out(seeds: int) -> None:
+    design = design_of(CLAIMS, "fig02.no-reg", seeds)
+    assert has_power(design, 8) == (rate(design, None, 8).value >= LEAST_POWER)
 
 
 @pytest.mark.parametrize("name", QUICK)
