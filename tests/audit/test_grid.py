@@ -71,6 +71,16 @@ def test_axes_and_tables() -> None:
     assert grid().between("alpha", 0.9, 2).axis("alpha") == [1.0]
 
 
+def test_where_tells_text_from_numbers_and_seeds_from_their_neighbours() -> None:
+    assert grid().where(alpha=0.5 * (1 + 1e-7)).axis("alpha") == [0.5]
+    assert grid().where(task="teacher_student").seeds == [0, 1, 2]
+    for wanted in ({"alpha": "0.5"}, {"task": 0.5}, {"alpha": 0.5001}):
+        with pytest.raises(BadInput, match="experiment toy has no run with"):
+            grid().where(**wanted)
+    many = {each: curves(0, 1.0) for each in (run(100_000, 1.0), run(100_001, 1.0))}
+    assert Grid("toy", many).where(seed=100_001).seeds == [100_001]
+
+
 def test_measures() -> None:
     one = curves(0, 1.0)
     assert best("test_loss")(one) == pytest.approx(1 / 101)

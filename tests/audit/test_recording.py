@@ -1,0 +1,108 @@
+"""From a run store to evidence files, and which runs of a file a claims folder asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from omnigrok.audit.recording import asked_for, export_experiment
+from omnigrok.curves import Curves
+from omnigrok.errors import BadInput
+from omnigrok.evidence.reading import read
+from omnigrok.evidence.writing import write
+from omnigrok.run import Run
+from omnigrok.store.store import Environment, Store
+from omnigrok.suite.suite import Setting, Suite, load_suite
+from omnigrok.training.calendar import log_steps
+from omnigrok.training.identity import identity
+
+
+@pytest.fixture
+def suite(toy: Any) -> Suite:
+    toy.add("good", experiments="[tiny]")
+    toy.write()
+    return load_suite(toy.folder)
+
+
+@pytest.fixture
+def runs(suite: Suite) -> tuple[Run, ...]:
+    return suite.runs("toy:tiny", Setting("paper", "paper"))
+
+
+def result(run: Run, level: float = 1.0) -> tuple[Curves, Environment]:
+    step = np.array(log_steps(run))
+    curves = Curves(run, step, {"train_loss": np.full(len(step), level)})
+    return curves, Environment(identity(run), torch.__version__, "cpu")
+
+
+def export(suite: Suite, runs: Iterable[Run], target: Path, protocol: str | None = None) -> str:
+    """What the export of a store with these runs says."""
+    store_path = target.parent / "s.sqlite"
+    store_path.unlink(missing_ok=True)
+    with Store(store_path) as store:
+        store.adopt([result(run) for run in runs])
+        told = list(export_experiment(store, suite, suite.figures[0], protocol, target))
+    return "; ".join(f"{path.name}: {words}" for path, words in told)
+
+
+def test_a_file_is_written_once_all_runs_are_there(
+    suite: Suite, runs: tuple[Run, ...], tmp_path: Path
+) -> None:
+    target = tmp_path / "evidence"
+    target.mkdir()
+    name, n = "toy.tiny.paper.parquet", len(runs)
+    assert export(suite, runs[:-1], target) == (
+        f"{name}: left out: {n - 1} of {n} runs recorded (full), {n - 1} of {n} runs recorded "
+        "(reduced)"
+    )
+    assert list(target.iterdir()) == []
+    assert export(suite, runs, target).startswith(f"{name}: written, {n} runs, ")
+    file = read(target / name)
+    assert set(file) == set(runs)
+    assert {key: file.meta[key] for key in ("experiment", "protocol", "scale")} == {
+        "experiment": "toy:tiny",
+        "protocol": "paper",
+        "scale": "full",
+    }
+    assert export(suite, runs, target, "code") == ""
+
+
+def test_a_file_that_holds_the_same_is_left_alone_and_another_is_replaced(
+    suite: Suite, runs: tuple[Run, ...], tmp_path: Path
+) -> None:
+    target = tmp_path / "evidence"
+    target.mkdir()
+    path = target / "toy.tiny.paper.parquet"
+    export(suite, runs, target)
+    before = path.read_bytes(), path.stat().st_mtime_ns
+    assert export(suite, runs, target) == f"{path.name}: as it was, {len(runs)} runs"
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    changed = {run: result(run, 2.0 if run is runs[0] else 1.0) for run in runs}
+    write(path, changed, meta={})
+    assert "written" in export(suite, runs, target)
+    path.write_bytes(b"damaged")
+    assert "written" in export(suite, runs, target)
+    write(path, {run: result(run) for run in runs[1:]}, meta={})
+    assert "written" in export(suite, runs, target)
+
+
+def test_only_runs_that_the_claims_ask_for_are_trained(
+    suite: Suite, runs: tuple[Run, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "file.parquet"
+    stranger = runs[0].replace(seed=77)
+    meta = {"experiment": "toy:tiny", "protocol": "paper"}
+    write(path, {run: result(run) for run in (runs[1], stranger)}, meta=meta)
+    assert asked_for(suite, read(path)) == [runs[1]]
+    write(path, {stranger: result(stranger)}, meta=meta)
+    with pytest.raises(BadInput, match=r"toy:tiny of .* asks for none of its runs"):
+        asked_for(suite, read(path))
+    for wrong in ({"experiment": "other:tiny"}, {"protocol": "none"}):
+        write(path, {runs[1]: result(runs[1])}, meta={**meta, **wrong})
+        with pytest.raises(BadInput, match="has no such experiment: name its claims folder"):
+            asked_for(suite, read(path))
