@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,13 @@ from omnigrok.audit.measures import (
     decay_rates_by_window,
     delays,
     final,
+    generalises,
+    halves,
     highest,
+    nearest,
     norm_at,
     rate_between,
+    surface,
     time_of,
     time_table,
     value_at,
@@ -26,7 +31,7 @@ from omnigrok.audit.measures import (
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput, Diverged
 from omnigrok.run import Run
-from omnigrok.stats import Time
+from omnigrok.stats import Region, Time
 
 STEPS = np.arange(0, 101)
 
@@ -209,3 +214,39 @@ def test_parts_keep_the_order_of_the_whole_and_match_several_values() -> None:
     assert list(whole.where(seed=0, alpha=1.0).curves) == [every[3].run, every[5].run]
     assert list(whole.where().curves) == list(whole.curves)
     assert list(whole.where(seed=0).where(alpha=2.0).curves) == [every[1].run]
+
+
+def test_each_seed_of_the_first_half_has_a_partner_in_the_second() -> None:
+    assert halves([1, 2, 3, 4], 0) == ([1, 2, 3, 4], [3, 4, 0, 0])
+    assert halves([1, 2, 3, 4, 5], 0) == ([1, 2, 3, 4, 5], [3, 4, 0, 0, 0])
+    assert halves([1], None) == ([1], [None])
+
+
+def test_the_nearest_value_is_the_nearest_in_log() -> None:
+    assert nearest([1.0, 10.0], 3.0) == 1.0
+    assert nearest([1.0, 10.0], 3.3) == 10.0
+    assert nearest([0.1, 10.0], 0.9) == 0.1
+
+
+def test_a_share_of_seeds_that_get_there() -> None:
+    found = generalises("late", [Time.at(5.0), Time.at(6.0), Time.never(100.0)], Region(lo=0.5))
+    assert found.estimate == pytest.approx(2 / 3)
+    assert found.censored == 1
+    assert found.name == "late: share of seeds that get there"
+
+
+def test_a_surface_is_laid_out_by_seed_and_both_axes() -> None:
+    every = [
+        Curves(run(seed, alpha).replace(weight_decay=decay), STEPS, {"train_loss": STEPS + value})
+        for seed in (0, 1)
+        for alpha, decay, value in [(0.5, 0.1, 1.0), (0.5, 0.2, 2.0), (1.0, 0.1, 3.0), (1, 0.2, 4)]
+    ]
+    whole = Grid("toy", {each.run: each for each in every})
+    found = surface(whole, final("train_loss"), "alpha", "weight_decay")
+    np.testing.assert_array_equal(found, np.array([[[1.0, 2.0], [3.0, 4.0]]] * 2) + STEPS[-1])
+    holed = Grid("toy", {each.run: each for each in every[1:]})
+    with pytest.raises(BadInput, match="experiment toy"):
+        surface(holed, final("train_loss"), "alpha", "weight_decay")
+    lost = Grid("toy", {each.run: each for each in [*every[1:], replace(every[0], diverged=True)]})
+    with pytest.raises(Diverged, match="experiment toy"):
+        surface(lost, final("train_loss"), "alpha", "weight_decay")

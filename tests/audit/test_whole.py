@@ -66,7 +66,7 @@ def test_what_does_not_agree() -> None:
     assert (shorter.difference, shorter.accepted, shorter.agrees) == (math.inf, 0.0, False)
     gone = _number("c", before, None)
     assert math.isnan(gone.after)
-    assert not gone.agrees
+    assert (gone.difference, gone.accepted, gone.agrees, gone.same) == (math.inf, 0.0, False, False)
 
 
 def test_seeds_without_a_number_in_both_are_left_out() -> None:
