@@ -118,15 +118,6 @@ def norm_at(curves: Curves, time: Time) -> float:
     return value_at(curves, "weight_norm", time.value if time.reached else float("nan"))
 
 
-def decay_rate(curves: Curves, start: float, stop_norm: float) -> float:
-    """Least-squares rate of -ln w per step, from step ``start`` until w first falls to
-    ``stop_norm``; NaN with under 3 points.
-    """
-    norm: NDArray[np.float64] = curves["weight_norm"]
-    below = np.flatnonzero((norm <= stop_norm) & (curves.step >= start))
-    return rate_between(curves, start, float(curves.step[below[0] if below.size else -1]))
-
-
 def rate_between(curves: Curves, start: float, end: float) -> float:
     """Least-squares rate of -ln w per step over the logged steps in [start, end].
 

@@ -21,7 +21,6 @@ from torch import Tensor
 # bound the memory of an evaluation.
 CHUNK = 25
 PER_LAYER = 4
-KEPT_PER_LAYER = 4
 
 
 def lookup(tokens: Tensor, embedding: Tensor) -> Tensor:

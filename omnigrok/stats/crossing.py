@@ -30,11 +30,6 @@ class Crossing:
         """Whether the curve crosses on the grid."""
         return math.isfinite(self.low) and math.isfinite(self.high)
 
-    @property
-    def log_step(self) -> float:
-        """The natural logarithm of ``high / low``."""
-        return math.log(self.high / self.low) if self.on_grid and self.low > 0 else math.inf
-
 
 def last_fall(
     x: ArrayLike, accuracy: ArrayLike, level: float, samples: int, *, straight: bool = False

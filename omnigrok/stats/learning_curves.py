@@ -46,11 +46,6 @@ class Fit:
         """Hurvich & Tsai's (1989) corrected AIC; the variance counts as a parameter."""
         return corrected_aic(self.rss, self.logs.size, self.parameters + 1)
 
-    @property
-    def scatter(self) -> float:
-        """Standard deviation of the residuals, for the degrees of freedom that are left."""
-        return math.sqrt(self.rss / (self.logs.size - self.parameters))
-
 
 @dataclass(frozen=True)
 class BrokenLine(Fit):
@@ -205,7 +200,6 @@ SMOOTH: dict[str, Callable[[ArrayLike, ArrayLike], Fit]] = {
     "quadratic drift": lambda n, y: drift(n, y, 2),
     "cubic drift": lambda n, y: drift(n, y, 3),
 }
-CURVES: dict[str, Callable[[ArrayLike, ArrayLike], Fit]] = {**SMOOTH, "break": broken_line}
 
 
 def logs_of(n: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:

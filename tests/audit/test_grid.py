@@ -13,7 +13,6 @@ from omnigrok.audit.measures import (
     READINGS,
     best,
     complement,
-    decay_rate,
     decay_rates_by_window,
     delays,
     final,
@@ -135,9 +134,11 @@ def test_a_delay_is_known_as_far_as_both_times_are() -> None:
 
 
 def test_decay_rate_is_the_exponent_of_the_norm() -> None:
-    assert decay_rate(curves(0, 1.0), 10, 5.0) == pytest.approx(0.01)
-    assert np.isnan(decay_rate(curves(0, 1.0), np.nan, 5.0))
-    assert np.isnan(decay_rate(curves(0, 1.0), 99.5, 5.0))
+    assert rate_between(curves(0, 1.0), 10, 69) == pytest.approx(0.01)
+    assert rate_between(curves(0, 1.0), 10, 12) == pytest.approx(0.01)
+    assert np.isnan(rate_between(curves(0, 1.0), np.nan, 69))
+    assert np.isnan(rate_between(curves(0, 1.0), 10, np.nan))
+    assert np.isnan(rate_between(curves(0, 1.0), 10, 11))
 
 
 def test_rates_by_window_show_where_the_norm_leaves_the_law() -> None:

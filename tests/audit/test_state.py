@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from toy_audit import forget_all
 
 from omnigrok.audit.claim_state import ClaimState, evidence_states, store_states
 from omnigrok.cli import main
@@ -64,6 +65,31 @@ def test_evidence_current_stale_and_incomplete(folder: Path) -> None:
         "or device); "
         "the criterion has changed since"
     )
+
+
+def test_the_scale_of_which_most_is_recorded(folder: Path) -> None:
+    """Two of six runs at full scale are two of two at the reduced one."""
+    text = (folder / "toy.yaml").read_text()
+    (folder / "toy.yaml").write_text(
+        text.replace(
+            "claims:", "    reduced: {sweep: {seed: {count: 1}}, how: one seed}\nclaims:", 1
+        )
+    )
+    forget_all()
+    suite = load_suite(folder)
+    figure = load_figure(folder / "toy.yaml")
+    few = suite.runs("toy:tiny", Setting("paper", "paper", "reduced"))
+    many = suite.runs("toy:tiny", Setting("paper", "paper", "full"))
+    assert set(few) < set(many)
+    (folder / "evidence").mkdir()
+    path = folder / "evidence" / "toy.tiny.paper.parquet"
+    write(path, {run: (curves(run), here(run)) for run in few}, meta={})
+    (state,) = evidence_states(suite, figure, figure.claim("toy.good"))
+    assert (state.scale, state.runs, state.current) == ("reduced", len(few), len(few))
+    write(path, {run: (curves(run), here(run)) for run in many}, meta={})
+    forget_all()
+    (state,) = evidence_states(suite, figure, figure.claim("toy.good"))
+    assert (state.scale, state.runs, state.current) == ("full", len(many), len(many))
 
 
 def test_store_by_tier(folder: Path, tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ def test_equivalence_of_a_ratio_is_symmetric_in_logs() -> None:
     inverse = equivalent("gamma .03 over 0", [1 / r for r in ratios], Region(0.8, 1.25), log=True)
     assert found.estimate == pytest.approx(1 / inverse.estimate)
     assert found.p == pytest.approx(inverse.p)
+    # A t test has no smallest p.
+    assert found.smallest_p == 0.0
     with pytest.raises(ValueError, match="> 0"):
         equivalent("x", [1.0, -1.0], Region(0.8, 1.25), log=True)
 

@@ -122,6 +122,10 @@ def test_a_task_with_one_seed_gives_no_interval() -> None:
 
 
 def test_misshaped_strata_are_refused() -> None:
+    flat, deep = np.ones(3), np.ones((2, 3, 1))
+    for wrong in (flat, deep):
+        with pytest.raises(ValueError, match="a: expected two arrays"):
+            stratified_correlation("s", {"a": (wrong, wrong)}, REGION)
     with pytest.raises(ValueError, match="a: expected"):
         stratified_correlation("s", {"a": (np.ones((2, 3)), np.ones((2, 2)))}, REGION)
     with pytest.raises(ValueError, match="a task"):

@@ -12,7 +12,6 @@ from scipy import optimize
 
 from omnigrok.stats.learning_curves import (
     CHANCE,
-    CURVES,
     SMOOTH,
     broken_line,
     ceiling_curve,
@@ -21,6 +20,7 @@ from omnigrok.stats.learning_curves import (
     learning_curve,
 )
 
+CURVES = {**SMOOTH, "break": broken_line}
 N = np.geomspace(10, 2682, 18)
 BROKEN = np.where(N < 100, 0.5 * (N / 100) ** -0.1, 0.5 * (N / 100) ** -0.8)
 NOISE = st.builds(
