@@ -1,10 +1,10 @@
-"""From a run store to evidence files: one file an experiment and protocol, only where every run is
-there.
+"""From a run store to evidence files: one file an experiment and protocol, and where runs are
+missing only if that is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -21,12 +21,21 @@ from omnigrok.suite.suite import Setting, Suite
 
 
 def export_experiment(
-    store: Store, suite: Suite, figure: Figure, protocol: str | None, target: Path
+    store: Store,
+    suite: Suite,
+    figure: Figure,
+    protocol: str | None,
+    target: Path,
+    partial: bool = False,
 ) -> Iterator[tuple[Path, str]]:
     """Write the evidence of a figure's experiments; yields each file with what was done.
 
     A file that holds the same results already is left alone: it says under which criteria they were
     recorded.
+
+    Args:
+        partial: where runs are missing, write those that are there, of the scale of which most is
+            recorded.
 
     Raises:
         StoreError, EvidenceError: a record is damaged or a file cannot be written.
@@ -37,19 +46,20 @@ def export_experiment(
             if protocol not in (None, each):
                 continue
             path = path_of(target, full_name, each)
-            missing = []
-            for scale in get_args(Scale):  # the full one first
-                runs = suite.runs(full_name, Setting("paper", each, scale))
-                there = store.has_many(runs, None)
-                if len(there) == len(runs):
-                    break
-                missing.append(f"{len(there)} of {len(runs)} runs recorded")
-            else:
-                yield path, f"left out: {' (full), '.join(missing)} (reduced)"
+            found: list[tuple[Scale, int, list[Run]]] = []
+            for scale in get_args(Scale):
+                wanted = suite.runs(full_name, Setting("paper", each, scale))
+                there = store.has_many(wanted, None)
+                found.append((scale, len(wanted), [run for run in wanted if run.digest in there]))
+            # The first of equals is the full scale.
+            scale, asked, runs = max(found, key=lambda entry: len(entry[2]) / entry[1])
+            if len(runs) < asked and not (partial and runs):
+                counts = (f"{len(have)} of {of} runs recorded ({name})" for name, of, have in found)
+                yield path, f"left out: {', '.join(counts)}"
                 continue
             results = _Newest(store, runs)
             if _is_written(path, results):
-                yield path, f"as it was, {len(runs)} runs"
+                yield path, f"as it was, {_count(runs, asked)}"
                 continue
             criteria = recorded_criteria(
                 suite.folder, {claim.id: owner for owner, claim in suite.readers(full_name)}
@@ -64,7 +74,11 @@ def export_experiment(
                     **criteria,
                 },
             )
-            yield path, f"written, {len(runs)} runs, {path.stat().st_size / 1024:.0f} KiB"
+            yield path, f"written, {_count(runs, asked)}, {path.stat().st_size / 1024:.0f} KiB"
+
+
+def _count(runs: Sequence[Run], asked: int) -> str:
+    return f"{len(runs)} runs" if len(runs) == asked else f"{len(runs)} of {asked} runs"
 
 
 class _Newest(Mapping[Run, Result]):

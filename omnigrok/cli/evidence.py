@@ -46,7 +46,7 @@ def evidence() -> None:
     """
 
 
-@evidence.command(short_help="Write the complete experiments of a store as files.")
+@evidence.command(short_help="Write the experiments of a store as files.")
 @click.option("--figure", default=None, help="Only this figure, e.g. fig02_teacher_student.")
 @click.option("--protocol", default=None, help="Only this protocol.")
 @click.option(
@@ -56,15 +56,36 @@ def evidence() -> None:
     default=None,
     help="Folder; default: evidence/ in the claims folder.",
 )
+@click.option(
+    "--partial",
+    is_flag=True,
+    help="Also experiments of which runs are missing, to go on elsewhere; needs --to.",
+)
 @store_option
 @claims_option
 def export(
-    figure: str | None, protocol: str | None, target: Path | None, store: Path | None, folder: Path
+    figure: str | None,
+    protocol: str | None,
+    target: Path | None,
+    partial: bool,
+    store: Path | None,
+    folder: Path,
 ) -> None:
     """Write every complete paper-tier experiment of a store as evidence files.
 
+    With --partial a campaign can move to another machine before it ends: "import" puts the files
+    into a store there, which trains the rest. They are no evidence, so they need a folder of their
+    own.
+
+    \b
     Example: omnigrok evidence export --figure fig02_teacher_student
+    Example: omnigrok evidence export --partial --to parts
     """
+    if partial and (target is None or target.resolve() == (folder / FOLDER).resolve()):
+        raise click.UsageError(
+            f"--partial needs --to and a folder other than {folder / FOLDER}: incomplete files are "
+            "no evidence"
+        )
     with clear_errors(), Store(store or store_of(folder), readonly=True) as opened:
         suite = load_suite(folder)
         known = [each.figure for each in suite.figures]
@@ -82,7 +103,7 @@ def export(
         for each in suite.figures:
             if figure in (None, each.figure):
                 for path, note in export_experiment(
-                    opened, suite, each, protocol, target or folder / FOLDER
+                    opened, suite, each, protocol, target or folder / FOLDER, partial
                 ):
                     click.echo(f"{path}: {note}")
                     written += note.startswith("written")

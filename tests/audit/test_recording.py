@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from omnigrok.audit.recording import asked_for, export_experiment
+from omnigrok.cli import main
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
 from omnigrok.evidence.reading import read
+from omnigrok.evidence.transfer import import_into
 from omnigrok.evidence.writing import write
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
@@ -40,13 +43,19 @@ def result(run: Run, level: float = 1.0) -> tuple[Curves, Environment]:
     return curves, Environment(identity(run), torch.__version__, "cpu")
 
 
-def export(suite: Suite, runs: Iterable[Run], target: Path, protocol: str | None = None) -> str:
+def export(
+    suite: Suite,
+    runs: Iterable[Run],
+    target: Path,
+    protocol: str | None = None,
+    partial: bool = False,
+) -> str:
     """What the export of a store with these runs says."""
     store_path = target.parent / "s.sqlite"
     store_path.unlink(missing_ok=True)
     with Store(store_path) as store:
         store.adopt([result(run) for run in runs])
-        told = list(export_experiment(store, suite, suite.figures[0], protocol, target))
+        told = list(export_experiment(store, suite, suite.figures[0], protocol, target, partial))
     return "; ".join(f"{path.name}: {words}" for path, words in told)
 
 
@@ -57,8 +66,8 @@ def test_a_file_is_written_once_all_runs_are_there(
     target.mkdir()
     name, n = "toy.tiny.paper.parquet", len(runs)
     assert export(suite, runs[:-1], target) == (
-        f"{name}: left out: {n - 1} of {n} runs recorded (full), {n - 1} of {n} runs recorded "
-        "(reduced)"
+        f"{name}: left out: {n - 1} of {n} runs recorded (full), "
+        f"{n - 1} of {n} runs recorded (reduced)"
     )
     assert list(target.iterdir()) == []
     assert export(suite, runs, target).startswith(f"{name}: written, {n} runs, ")
@@ -89,6 +98,38 @@ def test_a_file_that_holds_the_same_is_left_alone_and_another_is_replaced(
     assert "written" in export(suite, runs, target)
     write(path, {run: result(run) for run in runs[1:]}, meta={})
     assert "written" in export(suite, runs, target)
+
+
+def test_a_part_is_written_where_it_is_asked_for_and_another_store_goes_on(
+    suite: Suite, runs: tuple[Run, ...], tmp_path: Path
+) -> None:
+    target = tmp_path / "parts"
+    target.mkdir()
+    name, n = "toy.tiny.paper.parquet", len(runs)
+    assert export(suite, [], target, partial=True).startswith(f"{name}: left out: 0 of {n} runs")
+    said = export(suite, runs[1:], target, partial=True)
+    assert said.startswith(f"{name}: written, {n - 1} of {n} runs, ")
+    assert set(read(target / name)) == set(runs[1:])
+    again = export(suite, runs[1:], target, partial=True)
+    assert again == f"{name}: as it was, {n - 1} of {n} runs"
+    with Store(tmp_path / "other.sqlite") as other:
+        assert import_into(other, target / name) == n - 1
+        assert other.has_many(runs, None) == {run.digest for run in runs[1:]}
+    assert export(suite, runs, target, partial=True).startswith(f"{name}: written, {n} runs, ")
+
+
+def test_a_part_is_no_evidence(suite: Suite, runs: tuple[Run, ...], tmp_path: Path) -> None:
+    store = tmp_path / "s.sqlite"
+    with Store(store) as opened:
+        opened.adopt([result(runs[0])])
+    command = ["evidence", "export", "--runs", str(store), "--claims", str(suite.folder)]
+    for more in ([], ["--to", str(suite.folder / "evidence")]):
+        done = CliRunner().invoke(main, [*command, "--partial", *more])
+        assert done.exit_code == 2
+        assert "incomplete files are no evidence" in done.output
+    done = CliRunner().invoke(main, [*command, "--partial", "--to", str(tmp_path / "parts")])
+    assert done.exit_code == 0, done.output
+    assert "1 experiments written" in done.output
 
 
 def test_only_runs_that_the_claims_ask_for_are_trained(
