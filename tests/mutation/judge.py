@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# Folders whose tests run audits, and files that take as long.
+AUDITS = ("plugin", "cli", "execution", "bench", "forecast")
 LONG = ("test_browser", "test_ray", "test_planted_faults", "test_wheel", "test_forecast")
 COMMANDS = ("cli/test_cli.py", "evidence/test_verify.py", "plugin/test_replay.py")
 
@@ -59,7 +61,9 @@ def judges(file: Path) -> list[Path]:
     found = [
         test
         for test in sorted((ROOT / "tests").rglob("test_*.py"))
-        if not test.stem.startswith(LONG) and imports(test.read_text("utf-8"), module, names)
+        if test.parent.name not in AUDITS
+        and not test.stem.startswith(LONG)
+        and imports(test.read_text("utf-8"), module, names)
     ]
     if not found:
         return [ROOT / "tests" / name for name in COMMANDS]
