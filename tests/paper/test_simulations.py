@@ -48,13 +48,9 @@ LEAST_DRAWS = 2000
 # `omnigrok calibrate --claim ID --draws 2000 --markdown omnigrok/paper/simulations/CLAIMS.md`
 # measures one.
 WAITING = {
-    "concl.representation",
-    "fig03.critical",
-    "fig06.regions",
     "fig06.path",
     "fig06.time",
     "fig06.time-eta",
-    "fig06.data-size",
     "fig06.more-data-faster",
 }
 # Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be
