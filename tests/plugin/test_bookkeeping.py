@@ -180,6 +180,8 @@ def test_equal_numbers_under_two_seeds_are_found() -> None:
         match=rf"runs {one.digest} \(seed 0\) and {other.digest} \(seed 1\) .* seed was ignored",
     ):
         check_curves([curves(one), curves(other, numbers=0)])
+    with pytest.raises(DataCheckFailed, match="the seed was ignored"):
+        check_curves([curves(other, numbers=0), curves(one)])
 
 
 def test_equal_numbers_under_other_settings_are_not_the_seeds_fault() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from omnigrok.stats.censoring import censored_mean, time_ratio
-from omnigrok.stats.comparison import interval
+from omnigrok.stats.comparison import BOOTSTRAP_FROM, interval
 from omnigrok.stats.finding import Region, Verdict
 from omnigrok.stats.times import Time
 
@@ -138,6 +138,15 @@ def test_ratio_by_hand() -> None:
     assert (found.p, found.n, found.censored) == (1 / 8, 3, 0)
     assert found.verdict() is Verdict.REPRODUCED
     assert found.smoke_verdict() is Verdict.REPRODUCED
+
+
+@pytest.mark.parametrize("n", [3, BOOTSTRAP_FROM - 1, BOOTSTRAP_FROM, BOOTSTRAP_FROM + 1])
+def test_a_ratio_names_its_interval(n: int) -> None:
+    values = np.linspace(2000, 3000, n)
+    known = time_ratio("r", late(*values), late(*[100.0] * n), Region(10))
+    assert ("BCa" if n >= BOOTSTRAP_FROM else "t interval") in known.method
+    cut = time_ratio("r", late(*values[1:], math.nan), late(*[100.0] * n), Region(10))
+    assert "Tobit" in cut.method
 
 
 def test_a_censored_ratio_is_inside_only_if_its_bound_is() -> None:

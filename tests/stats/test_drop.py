@@ -67,6 +67,13 @@ def test_no_start_no_fall(start):
     assert all(math.isnan(value) for value in largest_fall(STEPS, step_down(1e4), start))
 
 
+def test_two_points_are_enough_for_a_fall():
+    factor, at = largest_fall([1, 100, 200], [9.0, 8.0, 2.0], 100.0, ratio=1.01)
+    assert factor == pytest.approx(4.0)
+    assert at == pytest.approx(math.sqrt(100 * 200))
+    assert all(math.isnan(value) for value in largest_fall([1, 100, 200], [9.0, 8.0, 2.0], 101.0))
+
+
 def test_nan_gives_no_value():
     curve = step_down(1e4)
     curve[-1] = math.nan

@@ -118,6 +118,14 @@ def test_a_curve_without_range_has_not_changed() -> None:
     assert verdict(found) is Verdict.REFUTED
 
 
+@pytest.mark.parametrize("size", [0.5, 1.0, 2.0])
+def test_a_change_over_the_range_has_no_unit(size: float) -> None:
+    curve = size * np.array([[1.0, 0.25, 0.0, 0.25, 0.75]] * 3)
+    found = u_shape("x", [1, 2, 3, 4, 5], curve, 3)
+    assert found[1].values == pytest.approx([1.0] * 3)
+    assert found[3].values == pytest.approx([0.75] * 3)
+
+
 def test_trend_by_hand() -> None:
     y = np.array([[1.0, 2, 4], [1, 3, 9], [2, 3, 8]])
     found = trend("x", y, direction="rising")
