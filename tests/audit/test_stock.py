@@ -78,6 +78,22 @@ def test_evidence_and_store_are_counted_together(suite: Suite, tmp_path: Path) -
     assert stock.seconds == 0.0 or stock.seconds is None
 
 
+def test_what_has_settled_is_not_asked_of_published_code(toy: Any) -> None:
+    toy.add("good", experiments="[tiny]\n    protocols: [paper, code]")
+    toy.yaml = toy.yaml.replace("tanh}}\n", "tanh}, constraint: rescale}\n", 1)
+    toy.write()
+    suite = load_suite(toy.folder)
+    folder = Path(suite.folder) / "evidence"
+    folder.mkdir()
+    for protocol in ("paper", "code"):
+        runs = suite.runs("toy:tiny", Setting("paper", protocol))
+        path = folder / f"toy.tiny.{protocol}.parquet"
+        write(path, {run: (curves(run), here(run)) for run in runs}, meta={})
+    paper, code = stocks(suite)
+    assert (paper.protocol, paper.recorded, paper.settled, paper.held) == ("paper", 6, 6, 6)
+    assert (code.protocol, code.recorded, code.settled, code.held) == ("code", 6, 0, 0)
+
+
 def test_a_speed_is_all_seconds_over_all_operations(suite: Suite) -> None:
     run = runs_of(suite)[0]
     one, other = curves(run, 1.0), curves(run.replace(seed=9), 3.0)

@@ -10,6 +10,7 @@ from omnigrok.curves import Curves
 from omnigrok.errors import DataCheckFailed
 from omnigrok.run import Run
 from omnigrok.training.calendar import log_steps
+from omnigrok.training.stopping import end_of
 
 RUN = Run(task="made_up", model="none", seed=0, n_train=5, steps=100, lr=1e-3)
 
@@ -55,6 +56,19 @@ def test_a_shifted_grid_is_found(shift: int) -> None:
         DataCheckFailed, match=f"run {RUN.digest}: its time axis is not the logging grid"
     ):
         check_curves([dataclasses.replace(found, step=found.step + shift)])
+
+
+def test_a_run_that_may_end_early_ends_where_its_accuracy_has_stayed() -> None:
+    run = RUN.replace(stop_at={"test_acc": 0.9}, log_every=1)
+    late = curves(run)
+    late.columns["test_acc"][:] = np.where(late.step >= 20, 1.0, 0.0)
+    end = end_of(run, late.step.tolist(), late.columns)
+    assert end is not None
+    assert 20 < late.step[end] < run.steps
+    check_curves([cut(late, end + 1)])
+    for points in (end, end + 2):
+        with pytest.raises(DataCheckFailed, match="its time axis is not the logging grid"):
+            check_curves([cut(late, points)])
 
 
 def test_the_grid_of_other_settings_is_found() -> None:

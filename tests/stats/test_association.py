@@ -141,6 +141,17 @@ def test_few_tasks_show_nothing_whatever_their_order(order: list[float]) -> None
     assert found.smallest_p == pytest.approx(1 / math.factorial(len(order)))
 
 
+def test_the_interval_of_a_rank_correlation_is_fishers() -> None:
+    # rho = 1 - 6 * 4 / (6 * 35); Fieller, Hartley and Pearson's standard error 1.06 / sqrt(n - 3).
+    rho = 1 - 24 / 210
+    found = rank_agreement("r", range(1, 7), [2, 1, 4, 3, 5, 6], Region(0))
+    half = 1.959964 * 1.06 / math.sqrt(3)
+    assert found.estimate == pytest.approx(rho)
+    assert found.ci == pytest.approx(
+        (math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half))
+    )
+
+
 def test_many_tasks_can_show_an_order_or_its_reverse() -> None:
     up = rank_agreement("r", np.arange(7), np.arange(7) ** 2, Region(0))
     assert up.verdict() is Verdict.REPRODUCED

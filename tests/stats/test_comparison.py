@@ -138,6 +138,15 @@ def test_smallest_p_of_a_sign_flip_test(n: int, smallest: float) -> None:
     assert sign_flip_p(np.arange(1, n + 1)) == (smallest, smallest)
 
 
+def test_sampled_sign_flips_count_the_observed_one() -> None:
+    """(1 + hits) / (1 + 9,999) of the signs of more seeds than are enumerated."""
+    for n in (13, 16):
+        p, smallest = sign_flip_p(np.arange(1, n + 1))
+        assert p * 10_000 == pytest.approx(round(p * 10_000), abs=1e-9)
+        assert smallest <= p <= 2.0**-n + 5e-4
+        assert smallest == max(2.0**-n, 1e-4)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_sign_flips_equal_scipys_permutation_test(seed: int) -> None:
     values = np.random.default_rng(seed).normal(0.4, 1, size=7)
