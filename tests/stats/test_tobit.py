@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from omnigrok.stats.tobit import SMALLEST_SIGMA, common_slope, fit
+from omnigrok.stats.tobit import SMALLEST_SIGMA, _likelihood, common_slope, fit
 
 X = np.linspace(-3.0, 0.0, 9)
 
@@ -59,7 +59,23 @@ def test_censored_maximum_agrees_with_a_direct_search() -> None:
     assert found.loglik == pytest.approx(-direct.fun, abs=1e-8)
 
 
-def test_gradient_vanishes_and_the_hessian_is_its_finite_difference() -> None:
+@pytest.mark.parametrize("h", [0.5, 3.0])
+def test_scores_and_hessian_are_finite_differences(h: float) -> None:
+    y, cut = cut_at(curves(seed=3)[0], 9.0)
+    design = np.column_stack((X, np.ones(9)))
+    theta = np.array([-1.1 * h, 7.0 * h, h])
+    _, scores, hessian = _likelihood(theta, y, cut, design)
+    slopes = optimize.approx_fprime(theta, lambda at: _likelihood(at, y, cut, design)[0])
+    assert scores.sum(axis=0) == pytest.approx(slopes, rel=1e-4, abs=1e-4)
+    for row, place in zip(hessian, range(3), strict=True):
+        bends = optimize.approx_fprime(
+            theta,
+            lambda at, place=place: float(_likelihood(at, y, cut, design)[1].sum(axis=0)[place]),
+        )
+        assert row == pytest.approx(bends, rel=1e-4, abs=1e-4)
+
+
+def test_at_the_maximum_the_gradient_vanishes_and_the_curvature_is_negative() -> None:
     y, cut = cut_at(curves(seed=3)[0], 9.0)
     found = fit(y, cut, np.column_stack((X, np.ones(9))))
     assert np.abs(found.scores.sum(axis=0)).max() < 1e-4

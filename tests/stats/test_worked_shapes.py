@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 
 from omnigrok.stats import (
     Region,
@@ -72,13 +73,19 @@ def test_two_lines_are_an_interrupted_regression() -> None:
         [[0.1, -0.1, 0.05, 0, -0.05, 0.1, -0.1], [-0.1, 0.1, 0, 0.05, 0.1, -0.1, 0]]
     )
     found = two_lines(x, y)
-    high = np.tile(x, 2) > found.break_at
     offset = np.tile(x, 2) - found.break_at
-    design = np.column_stack(
-        [np.ones(14), np.where(high, 0, offset), np.where(high, offset, 0), high]
-    )
     centred = (y - y.mean(axis=1, keepdims=True)).ravel()
-    assert found.left_slope == pytest.approx(sm.OLS(centred, design).fit(cov_type="HC3").params[1])
+    fitted = []
+    for high in (offset > 0, offset >= 0):  # the break belongs to the left line, to the right one
+        design = np.column_stack(
+            [np.ones(14), np.where(high, 0, offset), np.where(high, offset, 0), high]
+        )
+        fitted.append(sm.OLS(centred, design).fit(cov_type="HC3"))
+    assert found.left_slope == pytest.approx(fitted[0].params[1])
+    assert found.right_slope == pytest.approx(fitted[1].params[2])
+    # Four coefficients and two seed means are estimated from 14 numbers.
+    down, up = stats.t.cdf(fitted[0].tvalues[1], 8), stats.t.sf(fitted[1].tvalues[2], 8)
+    assert found.p == pytest.approx(max(down, up))
 
 
 def test_dose_response_is_a_logistic_regression() -> None:
