@@ -48,7 +48,6 @@ LEAST_DRAWS = 2000
 # `omnigrok calibrate --claim ID --draws 2000 --markdown omnigrok/paper/simulations/CLAIMS.md`
 # measures one.
 WAITING = {
-    "fig06.path",
     "fig06.time",
     "fig06.time-eta",
     "fig06.more-data-faster",
