@@ -84,6 +84,13 @@ def test_clopper_pearson_by_beta_quantiles(hits: int, n: int) -> None:
     high = 1.0 if hits == n else stats.beta.ppf(0.975, hits + 1, n - hits)
     assert found.estimate == hits / n
     assert found.ci == pytest.approx((low, high), abs=1e-7)
+    assert found.method == "share of seeds, Clopper-Pearson interval, exact binomial test"
+
+
+def test_a_share_in_a_region_without_ends_inside_has_no_test() -> None:
+    found = share("share", [True, False], Region(0, 1, closed=True))
+    assert (found.p, found.smallest_p) == (None, None)
+    assert found.method == "share of seeds, Clopper-Pearson interval"
 
 
 def test_all_of_five_cannot_pass_one_half_but_all_of_six_can() -> None:

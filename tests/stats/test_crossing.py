@@ -35,6 +35,12 @@ def test_a_loss_that_is_a_power_of_x_crosses_where_it_does(
     assert first_fall(x, (x / place) ** -power, 1.0).at == pytest.approx(place, rel=1e-6)
 
 
+def test_a_fall_too_small_for_the_samples_lies_in_the_middle() -> None:
+    """Half a sample of 100 is .005: both accuracies and the level count as .995."""
+    found = last_fall([1.0, 4.0], [1.0, 0.998], 0.999, samples=100)
+    assert (found.at, found.low, found.high) == (pytest.approx(2.0), 1.0, 4.0)
+
+
 def test_halving_the_grid_moves_a_crossing_by_less_than_the_old_step() -> None:
     def accuracy(x: np.ndarray) -> np.ndarray:
         return expit(8 - 9 * np.log(x) ** 1.5)

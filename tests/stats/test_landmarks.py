@@ -221,6 +221,9 @@ def test_gap_integral_in_decades() -> None:
     assert both == pytest.approx([1, 1])
     with pytest.raises(ValueError, match="one shape"):
         gap_integral(x, np.zeros(11), np.zeros((2, 11)))
+    for points in (10, 12):
+        with pytest.raises(ValueError, match=r"expected a grid \(k,\)"):
+            gap_integral(x, np.zeros(points), np.zeros(points))
     with pytest.raises(ValueError, match="rise strictly"):
         gap_integral(x[::-1], np.zeros(11), np.zeros(11))
 

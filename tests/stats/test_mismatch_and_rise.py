@@ -35,6 +35,12 @@ def test_left_of_the_minimum_there_is_none() -> None:
     assert gap_right_of_minimum(ALPHA, np.zeros(21), TEST, 1.0) == 0.0
 
 
+def test_a_minimum_at_an_end_of_the_grid_is_that_end() -> None:
+    assert gap_right_of_minimum(ALPHA, np.zeros(21), 1 - LOG, 10.0) == 0.0
+    # 1 + log10(x) from .1 to 10: a triangle over two decades.
+    assert gap_right_of_minimum(ALPHA, np.zeros(21), 1 + LOG, 10.0) == pytest.approx(2.0)
+
+
 def test_the_last_of_equal_minima_counts() -> None:
     flat = np.where(ALPHA < 3, 0.2, 0.6)
     assert gap_right_of_minimum(ALPHA, np.zeros(21), flat, 2.0) == 0.0
