@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,14 @@ def test_an_installed_package_is_known_by_its_version(suite: Suite) -> None:
     assert imports(suite, "import no_such_package_at_all")["no_such_package_at_all"] == "missing"
     assert "no_such_package_at_all" not in imports(suite, "import json, omnigrok")
     assert {"json", "omnigrok"}.isdisjoint(imports(suite, "import json, omnigrok"))
+
+
+def test_a_module_that_nothing_was_loaded_from_is_unknown(
+    suite: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``__main__`` may be."""
+    monkeypatch.setitem(sys.modules, "made_of_nothing", ModuleType("made_of_nothing"))
+    assert imports(suite, "import made_of_nothing")["made_of_nothing"] == "unknown"
 
 
 def test_a_package_beside_the_claims_is_known_by_its_files(suite: Suite) -> None:

@@ -65,8 +65,9 @@ def test_equivalence_of_a_ratio_is_symmetric_in_logs() -> None:
     assert found.p == pytest.approx(inverse.p)
     # A t test has no smallest p.
     assert found.smallest_p == 0.0
-    with pytest.raises(ValueError, match="> 0"):
-        equivalent("x", [1.0, -1.0], Region(0.8, 1.25), log=True)
+    for wrong in (0.0, -0.5, -1.0):
+        with pytest.raises(ValueError, match="> 0"):
+            equivalent("x", [1.0, wrong], Region(0.8, 1.25), log=True)
 
 
 def test_equivalence_with_missing_seeds() -> None:
