@@ -226,6 +226,8 @@ def test_gap_integral_in_decades() -> None:
             gap_integral(x, np.zeros(points), np.zeros(points))
     with pytest.raises(ValueError, match="rise strictly"):
         gap_integral(x[::-1], np.zeros(11), np.zeros(11))
+    with pytest.raises(ValueError, match="rise strictly"):
+        gap_integral([1.0, 2.0, 2.0], np.zeros(3), np.zeros(3))
 
 
 @settings(max_examples=20)

@@ -60,6 +60,13 @@ def test_a_straight_rise_takes_four_fifths_of_its_width(width: float) -> None:
     assert rise_decades(STEP, curve, 10.0) == pytest.approx(0.8 * width, abs=0.02)
 
 
+def test_levels_between_logged_points_are_interpolated() -> None:
+    # One point a decade, rising by .4 and then by .6: t10 lies a quarter into the first decade,
+    # t90 five sixths into the second.
+    steps, curve = [10.0, 100.0, 1000.0, 10_000.0], [0.0, 0.4, 1.0, 1.0]
+    assert rise_decades(steps, curve, 10.0) == pytest.approx(1 + 5 / 6 - 1 / 4)
+
+
 def test_only_what_follows_the_start_counts() -> None:
     curve = np.clip(DECADES - 1, 0, 0.5) + 0.5 * (DECADES > 4)
     assert rise_decades(STEP, curve, 1.0) > 2
