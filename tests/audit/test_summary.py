@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from omnigrok.audit.document import Audit, ItemRow, write_audit
-from omnigrok.audit.summary import merge
+from omnigrok.audit.summary import is_neutral, merge
 from omnigrok.errors import BadInput
 from omnigrok.report.terminal import WIDTH, lines
 
@@ -60,6 +61,40 @@ def outcome(
         "stale": 0,
     }
     return ItemRow.model_validate(fields)
+
+
+def at(lo: float, estimate: float, ci: tuple[float, float], control: bool = False) -> ItemRow:
+    """An item whose finding has this region, from ``lo`` on."""
+    found = outcome("toy.a", "INCONCLUSIVE", role="control" if control else "claim")
+    part = found.findings[0]
+    assert part.region is not None
+    region = part.region.model_copy(update={"lo": lo})
+    part = part.model_copy(
+        update={"region": region, "estimate": estimate, "ci": ci, "verdict": "INCONCLUSIVE"}
+    )
+    return found.model_copy(update={"findings": [part], "edge": ["f"] if control else []})
+
+
+@pytest.mark.parametrize(
+    ("lo", "claim", "ci", "neutral"),
+    [
+        (1.0, 3.1, (0.5, 1.5), True),
+        # Nearer than the control's width in logarithms, not in numbers.
+        (1.0, 2.9, (0.5, 1.5), False),
+        (1.0, 9.0, (1.1, 1.5), False),
+        (0.0, 1.1, (-0.5, 0.5), True),
+        (0.0, 0.9, (-0.5, 0.5), False),
+        (-1.0, 0.2, (-1.5, -0.5), True),
+        (1.0, math.inf, (0.5, 1.5), False),
+    ],
+)
+def test_a_control_on_the_edge_is_neutral_where_it_is_narrower_than_the_claim_is_far(
+    lo: float, claim: float, ci: tuple[float, float], neutral: bool
+) -> None:
+    control = at(lo, sum(ci) / 2, ci, control=True)
+    assert is_neutral(at(lo, claim, ci), control) == neutral
+    elsewhere = control.model_copy(update={"edge": []})
+    assert not is_neutral(at(lo, claim, ci), elsewhere)
 
 
 def pair(name: str, verdict: str, control: str = "REFUTED", **more: Any) -> list[ItemRow]:

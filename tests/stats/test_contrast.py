@@ -32,6 +32,18 @@ def test_difference_of_the_slopes() -> None:
     assert found.values == pytest.approx([0.0] * 3, abs=1e-12)
 
 
+@pytest.mark.parametrize("base", [1.3, 1.7, 3.0, 7.0])
+def test_the_middle_of_three_points_has_no_say(base: float) -> None:
+    """So that a time there that was not reached costs no value."""
+    x = 10.0 * base ** np.arange(7)
+    curves = np.tile(x**-0.5, (3, 1))
+    whole = slope_change("b", x, times(curves), BEND, window=base**2)
+    curves[:, [1, 5]] = math.nan
+    holed = slope_change("b", x, times(curves), BEND, window=base**2)
+    assert holed.values == pytest.approx(whole.values, abs=1e-9)
+    assert whole.values == pytest.approx([0.0] * 3, abs=1e-9)
+
+
 def test_verdicts() -> None:
     assert slope_change("b", X, times(bent(-1.0, -0.2)), BEND).verdict() is Verdict.REPRODUCED
     assert slope_change("b", X, times(bent(-0.5, -0.5)), BEND).verdict() is Verdict.REFUTED

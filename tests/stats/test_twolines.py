@@ -70,7 +70,7 @@ def test_seed_offsets_do_not_matter() -> None:
 
 def test_bad_input_is_named() -> None:
     y = draws(X**2)
-    for x, curves in ((X[:5], y[:, :5]), (X, y[:1]), (X[:-1], y)):
+    for x, curves in ((X[:5], y[:, :5]), (X, y[:1]), (X[:-1], y), (X[:, None], y), (X, y[0])):
         with pytest.raises(ValueError, match="expected a grid"):
             two_lines(x, curves)
     y[0, 0] = np.nan
