@@ -136,6 +136,7 @@ def test_misshaped_strata_are_refused() -> None:
 def test_few_tasks_show_nothing_whatever_their_order(order: list[float]) -> None:
     found = rank_agreement("r", np.arange(len(order)), order, Region(0))
     assert found.ci == (-1.0, 1.0)
+    assert found.method == "Spearman across tasks, unbounded under four tasks"
     assert found.verdict() is Verdict.INCONCLUSIVE
     assert found.smoke_verdict() is Verdict.INCONCLUSIVE
     assert found.smallest_p == pytest.approx(1 / math.factorial(len(order)))
@@ -150,6 +151,7 @@ def test_the_interval_of_a_rank_correlation_is_fishers() -> None:
     assert found.ci == pytest.approx(
         (math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half))
     )
+    assert found.method == "Spearman across tasks, Fisher-z interval"
 
 
 def test_many_tasks_can_show_an_order_or_its_reverse() -> None:
