@@ -50,7 +50,6 @@ LEAST_DRAWS = 2000
 WAITING = {
     "fig06.time",
     "fig06.time-eta",
-    "fig06.more-data-faster",
 }
 # Nulls on a margin or of random signs, at a few milliseconds a draw: what is most likely to be
 # passed too often.
