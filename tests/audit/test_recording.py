@@ -59,11 +59,17 @@ def export(
     return "; ".join(f"{path.name}: {words}" for path, words in told)
 
 
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """An empty folder for evidence files."""
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    return folder
+
+
 def test_a_file_is_written_once_all_runs_are_there(
-    suite: Suite, runs: tuple[Run, ...], tmp_path: Path
+    suite: Suite, runs: tuple[Run, ...], target: Path
 ) -> None:
-    target = tmp_path / "evidence"
-    target.mkdir()
     name, n = "toy.tiny.paper.parquet", len(runs)
     assert export(suite, runs[:-1], target) == (
         f"{name}: left out: {n - 1} of {n} runs recorded (full), "
@@ -82,10 +88,8 @@ def test_a_file_is_written_once_all_runs_are_there(
 
 
 def test_a_file_that_holds_the_same_is_left_alone_and_another_is_replaced(
-    suite: Suite, runs: tuple[Run, ...], tmp_path: Path
+    suite: Suite, runs: tuple[Run, ...], target: Path
 ) -> None:
-    target = tmp_path / "evidence"
-    target.mkdir()
     path = target / "toy.tiny.paper.parquet"
     export(suite, runs, target)
     before = path.read_bytes(), path.stat().st_mtime_ns
@@ -101,10 +105,8 @@ def test_a_file_that_holds_the_same_is_left_alone_and_another_is_replaced(
 
 
 def test_a_part_is_written_where_it_is_asked_for_and_another_store_goes_on(
-    suite: Suite, runs: tuple[Run, ...], tmp_path: Path
+    suite: Suite, runs: tuple[Run, ...], target: Path, tmp_path: Path
 ) -> None:
-    target = tmp_path / "parts"
-    target.mkdir()
     name, n = "toy.tiny.paper.parquet", len(runs)
     assert export(suite, [], target, partial=True).startswith(f"{name}: left out: 0 of {n} runs")
     said = export(suite, runs[1:], target, partial=True)
