@@ -14,7 +14,7 @@ import pytest
 from omnigrok.curves import Curves
 from omnigrok.run import Run, freeze
 from omnigrok.store.encode import decode_state, encode_state
-from omnigrok.training import Stack, State
+from omnigrok.training import Stack, State, native_library
 
 TEACHER_STUDENT = Run(
     task="teacher_student",
@@ -109,3 +109,18 @@ def write_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[s
         return f"{package}.module"
 
     return write
+
+
+@pytest.fixture
+def no_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the native step nor a compiled one is asked for or refused."""
+    monkeypatch.delenv("OMNIGROK_NATIVE", raising=False)
+    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
+
+
+@pytest.fixture
+def native_step() -> None:
+    """Skips where the native step cannot be built, with the reason."""
+    library, reason = native_library._attempt()
+    if library is None:
+        pytest.skip(f"no native step here: {reason}")

@@ -1,15 +1,8 @@
-"""The native step against float64 autograd with torch.optim.AdamW, against torch's own step, and
-where there is none.
-"""
+"""The native step against float64 autograd with torch.optim.AdamW, and against torch's own step."""
 
 from __future__ import annotations
 
-import ctypes
-import logging
-import os
-import stat
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,10 +13,9 @@ from torch import Tensor, nn
 
 from omnigrok.curves import Curves
 from omnigrok.data import default_root, find_task
-from omnigrok.errors import BadInput, DataCheckFailed
 from omnigrok.models import find_model
 from omnigrok.run import Run, freeze
-from omnigrok.training import Stack, native, native_library, train
+from omnigrok.training import Stack, native, train
 from omnigrok.training.calendar import batch_order, effective_batch
 from omnigrok.training.device import arithmetic
 
@@ -34,20 +26,7 @@ LOSSES = ("mse", "cross_entropy")
 STEPS = 50
 RTOL = 1e-9
 
-
-def _built() -> bool:
-    return native_library._attempt()[0] is not None
-
-
-needs_native = pytest.mark.skipif(
-    not _built(), reason=f"no native step here: {native_library._attempt()[1]}"
-)
-
-
-@pytest.fixture(autouse=True)
-def no_wish(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMNIGROK_NATIVE", raising=False)
-    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
+pytestmark = pytest.mark.usefixtures("no_wish")
 
 
 def images(**changes: object) -> Run:
@@ -153,7 +132,7 @@ def assert_plain(run: Run, others: list[Run]) -> None:
     )
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -170,7 +149,7 @@ def test_a_replica_equals_autograd_and_adamw(
     assert_plain(run, [run.replace(seed=2, alpha=1.0), run.replace(seed=3, lr=1e-2)])
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 @pytest.mark.parametrize("constraint", CONSTRAINTS)
 def test_clipping_drops_and_betas_equal_a_plain_loop(constraint: str) -> None:
     run = images(
@@ -182,7 +161,7 @@ def test_clipping_drops_and_betas_equal_a_plain_loop(constraint: str) -> None:
     )  # the limit was reached
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 @pytest.mark.parametrize("template", ["label", "linspace"])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_messy_replica_equals_a_plain_loop(template: str, loss: str) -> None:
@@ -193,7 +172,7 @@ def test_a_messy_replica_equals_a_plain_loop(template: str, loss: str) -> None:
     assert_plain(run, [run.replace(messiness=0.0), run.replace(messiness=1.0)])
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 def test_a_decoder_equals_a_plain_loop() -> None:
     run = images(
         task="addition",
@@ -207,7 +186,7 @@ def test_a_decoder_equals_a_plain_loop() -> None:
     assert_plain(run, [run.replace(messiness=0.0)])
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -262,7 +241,7 @@ def test_any_small_network_equals_a_plain_loop(
     )
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 def test_inputs_that_are_zero_in_training_are_left_out_and_decay_as_in_a_plain_loop() -> None:
     run = images(constraint="tangent")
     stack = Stack([run, run.replace(seed=2, n_train=300), run.replace(seed=3)])
@@ -279,7 +258,7 @@ def test_inputs_that_are_zero_in_training_are_left_out_and_decay_as_in_a_plain_l
     assert_plain(run, [run.replace(seed=2, n_train=300)])
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 def test_where_all_inputs_count_none_is_left_out(
     student: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,7 +280,7 @@ def both_ways(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> Iterator[tupl
     yield from zip(ours, train(runs), strict=True)
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 @pytest.mark.parametrize(
     ("precision", "loss_precision", "rtol"),
     [
@@ -341,7 +320,7 @@ def test_curves_are_those_of_torchs_step(
             np.testing.assert_allclose(ours[name], values, rtol=rtol, atol=1e-12, err_msg=name)
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 def test_a_stack_may_change_between_the_steps(student: Run) -> None:
     runs = [student.replace(seed=seed, constraint="rescale") for seed in range(3)]
     stack, reference = Stack(runs), stepped(runs, (30,))
@@ -361,7 +340,7 @@ def test_a_stack_may_change_between_the_steps(student: Run) -> None:
 # A pure function of the Runs
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_steps_at_once_or_one_by_one_are_the_same_bits(precision: str) -> None:
     runs = [images(seed=seed, precision=precision, constraint="tangent") for seed in range(3)]
@@ -370,7 +349,7 @@ def test_steps_at_once_or_one_by_one_are_the_same_bits(precision: str) -> None:
         assert torch.equal(getattr(at_once.replicas, name), getattr(one_by_one.replicas, name))
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 @pytest.mark.parametrize(("precision", "rtol"), [("float32", 1e-4), ("float64", RTOL)])
 def test_a_replica_is_the_same_alone_and_in_any_stack(precision: str, rtol: float) -> None:
     """But for rounding: MKL adds in an order that depends on where in a cache line a matrix
@@ -390,7 +369,7 @@ def test_a_replica_is_the_same_alone_and_in_any_stack(precision: str, rtol: floa
         )
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 @pytest.mark.parametrize("threads", [1, 2, 7])
 def test_threads_change_no_bit(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [images(seed=seed, precision="float32") for seed in range(3)]
@@ -399,7 +378,7 @@ def test_threads_change_no_bit(threads: int, monkeypatch: pytest.MonkeyPatch) ->
     assert torch.equal(stepped(runs).replicas.weights, expected)
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 def test_a_checkpoint_goes_on_bit_for_bit(
     assert_equal: Compare, stepwise: Callable[..., list[Curves]], encoded: object
 ) -> None:
@@ -411,7 +390,7 @@ def test_a_checkpoint_goes_on_bit_for_bit(
         assert_equal(whole, pieces)
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 def test_replicas_leave_as_soon_as_they_have_finished(student: Run, assert_equal: Compare) -> None:
     runs = [
         student.replace(seed=seed, steps=steps) for seed, steps in enumerate((5, 10, 20, 20, 30))
@@ -425,7 +404,7 @@ def test_replicas_leave_as_soon_as_they_have_finished(student: Run, assert_equal
         assert_equal(train([curves.run])[0], curves)
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 def test_a_replica_that_diverges_hurts_no_other(student: Run) -> None:
     calm, wild = train(
         [
@@ -438,255 +417,7 @@ def test_a_replica_that_diverges_hurts_no_other(student: Run) -> None:
     assert np.isfinite(calm["train_loss"]).all()
 
 
-@needs_native
+@pytest.mark.usefixtures("native_step")
 def test_alpha_0_stays_0() -> None:
     stack = stepped([images(alpha=0.0, constraint=constraint) for constraint in ("rescale",)])
     assert not stack.replicas.weights.any()
-
-
-# tanh
-
-
-@needs_native
-def test_tanh_is_within_two_and_a_half_units_in_the_last_place() -> None:
-    """Of every float that is not a denormal, in steps of 97 floats, and of all from 2^-3 to 2^0."""
-    bits = np.concatenate(
-        [
-            np.arange(0x00800000, 0x7F800000, 97, dtype=np.uint32),
-            np.arange(0x3E000000, 0x3F800000, dtype=np.uint32),
-        ]
-    )
-    x = bits.view(np.float32)
-    y = np.empty_like(x)
-    found, _ = native_library._attempt()
-    assert found is not None
-    address = ctypes.c_void_p
-    found.functions.tanh_float(
-        address(x.ctypes.data), address(y.ctypes.data), ctypes.c_int64(len(x))
-    )
-    exact = np.tanh(x.astype(np.float64))
-    assert (np.abs(y - exact) / np.spacing(exact.astype(np.float32))).max() <= 2.5
-    assert (y <= 1).all()
-
-
-@needs_native
-def test_tanh_is_odd_and_keeps_what_is_no_number() -> None:
-    x = np.array([0.0, -0.0, 0.5, -0.5, 1e-30, 40.0, -np.inf, np.inf, np.nan], dtype=np.float32)
-    y = np.empty_like(x)
-    found, _ = native_library._attempt()
-    assert found is not None
-    found.functions.tanh_float(
-        ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(y.ctypes.data), ctypes.c_int64(len(x))
-    )
-    assert y[2] == -y[3]
-    assert np.signbit(y[1])
-    assert y[5:8].tolist() == [1.0, -1.0, 1.0]
-    assert np.isnan(y[8])
-    assert y[4] == x[4]
-
-
-# What it covers
-
-
-@needs_native
-@pytest.mark.parametrize("model", ["transformer", "lstm"])
-def test_other_models_take_torchs_step(model: str) -> None:
-    network = {
-        "transformer": {"d_model": 8, "d_mlp": 8, "n_heads": 2},
-        "lstm": {"hidden": 4, "embedding": 4},
-    }[model]
-    task, data = {
-        "transformer": ("modular", {"p": 5}),
-        "lstm": ("imdb", {"source": "bundled", "length": 6, "vocabulary": 50, "n_test": 5}),
-    }[model]
-    loss = {"transformer": "cross_entropy", "lstm": "binary_cross_entropy"}[model]
-    run = Run(
-        task=task,
-        model=model,
-        seed=1,
-        n_train=10,
-        steps=2,
-        lr=1e-3,
-        loss=loss,
-        data=freeze(data),
-        network=freeze(network),
-    )
-    assert Stack([run]).native is None
-
-
-OUTSIDE = """
-import torch
-from omnigrok.data.split import Pool, Split
-from omnigrok.models.mlp import MLP
-def build(run):
-    return MLP((3, 4, 2), "tanh")
-def split(run, root):
-    return Split(Pool((torch.randn(20, 3),), {targets}), {train}, torch.arange(15, 20))
-def accuracy(run, outputs, targets):
-    return {{}}
-"""
-
-
-@needs_native
-@pytest.mark.parametrize(
-    ("targets", "train_places", "loss", "covered"),
-    [
-        ("torch.randn(20, 2)", "torch.arange(12)", "mse", True),
-        ("torch.randn(20, 1)", "torch.arange(12)", "mse", False),
-        ("torch.arange(20) % 2", "torch.arange(12)", "cross_entropy", True),
-        ("torch.arange(20) % 3", "torch.arange(12)", "cross_entropy", False),
-        ("torch.randn(20, 2).softmax(1)", "torch.arange(12)", "cross_entropy", False),
-    ],
-)
-def test_what_does_not_fit_the_network_is_left_to_torch(
-    student: Run,
-    write_module: Callable[[str], str],
-    targets: str,
-    train_places: str,
-    loss: str,
-    covered: bool,
-) -> None:
-    module = write_module(OUTSIDE.format(targets=targets, train=train_places))
-    run = student.replace(task=module, model=module, loss=loss)
-    assert (Stack([run]).native is not None) is covered
-
-
-@pytest.mark.parametrize("train", ["torch.arange(12) - 2", "torch.arange(12) + 20"])
-def test_positions_outside_the_pool_are_refused(
-    student: Run, write_module: Callable[[str], str], train: str
-) -> None:
-    """The native step would read memory that is not its own."""
-    module = write_module(OUTSIDE.format(targets="torch.randn(20, 2)", train=train))
-    run = student.replace(task=module, model=module, loss="mse")
-    with pytest.raises(DataCheckFailed, match=r"position -?\d+ lies outside the pool of 20"):
-        Stack([run])
-
-
-# Where it cannot be built
-
-
-@pytest.fixture
-def unbuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty cache, and no attempt made; the folder first on PATH for compilers of one's own."""
-    monkeypatch.setattr(native_library, "user_cache", lambda: tmp_path / "cache")
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    monkeypatch.delenv("CXX", raising=False)
-    native_library._attempt.cache_clear()
-    yield tools
-    native_library._attempt.cache_clear()
-
-
-def broken_compiler(folder: Path) -> None:
-    for name in ("g++", "clang++"):
-        (folder / name).write_text("#!/bin/sh\necho this compiler is broken >&2\nexit 1\n")
-        (folder / name).chmod(0o755)
-
-
-@pytest.mark.parametrize("wish", ["", "1"])
-def test_a_compiler_that_does_not_work_is_tried_once_and_named(
-    unbuilt: Path,
-    student: Run,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-    wish: str,
-) -> None:
-    broken_compiler(unbuilt)
-    if wish:
-        monkeypatch.setenv("OMNIGROK_NATIVE", wish)
-        with pytest.raises(
-            BadInput,
-            match=r"OMNIGROK_NATIVE=1: the native step cannot be built: .*this compiler is broken",
-        ):
-            Stack([student])
-        return
-    with caplog.at_level(logging.WARNING):
-        (curves,) = train([student.replace(steps=3)])
-        train([student.replace(steps=2)])
-    assert len(curves.step) == 4
-    (line,) = [
-        record.getMessage() for record in caplog.records if "torch's step" in record.getMessage()
-    ]
-    assert "g++ ended with 1: this compiler is broken" in line
-
-
-def test_without_a_compiler_torchs_step_is_taken(
-    unbuilt: Path, student: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(unbuilt))
-    assert Stack([student]).native is None
-    assert native_library._attempt()[1] == "there is no C++ compiler"
-
-
-def test_without_mkl_torchs_step_is_taken(
-    unbuilt: Path, student: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(native_library.torch, "__file__", str(unbuilt / "__init__.py"))
-    assert Stack([student]).native is None
-    assert "comes without MKL" in native_library._attempt()[1]
-
-
-def test_a_cache_that_cannot_be_written_is_a_reason(unbuilt: Path, student: Run) -> None:
-    (unbuilt.parent / "cache").write_text("a file where a folder should be")
-    assert Stack([student]).native is None
-    assert native_library._attempt()[0] is None
-
-
-def test_a_library_of_another_machine_is_a_reason(unbuilt: Path, student: Run) -> None:
-    path = native_library.library_path()
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"no library")
-    assert Stack([student]).native is None
-    assert str(path) in native_library._attempt()[1]
-
-
-@needs_native
-def test_it_is_built_once_and_kept_whole(unbuilt: Path) -> None:
-    assert native_library._attempt()[0] is not None
-    path = native_library.library_path()
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
-    assert stat.S_ISREG(path.stat().st_mode)
-    before = path.stat().st_mtime_ns
-    native_library._attempt.cache_clear()
-    assert native_library._attempt()[0] is not None
-    assert path.stat().st_mtime_ns == before
-
-
-def test_the_key_of_the_cache_knows_source_torch_and_processor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = tmp_path / "step.cpp"
-    source.write_text("// another")
-    keys = {native_library.library_path()}
-    for target, name, value in (
-        (native_library, "SOURCE", source),
-        (native_library.torch, "__version__", "9"),
-        (native_library, "_processor", lambda: "another"),
-    ):
-        with monkeypatch.context() as patch:
-            patch.setattr(target, name, value)
-            keys.add(native_library.library_path())
-    assert len(keys) == 4
-
-
-@pytest.mark.parametrize("wish", ["yes", "2"])
-def test_another_wish_is_refused(wish: str, student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMNIGROK_NATIVE", wish)
-    with pytest.raises(BadInput, match=f"OMNIGROK_NATIVE={wish} is not accepted; 0 .* or 1"):
-        Stack([student])
-
-
-def test_it_can_be_switched_off(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMNIGROK_NATIVE", "0")
-    assert Stack([student]).native is None
-
-
-@needs_native
-def test_too_little_memory_is_an_error(student: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = Stack([student])
-    assert stack.native is not None
-    stack.feed.load(0, 1)
-    stack.native.fixed["parameters"] = 2**55
-    with pytest.raises(MemoryError, match="activations"):
-        stack.native.train(stack.replicas, stack.feed, 1)
