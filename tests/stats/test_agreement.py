@@ -70,6 +70,13 @@ def test_equivalence_of_a_ratio_is_symmetric_in_logs() -> None:
             equivalent("x", [1.0, wrong], Region(0.8, 1.25), log=True)
 
 
+def test_a_ratio_below_an_end_is_tested_at_that_end_alone() -> None:
+    values = np.array([0.8, 0.9, 1.05, 0.95])
+    found = equivalent("ratio", values, Region(hi=1.1), log=True)
+    one_sided = stats.ttest_1samp(np.log(values), math.log(1.1), alternative="less").pvalue
+    assert found.p == pytest.approx(one_sided)
+
+
 def test_equivalence_with_missing_seeds() -> None:
     found = equivalent("slope", [0.1, math.nan, math.nan], MARGIN)
     assert found.p is None

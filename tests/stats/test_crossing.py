@@ -134,6 +134,8 @@ def test_ratios_are_averaged_in_logarithms() -> None:
     found = mean_between("r", [2.0, 8.0], [2.0, 8.0], Region(lo=1.0), log=True)
     assert found.estimate == pytest.approx(4.0)
     assert (found.p, found.smallest_p) == (0.25, 0.25)
+    below = mean_between("r", [2.0, 8.0], [2.0, 8.0], Region(hi=10.0), log=True)
+    assert (below.p, below.verdict()) == (0.25, Verdict.INCONCLUSIVE)
 
 
 def test_an_open_verdict_says_how_near_the_ends_must_come() -> None:

@@ -27,6 +27,18 @@ def test_a_power_law_has_none() -> None:
     assert found.note == "no divergence is preferred"
 
 
+@pytest.mark.parametrize("points", [9, 13])
+def test_without_a_critical_size_the_difference_is_the_price_of_one_parameter(points: int) -> None:
+    """AICc of five parameters (scale of the errors included) against four: 2 and the corrections
+    2 k (k + 1) / (n - k - 1).
+    """
+    sizes = np.geomspace(100, 10_000, points)
+    times = times_from(1e5 * (sizes[None] + 300) ** -0.8, 1e6)
+    found = divergence("d", sizes, times)
+    assert found.extra["critical"] == 0
+    assert found.values[0] == pytest.approx(-(2 + 60 / (points - 6) - 40 / (points - 5)))
+
+
 def test_a_seed_with_a_time_that_was_not_reached_has_no_value() -> None:
     t = noisy(1e5 * N**-0.8 + 300)
     t[0, 0] = np.nan
