@@ -15,7 +15,6 @@ import pytest
 
 from omnigrok import data, files
 from omnigrok.audit.grid import Grid
-from omnigrok.audit.session import Options
 from omnigrok.curves import Curves
 from omnigrok.errors import BadInput
 from omnigrok.files import check_target
@@ -116,15 +115,6 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
     monkeypatch.delenv("OMNIGROK_DATA", raising=False)
     monkeypatch.setattr(files, "user_cache_dir", cache)
     assert data.default_root() == Path(".omnigrok/data")
-
-
-def test_the_store_lies_next_to_the_claims(tmp_path: Path) -> None:
-    claims = tmp_path / "audit" / "claims"
-    claims.mkdir(parents=True)
-    assert Options().store([claims]) == tmp_path / "audit" / ".omnigrok" / "runs.sqlite"
-    assert Options(runs=Path("x.sqlite")).store([]) == Path("x.sqlite")
-    with pytest.raises(BadInput, match=r"claims of 2 folders .*: name their run store with --runs"):
-        Options().store([claims, tmp_path])
 
 
 def test_unrelated_options_move_no_store(toy: Any) -> None:

@@ -36,6 +36,12 @@ def test_one_mixed_dose_has_no_logistic_maximum_either() -> None:
     assert "separation" in found.method
 
 
+def test_a_single_mixed_dose_bounds_nothing() -> None:
+    found = dose_response("c", [0.3], [[True], [False], [True]], Region(0.2, 0.4))
+    assert (found.estimate, found.ci) == (0.3, (0.0, math.inf))
+    assert found.method.startswith("perfect separation")
+
+
 def test_never_and_always() -> None:
     never = dose_response("c", FRACTION, flags([0.9] * 3), CRITICAL)
     assert (never.estimate, never.ci, never.values) == (math.inf, (0.7, math.inf), (math.inf,) * 3)
