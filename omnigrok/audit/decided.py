@@ -168,7 +168,7 @@ def _compared(
         whole = suite.experiments(figure, claim).values() if claim.experiments else ()
         recorded = [files_digest(suite.folder, [each], row.protocol) for each in whole]
         # Recorded, but not judged yet.
-        return {"agreement": "outdated"} if now[2] and recorded and all(recorded) else {}
+        return {"agreement": "outdated"} if recorded and all(recorded) else {}
     if (entry.criterion, entry.check, entry.evidence) != now:
         return {"agreement": "outdated"}
     if entry.verdict not in DECIDED:
