@@ -175,6 +175,19 @@ def test_a_column_that_every_run_logs_is_missed() -> None:
         check_curves([found])
 
 
+@pytest.mark.parametrize("norm", [1e-4, 30.0])
+def test_a_norm_that_is_held_moves_by_no_more_than_a_thousandth(norm: float) -> None:
+    found = curves(RUN.replace(constraint="rescale"))
+    found.columns["weight_norm"][:] = norm
+    found.columns["weight_norm"][-1] *= 1 - 0.9e-3
+    check_curves([found])
+    found.columns["weight_norm"][-1] = norm * (1 - 1.1e-3)
+    with pytest.raises(DataCheckFailed, match="its norm was not held"):
+        check_curves([found])
+    check_curves([dataclasses.replace(found, diverged=True)])
+    check_curves([dataclasses.replace(found, run=RUN)])
+
+
 # Seeds
 
 

@@ -111,6 +111,11 @@ def test_all_of_five_cannot_pass_one_half_but_all_of_six_can() -> None:
     assert six.verdict() is Verdict.REPRODUCED
     assert six.note == ""
     assert five.smoke_verdict() is Verdict.REPRODUCED
+    assert [share("s", [True] * n, Region(0.5)).note == "" for n in (3, 4, 7)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 @pytest.mark.parametrize(
