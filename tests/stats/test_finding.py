@@ -122,6 +122,11 @@ def test_a_trend_needs_its_p_to_be_reproduced_but_not_to_be_refuted(
     assert finding(p=p, ci=ci, needs_p=True).verdict() is verdict
 
 
+def test_an_interval_is_one_of_95_percent_unless_it_says_otherwise() -> None:
+    assert finding().level == 0.95
+    assert finding(level=0.9).level == 0.9
+
+
 def test_without_region_or_interval_there_is_no_verdict() -> None:
     assert finding(region=None).verdict() is I
     assert finding(region=None).smoke_verdict() is I

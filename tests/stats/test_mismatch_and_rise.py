@@ -67,6 +67,12 @@ def test_levels_between_logged_points_are_interpolated() -> None:
     assert rise_decades(steps, curve, 10.0) == pytest.approx(1 + 5 / 6 - 1 / 4)
 
 
+def test_each_level_is_interpolated_over_its_own_gap() -> None:
+    # A tenth is a fifth of the way from 10 to 100, nine tenths four fifths of that from 100 to 1e5.
+    decades = rise_decades([1, 10, 100, 1e5, 1e6], [0, 0, 0.5, 1, 1], start=1)
+    assert decades == pytest.approx((2 + 0.8 * 3) - (1 + 0.2))
+
+
 def test_only_what_follows_the_start_counts() -> None:
     curve = np.clip(DECADES - 1, 0, 0.5) + 0.5 * (DECADES > 4)
     assert rise_decades(STEP, curve, 1.0) > 2
