@@ -1,8 +1,8 @@
-"""Claims trained once more from other seeds, next to what is recorded: ``retrained.json`` next to
-the figures' YAML.
+"""Claims trained once more from other seeds, next to what is recorded: the files
+``retrained*.json`` next to the figures' YAML.
 
-It is the audit of ``pytest claims/ --first-seed N --audit-json``. Two results of a different set of
-seeds agree where the verdict is the same and the intervals of what decides overlap.
+Each is the audit of a ``pytest claims/ --first-seed N --audit-json``. Two results of a different
+set of seeds agree where the verdict is the same and the intervals of what decides overlap.
 """
 
 from __future__ import annotations
@@ -17,21 +17,31 @@ from omnigrok.report.markdown import plain
 from omnigrok.report.view import effect_text
 
 PART = "retrained"
-FILE = "retrained.json"
+FILES = "retrained*.json"
 HEADINGS = ("claim", "verdict", "again", "what decides", "recorded", "again", "intervals", "p")
 
 
 def retrained_table(folder: Path, recorded: Audit) -> str:
-    """One row for each deciding finding of each claim in ``folder / "retrained.json"``, in
-    Markdown; p is for equal means.
+    """For each of the files ``FILES`` in ``folder`` a table with one row for each deciding finding
+    of each of its claims, in Markdown; p is for equal means.
 
     Raises:
-        BadInput: the file cannot be read, is of the recorded seeds, or names no claim that is
-            recorded.
+        BadInput: there is no such file, or one cannot be read, is of the recorded seeds, or names
+            no claim that is recorded.
     """
-    path = folder / FILE
+    paths = _paths(folder)
+    if not paths:
+        raise BadInput(f"{folder / FILES}: there is no such file")
+    return "\n".join(_table(path, recorded) for path in paths)
+
+
+def _paths(folder: Path) -> list[Path]:
+    return sorted(folder.glob(FILES))
+
+
+def _table(path: Path, recorded: Audit) -> str:
     again = load_audit(path)
-    asked = {(row.id, row.protocol) for row in again.claims if row.verdict != "NOT RUN"}
+    asked = _trained(again)
     known = {(row.id, row.protocol): row for row in recorded.claims if row.verdict != "NOT RUN"}
     if not asked:
         raise BadInput(f"{path}: holds no claim that was trained")
@@ -58,21 +68,28 @@ def retrained_table(folder: Path, recorded: Audit) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _trained(again: Audit) -> set[tuple[str, str]]:
+    return {(row.id, row.protocol) for row in again.claims if row.verdict != "NOT RUN"}
+
+
 def replicated(folder: Path, recorded: Audit) -> dict[tuple[str, str], ReplicatedPart]:
-    """What training again said, by claim and protocol; {} where ``folder`` has no
-    ``retrained.json``.
+    """What training again said, by claim and protocol; {} where ``folder`` has none of ``FILES``.
+    Of several files the last in the order of their names counts.
 
     Claims that were judged by another criterion then are left out: a verdict that changed with it
     says nothing about the seeds.
 
     Raises:
-        BadInput: the file cannot be read.
+        BadInput: a file cannot be read.
     """
-    path = folder / FILE
-    if not path.exists():
-        return {}
-    again = load_audit(path)
-    asked = {(row.id, row.protocol) for row in again.claims if row.verdict != "NOT RUN"}
+    found: dict[tuple[str, str], ReplicatedPart] = {}
+    for path in _paths(folder):
+        found |= _replicated(load_audit(path), recorded)
+    return found
+
+
+def _replicated(again: Audit, recorded: Audit) -> dict[tuple[str, str], ReplicatedPart]:
+    asked = _trained(again)
     if not asked & {(row.id, row.protocol) for row in recorded.claims}:
         return {}  # an audit of other claims
     found: dict[tuple[str, str], ReplicatedPart] = {}

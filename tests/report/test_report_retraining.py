@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from omnigrok.audit.document import Audit, parse
 from omnigrok.cli import main
 from omnigrok.errors import BadInput
-from omnigrok.report.retraining import FILE, HEADINGS, retrained_table
+from omnigrok.report.retraining import FILES, HEADINGS, replicated, retrained_table
 
 from .conftest import document, row
 
@@ -51,7 +51,9 @@ def recorded(*rows: dict[str, Any]) -> Audit:
 def table(
     folder: Path, *rows: dict[str, Any], first_seed: int = 100, beside: Audit | None = None
 ) -> list[str]:
-    (folder / FILE).write_text(json.dumps({**document(*rows), "first_seed": first_seed}))
+    (folder / "retrained.json").write_text(
+        json.dumps({**document(*rows), "first_seed": first_seed})
+    )
     return retrained_table(folder, beside or recorded()).splitlines()
 
 
@@ -109,8 +111,22 @@ def test_only_what_decides_is_shown_and_only_what_was_trained(tmp_path: Path) ->
     assert "of 2 intervals 2 overlap" in found[-1]
 
 
+def test_each_file_has_its_table_and_the_last_one_counts(tmp_path: Path) -> None:
+    table(tmp_path, row("a.b", verdict="INCONCLUSIVE", findings=[LIKE]))
+    again = {**document(row("a.b", findings=[LIKE])), "first_seed": 200}
+    (tmp_path / "retrained-2.json").write_text(json.dumps(again))
+    found = retrained_table(tmp_path, recorded())
+    assert found.count("| claim |") == 2
+    assert [part in found for part in ("from seed 100 on", "from seed 200 on")] == [True, True]
+    (part,) = replicated(tmp_path, recorded()).values()
+    assert (part.first_seed, part.verdict) == (100, "INCONCLUSIVE")
+    (tmp_path / "retrained.json").rename(tmp_path / "retrained-1.json")
+    (part,) = replicated(tmp_path, recorded()).values()
+    assert (part.first_seed, part.verdict) == (200, "REPRODUCED")
+
+
 def test_what_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"retrained\.json: there is no such file"):
+    with pytest.raises(BadInput, match=r"retrained\*\.json: there is no such file"):
         retrained_table(tmp_path, recorded())
     with pytest.raises(
         BadInput, match=r"its first seed is 3, and the evidence has seeds up to 4; use other ones"
@@ -128,7 +144,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
 def test_it_stands_between_the_markers_of_a_page(tmp_path: Path) -> None:
     """``report --into``; where the folder has no such file the page cannot be made current."""
     claims = tmp_path / "claims"
-    shutil.copytree(CLAIMS, claims, ignore=shutil.ignore_patterns("evidence", FILE))
+    shutil.copytree(CLAIMS, claims, ignore=shutil.ignore_patterns("evidence", FILES))
     audit = tmp_path / "audit.json"
     audit.write_text(json.dumps(document(row("a.b", findings=[finding(RECORDED, [0.94, 1.16])]))))
     page = tmp_path / "page.md"
@@ -139,7 +155,7 @@ def test_it_stands_between_the_markers_of_a_page(tmp_path: Path) -> None:
     command = ["report", str(audit), "--into", str(page), "--claims", str(claims)]
     missing = CliRunner().invoke(main, command)
     assert missing.exit_code == 1
-    assert f"{FILE}: there is no such file" in missing.output
+    assert f"{FILES}: there is no such file" in missing.output
     table(claims, row("a.b", findings=[LIKE]))
     assert CliRunner().invoke(main, command).exit_code == 0
     assert "| 1.05 [0.94, 1.16] | 1.05 [0.95, 1.15] | overlap |" in page.read_text()
