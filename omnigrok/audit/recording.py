@@ -12,6 +12,7 @@ from omnigrok.errors import BadInput, EvidenceError
 from omnigrok.evidence.find import path_of
 from omnigrok.evidence.layout import Result, equal
 from omnigrok.evidence.reading import EvidenceFile, read
+from omnigrok.evidence.transfer import unmarked
 from omnigrok.evidence.writing import write
 from omnigrok.run import Run
 from omnigrok.store.store import Store
@@ -31,7 +32,7 @@ def export_experiment(
     """Write the evidence of a figure's experiments; yields each file with what was done.
 
     A file that holds the same results already is left alone: it says under which criteria they were
-    recorded.
+    recorded, and that they were not imported where that is so.
 
     Args:
         partial: where runs are missing, write those that are there, of the scale of which most is
@@ -104,12 +105,18 @@ class _Newest(Mapping[Run, Result]):
 
 
 def _is_written(path: Path, results: Mapping[Run, Result]) -> bool:
-    """Whether a file holds these very results; a damaged one does not."""
+    """Whether a file holds these very results, or those that they were imported from; a damaged one
+    does not.
+    """
     if not path.exists():
         return False
     try:
         there = read(path)
-        return set(there) == set(results) and all(equal(there[run], results[run]) for run in there)
+        return set(there) == set(results) and all(
+            equal(there[run], found) or equal(there[run], unmarked(found))
+            for run in there
+            for found in [results[run]]
+        )
     except EvidenceError:
         return False
 

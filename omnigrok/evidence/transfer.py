@@ -32,3 +32,10 @@ def _marked(file: EvidenceFile, run: Run) -> Result:
     curves, environment = file[run]
     origin = {"file": file.path.name, "sha256": file.sha256}
     return replace(curves, provenance={IMPORTED: origin, **curves.provenance}), environment
+
+
+def unmarked(result: Result) -> Result:
+    """A result without the mark that it was imported."""
+    curves, environment = result
+    provenance = {key: value for key, value in curves.provenance.items() if key != IMPORTED}
+    return replace(curves, provenance=provenance), environment

@@ -120,6 +120,23 @@ def test_a_part_is_written_where_it_is_asked_for_and_another_store_goes_on(
     assert export(suite, runs, target, partial=True).startswith(f"{name}: written, {n} runs, ")
 
 
+def test_a_file_whose_results_were_imported_from_it_is_left_alone(
+    suite: Suite, runs: tuple[Run, ...], target: Path, tmp_path: Path
+) -> None:
+    export(suite, runs, target)
+    path = target / "toy.tiny.paper.parquet"
+    before = path.read_bytes()
+    with Store(tmp_path / "other.sqlite") as other:
+        import_into(other, path)
+        ((_, said),) = export_experiment(other, suite, suite.figures[0], None, target)
+        assert said == f"as it was, {len(runs)} runs"
+        assert path.read_bytes() == before
+        write(path, {run: result(run, 2.0) for run in runs}, meta={})
+        ((_, said),) = export_experiment(other, suite, suite.figures[0], None, target)
+    assert said.startswith("written")
+    assert all("imported" in curves.provenance for curves, _ in read(path).values())
+
+
 def test_a_part_is_no_evidence(suite: Suite, runs: tuple[Run, ...], tmp_path: Path) -> None:
     store = tmp_path / "s.sqlite"
     with Store(store) as opened:
