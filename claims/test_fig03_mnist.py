@@ -49,6 +49,8 @@ from omnigrok.stats.contours import (
     has_tip,
     one_interval,
     reordered,
+    tip,
+    width_beyond,
     width_trend,
     without_trend,
 )
@@ -205,13 +207,12 @@ def test_degrok_dynamics(case: Case) -> None:
             ratio(0.9, case["fits"]),
         ]
     )
-    case.judge(
-        [
-            arrival,
-            ratio(case["generalises"], case["fits"]).as_lead(),
-            *(row.as_sensitivity() for row in rows),
-        ]
-    )
+    findings = [
+        arrival,
+        ratio(case["generalises"], case["fits"]).as_lead(),
+        *(row.as_sensitivity() for row in rows),
+    ]
+    case.judge(about_data(case, findings, "dynamics"))
 
 
 def delays(grid: Grid, test: float, train: float, hold: float = 0.05) -> list[Time | None]:
@@ -246,7 +247,7 @@ def test_zone_broadens(case: Case) -> None:
         places = sizes_in_order(case, sizes, smallest)
         zones = np.array(
             [
-                [zone_width(alphas, curve, case["within"]) for curve in seed]
+                [zone_width(alphas, curve, case["within"], case["edges"]) for curve in seed]
                 for seed in reordered(test, places)
             ]
         )
@@ -267,24 +268,38 @@ def test_lu_milder(case: Case) -> None:
         for place, alpha in enumerate(alphas)
         if low * (1 - 1e-6) <= alpha <= high * (1 + 1e-6)
     ]
-    scales = [alphas[place] for place in inside]
     order = sizes_in_order(case, sizes, case["smallest"])
-    gaps = np.stack(
-        [gap_integral(scales, train[:, at, inside], test[:, at, inside]) for at in order], axis=1
-    )
-    resolution = case.number("resolution")
-    name = (
-        f"integral of test - train error over log10 alpha, N {sizes[order[0]]} to "
-        f"{sizes[order[-1]]}"
-    )
-    found = trend(
-        name,
-        np.maximum(gaps, resolution),
-        direction="falling",
-        floor=case.number("floor"),
-        epsilon=resolution,
-    )
-    case.judge(about_data(case, [found]))
+    resolution, floor = case.number("resolution"), case.number("floor")
+    span = f"N {sizes[order[0]]} to {sizes[order[-1]]}"
+
+    def closes(words: str, places: list[int], beyond: int | None) -> Finding:
+        scales = [alphas[place] for place in places]
+        gaps = [
+            gap_integral(scales, train[:, at, places], test[:, at, places])
+            - (
+                0.0
+                if beyond is None
+                else np.log10(scales[-1] / scales[0]) * (test - train)[:, at, beyond]
+            )
+            for at in order
+        ]
+        return trend(
+            f"{words}, {span}",
+            np.maximum(np.stack(gaps, axis=1), resolution),
+            direction="falling",
+            floor=floor,
+            epsilon=resolution,
+        )
+
+    standard = alphas.index(nearest(alphas, case["standard"]))
+    right = [place for place in inside if place >= standard]
+    findings = [
+        closes("integral of test - train error over log10 alpha", inside, None),
+        closes(
+            f"the same from alpha {alphas[standard]:g} on, beyond the gap there", right, standard
+        ).as_lead(),
+    ]
+    case.judge(about_data(case, findings))
 
 
 @claim("fig03.thumb")
@@ -292,38 +307,54 @@ def test_thumb(case: Case) -> None:
     sizes, alphas, table = errors(case, "test_acc", case["map"])
     slack = case.number("slack")
     lowest = table.min(axis=2)
+    near, far = case["multiples"]
     findings = []
     for level in case["levels"]:
         whole = [np.mean([one_interval(curve, level, slack) for curve in seed]) for seed in table]
-        tips = [has_tip(row, level, slack) for row in lowest]
-        full = np.flatnonzero((lowest < level).all(axis=0))
-        start = int(full[0]) if full.size else len(sizes)
-        widths = np.array(
-            [[contour_width(alphas, curve, level) for curve in seed[start:]] for seed in table]
-        )
-        if len(sizes) - start < 2:
-            # No width can rise over fewer than two sizes.
-            widths = np.full((len(table), 2, 2), np.nan)
-        begin = f"from N = {sizes[start]}" if start < len(sizes) else "nowhere"
+        tipped = [has_tip(row, level, slack) for row in lowest]
         findings += [
             mean_in_region(
                 f"error < {level:g}: share of sizes with one interval",
                 whole,
                 case.region("one_interval"),
             ),
-            share(f"error < {level:g}: seeds with a tip", tips, case.region("tip")),
-            width_trend(
-                f"error < {level:g}: width, {begin}",
-                widths[..., 0],
-                widths[..., 1] > 0,
-                floor=case.number("floor"),
-            ),
+            share(f"error < {level:g}: seeds with a tip", tipped, case.region("tip")),
+            opening(case, level, (near, far), sizes, alphas, table),
         ]
         if not case.verdict_only:
             findings.append(
                 bracket(f"error < {level:g}: tip", sizes, lowest < level).as_sensitivity()
             )
     case.judge(about_data(case, findings, case["map"]))
+
+
+def opening(
+    case: Case,
+    level: float,
+    multiples: tuple[float, float],
+    sizes: Sequence[int],
+    alphas: Sequence[float],
+    table: Array,
+) -> Finding:
+    """The contour's width at two multiples of its tip, the second over the first."""
+    widths = []
+    for seed in table:
+        start = tip(sizes, seed.min(axis=1), level)
+        each, cut = zip(
+            *(contour_width(alphas, curve, level, case["edges"]) for curve in seed), strict=True
+        )
+        widths.append(
+            [
+                (math.nan, False)
+                if math.isnan(start)
+                else width_beyond(sizes, each, cut, start, times * start)
+                for times in multiples
+            ]
+        )
+    found = np.array(widths, dtype=float)
+    near, far = multiples
+    name = f"error < {level:g}: width at {far:g} times the tip over that at {near:g} times"
+    return width_trend(name, found[..., 0], found[..., 1] > 0, floor=case.number("floor"))
 
 
 def order_of(place: int, sizes: int) -> list[int]:
@@ -428,26 +459,33 @@ def by_window(
 @claim("fig03.time-vs-N")
 def test_time_vs_n(case: Case) -> None:
     grid = case.grid()
-    sizes, window = grid.axis("n_train"), case["window"]
+    every, window = grid.axis("n_train"), case["window"]
+    # Both windows at the small end: at large N the time to fit decides.
+    sizes = [size for size in every if size <= every[0] * window**2 * (1 + 1e-9)]
     smallest = [size for size in sizes if size <= sizes[0] * window]
     gammas = grid.axis("weight_decay")
     main = nearest(gammas, case["weight_decay"])
 
-    def table(gamma: float) -> list[list[Time]]:
+    def table(gamma: float, of: Sequence[int]) -> tuple[list[list[Time]], NDArray[np.bool_]]:
         runs = grid.where(weight_decay=gamma)
-        columns = [[arrival(case, curves) for curves in runs.each(n_train=size)] for size in sizes]
-        return [list(row) for row in zip(*columns, strict=True)]
+        columns = [[arrival(case, curves) for curves in runs.each(n_train=size)] for size in of]
+        rows = list(zip(*columns, strict=True))
+        return (
+            [[time for time, _ in row] for row in rows],
+            np.array([[known for _, known in row] for row in rows], dtype=bool),
+        )
 
     def found(gamma: float) -> list[Finding]:
-        rows, words = table(gamma), f"weight decay {gamma:g}"
+        (rows, at_most), words = table(gamma, sizes), f"weight decay {gamma:g}"
         start = [row[: len(smallest)] for row in rows]
         return [
             slope_change(
-                f"log-log slope of t_{case['side']}, last factor {window:g} of N minus the first, "
-                f"{words}",
+                f"log-log slope of t_{case['side']}, second factor {window:g} of N minus the "
+                f"first, {words}",
                 sizes,
                 rows,
                 case.region("bend"),
+                at_most=at_most,
                 window=window,
             ),
             exponent(
@@ -461,29 +499,49 @@ def test_time_vs_n(case: Case) -> None:
     extra: list[Finding] = []
     if not case.verdict_only:
         extra += [finding for gamma in gammas if gamma != main for finding in found(gamma)]
-        if len(sizes) >= FEWEST_SIZES:
+        last = grid.where(weight_decay=main, n_train=sizes[-1])
+        extra.append(
+            time_ratio(
+                f"t_{case['side']} / t_train at N = {sizes[-1]}",
+                [arrival(case, curves)[0] for curves in last.each()],
+                times(last, "train_acc", case["fits"]),
+                Region(1.0),
+            )
+        )
+        if len(every) >= FEWEST_SIZES:
             name = (
                 "AICc of a power law with a floor minus that of a divergence, weight decay "
                 f"{main:g}"
             )
-            extra.append(divergence(name, sizes, table(main)))
+            rows, at_most = table(main, every)
+            # A time that is known from above only is none of a curve's points.
+            points = [
+                [
+                    Time.never(time.limit) if bound else time
+                    for time, bound in zip(row, bounds, strict=True)
+                ]
+                for row, bounds in zip(rows, at_most.tolist(), strict=True)
+            ]
+            extra.append(divergence(name, every, points))
     case.judge([*found(main), *(finding.as_sensitivity(finding.note) for finding in extra)])
 
 
-def arrival(case: Case, curves: Curves) -> Time:
-    """t_train, or the time to a test accuracy: half-way from the plateau to the last, or a fixed
-    one.
+def arrival(case: Case, curves: Curves) -> tuple[Time, bool]:
+    """t_train, or the time to a test accuracy (half-way from the plateau to the last, or a fixed
+    one); and whether it is known from above only. A run that generalises as it fits arrives no
+    later than t_train; where t_train is not reached nothing is known.
     """
     fit = time_of(curves, "train_acc", case["fits"])
     if case["side"] == "train":
-        return fit
+        return fit, False
     if case["arrives"] != "half-way":
-        return time_of(curves, "test_acc", case["arrives"])
-    limit = float(curves.step[-1])
+        return time_of(curves, "test_acc", case["arrives"]), False
     if not fit.reached:
-        return Time.never(limit)
+        return fit, True
     plateau, last = value_at(curves, "test_acc", fit.value), float(curves["test_acc"][-1])
     if not last - plateau >= case.number("rise") * (1 - plateau):
-        return Time.never(limit)
+        if last >= case.number("generalised"):
+            return fit, True
+        return Time.never(float(curves.step[-1])), False
     since = curves.step >= fit.value
-    return time_to(curves.step[since], curves["test_acc"][since], (plateau + last) / 2)
+    return time_to(curves.step[since], curves["test_acc"][since], (plateau + last) / 2), False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.measures import Measure, best, final, halves, value_at
 from omnigrok.curves import Curves
-from omnigrok.stats import Finding, Region, mean_in_region, share, u_shape
+from omnigrok.stats import Finding, Region, Time, mean_in_region, share, time_ratio, u_shape
 from omnigrok.stats.drop import largest_fall
 
 Array = NDArray[np.float64]
+# The factor of a seed that never fits its training set.
+NO_FALL = Time.never(1.0)
 
 
 def loss(case: Case, side: str) -> Measure:
@@ -105,24 +108,37 @@ def fit_step(curves: Curves, fraction: float) -> float:
     return float(curves.step[under[0]]) if under.size else float("nan")
 
 
-def falls(case: Case, runs: Grid) -> tuple[Array, Array]:
-    """(seeds,) factors and steps of the largest fall of the test loss after t_fit."""
-    fits = [fit_step(curves, case["fit"]) for curves in runs.each()]
-    found = [
-        largest_fall(curves.step, curves["test_loss"], fit, case["width"], case["smooth"])
-        for curves, fit in zip(runs.each(), fits, strict=True)
-    ]
-    factors, steps = np.array(found).T
-    return factors, steps
+def falls(case: Case, runs: Grid) -> tuple[list[Time], Array]:
+    """Factors and (seeds,) steps of the largest fall of the test loss after t_fit.
+
+    A record that ends within a factor ``width`` of t_fit is too short for a fall: it gives a factor
+    that is known from below. A seed that never fits has none.
+    """
+    factors, steps = [], []
+    for curves in runs.each():
+        fit = fit_step(curves, case["fit"])
+        factor, step = largest_fall(
+            curves.step, curves["test_loss"], fit, case["width"], case["smooth"]
+        )
+        if math.isnan(factor):
+            factors.append(NO_FALL)
+        else:
+            short = curves.step[-1] < fit * case["width"]
+            factors.append(Time.never(factor) if short else Time.at(factor))
+        steps.append(step)
+    return factors, np.array(steps)
 
 
-def fall(name: str, factors: Array, region: Region) -> Finding:
-    return mean_in_region(
-        f"{name}: largest fall of the test loss within half a decade after t_fit",
-        factors,
-        region,
-        log=True,
-    )
+def fall(name: str, factors: list[Time], region: Region) -> Finding:
+    """The geometric mean of the factors, those known from below as times not reached."""
+    words = f"{name}: largest fall of the test loss within half a decade after t_fit"
+    known = [factor is not NO_FALL for factor in factors]
+    against = [Time.at(1.0) if each else NO_FALL for each in known]
+    short = sum(not factor.reached for factor in factors) - known.count(False)
+    note = f"{short} of {len(factors)} records end within half a decade of t_fit" if short else ""
+    found = time_ratio(words, factors, against, region, note=note)
+    kind = found.method.removeprefix("geometric mean of paired ratios, ")
+    return replace(found, censored=short, method=f"geometric mean, {kind}")
 
 
 @claim("fig05.grok")
@@ -135,7 +151,7 @@ def test_grok(case: Case) -> None:
             mean_in_region(f"{name}: step of that fall", steps, case.region("at"), log=True),
             share(
                 f"{name}: seeds that fit the training set",
-                np.isfinite(factors),
+                [factor is not NO_FALL for factor in factors],
                 case.region("fitted"),
             ),
         ]

@@ -18,13 +18,13 @@ from omnigrok.audit.measures import (
     halves,
     nearest,
     time_of,
-    times,
 )
+from omnigrok.audit.settled import last_change
+from omnigrok.curves import Curves
 from omnigrok.stats import (
     Finding,
     Region,
     Time,
-    bracket,
     gap_integral,
     l_shape,
     longest_stay,
@@ -36,6 +36,10 @@ from omnigrok.stats import (
     zone_width,
 )
 from omnigrok.stats.drop import log_smooth
+from omnigrok.stats.grid_step import mean_between
+
+# Less than what separates two numbers that are read from a grid: makes an end an open one.
+OPEN = 1e-9
 
 
 def errors(grid: Grid, column: str, alphas: Sequence[float] | None = None) -> NDArray[np.float64]:
@@ -96,7 +100,8 @@ def test_ce_broader(case: Case) -> None:
     def widths(grid: Grid, alphas: Sequence[float]) -> list[Time]:
         # A width that the grid cuts is only known from below, as a time that is not reached.
         zones = [
-            zone_width(alphas, row, case["within"]) for row in errors(grid, "test_acc", alphas)
+            zone_width(alphas, row, case["within"], case["edges"])
+            for row in errors(grid, "test_acc", alphas)
         ]
         return [Time.never(width) if cut else Time.at(width) for width, cut in zones]
 
@@ -157,6 +162,23 @@ def test_ce_milder(case: Case) -> None:
     ]
     if not case.verdict_only:
         findings.append(falls("the same, whole range of alpha", ce.axis("alpha")).as_sensitivity())
+        if case["pairs"] == "same seed":
+            # A curve that is moved along alpha leaves it as it is.
+            peaks = [
+                (
+                    errors(sized(grid, size), "test_acc", alphas)
+                    - errors(sized(grid, size), "train_acc", alphas)
+                ).max(axis=1)
+                for grid in (ce, mse)
+            ]
+            findings.append(
+                mean_in_region(
+                    f"largest gap over alpha at N = {size}, {words}",
+                    np.divide(*(np.maximum(peak, resolution) for peak in peaks)),
+                    region,
+                    log=True,
+                ).as_sensitivity()
+            )
     case.judge(findings)
 
 
@@ -181,11 +203,12 @@ def test_ce_plateau(case: Case) -> None:
         seen = [stay in decades and last in end for stay, last in zip(stays, ends, strict=True)]
         words = f"weight decay {gamma:g}"
         shares.append(
-            share(
+            of_settled(
                 f"seeds with the plateau and the end, {words}",
                 seen,
+                [still_moves(run, case.number("moves")) for run in runs],
                 case.region("share"),
-                level=1 - 0.05 / len(gammas),
+                1 - 0.05 / len(gammas),
             )
         )
         if case.verdict_only:
@@ -200,74 +223,99 @@ def test_ce_plateau(case: Case) -> None:
     case.judge([best, *(finding.as_sensitivity() for finding in (*others, *rows))])
 
 
+def still_moves(curves: Curves, least: float) -> bool:
+    """Whether the medians of the test accuracy over the last two halvings of the record differ by
+    ``least``.
+    """
+    early, late = last_change(curves.step, curves["test_acc"])
+    return abs(late - early) >= least
+
+
+def of_settled(
+    name: str, seen: Sequence[bool], moving: Sequence[bool], region: Region, level: float
+) -> Finding:
+    """The share of seeds that are ``seen``. A seed that still moves may be one or not: it counts as
+    a failure at the interval's lower end, and as a success at its upper one.
+    """
+    least, most = (
+        share(
+            name,
+            [each if not moves else unknown for each, moves in zip(seen, moving, strict=True)],
+            region,
+            level=level,
+        )
+        for unknown in (False, True)
+    )
+    if not any(moving):
+        return least
+    values = tuple(
+        math.nan if moves else float(each) for each, moves in zip(seen, moving, strict=True)
+    )
+    note = f"{sum(moving)} of {len(moving)} seeds still move at the end"
+    return replace(
+        least, ci=(least.ci[0], most.ci[1]), values=values, censored=sum(moving), note=note
+    )
+
+
 @claim("fig12.needs-alpha")
 def test_needs_alpha(case: Case) -> None:
     grid = case.grid()
     alphas = grid.axis("alpha")
 
-    def groks(loss: str, level: float) -> NDArray[np.bool_]:
-        """(seeds, alphas): generalises, and long after it fits."""
-        columns = []
-        for alpha in alphas:
-            runs = grid.where(loss=loss, alpha=alpha)
-            late, early = (
-                times(runs, column, at, case["hold"])
-                for column, at in (("test_acc", level), ("train_acc", case["train"]))
-            )
-            columns.append(
-                [
-                    b.reached and a.reached and b.value > case["delay"] * a.value
-                    for a, b in zip(early, late, strict=True)
-                ]
-            )
-        return np.array(columns).T
+    def onsets(loss: str, level: float) -> NDArray[np.float64]:
+        """(seeds, 2): the scales between which a seed begins to grok, the second included.
 
-    def firsts(flags: NDArray[np.bool_]) -> list[Time]:
-        return [
-            Time.at(alphas[int(row.argmax())], alphas[-1]) if row.any() else Time.never(alphas[-1])
-            for row in flags
-        ]
+        A scale at which t_train or t_test is not reached may be one at which it groks.
+        """
+        seeds = []
+        for seed in grid.seeds:
+            below, first = 0.0, math.inf
+            for alpha in alphas:
+                run = grid.one(seed, loss=loss, alpha=alpha)
+                late = time_of(run, "test_acc", level, case["hold"])
+                early = time_of(run, "train_acc", case["train"], case["hold"])
+                if not (late.reached and early.reached):
+                    continue
+                if late.value > case["delay"] * early.value:
+                    first = alpha
+                    break
+                below = alpha
+            seeds.append((below, first))
+        return np.array(seeds)
 
     def apart(level: float) -> list[Finding]:
-        late, early = groks(case["late"], level), groks(case["early"], level)
+        late, early = onsets(case["late"], level), onsets(case["early"], level)
         if case["pairs"] != "same seed":
             half = len(late) // 2
             late, early = late[:half], early[half : 2 * half]
         shares = [
             generalises(
-                f"{loss} groks at one scale ({level:.0%})", firsts(flags), case.region("reached")
+                f"{loss} groks at one scale ({level:.0%})",
+                [
+                    Time.at(first) if math.isfinite(first) else Time.never(alphas[-1])
+                    for first in each[:, 1].tolist()
+                ],
+                case.region("reached"),
             )
-            for loss, flags in ((case["late"], late), (case["early"], early))
+            for loss, each in ((case["late"], late), (case["early"], early))
         ]
-        # A seed that groks at no scale does so beyond the largest, if at all.
-        latest = max(first.value if first.reached else first.limit for first in firsts(early))
-        name = (
-            f"smallest alpha that groks ({level:.0%}), {case['late']}, from the one of "
-            f"{case['early']} on"
+        with np.errstate(divide="ignore"):
+            # Both ends are open: at 1 the one begins where the other does not yet.
+            low = late[:, 0] / early[:, 1] * (1 + OPEN)
+            high = late[:, 1] / early[:, 0] * (1 - OPEN)
+        name = f"smallest alpha that groks ({level:.0%}), {case['late']} / {case['early']}"
+        found = mean_between(name, low, high, case.region("ratio"), log=True)
+        values = tuple(
+            math.nan if a <= 1 <= b else math.sqrt(a * b)
+            for a, b in zip(low.tolist(), high.tolist(), strict=True)
         )
-        found = bracket(name, alphas, late, Region(latest, math.inf, closed=True))
-        # What begins between the same two scales begins neither earlier nor later.
-        below = [
-            max((alpha for alpha in alphas if alpha < first), default=0.0) for first in found.values
-        ]
-        values = [
-            math.nan if low < latest <= first else first
-            for low, first in zip(below, found.values, strict=True)
-        ]
-        never = sum(not first.reached for first in firsts(early))
-        found = replace(found, values=tuple(values), censored=found.censored + never).as_lead()
-        if never:
-            # Nothing is later than what was not seen at all.
-            found = replace(found, ci=(math.nan, math.nan), values=(math.nan,) * len(values))
         if case["pairs"] != "same seed":
             # Seeds without a partner: the smoke rule, which wants every seed, cannot be met by one
             # pair.
-            found = replace(found, values=(*found.values, math.nan))
-        own = bracket(f"bracket of {case['early']} ({level:.0%})", alphas, early).as_sensitivity()
+            values = (*values, math.nan)
         return [
-            found,
+            replace(found, values=values).as_lead(),
             *(each if case["parts"] == "decide" else each.as_sensitivity() for each in shares),
-            own,
         ]
 
     levels = () if case.verdict_only else case["sensitivity"]

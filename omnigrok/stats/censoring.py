@@ -59,6 +59,33 @@ def censored_mean(
     return _profile_interval(seen, values[flags], level)
 
 
+def bounded_mean(
+    values: ArrayLike,
+    at_least: ArrayLike,
+    at_most: ArrayLike,
+    level: float = 0.95,
+    rng: np.random.Generator | None = None,
+) -> tuple[float, float, float]:
+    """(estimate, lower, upper) of the mean of values, some of which are only known to be larger
+    than stated, or smaller.
+
+    With bounds of one kind it is ``censored_mean``, of the negative values where they are upper
+    ones. With both kinds nothing bounds the mean.
+
+    Args:
+        values: (n,), usually logs; NaN is dropped. at_least, at_most: (n,) bool.
+    """
+    data = np.asarray(values, dtype=float)
+    known = ~np.isnan(data)
+    lower, upper = (np.asarray(flags, dtype=bool) & known for flags in (at_least, at_most))
+    if not upper.any():
+        return censored_mean(data, lower, level, rng)
+    if lower.any():
+        return math.nan, -math.inf, math.inf
+    estimate, low, high = censored_mean(-data, upper, level, rng)
+    return -estimate, -high, -low
+
+
 def _profile_interval(seen: Array, limits: Array, level: float) -> tuple[float, float, float]:
     """Maximum and profile-likelihood interval of the mean of a normal from values and lower limits
     of others.

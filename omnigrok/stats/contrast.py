@@ -10,10 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from omnigrok.stats.censoring import censored_mean
+from omnigrok.stats.censoring import FAR, bounded_mean
 from omnigrok.stats.comparison import BOOTSTRAP_FROM, Array, sign_flip_p, with_missing
 from omnigrok.stats.finding import Finding, Region
-from omnigrok.stats.times import Time, count_censored
+from omnigrok.stats.times import Time
 
 
 def slope_change(
@@ -22,6 +22,7 @@ def slope_change(
     times: Sequence[Sequence[Time]],
     region: Region,
     *,
+    at_most: ArrayLike | None = None,
     window: float = 4.0,
     level: float = 0.95,
     note: str = "",
@@ -32,15 +33,16 @@ def slope_change(
 
     A window in x means the same on a finer grid; a number of points does not.
 
-    A seed's value is a weighted sum of its log times. Where a time with positive weight was not
-    reached (with t falling in x: the one at the smallest x), the sum is known from below and counts
-    as censored (``censored_mean``); under the smoke rule it is inside if the bound alone lies in a
-    region without upper end. Where a time with negative weight was not reached the seed has no
-    value. p is the one-sided sign-flip test against a region's finite lower end.
+    A seed's value is a weighted sum of its log times. Where a time was not reached, or is only
+    known from above (``at_most``), the sum is known from one side and counts as censored
+    (``bounded_mean``); bounds on both sides leave no value. Under the smoke rule a seed whose bound
+    alone lies inside, or outside, a region without upper end counts as that. p is the one-sided
+    sign-flip test against a region's finite lower end, with every bound at its least favourable.
 
     Args:
         x: (grid,) > 0, rising, with two points or more in each window; the windows share one at
-            most. times: (seeds, grid).
+            most. times: (seeds, grid). at_most: (seeds, grid) bool, where the time is no later than
+            stated; with a time that was not reached, nothing is known of it.
 
     Raises:
         ValueError: for a grid that is not positive and rising, too short, or does not match the
@@ -64,24 +66,32 @@ def slope_change(
         )
     weights = _weights(np.log(grid), lower, upper)
     logs = np.array([[time.log_bound for time in row] for row in times])
-    lost = np.array([[not time.reached for time in row] for row in times], dtype=bool)
-    sums = np.where((lost & (weights < 0)).any(axis=1), math.nan, logs @ weights)
-    cut = np.asarray((lost & (weights > 0)).any(axis=1))
-    certain = cut & (sums > region.lo) & (region.hi == math.inf)
-    values = np.where(certain, math.inf, np.where(cut, math.nan, sums))
-    estimate, low, high = censored_mean(sums, cut, level, rng)
-    known = sums[~np.isnan(sums)]
+    late = np.array([[not time.reached for time in row] for row in times], dtype=bool)
+    soon = np.zeros_like(late) if at_most is None else np.asarray(at_most, dtype=bool)
+    rising, counts = weights > 0, weights != 0
+    below = ((late & ~soon & rising) | (soon & ~rising)) & counts
+    above = ((late & ~soon & ~rising) | (soon & rising)) & counts
+    unknown = (late & soon & counts).any(axis=1)
+    at_least, no_more = np.asarray(below.any(axis=1)), np.asarray(above.any(axis=1))
+    sums = np.where(unknown | (at_least & no_more), math.nan, logs @ weights)
+    cut = at_least | no_more
+    open_above = region.hi == math.inf
+    inside = at_least & (sums > region.lo) & open_above
+    outside = no_more & (sums <= region.lo) & open_above
+    values = np.where(inside, math.inf, np.where(outside | ~cut, sums, math.nan))
+    estimate, low, high = bounded_mean(sums, at_least, no_more, level, rng)
+    seen = ~np.isnan(sums)
     p, smallest = (
-        sign_flip_p(known - region.lo, rng)
-        if known.size and region.hi == math.inf
+        sign_flip_p(np.where(no_more, -FAR, sums - region.lo)[seen], rng)
+        if seen.any() and open_above
         else (None, None)
     )
-    any_cut = bool(cut[~np.isnan(sums)].any())
+    any_cut = bool(cut[seen].any())
     kind = (
         "Tobit profile interval"
         if any_cut
         else "BCa bootstrap interval"
-        if known.size >= BOOTSTRAP_FROM
+        if seen.sum() >= BOOTSTRAP_FROM
         else "t interval"
     )
     return Finding(
@@ -94,7 +104,7 @@ def slope_change(
         p=p,
         smallest_p=smallest,
         n=len(times),
-        censored=sum(count_censored(row) for row in times),
+        censored=int((late | soon).sum()),
         method=f"difference of log-log slopes over a factor {window:g} at each end, {kind}"
         + ("" if p is None else ", one-sided sign-flip test"),
         note=with_missing(note, sums),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,9 @@ from omnigrok.stats.comparison import BOOTSTRAP_FROM, Array, mean_in_region, wit
 from omnigrok.stats.finding import Finding, Region
 
 EPSILON = 1e-12
+
+# In what an edge between two grid points is interpolated.
+Scale = Literal["linear", "logit"]
 
 
 def knee(
@@ -204,15 +208,24 @@ def vertex(grid: Array, heights: ArrayLike, at: int) -> float:
     return float(grid[at] + offset)
 
 
-def zone_width(x: ArrayLike, y: ArrayLike, within: float = 0.1) -> tuple[float, bool]:
+def logit(error: ArrayLike) -> Array:
+    """ln(e / (1 - e)) of an error within [0, 1], which counts as 1e-4 from either end at least."""
+    part = np.clip(np.asarray(error, dtype=float), 1e-4, 1 - 1e-4)
+    return np.asarray(np.log(part) - np.log1p(-part))
+
+
+def zone_width(
+    x: ArrayLike, y: ArrayLike, within: float = 0.1, edges: Scale = "linear"
+) -> tuple[float, bool]:
     """(width in natural-log x, censored) of the contiguous zone around the minimum where y <=
     minimum + ``within``.
 
-    y is interpolated linearly in log x. Censored: the zone reaches an end of the grid, the width is
-    a lower bound.
+    Censored: the zone reaches an end of the grid, the width is a lower bound.
 
     Args:
         x: (grid,) > 0, rising. y: (grid,), one curve. NaN gives (NaN, False).
+        edges: whether an edge between two grid points is interpolated in y or in its ``logit``,
+            over log x.
 
     Raises:
         ValueError: for a grid that is not positive and rising or does not match, or ``within`` <=
@@ -226,12 +239,12 @@ def zone_width(x: ArrayLike, y: ArrayLike, within: float = 0.1) -> tuple[float, 
         return math.nan, False
     bottom = int(curve.argmin())
     ceiling = float(curve[bottom]) + within
-    right, cut_right = _edge(grid[bottom:], curve[bottom:], ceiling)
-    left, cut_left = _edge(grid[bottom::-1], curve[bottom::-1], ceiling)
+    right, cut_right = _edge(grid[bottom:], curve[bottom:], ceiling, edges)
+    left, cut_left = _edge(grid[bottom::-1], curve[bottom::-1], ceiling, edges)
     return right - left, cut_left or cut_right
 
 
-def _edge(grid: Array, curve: Array, ceiling: float) -> tuple[float, bool]:
+def _edge(grid: Array, curve: Array, ceiling: float, edges: Scale) -> tuple[float, bool]:
     """Where the curve, followed from its minimum, first exceeds the ceiling; else the last point,
     cut by the grid.
     """
@@ -239,7 +252,11 @@ def _edge(grid: Array, curve: Array, ceiling: float) -> tuple[float, bool]:
     if over.size == 0:
         return float(grid[-1]), True
     after = int(over[0])
-    weight = (ceiling - curve[after - 1]) / (curve[after] - curve[after - 1])
+    heights = np.array([curve[after - 1], ceiling, curve[after]])
+    if edges == "logit":
+        heights = logit(heights)
+    rise = float(heights[2] - heights[0])
+    weight = float(heights[1] - heights[0]) / rise if rise > 0 else 0.5
     return float(grid[after - 1] + weight * (grid[after] - grid[after - 1])), False
 
 

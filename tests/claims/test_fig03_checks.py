@@ -195,6 +195,37 @@ def test_a_fall_that_alpha_does_not_change_is_no_degrokking() -> None:
     assert found.verdict is Verdict.REFUTED
 
 
+def test_more_data_alone_do_not_shrink_the_mismatch() -> None:
+    """Test errors fall with N at every scale alike: there is no L and no U."""
+    same = {
+        run: replace(
+            each, columns={"train_acc": np.ones(2), "test_acc": np.full(2, 1 - run.n_train**-0.4)}
+        )
+        for run, each in landscape("planted").curves.items()
+    }
+    found = synthetic.judge(
+        FIGURE, "fig03.LU-milder", checks.test_lu_milder, {"landscape": Grid("landscape", same)}
+    )
+    whole, beyond = found.findings
+    assert (whole.verdict(), beyond.verdict()) == (Verdict.REPRODUCED, Verdict.REFUTED)
+    assert found.verdict is Verdict.REFUTED
+
+
+def test_a_thumb_does_not_depend_on_where_the_grid_has_a_size() -> None:
+    def ratios(sizes: list[int]) -> np.ndarray:
+        part = {
+            run: each for run, each in landscape("planted").curves.items() if run.n_train in sizes
+        }
+        found = synthetic.judge(
+            FIGURE, "fig03.thumb", checks.test_thumb, {"landscape": Grid("landscape", part)}
+        )
+        return np.array([each.estimate for each in found.findings if "times the tip" in each.name])
+
+    np.testing.assert_allclose(
+        ratios(SIZES), ratios([size for size in SIZES if size != 193]), rtol=0.1
+    )
+
+
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize(
     ("claim", "kind"),

@@ -257,14 +257,40 @@ def test_arrival_needs_a_rise_after_the_fit() -> None:
     case = Case(claim=entry, figure=FIGURE, protocol="paper", tier="paper", role="claim", grids={})
     run = base()
 
-    def time(plateau: float, last: float, fits: float = 50.0) -> Time:
+    def time(plateau: float, last: float, fits: float = 50.0) -> tuple[Time, bool]:
         test = np.where(synthetic.STEPS < 5000, plateau, last)
         return checks.arrival(
             case, synthetic.curves_of(run, {"train_acc": synthetic.sigmoid(fits), "test_acc": test})
         )
 
-    assert time(0.3, 0.9).value == pytest.approx(5000, rel=0.03)
-    assert time(0.9, 0.95).value == pytest.approx(5000, rel=0.03)
-    assert not time(0.3, 0.4).reached
-    assert not time(0.3, 0.9, fits=1e7).reached
-    assert not time(0.3, 0.2).reached
+    def step(plateau: float, last: float) -> float:
+        found, known_from_above = time(plateau, last)
+        assert not known_from_above
+        return float(found.value)
+
+    assert step(0.3, 0.9) == pytest.approx(5000, rel=0.03)
+    assert step(0.9, 0.95) == pytest.approx(5000, rel=0.03)
+    for low in (time(0.3, 0.4), time(0.3, 0.2)):
+        assert (low[0].reached, low[1]) == (False, False)
+    unfitted = time(0.3, 0.9, fits=1e7)
+    assert (unfitted[0].reached, unfitted[1]) == (False, True)
+    early, known_from_above = time(0.9, 0.9)
+    assert known_from_above
+    assert 50 < early.value < 100
+
+
+def test_sizes_that_generalise_as_they_fit_do_not_bend_the_time() -> None:
+    """A power law of N, but from 1,024 on the test accuracy is high when the set is fitted."""
+    law = lambda size: 1e5 * size**-0.3 if size < 1024 else 0.1  # noqa: E731
+    found = synthetic.judge(
+        FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, over_size(law, fit=lambda size: 50)
+    )
+    bend = found.findings[0]
+    assert bend.censored == 8
+    assert found.verdict is not Verdict.REPRODUCED
+
+
+def test_what_happens_at_large_sizes_is_not_the_bend() -> None:
+    grids = over_size(lambda size: max(1e5 * size**-0.3, 10 * size if size > 3000 else 0))
+    found = synthetic.judge(FIGURE, "fig03.time-vs-N", checks.test_time_vs_n, grids)
+    assert found.verdict is Verdict.REFUTED

@@ -3,6 +3,7 @@ and the control holds.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,6 +169,34 @@ def test_steps_of_smoke_count_tenfold() -> None:
         )
         is Verdict.REPRODUCED
     )
+
+
+def test_a_record_that_ends_soon_after_the_fit_shows_no_absence() -> None:
+    """The training set is fitted at 1,000 steps, and the record goes on to 2,000 or 4,000."""
+
+    def cut(end: float) -> dict[str, Grid]:
+        grid = dynamics()["dynamics"]
+        part = {
+            run: replace(
+                each,
+                step=each.step[each.step <= end],
+                columns={
+                    name: values if values.size == 1 else values[each.step <= end]
+                    for name, values in each.columns.items()
+                },
+            )
+            for run, each in grid.curves.items()
+        }
+        return {"dynamics": Grid("dynamics", part)}
+
+    short, long = (
+        synthetic.judge(FIGURE, "fig05.standard", checks.test_standard, cut(end)).findings[0]
+        for end in (2e3, 1e4)
+    )
+    assert short.censored == short.n
+    assert short.verdict() is Verdict.INCONCLUSIVE
+    assert "end within half a decade of t_fit" in short.note
+    assert (long.censored, long.verdict()) == (0, Verdict.REPRODUCED)
 
 
 def test_standard() -> None:

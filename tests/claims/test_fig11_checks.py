@@ -2,6 +2,8 @@
 is not.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -342,6 +344,67 @@ def test_needs_alpha_control(first: float, second: float, verdict: Verdict) -> N
         role="control",
     )
     assert found.verdict is verdict
+
+
+def test_one_late_seed_of_the_squared_error_does_not_refute_what_the_others_leave_open() -> None:
+    open_, late = (scales({"mse": at, "cross_entropy": 10.0})["scales"] for at in (10.0, 30.0))
+    curves = {run: (late if run.seed == 0 else open_).curves[run] for run in open_.curves}
+    found = synthetic.judge(
+        FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, {"scales": Grid("scales", curves)}
+    )
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.findings[0].verdict() is Verdict.INCONCLUSIVE
+
+
+def test_a_scale_that_does_not_generalise_in_time_is_not_known_to_be_without_grokking() -> None:
+    """The mean squared error groks from 10 on; cross-entropy at 100, and 30 is not reached."""
+    grid = scales({"mse": 10.0, "cross_entropy": 100.0})["scales"]
+    known = synthetic.judge(
+        FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, {"scales": grid}
+    ).findings[0]
+    curves = {
+        run: replace(each, columns={**each.columns, "test_acc": np.full(each.step.size, 0.3)})
+        if (run.loss, run.alpha) == ("cross_entropy", 30.0)
+        else each
+        for run, each in grid.curves.items()
+    }
+    found = synthetic.judge(
+        FIGURE, "fig12.needs-alpha", checks.test_needs_alpha, {"scales": Grid("scales", curves)}
+    ).findings[0]
+    assert known.ci[0] == pytest.approx(3)
+    assert found.ci[0] == pytest.approx(1)
+
+
+def test_a_seed_that_still_moves_at_the_end_is_neither_a_plateau_nor_none() -> None:
+    grid = plateau(0.35, 2e4, 0.75)["plateau"]
+    curves = {
+        run: replace(
+            each,
+            columns={
+                **each.columns,
+                "test_acc": np.minimum(each["test_acc"], 0.35 + 0.4 * each.step / each.step[-1]),
+            },
+        )
+        for run, each in grid.curves.items()
+    }
+    found = synthetic.judge(
+        FIGURE, "fig12.ce-plateau", checks.test_ce_plateau, {"plateau": Grid("plateau", curves)}
+    )
+    moving = [each for each in found.findings if "still move" in each.note]
+    assert moving
+    assert all(each.ci[0] == 0 for each in moving)
+    assert found.verdict is Verdict.INCONCLUSIVE
+
+
+def test_milder_shows_the_largest_gaps_which_decide_nothing() -> None:
+    grids = {
+        "landscape_ce": landscape("cross_entropy", 1.5),
+        "landscape_mse": landscape("mse", 0.5),
+    }
+    found = synthetic.judge(FIGURE, "fig11.ce-milder", checks.test_ce_milder, grids)
+    (peak,) = [each for each in found.findings if "largest gap" in each.name]
+    assert not peak.decides
+    assert peak.estimate < 1
 
 
 def test_a_control_in_which_nothing_groks_decides_nothing() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from omnigrok.stats.censoring import censored_mean, time_ratio
+from omnigrok.stats.censoring import bounded_mean, censored_mean, time_ratio
 from omnigrok.stats.comparison import interval
 from omnigrok.stats.finding import Region, Verdict
 from omnigrok.stats.times import Time
@@ -19,6 +19,30 @@ CUT = np.array([False, False, False, True, True])
 
 def test_without_censoring_it_is_the_interval() -> None:
     assert censored_mean(VALUES, np.zeros(5, bool)) == interval(VALUES)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=8, unique=True), st.data())
+@settings(max_examples=30)
+def test_bounds_from_above_mirror_those_from_below(
+    values: list[float], data: st.DataObject
+) -> None:
+    data_array = np.array(values)
+    flags = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
+    none = np.zeros(len(values), dtype=bool)
+    estimate, low, high = censored_mean(data_array, flags)
+    assert bounded_mean(data_array, flags, none) == pytest.approx((estimate, low, high))
+    mirrored = bounded_mean(-data_array, none, flags)
+    assert mirrored == pytest.approx((-estimate, -high, -low))
+
+
+def test_bounds_of_both_kinds_bound_no_mean() -> None:
+    found = bounded_mean([1.0, 2.0, 3.0], [True, False, False], [False, False, True])
+    assert found[1:] == (-math.inf, math.inf)
+    assert math.isnan(found[0])
+    # A seed without a value bounds nothing.
+    assert bounded_mean([math.nan, 2.0, 3.0, 4.0], [True] + [False] * 3, [False] * 4) == interval(
+        [2.0, 3.0, 4.0]
+    )
 
 
 def test_the_estimate_maximises_scipys_censored_likelihood() -> None:

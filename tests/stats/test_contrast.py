@@ -63,18 +63,44 @@ def test_a_time_not_reached_at_the_smallest_size_bounds_the_bend_from_below() ->
     assert np.isnan(slope_change("b", X, times(t, limit), Region(3.0, math.inf)).values).sum() == 3
 
 
-def test_a_time_not_reached_where_it_counts_against_leaves_no_value() -> None:
+def test_a_time_not_reached_where_it_counts_against_bounds_the_bend_from_above() -> None:
     t = bent(-1.0, -0.2, seeds=4)
     t[0, 2] = 1e9
     t[1, 6] = 1e9
     found = slope_change("b", X, times(t), BEND)
-    assert np.isnan(found.values[:2]).all()
-    assert np.isfinite(found.values[2:]).all()
-    assert "2 of 4 seeds have no value" in found.note
+    assert found.censored == 2
+    # Both bounds lie outside the region, so these seeds are outside whatever the times are.
+    assert (np.array(found.values[:2]) < BEND.lo).all()
+    assert found.ci[0] < -2.5
+    # One bound within the region decides nothing.
+    assert np.isnan(slope_change("b", X, times(t), Region(-10.0, math.inf)).values[:2]).all()
     # The middle one of three has no weight.
     t = bent(-1.0, -0.2, seeds=4)
     t[0, 1] = 1e9
     assert np.isfinite(slope_change("b", X, times(t), BEND).values).all()
+
+
+def test_a_time_known_from_above_at_the_largest_size_cannot_show_a_bend() -> None:
+    t = bent(-1.0, -0.2, seeds=6)
+    soon = np.zeros(t.shape, dtype=bool)
+    soon[:, -1] = True
+    found = slope_change("b", X, times(t), BEND, at_most=soon)
+    assert found.verdict() is Verdict.INCONCLUSIVE
+    assert np.isnan(found.values).all()
+    # Where it is outside even so, it is refuted.
+    straight = slope_change("b", X, times(bent(-0.5, -0.5, seeds=6)), BEND, at_most=soon)
+    assert straight.verdict() is Verdict.REFUTED
+    # Not reached and known from above at once: nothing is known.
+    t[:, -1] = 1e9
+    assert "6 of 6 seeds have no value" in slope_change("b", X, times(t), BEND, at_most=soon).note
+
+
+def test_bounds_on_both_sides_leave_no_value() -> None:
+    t = bent(-1.0, -0.2, seeds=3)
+    t[0, 0] = t[0, 2] = 1e9
+    found = slope_change("b", X, times(t), BEND)
+    assert math.isnan(found.values[0])
+    assert "1 of 3 seeds have no value" in found.note
 
 
 def test_what_is_refused() -> None:

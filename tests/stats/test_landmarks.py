@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omnigrok.stats.finding import Region, Verdict
-from omnigrok.stats.landmarks import argmin, gap_integral, knee, zone_width
+from omnigrok.stats.landmarks import argmin, gap_integral, knee, logit, zone_width
 
 ALPHA = np.logspace(-1, 1, 21)
 REGION = Region(0.1, 1.0, closed=True)
@@ -173,6 +173,18 @@ def test_zone_interpolates_linearly_in_log() -> None:
     width, cut = zone_width([1, 10, 100], [0.2, 0.0, 0.4], within=0.1)
     assert width == pytest.approx((0.5 + 0.25) * math.log(10))
     assert not cut
+
+
+def test_a_zone_of_errors_is_interpolated_in_logit() -> None:
+    x = np.geomspace(1, 100, 3)
+    error = 1 / (1 + np.exp(-2 * np.log(x) + 3))  # its logit is linear in log x
+    width, cut_at_the_minimum = zone_width(x, error, 0.5 - error[0], "logit")
+    assert width == pytest.approx(1.5)
+    assert cut_at_the_minimum
+    assert zone_width(x, error, 0.5 - error[0])[0] != pytest.approx(1.5, rel=0.05)
+    # Errors of 0 and 1 have a place, and equal ones no slope.
+    assert math.isfinite(zone_width([1, 10, 100], [0.0, 0.0, 1.0], 0.1, "logit")[0])
+    assert logit([0.5, 0.0, 1.0]).tolist() == pytest.approx([0, -9.21024, 9.21024])
 
 
 @pytest.mark.parametrize(
