@@ -19,7 +19,7 @@ from omnigrok.errors import OmnigrokError
 from omnigrok.forecast.forecast import forecast
 from omnigrok.forecast.text import lines
 from omnigrok.plugin.arguments import read_options
-from omnigrok.plugin.collected import id_with_two_checks, misspelt_keyword
+from omnigrok.plugin.collected import id_used_twice, misspelt_keyword
 from omnigrok.plugin.controller import HINT, USAGE
 from omnigrok.plugin.stash import KNOWN_BEFORE, REQUEST, SESSION, UNKNOWN_PROTOCOL, tell
 from omnigrok.spelling import did_you_mean
@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(
     """Look at all claims before any is deselected, and arrange those that are left.
 
     Raises:
-        pytest.UsageError: an id has two checks, or is in two figure files.
+        pytest.UsageError: an id has two checks, or is in two figure files or folders.
     """
     collected = [(item, request) for item in items if (request := _request_of(item)) is not None]
     problem = config.stash.get(UNKNOWN_PROTOCOL, "") or _problem(collected)
@@ -105,10 +105,10 @@ def pytest_collection_modifyitems(
 
 def _problem(collected: list[tuple[pytest.Item, Request]]) -> str:
     checks = (
-        (request.suite.folder, request.claim.id, re.sub(r"\[.*", "", item.nodeid))
+        (request.suite.folder.resolve(), request.claim.id, re.sub(r"\[.*", "", item.nodeid))
         for item, request in collected
     )
-    if problem := id_with_two_checks(checks):
+    if problem := id_used_twice(checks):
         return problem
     suites = dict.fromkeys(request.suite for _, request in collected)
     return next(

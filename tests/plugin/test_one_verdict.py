@@ -4,6 +4,7 @@ file.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -53,6 +54,18 @@ def test_two_homes_of_one_claim(toy: Any, message: str) -> None:
     done = start(toy)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     assert message in done.stderr.str()
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_two_folders_with_one_claim(toy: Any, workers: str) -> None:
+    toy.add("one")
+    toy.write()
+    other = toy.pytester.path / "other"
+    shutil.copytree(toy.folder, other)
+    done = toy.run("other", "-n", workers)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    said = done.stdout.str() + done.stderr.str()
+    assert f"claim toy.one is in two folders, {toy.folder} and {other}: audit one" in said
 
 
 def test_two_checks_under_xdist(toy: Any) -> None:
