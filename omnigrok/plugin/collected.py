@@ -12,8 +12,8 @@ from omnigrok.spelling import nearest
 
 
 def id_used_twice(checks: Iterable[tuple[Path, str, str]]) -> str:
-    """Which claim has two checks, with both, or is in two folders, which an audit would take for one
-    claim; "" if none is. The repetitions of one check are one.
+    """Which claim is in two folders, or has two checks, with both; "" if none is or has. The
+    repetitions of one check are one.
 
     Args:
         checks: folder, claim id, and node id without parameters, of each item.

@@ -21,6 +21,7 @@ from omnigrok.forecast.text import lines
 from omnigrok.plugin.arguments import read_options
 from omnigrok.plugin.collected import id_used_twice, misspelt_keyword
 from omnigrok.plugin.controller import HINT, USAGE
+from omnigrok.plugin.replication import problem as problem_of_retrained
 from omnigrok.plugin.stash import KNOWN_BEFORE, REQUEST, SESSION, UNKNOWN_PROTOCOL, tell
 from omnigrok.spelling import did_you_mean
 from omnigrok.suite.schema import item_name
@@ -83,10 +84,11 @@ def pytest_collection_modifyitems(
     """Look at all claims before any is deselected, and arrange those that are left.
 
     Raises:
-        pytest.UsageError: an id has two checks, or is in two figure files or folders.
+        pytest.UsageError: an id has two checks, or is in two figure files or folders; or what was
+            trained again cannot be read.
     """
     collected = [(item, request) for item in items if (request := _request_of(item)) is not None]
-    problem = config.stash.get(UNKNOWN_PROTOCOL, "") or _problem(collected)
+    problem = config.stash.get(UNKNOWN_PROTOCOL, "") or _problem(config, collected)
     if problem and not hasattr(config, "workerinput"):
         raise pytest.UsageError(problem)
     if problem:
@@ -103,7 +105,7 @@ def pytest_collection_modifyitems(
         )
 
 
-def _problem(collected: list[tuple[pytest.Item, Request]]) -> str:
+def _problem(config: pytest.Config, collected: list[tuple[pytest.Item, Request]]) -> str:
     checks = (
         (request.suite.folder.resolve(), request.claim.id, re.sub(r"\[.*", "", item.nodeid))
         for item, request in collected
@@ -111,14 +113,10 @@ def _problem(collected: list[tuple[pytest.Item, Request]]) -> str:
     if problem := id_used_twice(checks):
         return problem
     suites = dict.fromkeys(request.suite for _, request in collected)
-    return next(
-        (
-            f"{suite.folder}: {problem}"
-            for suite in suites
-            if (problem := id_in_two_files(suite.readable))
-        ),
-        "",
-    )
+    for suite in suites:
+        if problem := id_in_two_files(suite.readable):
+            return f"{suite.folder}: {problem}"
+    return problem_of_retrained(config, {suite.folder for suite in suites})
 
 
 def _arrange(config: pytest.Config, items: list[pytest.Item]) -> None:
