@@ -4,6 +4,7 @@ all of them, and ``--plan``.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Generator
 from pathlib import Path
@@ -33,9 +34,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if mark is None:
         return
     claim_id = mark.args[0]
-    if "case" not in metafunc.fixturenames:
+    arguments = tuple(inspect.signature(metafunc.function).parameters)
+    if arguments != ("case",):
+        # It is called with further cases, where pytest gives it nothing.
         raise pytest.UsageError(
-            f"{metafunc.definition.nodeid}: the check of {claim_id} has to take the argument case"
+            f"{metafunc.definition.nodeid}: the check of {claim_id} takes "
+            f"({', '.join(arguments)}); a check has to take the argument case and no other: make "
+            "it a function outside of classes, and let it find the rest by itself"
         )
     path = Path(str(metafunc.definition.path))
     figure_file = path.with_name(path.stem.removeprefix("test_") + ".yaml")

@@ -75,14 +75,25 @@ def test_two_checks_under_xdist(toy: Any) -> None:
     assert next(iter(SECOND)) in done.stdout.str()
 
 
-def test_a_check_without_its_argument(toy: Any) -> None:
+@pytest.mark.parametrize(
+    ("check", "arguments"),
+    [
+        ("{}\ndef test_one(): pass", ""),
+        ("{}\ndef test_one(case, tmp_path): judge(case)", "case, tmp_path"),
+        ("{}\ndef test_one(case, n=3): judge(case)", "case, n"),
+        ("class TestOne:\n  {}\n  def test_one(self, case): judge(case)", "self, case"),
+    ],
+)
+def test_a_check_that_takes_other_arguments(toy: Any, check: str, arguments: str) -> None:
     toy.add("one")
-    toy.checks = toy.checks.replace(
-        "(case: Case) -> None:\n    judge(case)", "() -> None:\n    pass"
-    )
+    mark = '@claim("toy.one")'
+    toy.checks = toy.checks.partition(mark)[0] + check.format(mark)
     done = start(toy)
     assert done.ret == pytest.ExitCode.INTERRUPTED
-    assert "the check of toy.one has to take the argument case" in done.stdout.str()
+    assert (
+        f"the check of toy.one takes ({arguments}); a check has to take the argument case and no "
+        "other"
+    ) in done.stdout.str()
 
 
 @pytest.mark.parametrize("option", ["--reruns", "--count"])
