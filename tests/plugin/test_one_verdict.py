@@ -15,6 +15,7 @@ from omnigrok.audit.document import ItemRow
 from omnigrok.plugin.junit import properties
 from omnigrok.plugin.node_id import parse
 from omnigrok.plugin.repeated import combined
+from omnigrok.suite.suite import forget
 
 GOOD, BAD = "[1.0, 1.1, 1.2]", "[-1.0, -1.1, -1.2]"
 
@@ -149,23 +150,39 @@ def test_two_judgements(earlier: str, later: str, expected: str) -> None:
     assert combined(*rows).verdict == expected
 
 
+READ = ("toy.open", "toy.open-code", "toy.open-code-paper")
+
+
+@pytest.mark.parametrize("claim", READ)
+@pytest.mark.parametrize("protocol", ["paper", "code"])
+@pytest.mark.parametrize("role", ["", "-control"])
 @pytest.mark.parametrize(
-    "bracket",
-    [
-        "[toy.large-reg-code-control]",
-        "[toy.large-reg-code-control-1-2]",
-        "[1-2-toy.large-reg-code-control]",
-        "[toy.large-reg-code-control]@group",
-        "[toy.large-reg-code-control-2-3]@a_b",
-    ],
+    "more", ["[{}]", "[{}-1-2]", "[1-2-{}]", "[{}]@group", "[{}-2-3]@a_b", "[a-{}-b-2-3]"]
 )
-def test_ids_with_what_other_plugins_add(bracket: str, tmp_path: Path) -> None:
-    (tmp_path / "claims").mkdir()
-    (tmp_path / "claims" / "toy.yaml").touch()
-    found = parse(f"claims/test_toy.py::test_x{bracket}", [tmp_path / "elsewhere", tmp_path])
+def test_ids_with_what_other_plugins_add(
+    toy: Any, claim: str, protocol: str, role: str, more: str
+) -> None:
+    for each in READ:
+        toy.add(each.removeprefix("toy."))
+    toy.write()
+    forget()
+    name = more.format(f"{claim}-{protocol}{role}")
+    root = toy.pytester.path
+    found = parse(f"claims/test_toy.py::test_x{name}", [root / "elsewhere", root])
     assert found is not None
-    assert (found.suite.folder, found.figure) == (tmp_path / "claims", "toy")
-    assert (found.claim, found.protocol, found.role) == ("toy.large-reg", "code", "control")
+    assert (found.suite.folder, found.figure) == (toy.folder, "toy")
+    assert (found.claim, found.protocol, found.role) == (
+        claim,
+        protocol,
+        role.removeprefix("-") or "claim",
+    )
+
+
+def test_an_id_that_is_in_no_file_is_no_claim(toy: Any) -> None:
+    toy.add("open")
+    toy.write()
+    forget()
+    assert parse("claims/test_toy.py::test_x[toy.close-paper]", [toy.pytester.path]) is None
 
 
 @pytest.mark.parametrize(
