@@ -46,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     figure_file = path.with_name(path.stem.removeprefix("test_") + ".yaml")
     wanted = metafunc.config.getoption("audit_protocol")
     values = []
-    suite = load_suite(figure_file.parent)
+    suite, tier = load_suite(figure_file.parent), read_options(metafunc.config).tier
     try:
         figure = suite.figure(figure_file.stem)
         claim = figure.claim(claim_id)
@@ -58,16 +58,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 f"--protocol {wanted}{did_you_mean(wanted, suite.protocols)}: "
                 f"{suite.folder.name}/ has {', '.join(suite.protocols)}, and all"
             )
+        deviations = {
+            protocol: find_deviation(suite.folder, claim_id, tier, protocol, claim.version)
+            for protocol in claim.protocols
+        }
     except OmnigrokError as error:
         raise pytest.UsageError(str(error)) from None
-    tier = read_options(metafunc.config).tier
     for protocol in (
         claim.protocols if wanted == "all" else [each for each in claim.protocols if each == wanted]
     ):
         for role in ROLES:
             request = Request(suite, figure, claim, protocol, role, metafunc.function)
             marks = []
-            known = find_deviation(suite.folder, claim_id, tier, protocol, claim.version)
+            known = deviations[protocol]
             if role == "claim" and known is not None and known.verdict == "REFUTED":
                 marks.append(
                     pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation")
