@@ -193,6 +193,20 @@ def test_bad_yaml(toy: Any, old: str, new: str, message: str) -> None:
     assert fnmatch.fnmatch(" ".join(result.stdout.lines + result.stderr.lines), message)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("--audit-json", "--report"), ("--audit-json", "--runs"), ("--report", "--runs")],
+)
+def test_two_outputs_of_one_path(toy: Any, one: str, other: str) -> None:
+    toy.add("good")
+    result = toy.run(one, "out", other, "claims/../out")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"*{one} and {other} both name claims/../out: give each a file of its own"]
+    )
+    assert not (toy.pytester.path / "out").exists()
+
+
 def test_json_path_that_cannot_be_written(toy: Any) -> None:
     toy.add("good")
     result = toy.run("--audit-json", "missing/folder/a.json")
