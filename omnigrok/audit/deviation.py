@@ -62,16 +62,24 @@ class Deviation(Strict):
     def covers(self, outcome: Outcome) -> bool:
         """Whether the outcome has the expected verdict, and its finding of that name still overlaps
         the recorded interval.
+
+        Raises:
+            BadInput: that finding has neither an interval nor values.
         """
         if outcome.verdict.value != self.verdict:
             return False
         for finding in outcome.findings:
             if finding.name == self.finding:
-                low, high = (
-                    finding.ci
-                    if finding.ci is not None and outcome.tier == "paper"
-                    else (min(finding.values), max(finding.values))
-                )
+                if finding.ci is not None and outcome.tier == "paper":
+                    low, high = finding.ci
+                elif finding.values:
+                    low, high = min(finding.values), max(finding.values)
+                else:
+                    raise BadInput(
+                        f"{FILE}: the deviation of {self.claim} (tier {self.tier}, protocol "
+                        f"{self.protocol}, version {self.version}): its finding "
+                        f"{self.finding!r} has neither an interval nor values; name one that has"
+                    )
                 return low <= self.interval[1] and high >= self.interval[0]
         return False
 
@@ -89,7 +97,7 @@ def load_deviations(folder: Path) -> tuple[Deviation, ...]:
     try:
         return tuple(TypeAdapter(list[Deviation]).validate_python(load_yaml(path) or []))
     except ValidationError as error:
-        where, first = first_problem(error)
+        where, first = first_problem(error, "extra_forbidden")
         raise BadInput(
             f"{path}: {where}: {first['msg']}; accepted keys: {', '.join(Deviation.model_fields)}"
         ) from None

@@ -26,7 +26,7 @@ from omnigrok.errors import BadInput
 from omnigrok.files import read_whole, write_whole
 from omnigrok.printable import harmless_json
 from omnigrok.problems import first_problem
-from omnigrok.suite.schema import PROTOCOL_NAME, Tier
+from omnigrok.suite.schema import LONGEST_ID, PROTOCOL_NAME, Finite, Tier
 from omnigrok.suite.suite import Suite
 
 SCHEMA = 1
@@ -36,7 +36,7 @@ MOST_VALUES = 5_000
 Role = Literal["claim", "control"]
 Word = Literal["REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR", "NOT RUN"]
 # Ids go into links and file names of the page.
-ClaimId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+ClaimId = Annotated[str, Field(pattern=rf"^[A-Za-z0-9._-]{{1,{LONGEST_ID}}}$")]
 Protocol = Annotated[str, Field(pattern=f"^{PROTOCOL_NAME}$")]
 
 
@@ -89,7 +89,7 @@ class FindingPart(Part):
     smallest_p: Number = None
     n: int = 0
     censored: int = 0
-    level: float = 0.95
+    level: Finite = 0.95
     region: RegionPart | None = None
     values: Annotated[tuple[Number, ...], Field(max_length=MOST_VALUES)] = ()
     verdict: Word | None = None

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from omnigrok.audit.document import (
     CostPart,
     FindingPart,
@@ -16,7 +18,9 @@ from omnigrok.audit.document import (
     Role,
     UniversesPart,
 )
+from omnigrok.errors import BadInput
 from omnigrok.printable import harmless
+from omnigrok.problems import first_problem
 from omnigrok.stats.finding import Finding, Verdict
 from omnigrok.suite.schema import Claim, Tier
 
@@ -122,7 +126,11 @@ class Outcome:
         )
 
     def row(self) -> ItemRow:
-        """What the process that judged it sends."""
+        """What the process that judged it sends.
+
+        Raises:
+            BadInput: a finding has a value that the document does not take; the message names both.
+        """
         return ItemRow(
             id=self.claim,
             figure=self.figure,
@@ -155,12 +163,25 @@ class Outcome:
 def finding_part(finding: Finding, tier: str) -> FindingPart:
     """One finding for the document. The smoke tier has values and a rule, but no p and no
     interval.
+
+    Raises:
+        BadInput: the document does not take one of its values.
     """
+    try:
+        return _part(finding, tier)
+    except ValidationError as error:
+        where, first = first_problem(error)
+        raise BadInput(f"finding {finding.name!r}: {where}: {first['msg']}") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadInput(f"finding {finding.name!r}: {error}") from error
+
+
+def _part(finding: Finding, tier: str) -> FindingPart:
     smoke = tier == "smoke"
     region = finding.region
     verdict = finding.smoke_verdict() if smoke else finding.verdict()
     return FindingPart(
-        name=finding.name,
+        name=harmless(finding.name),
         estimate=finding.estimate,
         ci=None if smoke else finding.ci,
         p=None if smoke else finding.p,
@@ -178,9 +199,9 @@ def finding_part(finding: Finding, tier: str) -> FindingPart:
         decides=finding.decides and region is not None,
         premise=finding.premise,
         leads=finding.leads,
-        method=finding.method,
-        note=finding.note,
-        extra=dict(finding.extra),
+        method=harmless(finding.method),
+        note=harmless(finding.note),
+        extra={harmless(key): value for key, value in finding.extra.items()},
     )
 
 

@@ -76,7 +76,7 @@ def verify(
     Which runs are drawn cannot be known beforehand. Only runs that the claims folder itself asks
     for are trained. A loss or a norm may differ by .001 of its value (1e-6 in float64), an
     accuracy by .01 or one sample; where rounding moves today's trainer away from float64, by ten
-    times as far. Exit status 1 where a run differs.
+    times as far. Exit status 1 where a run differs, or --whole compares nothing.
 
     Example: omnigrok evidence verify claims/evidence/*.parquet
     """
@@ -84,8 +84,16 @@ def verify(
         suite, drawn = load_suite(folder), _seed(seed)
         found = list(_verified(suite, files, count, steps, drawn, root))
         agree = all(each.agrees for _, comparisons in found for each in comparisons)
-        for path in files if whole else ():
-            agree &= _whole(suite, read(path), whole, drawn, root)
+        if whole:
+            numbers = [
+                number for path in files for number in _whole(suite, read(path), whole, drawn, root)
+            ]
+            if not numbers:
+                raise BadInput(
+                    f"--whole {whole}: no claim could be judged, so no number was compared; name "
+                    f"evidence that the claims of {suite.folder} can be judged from"
+                )
+            agree &= all(numbers)
     if not agree:
         raise click.exceptions.Exit(1)
 
@@ -150,27 +158,27 @@ def _check_all_asked_for(suite: Suite, path: Path) -> None:
         raise BadInput(f"{path}: {suite.folder} does not ask for all of its runs; record it again")
 
 
-def _whole(suite: Suite, file: EvidenceFile, count: int, seed: int, root: Path | None) -> bool:
-    """Runs of a file trained to their end, and a line for each deciding number; whether all
-    agree.
+def _whole(
+    suite: Suite, file: EvidenceFile, count: int, seed: int, root: Path | None
+) -> Iterator[bool]:
+    """Runs of a file trained to their end, and a line for each deciding number: whether it
+    agrees.
     """
     drawn = sample(asked_for(suite, file), count, seed)
     again = train_whole(drawn, torch.device("cpu"), root or default_root(), _tell)
     recorded = {run: curves for run, (curves, _) in file.items()}
     name, protocol = file.meta["experiment"], file.meta["protocol"]
     click.echo(f"{file.path.name}: {len(drawn)} whole runs")
-    agree = True
     for each in deciding_numbers(suite, name, protocol, recorded, again):
         if isinstance(each, Unjudged):
             click.echo(f"    {each.claim}: cannot be judged: {each.reason}")
             continue
-        agree &= each.agrees
         click.echo(
             f"    {each.claim}: {each.name}: {each.before:.4g} -> {each.after:.4g}, a seed by up "
             f"to {each.difference:.2g} of {each.accepted:.2g} accepted: "
             f"{'agrees' if each.agrees else 'DIFFERS'}"
         )
-    return agree
+        yield each.agrees
 
 
 def _verified(

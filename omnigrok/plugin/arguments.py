@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch
 from omnigrok.audit.session import Options
 from omnigrok.cache import is_on
 from omnigrok.data import default_root
-from omnigrok.errors import OmnigrokError
+from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.files import check_target
 from omnigrok.suite.schema import Scale, Tier
 
@@ -106,19 +107,25 @@ def check_paths(config: pytest.Config) -> None:
     """Refuse what cannot be written before anything is trained.
 
     Raises:
-        pytest.UsageError: a path is a folder, its folder is missing, or either is read-only; or a
-        page cannot be drawn here.
+        pytest.UsageError: a path is a folder, its folder is missing, or either is read-only; two
+        options name one file; or a page cannot be drawn here.
     """
-    runs = None if config.getoption("audit_replay") else config.getoption("audit_runs")
+    named: dict[str, Path | None] = {
+        "--audit-json": config.getoption("audit_json"),
+        "--report": config.getoption("audit_report"),
+        "--runs": config.getoption("audit_runs"),
+    }
+    owners: dict[Path, str] = {}
     try:
-        for option, path in (
-            ("--audit-json", config.getoption("audit_json")),
-            ("--report", config.getoption("audit_report")),
-        ):
-            if path is not None:
-                check_target(option, path)
-        if runs is not None:
-            check_target("--runs", runs, make_folder=True)
+        for option, path in named.items():
+            if path is None:
+                continue
+            if (other := owners.setdefault(path.resolve(), option)) != option:
+                raise BadInput(
+                    f"{other} and {option} both name {path}: give each a file of its own"
+                )
+            if option != "--runs" or not config.getoption("audit_replay"):
+                check_target(option, path, make_folder=option == "--runs")
     except OmnigrokError as error:
         raise pytest.UsageError(str(error)) from None
     missing = [

@@ -1,5 +1,5 @@
-"""What is wrong with the claims that pytest collected: an id with two checks, and a ``-k`` that
-selects none.
+"""What is wrong with the claims that pytest collected: an id in two folders or with two checks, and
+a ``-k`` that selects none.
 """
 
 from __future__ import annotations
@@ -11,15 +11,21 @@ from pathlib import Path
 from omnigrok.spelling import nearest
 
 
-def id_with_two_checks(checks: Iterable[tuple[Path, str, str]]) -> str:
-    """Which claim has two checks, with both; "" if none has. The repetitions of one check are one.
+def id_used_twice(checks: Iterable[tuple[Path, str, str]]) -> str:
+    """Which claim is in two folders, or has two checks, with both; "" if none is or has. The
+    repetitions of one check are one.
 
     Args:
         checks: folder, claim id, and node id without parameters, of each item.
     """
-    known: dict[tuple[Path, str], str] = {}
+    known: dict[str, tuple[Path, str]] = {}
     for folder, claim, check in checks:
-        other = known.setdefault((folder, claim), check)
+        home, other = known.setdefault(claim, (folder, check))
+        if home != folder:
+            return (
+                f"claim {claim} is in two folders, {home} and {folder}: audit one folder at a "
+                "time, or give one of the claims an id of its own"
+            )
         if other != check:
             return (
                 f"claim {claim} has two checks, {other} and {check}: leave one, or give the other "

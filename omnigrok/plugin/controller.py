@@ -28,6 +28,7 @@ from omnigrok.plugin.completeness import Completeness
 from omnigrok.plugin.crash import crashed
 from omnigrok.plugin.exit_status import Ended, settle
 from omnigrok.plugin.repeated import combined
+from omnigrok.plugin.replication import with_replicated
 from omnigrok.report.terminal import WIDTH, lines
 from omnigrok.suite.revision import revision
 from omnigrok.suite.suite import load_suite
@@ -96,7 +97,7 @@ class Controller:
         self.folders: set[Path] = set()
         self.completeness = Completeness((config.rootpath, config.invocation_params.dir))
         self.notes: dict[str, str] = {}
-        self.failure = self.why = ""
+        self.failure = self.warning = self.why = ""
         self.page: Path | None = None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -214,7 +215,7 @@ class Controller:
             )
             return
         try:
-            audit = self._with_replicated(self.audit())
+            audit, self.warning = with_replicated(self.config, self.folders, self.audit())
             if target is not None:
                 write_audit(target, audit)
             if page is not None:
@@ -239,19 +240,6 @@ class Controller:
             claims=tuple(self.rows),
         )
 
-    def _with_replicated(self, audit: Audit) -> Audit:
-        """With what a second training from other seeds said, where the claims folder keeps one."""
-        from omnigrok.report.retraining import replicated  # noqa: PLC0415 (the report is optional)
-
-        if audit.tier != "paper" or audit.first_seed or len(self.folders) != 1:
-            return audit
-        found = replicated(next(iter(self.folders)), audit)
-        rows = tuple(
-            row.model_copy(update={"replicated": found.get((row.id, row.protocol))})
-            for row in audit.claims
-        )
-        return audit.model_copy(update={"claims": rows})
-
     def _write_page(self, path: Path, audit: Audit, options: Options) -> None:
         """The HTML page, drawn here, in the controller, from the store that the workers filled or
         from the evidence.
@@ -271,6 +259,8 @@ class Controller:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.failure:
             terminalreporter.write_line(f"ERROR: {self.failure}", red=True)
+        if self.warning:
+            terminalreporter.write_line(f"WARNING: {self.warning}", yellow=True)
         if self.notes.get(HINT):
             terminalreporter.write_line(self.notes[HINT])
         if not self.rows:

@@ -4,6 +4,7 @@ all of them, and ``--plan``.
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Generator
 from pathlib import Path
@@ -19,8 +20,9 @@ from omnigrok.errors import OmnigrokError
 from omnigrok.forecast.forecast import forecast
 from omnigrok.forecast.text import lines
 from omnigrok.plugin.arguments import read_options
-from omnigrok.plugin.collected import id_with_two_checks, misspelt_keyword
+from omnigrok.plugin.collected import id_used_twice, misspelt_keyword
 from omnigrok.plugin.controller import HINT, USAGE
+from omnigrok.plugin.replication import problem as problem_of_retrained
 from omnigrok.plugin.stash import KNOWN_BEFORE, REQUEST, SESSION, UNKNOWN_PROTOCOL, tell
 from omnigrok.spelling import did_you_mean
 from omnigrok.suite.schema import item_name
@@ -32,15 +34,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if mark is None:
         return
     claim_id = mark.args[0]
-    if "case" not in metafunc.fixturenames:
+    arguments = tuple(inspect.signature(metafunc.function).parameters)
+    if arguments != ("case",):
+        # It is called with further cases, where pytest gives it nothing.
         raise pytest.UsageError(
-            f"{metafunc.definition.nodeid}: the check of {claim_id} has to take the argument case"
+            f"{metafunc.definition.nodeid}: the check of {claim_id} takes "
+            f"({', '.join(arguments)}); a check has to take the argument case and no other: make "
+            "it a function outside of classes, and let it find the rest by itself"
         )
     path = Path(str(metafunc.definition.path))
     figure_file = path.with_name(path.stem.removeprefix("test_") + ".yaml")
     wanted = metafunc.config.getoption("audit_protocol")
     values = []
-    suite = load_suite(figure_file.parent)
+    suite, tier = load_suite(figure_file.parent), read_options(metafunc.config).tier
     try:
         figure = suite.figure(figure_file.stem)
         claim = figure.claim(claim_id)
@@ -52,16 +58,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
                 f"--protocol {wanted}{did_you_mean(wanted, suite.protocols)}: "
                 f"{suite.folder.name}/ has {', '.join(suite.protocols)}, and all"
             )
+        deviations = {
+            protocol: find_deviation(suite.folder, claim_id, tier, protocol, claim.version)
+            for protocol in claim.protocols
+        }
     except OmnigrokError as error:
         raise pytest.UsageError(str(error)) from None
-    tier = read_options(metafunc.config).tier
     for protocol in (
         claim.protocols if wanted == "all" else [each for each in claim.protocols if each == wanted]
     ):
         for role in ROLES:
             request = Request(suite, figure, claim, protocol, role, metafunc.function)
             marks = []
-            known = find_deviation(suite.folder, claim_id, tier, protocol, claim.version)
+            known = deviations[protocol]
             if role == "claim" and known is not None and known.verdict == "REFUTED":
                 marks.append(
                     pytest.mark.xfail(strict=True, raises=ClaimRefuted, reason="recorded deviation")
@@ -83,10 +92,11 @@ def pytest_collection_modifyitems(
     """Look at all claims before any is deselected, and arrange those that are left.
 
     Raises:
-        pytest.UsageError: an id has two checks, or is in two figure files.
+        pytest.UsageError: an id has two checks, or is in two figure files or folders; or what was
+            trained again cannot be read.
     """
     collected = [(item, request) for item in items if (request := _request_of(item)) is not None]
-    problem = config.stash.get(UNKNOWN_PROTOCOL, "") or _problem(collected)
+    problem = config.stash.get(UNKNOWN_PROTOCOL, "") or _problem(config, collected)
     if problem and not hasattr(config, "workerinput"):
         raise pytest.UsageError(problem)
     if problem:
@@ -103,22 +113,18 @@ def pytest_collection_modifyitems(
         )
 
 
-def _problem(collected: list[tuple[pytest.Item, Request]]) -> str:
+def _problem(config: pytest.Config, collected: list[tuple[pytest.Item, Request]]) -> str:
     checks = (
-        (request.suite.folder, request.claim.id, re.sub(r"\[.*", "", item.nodeid))
+        (request.suite.folder.resolve(), request.claim.id, re.sub(r"\[.*", "", item.nodeid))
         for item, request in collected
     )
-    if problem := id_with_two_checks(checks):
+    if problem := id_used_twice(checks):
         return problem
     suites = dict.fromkeys(request.suite for _, request in collected)
-    return next(
-        (
-            f"{suite.folder}: {problem}"
-            for suite in suites
-            if (problem := id_in_two_files(suite.readable))
-        ),
-        "",
-    )
+    for suite in suites:
+        if problem := id_in_two_files(suite.readable):
+            return f"{suite.folder}: {problem}"
+    return problem_of_retrained(config, {suite.folder for suite in suites})
 
 
 def _arrange(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -4,7 +4,6 @@ read nor checks called.
 
 from __future__ import annotations
 
-import inspect
 import time
 from pathlib import Path
 
@@ -44,7 +43,7 @@ class Known:
     def find(self, item: pytest.Item, request: Request) -> Outcome | None:
         """The outcome of an item, if it is known."""
         item.stash[_known] = False
-        if self._verdicts is None or not _takes_case_alone(request):
+        if self._verdicts is None:
             return None
         found = self._verdicts.get(request)
         item.stash[_known] = found is not None
@@ -52,7 +51,7 @@ class Known:
 
     def keep(self, request: Request, outcome: Outcome) -> None:
         """Keep what was judged now."""
-        if self._verdicts is not None and _takes_case_alone(request):
+        if self._verdicts is not None:
             self._verdicts.put(request, outcome)
 
     @pytest.hookimpl(tryfirst=True)
@@ -68,8 +67,3 @@ class Known:
 def is_known(item: pytest.Item) -> bool:
     """Whether the outcome of an item was known before."""
     return item.stash.get(_known, False)
-
-
-def _takes_case_alone(request: Request) -> bool:
-    """Whether a check sees nothing but its case: another fixture could decide, too."""
-    return tuple(inspect.signature(request.check).parameters) == ("case",)

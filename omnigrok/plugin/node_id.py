@@ -17,7 +17,7 @@ from omnigrok.suite.suite import Suite, load_suite
 # Other plugins add to the id that the plugin gives: pytest-repeat "-1-3" inside the brackets,
 # further parameters theirs on either side, and xdist's loadgroup "@group" after them.
 _ITEM = (
-    r"[^:]+::.*\[(?:.*-)?(?P<claim>[a-z0-9]+\.[A-Za-z0-9-]+?)-(?P<protocol>{protocols})"
+    r"[^:]+::.*\[(?:.*-)?(?P<claim>{claims})-(?P<protocol>{protocols})"
     r"(?P<control>-control)?(?:-.*)?\](?:@.*)?"
 )
 
@@ -51,7 +51,10 @@ def parse(nodeid: str, folders: Iterable[Path]) -> NodeId | None:
         return None
     suite = load_suite(home)
     try:
-        pattern = _ITEM.format(protocols="|".join(suite.protocols))
+        known = [each.id for each in suite.figure(figure).claims]
+        # The longest first: an id may be another's with a protocol after it.
+        claims = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
+        pattern = _ITEM.format(claims=claims, protocols="|".join(suite.protocols))
     except BadInput:  # collecting has said so
         return None
     match = re.fullmatch(pattern, nodeid)

@@ -102,6 +102,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
             result = True
         if case.outcome is not None and not is_known(pyfuncitem):
             _judge_further(pyfuncitem, case)
+            case.outcome.row()  # what the document refuses is an error of this check
             pyfuncitem.config.stash[KNOWN_BEFORE].keep(pyfuncitem.stash[REQUEST], case.outcome)
     except (pytest.skip.Exception, pytest.xfail.Exception) as error:
         word = "xfail" if isinstance(error, pytest.xfail.Exception) else "skip"
@@ -185,10 +186,14 @@ def pytest_runtest_makereport(
         report.longrepr = f"{type(error.value).__name__}: {error.value}"
     if outcome is None:
         return report
+    try:
+        row = outcome.row()
+    except BadInput as refused:
+        outcome = _error_outcome(item, request, refused)
+        row = outcome.row()
     if not report.failed and _has_to_fail(item, outcome):
         report.outcome, report.longrepr = "failed", f"{outcome.verdict.value}: {outcome.reason}"
         vars(report).pop("wasxfail", None)
-    row = outcome.row()
     for_people = list(properties(row))
     report.user_properties += [
         (PROPERTY, row.model_dump_json()),

@@ -29,18 +29,29 @@ def retrained_table(folder: Path, recorded: Audit) -> str:
         BadInput: there is no such file, or one cannot be read, is of the recorded seeds, or names
             no claim that is recorded.
     """
-    paths = _paths(folder)
-    if not paths:
+    audits = retrained_audits(folder)
+    if not audits:
         raise BadInput(f"{folder / FILES}: there is no such file")
-    return "\n".join(_table(path, recorded) for path in paths)
+    return "\n".join(_table(path, again, recorded) for path, again in audits.items())
 
 
-def _paths(folder: Path) -> list[Path]:
-    return sorted(folder.glob(FILES))
+def retrained_audits(folder: Path) -> dict[Path, Audit]:
+    """The audits in the files ``FILES`` of ``folder``, in the order of their names.
+
+    Raises:
+        BadInput: one cannot be read, or is of the smoke tier; the message names the file.
+    """
+    found = {path: load_audit(path) for path in sorted(folder.glob(FILES))}
+    for path, again in found.items():
+        if again.tier != "paper":
+            raise BadInput(
+                f"{path}: tier: is {again.tier!r}, and what is trained again is of 'paper'; write "
+                "it with --tier paper, or take the file away"
+            )
+    return found
 
 
-def _table(path: Path, recorded: Audit) -> str:
-    again = load_audit(path)
+def _table(path: Path, again: Audit, recorded: Audit) -> str:
     asked = _trained(again)
     known = {(row.id, row.protocol): row for row in recorded.claims if row.verdict != "NOT RUN"}
     if not asked:
@@ -62,7 +73,7 @@ def _table(path: Path, recorded: Audit) -> str:
         for each in compare(recorded, again, common=True)
         if (each.id, each.protocols[0]) in asked
     ]
-    lines = list(_lines(pairs, again.first_seed))
+    lines = list(_lines(pairs, again.first_seed, recorded.first))
     if gone:
         lines += ["", f"Trained again, too, but without recorded evidence now: {', '.join(gone)}."]
     return "\n".join(lines) + "\n"
@@ -80,11 +91,11 @@ def replicated(folder: Path, recorded: Audit) -> dict[tuple[str, str], Replicate
     says nothing about the seeds.
 
     Raises:
-        BadInput: a file cannot be read.
+        BadInput: as ``retrained_audits``.
     """
     found: dict[tuple[str, str], ReplicatedPart] = {}
-    for path in _paths(folder):
-        found |= _replicated(load_audit(path), recorded)
+    for again in retrained_audits(folder).values():
+        found |= _replicated(again, recorded)
     return found
 
 
@@ -113,11 +124,12 @@ def _replicated(again: Audit, recorded: Audit) -> dict[tuple[str, str], Replicat
     return found
 
 
-def _lines(pairs: list[Difference], first_seed: int) -> Iterator[str]:
+def _lines(pairs: list[Difference], first_seed: int, usual: str) -> Iterator[str]:
+    """Rows, and a sentence; a claim under another protocol than the ``usual`` one names it."""
     yield "| " + " | ".join(HEADINGS) + " |"
     yield "|" + "---|" * len(HEADINGS)
     for each in pairs:
-        where = each.id if each.protocols[0] == "paper" else f"{each.id} ({each.protocols[0]})"
+        where = each.id if each.protocols[0] == usual else f"{each.id} ({each.protocols[0]})"
         first = [where, *(row.verdict if row else "absent" for row in (each.left, each.right))]
         for cells in _cells(each):
             yield "| " + " | ".join([*first, *cells]) + " |"

@@ -23,6 +23,7 @@ from omnigrok.suite.yaml_file import load_yaml
 # A protocol is one reading of the paper's settings; audit.yaml names those of a suite.
 Protocol = str
 PROTOCOL_NAME = r"[a-z][a-z0-9_]{0,29}"
+LONGEST_ID = 100  # of a claim, in characters
 Tier = Literal["smoke", "paper"]
 Scale = Literal["full", "reduced"]
 
@@ -167,7 +168,7 @@ class Claim(Strict):
         choices: settings on which text and code are silent, and what was chosen.
     """
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9]+\.[A-Za-z0-9-]+$")]
+    id: Annotated[str, Field(pattern=r"^[a-z0-9]+\.[A-Za-z0-9-]+$", max_length=LONGEST_ID)]
     statement: str
     place: str
     reported: Annotated[str, Field(max_length=200)] = ""

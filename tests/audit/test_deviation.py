@@ -51,6 +51,37 @@ def test_reproduced_trips_the_strict_mark(toy: Any) -> None:
     assert (status, verdict) == (pytest.ExitCode.TESTS_FAILED, "REPRODUCED")
 
 
+def test_a_finding_without_numbers_names_the_deviation(toy: Any) -> None:
+    """The claim is refuted by another finding than the one that the deviation names."""
+    other = "replace(mean_in_region('mean', case['values'], case.region('mean')), {})"
+    found = ", ".join(map(other.format, ("name='other'", "ci=None, values=()")))
+    toy.add("bad", values="[-1.0, -1.1, -1.2]", body=f"case.judge([{found}])")
+    toy.checks = "from dataclasses import replace\n" + toy.checks
+    toy.write()
+    (toy.folder / "deviations.yaml").write_text(ENTRY.format(low=-2, high=0))
+    result = toy.run("--tier", "paper", "--audit-json", "a.json", "-k", "not control")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (row,) = json.loads((toy.pytester.path / "a.json").read_text())["claims"]
+    assert row["verdict"] == "ERROR"
+    assert row["reason"] == (
+        "deviations.yaml: the deviation of toy.bad (tier paper, protocol paper, version 1): its "
+        "finding 'mean' has neither an interval nor values; name one that has"
+    )
+
+
+def test_a_bad_file_is_said_in_one_line(toy: Any) -> None:
+    toy.add("good")
+    toy.write()
+    (toy.folder / "deviations.yaml").write_text("- {claim: a, teir: smoke}")
+    result = toy.run()
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        ["*deviations.yaml: 0.teir: Extra inputs are not permitted; accepted keys: claim, tier, *"]
+    )
+    assert "Traceback" not in result.stdout.str()
+    assert "find_deviation" not in result.stdout.str()
+
+
 @pytest.mark.parametrize("text", ["- {claim: a}", "{a: 1}", "a: [", "- 3"])
 def test_bad_file(tmp_path: Path, text: str) -> None:
     (tmp_path / "deviations.yaml").write_text(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -46,6 +47,15 @@ def test_any_number_goes_round(estimate: float, ends: list[float]) -> None:
     assert finding["estimate"] == expected
     assert finding["values"] == [expected, None]
     assert finding["region"]["hi"] == "inf"
+
+
+@pytest.mark.parametrize("half", ["\ud800", "\x1b"])
+def test_text_that_json_cannot_hold_is_written_out(half: str) -> None:
+    found = Finding(half, 1.0, (0.5, 1.5), None, method=half, note=half, extra={half: 1.0})
+    row = replace(outcome(1.0, None), findings=(found,)).row()
+    assert ItemRow.model_validate_json(row.model_dump_json()) == row
+    (part,) = row.findings
+    assert {part.name, part.method, part.note, *part.extra} == {ascii(half)[1:-1]}
 
 
 def test_the_smoke_tier_has_neither_interval_nor_p() -> None:

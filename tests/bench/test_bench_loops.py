@@ -18,7 +18,7 @@ from omnigrok.errors import BadInput
 from omnigrok.models import find_model
 from omnigrok.models.lstm import LSTM
 from omnigrok.run import Run, freeze
-from omnigrok.training.stack import train
+from omnigrok.training.stack import Stack, train
 from omnigrok.training.work import step_operations
 
 CPU = torch.device("cpu")
@@ -125,13 +125,52 @@ def test_in_jax_other_settings_are_refused(run: Run) -> None:
         jax_loop.stacked([run], default_root())
 
 
-def test_mini_batches_by_hand_and_in_the_trainer_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
+def test_by_hand_mini_batches_train_each_replica(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [DIGITS.replace(seed=seed) for seed in range(2)]
-    for build in (loops.by_hand, loops.trainer):
-        advance = build(runs, CPU, default_root())
-        advance(2)
-        advance(3)
+    shapes: list[torch.Size] = []
+    kept: list[dict[str, torch.Tensor]] = []
+    real, state_of = loops.functional_call, loops.stack_module_state
+
+    def call(model: nn.Module, state: object, inputs: tuple[torch.Tensor, ...]) -> object:
+        shapes.append(inputs[0].shape)
+        return real(model, state, inputs)  # type: ignore[arg-type]
+
+    def keep(models: list[nn.Module]) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
+        kept.append((state := state_of(models))[0])
+        return state
+
+    def losses() -> list[float]:
+        found = []
+        for row, run in enumerate(runs):
+            model, split = loops.build(run, CPU, default_root())
+            inputs, targets = loops.training_set(split)
+            state = {name: value[row].detach() for name, value in kept[0].items()}
+            found.append(float(loops.LOSSES[run.loss]()(real(model, state, inputs), targets)))
+        return found
+
+    monkeypatch.setattr(loops, "functional_call", call)
+    monkeypatch.setattr(loops, "stack_module_state", keep)
+    advance = loops.by_hand(runs, CPU, default_root())
+    before = losses()
+    advance(100)
+    advance(100)
+    assert shapes == [(8, 784)] * 200
+    assert all(new < old / 2 for new, old in zip(losses(), before, strict=True)), before
+
+
+def test_the_loop_of_the_trainer_takes_the_trainers_mini_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OMNIGROK_COMPILE", "0")
+    runs = [DIGITS.replace(seed=seed, log_every=5) for seed in range(2)]
+    made: list[Stack] = []
+    monkeypatch.setattr(loops, "Stack", lambda *given: made.append(Stack(*given)) or made[0])
+    advance = loops.trainer(runs, CPU, default_root())
+    advance(2)
+    advance(3)
+    assert made[0].step == 5
+    expected = [curves["train_loss"][list(curves.step).index(5)] for curves in train(runs)]
+    assert made[0].evaluate()["train_loss"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_lstm_of_the_plain_loop_is_torchs_with_the_same_outputs() -> None:

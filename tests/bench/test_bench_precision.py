@@ -329,13 +329,25 @@ def test_what_is_recorded_is_whole_and_by_these_margins() -> None:
         )
 
 
-def test_every_family_is_recorded() -> None:
-    missing = [name for name in SWEEPS if name not in {each[0] for each in recorded_lines()}]
-    if missing:
-        options = " ".join(f'--family "{name}"' for name in missing)
-        pytest.skip(
-            f"not yet recorded: omnigrok precision {options} --markdown omnigrok/bench/PRECISION.md"
-        )
+# Families to record; one that is recorded leaves the set.
+UNRECORDED = {
+    "IMDb, free",
+    "IMDb, held",
+    "MNIST cross-entropy, free",
+    "MNIST cross-entropy, held",
+    "MNIST representation, held",
+    "MNIST, held",
+    "transformer, free",
+    "transformer, held",
+}
+
+
+def test_every_other_family_is_recorded() -> None:
+    missing = {name for name in SWEEPS if name not in {each[0] for each in recorded_lines()}}
+    options = " ".join(f'--family "{name}"' for name in sorted(missing - UNRECORDED))
+    assert missing == UNRECORDED, (
+        f"record it: omnigrok precision {options} --markdown omnigrok/bench/PRECISION.md"
+    )
 
 
 def test_margins_are_positive() -> None:

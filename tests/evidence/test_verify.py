@@ -323,6 +323,14 @@ def test_verify_whole_compares_what_decides(
     assert re.search(r"last loss: 0.001\S* -> .*: DIFFERS", done.output)
 
 
+def test_verify_whole_does_not_pass_where_nothing_can_be_judged(files: tuple[Path, Path]) -> None:
+    """The claims folder has no evidence that its claim could be judged from."""
+    done = invoke("verify", files[0], "--whole", 1)
+    assert "toy.loss: cannot be judged: " in done.output
+    assert done.exit_code == 1
+    assert "--whole 1: no claim could be judged, so no number was compared" in done.output
+
+
 @pytest.mark.parametrize("command", ["verify", "adopt"])
 @pytest.mark.parametrize(
     ("change", "said"),

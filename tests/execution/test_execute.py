@@ -136,6 +136,12 @@ def test_a_training_set_that_is_too_large_stops_only_who_asks_for_it(
     assert_trained(executor, [digits])
 
 
-def test_options_of_a_wrong_type_stop_only_who_asks_for_them(make: Make, toy: Run) -> None:
-    executor = make([toy.replace(network={"widths": ("three", 4, 2), "activation": "tanh"}), toy])
+def test_options_of_a_wrong_type_stop_only_who_asks_for_them(
+    make: Make, toy: Run, assert_trained: Check
+) -> None:
+    strange = toy.replace(network={"widths": ("three", 4, 2), "activation": "tanh"})
+    executor = make([strange, toy])
     executor.ensure([toy])
+    assert_trained(executor, [toy])
+    with pytest.raises(BadInput, match="widths"):
+        executor.ensure([strange])

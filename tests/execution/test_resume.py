@@ -52,9 +52,14 @@ def test_small_budgets_add_up(make: Make, toy: Run, assert_trained: Check) -> No
     assert_trained(executor, [toy])
 
 
-def test_what_is_recorded_is_served_after_the_budget(make: Make, toy: Run) -> None:
+def test_what_is_recorded_is_served_after_the_budget(
+    make: Make, stacks: Stacks, toy: Run, assert_trained: Check
+) -> None:
     make([toy]).ensure([toy])
-    make([toy], budget=0.0).ensure([toy])
+    executor = make([toy], budget=0.0)
+    executor.ensure([toy])
+    assert len(stacks) == 1
+    assert_trained(executor, [toy])
 
 
 def test_nothing_is_begun_after_the_budget(make: Make, stacks: Stacks, toy: Run) -> None:

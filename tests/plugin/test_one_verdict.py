@@ -4,6 +4,7 @@ file.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from omnigrok.audit.document import ItemRow
 from omnigrok.plugin.junit import properties
 from omnigrok.plugin.node_id import parse
 from omnigrok.plugin.repeated import combined
+from omnigrok.suite.suite import forget
 
 GOOD, BAD = "[1.0, 1.1, 1.2]", "[-1.0, -1.1, -1.2]"
 
@@ -55,6 +57,18 @@ def test_two_homes_of_one_claim(toy: Any, message: str) -> None:
     assert message in done.stderr.str()
 
 
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_two_folders_with_one_claim(toy: Any, workers: str) -> None:
+    toy.add("one")
+    toy.write()
+    other = toy.pytester.path / "other"
+    shutil.copytree(toy.folder, other)
+    done = toy.run("other", "-n", workers)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    said = done.stdout.str() + done.stderr.str()
+    assert f"claim toy.one is in two folders, {toy.folder} and {other}: audit one" in said
+
+
 def test_two_checks_under_xdist(toy: Any) -> None:
     add_a_second_check(toy)
     done = toy.run("-n", "2")
@@ -62,14 +76,25 @@ def test_two_checks_under_xdist(toy: Any) -> None:
     assert next(iter(SECOND)) in done.stdout.str()
 
 
-def test_a_check_without_its_argument(toy: Any) -> None:
+@pytest.mark.parametrize(
+    ("check", "arguments"),
+    [
+        ("{}\ndef test_one(): pass", ""),
+        ("{}\ndef test_one(case, tmp_path): judge(case)", "case, tmp_path"),
+        ("{}\ndef test_one(case, n=3): judge(case)", "case, n"),
+        ("class TestOne:\n  {}\n  def test_one(self, case): judge(case)", "self, case"),
+    ],
+)
+def test_a_check_that_takes_other_arguments(toy: Any, check: str, arguments: str) -> None:
     toy.add("one")
-    toy.checks = toy.checks.replace(
-        "(case: Case) -> None:\n    judge(case)", "() -> None:\n    pass"
-    )
+    mark = '@claim("toy.one")'
+    toy.checks = toy.checks.partition(mark)[0] + check.format(mark)
     done = start(toy)
     assert done.ret == pytest.ExitCode.INTERRUPTED
-    assert "the check of toy.one has to take the argument case" in done.stdout.str()
+    assert (
+        f"the check of toy.one takes ({arguments}); a check has to take the argument case and no "
+        "other"
+    ) in done.stdout.str()
 
 
 @pytest.mark.parametrize("option", ["--reruns", "--count"])
@@ -125,23 +150,39 @@ def test_two_judgements(earlier: str, later: str, expected: str) -> None:
     assert combined(*rows).verdict == expected
 
 
+READ = ("toy.open", "toy.open-code", "toy.open-code-paper")
+
+
+@pytest.mark.parametrize("claim", READ)
+@pytest.mark.parametrize("protocol", ["paper", "code"])
+@pytest.mark.parametrize("role", ["", "-control"])
 @pytest.mark.parametrize(
-    "bracket",
-    [
-        "[toy.large-reg-code-control]",
-        "[toy.large-reg-code-control-1-2]",
-        "[1-2-toy.large-reg-code-control]",
-        "[toy.large-reg-code-control]@group",
-        "[toy.large-reg-code-control-2-3]@a_b",
-    ],
+    "more", ["[{}]", "[{}-1-2]", "[1-2-{}]", "[{}]@group", "[{}-2-3]@a_b", "[a-{}-b-2-3]"]
 )
-def test_ids_with_what_other_plugins_add(bracket: str, tmp_path: Path) -> None:
-    (tmp_path / "claims").mkdir()
-    (tmp_path / "claims" / "toy.yaml").touch()
-    found = parse(f"claims/test_toy.py::test_x{bracket}", [tmp_path / "elsewhere", tmp_path])
+def test_ids_with_what_other_plugins_add(
+    toy: Any, claim: str, protocol: str, role: str, more: str
+) -> None:
+    for each in READ:
+        toy.add(each.removeprefix("toy."))
+    toy.write()
+    forget()
+    name = more.format(f"{claim}-{protocol}{role}")
+    root = toy.pytester.path
+    found = parse(f"claims/test_toy.py::test_x{name}", [root / "elsewhere", root])
     assert found is not None
-    assert (found.suite.folder, found.figure) == (tmp_path / "claims", "toy")
-    assert (found.claim, found.protocol, found.role) == ("toy.large-reg", "code", "control")
+    assert (found.suite.folder, found.figure) == (toy.folder, "toy")
+    assert (found.claim, found.protocol, found.role) == (
+        claim,
+        protocol,
+        role.removeprefix("-") or "claim",
+    )
+
+
+def test_an_id_that_is_in_no_file_is_no_claim(toy: Any) -> None:
+    toy.add("open")
+    toy.write()
+    forget()
+    assert parse("claims/test_toy.py::test_x[toy.close-paper]", [toy.pytester.path]) is None
 
 
 @pytest.mark.parametrize(

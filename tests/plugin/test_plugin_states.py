@@ -103,6 +103,44 @@ def test_a_finding_without_region_is_an_error(toy: Any) -> None:
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.parametrize("tier", ["smoke", "paper"])
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("values=(1.0,) * 5001", "finding 'mean': values: *at most 5000 items*"),
+        ("extra={'slope': 'steep'}", "finding 'mean': extra.slope: *valid number*"),
+        ("extra={1: 1.0}", "finding 'mean': 'int' object is not iterable"),
+        ("extra=3", "finding 'mean': 'int' object has no attribute 'items'"),
+        ("level=float('nan')", "finding 'mean': level: *finite number"),
+        ("note=None", "finding 'mean': *"),
+    ],
+)
+def test_a_finding_that_the_document_refuses_is_an_error_of_its_claim(
+    toy: Any, tier: str, change: str, reason: str
+) -> None:
+    found = f"replace(mean_in_region('mean', case['values'], case.region('mean')), {change})"
+    toy.add("good")
+    toy.add("strange", body=f"case.judge([{found}])")
+    toy.checks = "from dataclasses import replace\n" + toy.checks
+    result = toy.run("--tier", tier, "--audit-json", "a.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    good, strange = json.loads((toy.pytester.path / "a.json").read_text())["claims"]
+    assert (good["verdict"], strange["verdict"]) == ("REPRODUCED", "ERROR")
+    assert fnmatch.fnmatch(strange["reason"], reason)
+
+
+def test_an_interval_whose_ends_are_exchanged_is_an_error_of_its_claim(toy: Any) -> None:
+    found = "mean_in_region('mean', case['values'], case.region('mean'))"
+    body = f"f = {found}; case.judge([f, replace(f, ci=(2.0, 1.0)).as_sensitivity()])"
+    toy.add("strange", body=body)
+    toy.checks = "from dataclasses import replace\n" + toy.checks
+    result = toy.run("--tier", "paper", "--audit-json", "a.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    (row,) = json.loads((toy.pytester.path / "a.json").read_text())["claims"]
+    assert row["verdict"] == "ERROR"
+    assert "finding 'mean': an interval needs low <= high, got [2.0, 1.0]" in row["reason"]
+
+
 def test_protocol_without_form_is_deselected(toy: Any) -> None:
     toy.add("good")
     result = toy.run("--protocol", "code")
@@ -153,6 +191,20 @@ def test_bad_yaml(toy: Any, old: str, new: str, message: str) -> None:
     result = toy.run()
     assert result.ret != pytest.ExitCode.OK
     assert fnmatch.fnmatch(" ".join(result.stdout.lines + result.stderr.lines), message)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("--audit-json", "--report"), ("--audit-json", "--runs"), ("--report", "--runs")],
+)
+def test_two_outputs_of_one_path(toy: Any, one: str, other: str) -> None:
+    toy.add("good")
+    result = toy.run(one, "out", other, "claims/../out")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [f"*{one} and {other} both name claims/../out: give each a file of its own"]
+    )
+    assert not (toy.pytester.path / "out").exists()
 
 
 def test_json_path_that_cannot_be_written(toy: Any) -> None:

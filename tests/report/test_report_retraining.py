@@ -191,3 +191,11 @@ def test_a_width_from_another_size_is_the_same_question(tmp_path: Path) -> None:
     assert cells(found[2])[3] == "error < 0.4: width, from N = 100; error < 0.4: width, from N = 51"
     assert cells(found[2])[6] == "overlap"
     assert found[-1].endswith("0 deciding findings are on one side only.")
+
+
+def test_the_suites_first_protocol_is_not_named(tmp_path: Path) -> None:
+    rows = [row("a.b", protocol=each, findings=[LIKE]) for each in ("code", "paper")]
+    suite = {"protocols": {"code": "as published", "paper": "as written"}}
+    beside = parse({**document(*rows), "suite": suite})
+    found = table(tmp_path, *rows, beside=beside)
+    assert [cells(line)[0] for line in found[2:4]] == ["a.b", "a.b (paper)"]

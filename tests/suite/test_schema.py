@@ -72,6 +72,7 @@ def test_valid(tmp_path: Path) -> None:
         (["claims", 0, "criterion"], "x", {}, "give above and/or below, or inside"),
         (["claims", 0], "experiments", ["f"], "unknown experiment 'f'; accepted: e"),
         (["claims", 0], "id", "no dot", "pattern"),
+        (["claims", 0], "id", f"toy.{'a' * 97}", r"claims\.0\.id: .*at most 100 characters"),
         (["claims", 0], "version", 0, "greater than or equal to 1"),
         (["claims", 0], "protocols", [], "name at least one protocol"),
         (["claims", 0], "null", "vibes", "permuted grid"),
