@@ -36,5 +36,8 @@ def load_hook(suite: Suite, key: Key) -> Any:
     module, _, name = hook.partition(":")
     try:
         return getattr(importlib.import_module(module), name or key.upper())
-    except (ImportError, AttributeError) as error:
-        raise BadInput(f"{named(suite, key)}: cannot be imported: {error}") from error
+    except Exception as error:  # another author's module may raise anything
+        kind = (
+            "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
+        )
+        raise BadInput(f"{named(suite, key)}: cannot be imported: {kind}{error}") from error
