@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,23 @@ def test_its_other_commands_work(pytester: pytest.Pytester) -> None:
     assert "A linear network learns the sum of its inputs" in page
     assert "Linear Networks Learn Sums" in page
     assert "Grokking Beyond Algorithmic Data" not in page
+    shown = omnigrok(pytester, "show", "sums.learned")
+    assert shown.ret == 0, shown.stderr.str()
+    assert "store, smoke tier, paper, sums:line: all 3 runs recorded" in shown.stdout.str()
+
+
+def omnigrok(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
+    """The installed command, which does not look for modules in the working folder."""
+    return pytester.run(sys.executable, "-P", "-m", "omnigrok", *words)
+
+
+def test_a_package_that_is_not_named_is_missing_with_the_places(pytester: pytest.Pytester) -> None:
+    written(pytester, {"claims/audit.yaml": ("modules: [mypaper]", "simulations: mypaper.made")})
+    done = omnigrok(pytester, "status")
+    assert done.ret == 1
+    done.stderr.fnmatch_lines(
+        ["Error: *task 'mypaper.data': cannot import mypaper: it is not in /*audit.yaml*modules"]
+    )
+    done = omnigrok(pytester, "power", "sums.learned")
+    assert done.ret == 1
+    done.stderr.fnmatch_lines(["Error: *audit.yaml: simulations: mypaper.made: cannot import*"])
