@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from omnigrok.audit.document import FindingPart, RegionPart, Row
-from omnigrok.report.matching import general_name
+from omnigrok.report.matching import aligned
 from omnigrok.report.view import effect_text
 
 # Beyond this ratio of the largest to the smallest number a linear axis would squeeze all but one
@@ -102,12 +102,11 @@ def lines(rows: Sequence[Row]) -> tuple[Line, ...]:
     Args:
         rows: of one claim, in the order of protocols.
     """
-    found: dict[str, dict[str, FindingPart]] = {}
-    for row in rows:
-        for finding in row.findings:
-            if finding.decides or finding.premise:
-                found.setdefault(general_name(finding.name), {}).setdefault(row.protocol, finding)
-    return tuple(map(_line, found.values()))
+    shown = [[each for each in row.findings if each.decides or each.premise] for row in rows]
+    return tuple(
+        _line({row.protocol: each for row, each in zip(rows, line, strict=True) if each})
+        for line in aligned(shown)
+    )
 
 
 def leading(rows: Sequence[Row], every: Iterable[Line]) -> tuple[Line, ...]:

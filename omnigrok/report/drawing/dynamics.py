@@ -19,7 +19,7 @@ from omnigrok.report.drawing.found import Findings
 from omnigrok.suite.schema import Protocol
 
 COLUMNS = 4
-SIDES = {"train": (TRAIN, "-"), "test": (TEST, "--")}  # colour and line
+SIDES: dict[str, tuple[str, Any]] = {"train": (TRAIN, "-"), "test": (TEST, "--")}  # colour and line
 WORDS = {"weight_decay": "γ", "alpha": "α", "n_train": "N", "constraint": "norm"}
 # What the panel says of how the norm is held.
 CONSTRAINTS = {"free": "free", "tangent": "held (tangent)"}
