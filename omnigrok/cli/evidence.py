@@ -162,12 +162,13 @@ def describe(only_check: bool, folder: Path) -> None:
 @evidence.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @store_option
-def import_files(files: tuple[Path, ...], store: Path | None) -> None:
+@claims_option
+def import_files(files: tuple[Path, ...], store: Path | None, folder: Path) -> None:
     """Copy recorded curves into a store.
 
     Example: omnigrok evidence import claims/evidence/*.parquet
     """
-    with clear_errors(), Store(store or store_of(Path("claims"))) as opened:
+    with clear_errors(), Store(store or store_of(folder)) as opened:
         for path in files:
             click.echo(f"{path}: {import_into(opened, path)} new runs")
 

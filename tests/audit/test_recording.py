@@ -187,6 +187,19 @@ def test_what_a_file_says_of_its_adoption_stays_with_its_results(
         assert ("adopted" in read(path).meta) is kept
 
 
+def test_an_import_goes_to_the_store_of_the_claims_folder(
+    suite: Suite, runs: tuple[Run, ...], target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export(suite, runs, target)
+    (path,) = target.iterdir()
+    monkeypatch.chdir(target)
+    command = ["evidence", "import", str(path), "--claims", str(suite.folder)]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    with Store(suite.folder.parent / ".omnigrok" / "runs.sqlite", readonly=True) as store:
+        assert store.has_many(runs, None) == {run.digest for run in runs}
+
+
 def test_a_part_is_no_evidence(suite: Suite, runs: tuple[Run, ...], tmp_path: Path) -> None:
     store = tmp_path / "s.sqlite"
     with Store(store) as opened:
