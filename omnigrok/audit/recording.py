@@ -66,14 +66,14 @@ def export_experiment(
                 continue
             results = _Newest(store, runs)
             count = f"{_count(runs, asked)}, {scale} scale"
-            there = _there(path)
-            same = [] if there is None else [run for run in results if _holds(there, run, results)]
-            if there is not None and len(same) == len(there) == len(results):
+            older = _older(path)
+            same = [] if older is None else [run for run in results if _holds(older, run, results)]
+            if older is not None and len(same) == len(older) == len(results):
                 yield path, f"as it was, {count}"
                 continue
-            held = {} if there is None else there.meta
+            held = {} if older is None else older.meta
             fuller = (held.get("scale"), scale) == ("full", "reduced")
-            if fuller and not force and not set(there or ()) <= set(runs):
+            if fuller and not force and not set(older or ()) <= set(runs):
                 yield path, f"{REFUSED} holds the full scale, and the store the reduced one"
                 continue
             criteria = recorded_criteria(
@@ -119,7 +119,7 @@ class _Newest(Mapping[Run, Result]):
         return len(self._runs)
 
 
-def _there(path: Path) -> EvidenceFile | None:
+def _older(path: Path) -> EvidenceFile | None:
     """The file that would be replaced; None without one, or for a damaged one."""
     try:
         return read(path) if path.exists() else None
@@ -127,12 +127,12 @@ def _there(path: Path) -> EvidenceFile | None:
         return None
 
 
-def _holds(there: EvidenceFile, run: Run, results: Mapping[Run, Result]) -> bool:
+def _holds(older: EvidenceFile, run: Run, results: Mapping[Run, Result]) -> bool:
     """Whether a file has this very result of a Run, or that which it was imported from."""
-    if run not in there:
+    if run not in older:
         return False
     try:
-        held, found = there[run], results[run]
+        held, found = older[run], results[run]
     except EvidenceError:
         return False
     return equal(held, found) or equal(held, unmarked(found))

@@ -134,7 +134,7 @@ def _line(found: Mapping[str, FindingPart]) -> Line:
     )
     if region is None or axis is None:
         return Line(first.name, region.text if region else "", marks)
-    ends = _finite([region.lo, region.hi])
+    ends = finite([region.lo, region.hi])
     return Line(
         first.name,
         region.text,
@@ -148,7 +148,8 @@ def _line(found: Mapping[str, FindingPart]) -> Line:
     )
 
 
-def _finite(values: Iterable[float | None]) -> list[float]:
+def finite(values: Iterable[float | None]) -> list[float]:
+    """Those of the values that are finite numbers."""
     return [value for value in values if value is not None and math.isfinite(value)]
 
 
@@ -190,15 +191,15 @@ class _Axis:
             effect_text(finding),
             None if finding.estimate is None else self.place(finding.estimate),
             interval,
-            tuple(map(self.place, _finite(finding.values))),
+            tuple(map(self.place, finite(finding.values))),
             ("left",) * (min(free, default=0.0) < 0) + ("right",) * (max(free, default=0.0) > 100),
         )
 
 
 def _axis(region: RegionPart, found: Iterable[FindingPart]) -> _Axis | None:
     """The axis of a region; None where it has no end, or there is no number to place."""
-    ends = sorted(_finite([region.lo, region.hi]))
-    own = _finite(chain.from_iterable(map(_numbers, found)))
+    ends = sorted(finite([region.lo, region.hi]))
+    own = finite(chain.from_iterable(map(_numbers, found)))
     if not ends or not own:
         return None
     shown = [*own, *ends]
