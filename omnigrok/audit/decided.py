@@ -26,6 +26,7 @@ from omnigrok.suite.schema import Claim, Figure, Protocol, Strict, item_name
 from omnigrok.suite.suite import Suite
 
 FILE = "decided.json"
+WHOLE = "a whole replay: omnigrok report --replay --json"
 COMMAND = "omnigrok evidence decide"
 LARGEST_FILE = 4_000_000  # bytes; that of this paper has 10,000
 DECIDED = ("REPRODUCED", "REFUTED")
@@ -57,13 +58,23 @@ def entries_of(suite: Suite, replayed: Audit) -> tuple[Entry, ...]:
     have no entry.
 
     Raises:
-        BadInput: the audit is not of the paper tier or of the suite's own seeds, is partial, or
-            judged by another criterion or check than the folder has now.
+        BadInput: the audit is no replay of the paper tier and of the suite's own seeds, is partial,
+            lacks a claim that has evidence, or judged by another criterion or check than the folder
+            has now.
     """
-    if replayed.tier != "paper" or replayed.first_seed or replayed.partial:
-        raise BadInput(
-            "what the evidence decided comes from a whole replay: omnigrok report --replay --json"
-        )
+    of_evidence = replayed.device == "replay" and replayed.tier == "paper"
+    if not of_evidence or replayed.first_seed or replayed.partial:
+        raise BadInput(f"what the evidence decided comes from {WHOLE}")
+    judged = {(row.id, row.protocol) for row in replayed.claims}
+    missing = [
+        item_name(claim.id, protocol)
+        for figure in suite.figures
+        for claim in figure.claims
+        for protocol in claim.protocols
+        if (claim.id, protocol) not in judged and _is_recorded(suite, figure, claim, protocol)
+    ]
+    if missing:
+        raise BadInput(f"the audit lacks {', '.join(missing)}, which have evidence: give {WHOLE}")
     found = []
     for row in replayed.claims:
         if row.verdict == "NOT RUN":
@@ -88,6 +99,12 @@ def entries_of(suite: Suite, replayed: Audit) -> tuple[Entry, ...]:
             )
         )
     return tuple(found)
+
+
+def _is_recorded(suite: Suite, figure: Figure, claim: Claim, protocol: Protocol) -> bool:
+    """Whether there is evidence of all experiments of a claim, and it has any."""
+    read = suite.experiments(figure, claim).values() if claim.experiments else ()
+    return bool(read) and all(files_digest(suite.folder, [each], protocol) for each in read)
 
 
 def _fixed_by(
@@ -165,10 +182,9 @@ def _compared(
 ) -> dict[str, Any]:
     now = _fixed_by(suite, figure, claim, row.protocol)
     if entry is None:
-        whole = suite.experiments(figure, claim).values() if claim.experiments else ()
-        recorded = [files_digest(suite.folder, [each], row.protocol) for each in whole]
         # Recorded, but not judged yet.
-        return {"agreement": "outdated"} if recorded and all(recorded) else {}
+        recorded = _is_recorded(suite, figure, claim, row.protocol)
+        return {"agreement": "outdated"} if recorded else {}
     if (entry.criterion, entry.check, entry.evidence) != now:
         return {"agreement": "outdated"}
     if entry.verdict not in DECIDED:

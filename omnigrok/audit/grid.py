@@ -14,13 +14,17 @@ from omnigrok.errors import BadInput, Diverged
 from omnigrok.run import Run
 
 
-def _value(run: Run, name: str) -> Any:
+def value_of(run: Run, name: str) -> Any:
+    """What a Run has for an axis: a field, or an option of its data set or network ("data.noise",
+    or "noise" alone); None where it has no such option.
+    """
     if hasattr(run, name) and name not in ("data", "network"):
         return getattr(run, name)
     return run.option(name.partition(".")[2] or name)
 
 
-def _equal(left: Any, right: Any) -> bool:
+def same(left: Any, right: Any) -> bool:
+    """Whether two values of an axis are one: integers exactly, other numbers to 1e-5."""
     if isinstance(left, int) and isinstance(right, int):
         return left == right  # a seed of 100,000 is not the next one
     if isinstance(left, int | float) and isinstance(right, int | float):
@@ -56,7 +60,7 @@ class Grid:
         if name not in self._by_value:
             groups: dict[Any, dict[Run, None]] = {}
             for run in self.curves:
-                groups.setdefault(_value(run, name), {})[run] = None
+                groups.setdefault(value_of(run, name), {})[run] = None
             self._by_value[name] = groups
             if all(isinstance(each, int) for each in groups):
                 self._whole.add(name)
@@ -69,7 +73,7 @@ class Grid:
             if isinstance(value, int) and name in self._whole:  # one of thousands of seeds
                 found = [index[value]] if value in index else []
             else:
-                found = [group for each, group in index.items() if _equal(each, value)]
+                found = [group for each, group in index.items() if same(each, value)]
             self._equal_to[key] = found
         return self._equal_to[key]
 
@@ -104,7 +108,7 @@ class Grid:
         inside = [value for value in self.axis(name) if _within(value, low, high)]
         return Grid(
             self.name,
-            {run: each for run, each in self.curves.items() if _value(run, name) in inside},
+            {run: each for run, each in self.curves.items() if value_of(run, name) in inside},
             self.diverging,
         )
 

@@ -20,6 +20,8 @@ from omnigrok.suite.digests import recorded_criteria
 from omnigrok.suite.schema import Figure, Scale
 from omnigrok.suite.suite import Setting, Suite
 
+REFUSED = "refused:"  # begins what is said of a file that was not replaced
+
 
 def export_experiment(
     store: Store,
@@ -28,15 +30,19 @@ def export_experiment(
     protocol: str | None,
     target: Path,
     partial: bool = False,
+    force: bool = False,
 ) -> Iterator[tuple[Path, str]]:
     """Write the evidence of a figure's experiments; yields each file with what was done.
 
     A file that holds the same results already is left alone: it says under which criteria they were
-    recorded, and that they were not imported where that is so.
+    recorded, and that they were not imported where that is so. One of the full scale is not
+    replaced by the reduced one. What a file says of its adoption stays as long as some of its
+    results do.
 
     Args:
         partial: where runs are missing, write those that are there, of the scale of which most is
             recorded.
+        force: replace the full scale by the reduced one too.
 
     Raises:
         StoreError, EvidenceError: a record is damaged or a file cannot be written.
@@ -59,8 +65,16 @@ def export_experiment(
                 yield path, f"left out: {', '.join(counts)}"
                 continue
             results = _Newest(store, runs)
-            if _is_written(path, results):
-                yield path, f"as it was, {_count(runs, asked)}"
+            count = f"{_count(runs, asked)}, {scale} scale"
+            older = _older(path)
+            same = [] if older is None else [run for run in results if _holds(older, run, results)]
+            if older is not None and len(same) == len(older) == len(results):
+                yield path, f"as it was, {count}"
+                continue
+            held = {} if older is None else older.meta
+            fuller = (held.get("scale"), scale) == ("full", "reduced")
+            if fuller and not force and not set(older or ()) <= set(runs):
+                yield path, f"{REFUSED} holds the full scale, and the store the reduced one"
                 continue
             criteria = recorded_criteria(
                 suite.folder, {claim.id: owner for owner, claim in suite.readers(full_name)}
@@ -73,9 +87,10 @@ def export_experiment(
                     "protocol": each,
                     "scale": scale,
                     **criteria,
+                    **({"adopted": held["adopted"]} if same and "adopted" in held else {}),
                 },
             )
-            yield path, f"written, {_count(runs, asked)}, {path.stat().st_size / 1024:.0f} KiB"
+            yield path, f"written, {count}, {path.stat().st_size / 1024:.0f} KiB"
 
 
 def _count(runs: Sequence[Run], asked: int) -> str:
@@ -104,21 +119,23 @@ class _Newest(Mapping[Run, Result]):
         return len(self._runs)
 
 
-def _is_written(path: Path, results: Mapping[Run, Result]) -> bool:
-    """Whether a file holds these very results, or those that they were imported from; a damaged one
-    does not.
-    """
-    if not path.exists():
+def _older(path: Path) -> EvidenceFile | None:
+    """The file that would be replaced; None without one, or for a damaged one."""
+    try:
+        return read(path) if path.exists() else None
+    except EvidenceError:
+        return None
+
+
+def _holds(older: EvidenceFile, run: Run, results: Mapping[Run, Result]) -> bool:
+    """Whether a file has this very result of a Run, or that which it was imported from."""
+    if run not in older:
         return False
     try:
-        there = read(path)
-        return set(there) == set(results) and all(
-            equal(there[run], found) or equal(there[run], unmarked(found))
-            for run in there
-            for found in [results[run]]
-        )
+        held, found = older[run], results[run]
     except EvidenceError:
         return False
+    return equal(held, found) or equal(held, unmarked(found))
 
 
 def asked_for(suite: Suite, file: EvidenceFile) -> list[Run]:

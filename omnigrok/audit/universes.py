@@ -15,13 +15,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from omnigrok.audit.case import Case, judge_again
-from omnigrok.audit.document import UniversesPart, Word
+from omnigrok.audit.document import FindingPart, UniversesPart, Word
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.outcome import ClaimRefuted
 from omnigrok.audit.sources import libraries, of_package
@@ -30,6 +30,7 @@ from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.stats import Finding
 from omnigrok.suite.schema import Claim
 
+AFinding = TypeVar("AFinding", Finding, FindingPart)
 Array = NDArray[np.float64]
 Check = Callable[[Case], object]
 # Beyond this ratio of largest to smallest, estimates that are all above 0 are compared in
@@ -190,7 +191,7 @@ def judge_universes(check: Check, case: Case) -> Multiverse:
     return Multiverse(case.claim.id, case.protocol, tuple(universes))
 
 
-def leading(findings: Sequence[Finding]) -> Finding | None:
+def leading(findings: Sequence[AFinding]) -> AFinding | None:
     """The finding whose estimate stands for a universe: the same in all of them, whatever
     decided.
     """

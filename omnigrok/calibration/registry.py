@@ -5,14 +5,14 @@ that were made from them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 
 from omnigrok.calibration.simulation import Simulation
 from omnigrok.calibration.table import power_of
 from omnigrok.calibration.trial import Trial
 from omnigrok.errors import BadInput
 from omnigrok.spelling import did_you_mean
-from omnigrok.suite.hooks import load_hook, module_of, named
+from omnigrok.suite.hooks import load_hook, load_module, named
 from omnigrok.suite.suite import Suite
 
 CLAIMS_TABLE = "CLAIMS.md"
@@ -73,9 +73,12 @@ def trials_of(suite: Suite, detector: str | None = None) -> list[Trial]:
 def power_by_claim(suite: Suite) -> dict[str, str]:
     """The power of each claim's check, with its interval, from the table next to the suite's
     simulations; empty without one.
+
+    Raises:
+        BadInput: the hook's module cannot be imported.
     """
-    module = module_of(suite, "simulations")
-    if module is None:
+    module = load_module(suite, "simulations")
+    if module is None or module.__file__ is None:
         return {}
-    table = files(module).joinpath(CLAIMS_TABLE)
+    table = Path(module.__file__).with_name(CLAIMS_TABLE)
     return power_of(table.read_text(encoding="utf-8")) if table.is_file() else {}

@@ -63,7 +63,10 @@ def simulation_digests(hook: str, folders: Mapping[str, Path] | None = None) -> 
 
 
 def _folder(package: str) -> Path:
-    spec = find_spec(package)
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:
+        spec = None
     if spec is None or spec.origin is None:
         raise BadInput(f"{package}: its sources cannot be found")
     return Path(spec.origin).parent

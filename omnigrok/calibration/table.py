@@ -159,7 +159,7 @@ def claims_markdown(table: Iterable[str], gaps: Sequence[str]) -> Iterator[str]:
     yield "# Calibration of the claims' checks"
     yield ""
     yield (
-        "Made by `omnigrok calibrate --claims --markdown CLAIMS.md` (seed "
+        "Made by `omnigrok calibrate --all-claims --markdown CLAIMS.md` (seed "
         f"{SEED}; or `--claim ID`, a row at a"
     )
     yield "time, with the draws that the row names). Each claim's own check, with the"

@@ -40,7 +40,7 @@ DRAWS = 2000
 )
 @click.option("--detector", metavar="NAME", help="Only this detector.")
 @click.option(
-    "--claims",
+    "--all-claims",
     "of_claims",
     is_flag=True,
     help="The checks of all claims that have a simulation, instead of the detectors.",
@@ -67,13 +67,7 @@ DRAWS = 2000
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the table to this file too.",
 )
-@click.option(
-    "--folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    default=Path("claims"),
-    show_default=True,
-    help="Folder with the figure files.",
-)
+@claims_option
 def calibrate(
     draws: int,
     detector: str | None,
@@ -93,12 +87,13 @@ def calibrate(
     \b
     Example: omnigrok calibrate --detector u_shape --draws 500
     Example: omnigrok calibrate --claim fig02.inverse --claim fig02.decay
-    Example: omnigrok calibrate --claims -j 16 --markdown CLAIMS.md
+    Example: omnigrok calibrate --all-claims -j 16 --markdown CLAIMS.md
     """
     with clear_errors():
         if detector and (of_claims or claim_ids):
             raise BadInput(
-                "--detector and --claim(s) exclude each other: a table is of detectors or of claims"
+                "--detector and --claim (or --all-claims) exclude each other: a table is of "
+                "detectors or of claims"
             )
         if target is not None:
             check_target("--markdown", target)

@@ -9,7 +9,7 @@ import click
 from omnigrok.audit.decided import FILE as DECIDED
 from omnigrok.audit.decided import entries_of, load_decided, write_decided
 from omnigrok.audit.document import load_audit
-from omnigrok.audit.recording import export_experiment
+from omnigrok.audit.recording import REFUSED, export_experiment
 from omnigrok.audit.session import store_of
 from omnigrok.cli.groups import Group
 from omnigrok.cli.replayed import cache_option, replay_aloud
@@ -57,6 +57,9 @@ evidence.add_command(adopt)
     is_flag=True,
     help="Also experiments of which runs are missing, to go on elsewhere; needs --to.",
 )
+@click.option(
+    "--force", is_flag=True, help="Replace evidence of the full scale by the reduced one too."
+)
 @store_option
 @claims_option
 def export(
@@ -64,6 +67,7 @@ def export(
     protocol: str | None,
     target: Path | None,
     partial: bool,
+    force: bool,
     store: Path | None,
     folder: Path,
 ) -> None:
@@ -95,15 +99,20 @@ def export(
                 f"unknown protocol {protocol!r}{did_you_mean(protocol, suite.protocols)}; "
                 f"accepted: {', '.join(suite.protocols)}"
             )
-        written = 0
+        written, refused = 0, []
         for each in suite.figures:
             if figure in (None, each.figure):
                 for path, note in export_experiment(
-                    opened, suite, each, protocol, target or folder / FOLDER, partial
+                    opened, suite, each, protocol, target or folder / FOLDER, partial, force
                 ):
-                    click.echo(f"{path}: {note}")
+                    if note.startswith(REFUSED):
+                        refused.append(f"{path}:{note.removeprefix(REFUSED)}")
+                    else:
+                        click.echo(f"{path}: {note}")
                     written += note.startswith("written")
         click.echo(f"{written} experiments written")
+        if refused:
+            raise BadInput(f"{'; '.join(refused)}; --force replaces it")
 
 
 @evidence.command(short_help="Write down what the evidence decides, for smoke audits.")
@@ -153,12 +162,13 @@ def describe(only_check: bool, folder: Path) -> None:
 @evidence.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
 @store_option
-def import_files(files: tuple[Path, ...], store: Path | None) -> None:
+@claims_option
+def import_files(files: tuple[Path, ...], store: Path | None, folder: Path) -> None:
     """Copy recorded curves into a store.
 
     Example: omnigrok evidence import claims/evidence/*.parquet
     """
-    with clear_errors(), Store(store or store_of(Path("claims"))) as opened:
+    with clear_errors(), Store(store or store_of(folder)) as opened:
         for path in files:
             click.echo(f"{path}: {import_into(opened, path)} new runs")
 

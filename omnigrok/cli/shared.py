@@ -26,12 +26,18 @@ def clear_errors(kind: type[click.ClickException] = click.ClickException) -> Ite
 
 
 def _folder(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path:
+    """The claims folder, whose data sets and models can be imported from here on."""
     folder = value or default_folder()
     if not folder.is_dir():
         raise click.BadParameter(
             f"there is no folder {folder} here, and no installed package brings one along; name a "
             "claims folder, or make one with omnigrok init"
         )
+    if not context.resilient_parsing:  # no completion of a word
+        from omnigrok.suite.suite import load_suite  # noqa: PLC0415 (slow to import)
+
+        with clear_errors():
+            load_suite(folder).make_importable()
     return folder
 
 

@@ -9,6 +9,7 @@ import click
 from omnigrok.audit.session import store_of
 from omnigrok.audit.stock import Stock, stocks
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
+from omnigrok.forecast.text import duration
 from omnigrok.store.store import Store
 from omnigrok.suite.suite import load_suite
 
@@ -60,7 +61,7 @@ def lines(found: list[Stock]) -> list[str]:
             if not each.network_steps
             else "unknown"
             if each.seconds is None
-            else hours(each.seconds)
+            else duration(each.seconds)
         )
         have = f"{each.recorded}/{each.runs}"
         shown.append(
@@ -70,12 +71,7 @@ def lines(found: list[Stock]) -> list[str]:
     known = sum(each.seconds or 0.0 for each in found)
     shown.append(
         f"{sum(each.complete for each in found)} of {len(found)} experiments complete; the others "
-        f"take {hours(known)}"
+        f"take {duration(known)}"
         f" on one core, {sum(each.seconds is None for each in found)} of unknown speed left out"
     )
     return shown
-
-
-def hours(seconds: float) -> str:
-    """Seconds as hours, or minutes below one."""
-    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"

@@ -33,6 +33,7 @@ from torch import Tensor
 from omnigrok.data.split import Pool, Split
 from omnigrok.errors import BadInput
 from omnigrok.files import user_cache
+from omnigrok.outside import not_found
 from omnigrok.run import Run
 
 __all__ = ["Pool", "Split", "Task", "default_root", "find_task"]
@@ -66,6 +67,8 @@ def find_task(name: str) -> Task:
     except ModuleNotFoundError as error:
         if error.name is None or not path.startswith(error.name):
             raise
+        if "." in name:
+            raise BadInput(f"task {name!r}: {not_found(error.name)}") from None
         here = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if _is_task(file))
         raise BadInput(
             f"unknown task {name!r}; accepted: {', '.join(here)}, or the dotted path of a module"

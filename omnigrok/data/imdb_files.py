@@ -30,10 +30,9 @@ from omnigrok.data.imdb_text import (
     source_of,
     to_bytes,
     tokenise,
-    write_whole,
 )
 from omnigrok.errors import DataCorrupt, DataMissing
-from omnigrok.files import read_whole
+from omnigrok.files import read_whole, replacing
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 URL_BYTES = 84_125_825
@@ -229,10 +228,9 @@ def full(root: Path) -> Corpus:
     if path.exists():
         return read_all_tokens(path)
     corpus = read_reviews(root)
-    with contextlib.suppress(
-        OSError
-    ):  # A read-only data folder costs the tokenising again in the next process, nothing else.
-        write_whole(path, to_bytes(corpus, source=SHA256))
+    # A read-only data folder costs the tokenising again in the next process, nothing else.
+    with contextlib.suppress(OSError), replacing(path) as file:
+        file.write(to_bytes(corpus, source=SHA256))
     return corpus
 
 

@@ -5,13 +5,10 @@ arrays (Section 4 and Appendix A).
 from __future__ import annotations
 
 import io
-import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -203,19 +200,3 @@ def from_bytes(data: bytes, name: str) -> Corpus:
             "it to have it made again"
         )
     return Corpus(words, tokens, ends, labels)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file as a whole or not at all, even if others write it at the same time."""
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise

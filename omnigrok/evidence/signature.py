@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from omnigrok.errors import BadInput, EvidenceError
+from omnigrok.files import replacing
 
 NAMESPACE = "omnigrok"
-SECONDS = 60  # sign may ask for the passphrase of the key
+SECONDS = 60  # of a command that asks for nothing
 
 
 def signature_of(path: Path) -> Path:
@@ -22,16 +25,23 @@ def signature_of(path: Path) -> Path:
 
 
 def sign(path: Path, key: Path) -> Path:
-    """Sign a file with an SSH key; the signature.
+    """Sign a file with an SSH key, whose passphrase is asked for on the terminal; the signature.
 
     Raises:
-        BadInput: there is no ssh-keygen, or it cannot sign.
+        BadInput: there is no ssh-keygen, or it cannot sign; an older signature stays.
     """
     target = signature_of(path)
-    target.unlink(missing_ok=True)
-    done = _ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, str(path))
-    if done.returncode or not target.exists():
-        raise BadInput(f"{path} was not signed: {_said(done)}")
+    try:
+        with TemporaryDirectory() as folder:
+            link = Path(folder) / path.name
+            link.symlink_to(path.resolve())
+            done = _ssh_keygen("sign", "-f", str(key), "-n", NAMESPACE, str(link))
+            if done.returncode or not signature_of(link).exists():
+                raise BadInput(f"{path} was not signed: {_said(done)}")
+            with replacing(target) as file:
+                file.write(signature_of(link).read_bytes())
+    except OSError as error:
+        raise BadInput(f"{target}: cannot be written: {error.strerror or error}") from error
     return target
 
 
@@ -52,25 +62,41 @@ def signer_of(path: Path, allowed: Path) -> str:
     if found.returncode or not found.stdout.strip():
         raise EvidenceError(f"evidence {path}: {allowed} does not allow its signer")
     signer = found.stdout.splitlines()[0]
-    with path.open("rb") as content:
-        done = _ssh_keygen("verify", *known, "-I", signer, "-n", NAMESPACE, content=content.read())
+    done = _ssh_keygen("verify", *known, "-I", signer, "-n", NAMESPACE, signed=path)
     if done.returncode:
         raise EvidenceError(f"evidence {path}: its signature does not hold: {_said(done)}")
     return signer
 
 
 def _ssh_keygen(
-    action: str, *arguments: str, content: bytes = b""
+    action: str, *arguments: str, signed: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
+    """Run it; only to sign it has the terminal, and all the time that a passphrase takes.
+
+    Raises:
+        BadInput: it is not here, cannot be started, or does not end.
+    """
     program = shutil.which("ssh-keygen")
     if program is None:
         raise BadInput(
             "signatures need ssh-keygen of OpenSSH 8.2 or later, which is not on the PATH"
         )
     command = [program, "-Y", action, *arguments]
-    done = subprocess.run(  # noqa: S603 (its arguments are paths)
-        command, input=content, capture_output=True, check=False, timeout=SECONDS
-    )
+    asks = action == "sign"
+    try:
+        with ExitStack() as stack:
+            content = stack.enter_context(signed.open("rb")) if signed else subprocess.DEVNULL
+            done = subprocess.run(  # noqa: S603 (its arguments are paths)
+                command,
+                stdin=None if asks else content,
+                capture_output=True,
+                check=False,
+                timeout=None if asks else SECONDS,
+            )
+    except OSError as error:
+        raise BadInput(f"{program}: cannot be started: {error.strerror or error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise BadInput(f"{program}: did not end within {SECONDS} seconds") from error
     texts = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
     return subprocess.CompletedProcess(command, done.returncode, *texts)
 

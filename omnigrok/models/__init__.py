@@ -24,6 +24,7 @@ from typing import Protocol, cast
 from torch import nn
 
 from omnigrok.errors import BadInput
+from omnigrok.outside import not_found
 from omnigrok.run import Run
 
 __all__ = ["HELD", "Architecture", "find_model"]
@@ -53,6 +54,8 @@ def find_model(name: str) -> Architecture:
     except ModuleNotFoundError as error:
         if error.name is None or not path.startswith(error.name):
             raise
+        if "." in name:
+            raise BadInput(f"model {name!r}: {not_found(error.name)}") from None
         here = sorted(
             file.stem
             for file in Path(__file__).parent.glob("*.py")

@@ -16,13 +16,13 @@ import numpy as np
 from omnigrok.audit.document import Audit, Row, load_audit
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.measures import time_of
-from omnigrok.cli.shared import claims_option, clear_errors
-from omnigrok.errors import BadInput
+from omnigrok.errors import BadInput, OmnigrokError
 from omnigrok.files import write_whole
 from omnigrok.report.drawing.canvas import INK, TEST, TRAIN, Canvas, label_values, settings
 from omnigrok.report.drawing.reading import Reading
 from omnigrok.report.recorded import Recorded
 from omnigrok.report.view import effect_text
+from omnigrok.suite.installed import default_folder
 from omnigrok.suite.suite import Suite, load_suite
 
 PROTOCOL = "paper"
@@ -155,11 +155,19 @@ def _handles() -> list[Any]:
 @click.command()
 @click.argument("audit", type=click.Path(path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@claims_option
+@click.option(
+    "--claims",
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=default_folder,
+    help="Folder with the figure files; default: claims/, or the one that is installed.",
+)
 def main(audit: Path, target: Path, folder: Path) -> None:
     """Draw the README's figure from the verdicts of AUDIT and the recorded evidence into TARGET."""
-    with clear_errors():
+    try:
         write_whole(target, main_claim(load_audit(audit), load_suite(folder)))
+    except OmnigrokError as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from scipy import stats
 
 from omnigrok.audit.document import Audit, FindingPart, Row
 from omnigrok.errors import BadInput
-from omnigrok.report.matching import general_name, plain_name
+from omnigrok.report.matching import aligned, plain_name
 from omnigrok.stats.multiplicity import holm
 from omnigrok.suite.schema import Protocol
 
@@ -111,9 +111,9 @@ def compare(
         raise BadInput("the audits have no claim to compare under these protocols")
     found = [_difference(key, one.get(key), other.get(key), protocols) for key in keys]
     tested = {
-        (place, effect.name): effect.p
+        (place, at): effect.p
         for place, each in enumerate(found)
-        for effect in each.effects
+        for at, effect in enumerate(each.effects)
         if effect.p is not None
     }
     adjusted = holm({str(key): p for key, p in tested.items()}) if tested else {}
@@ -130,11 +130,10 @@ def _difference(
     key: Key, left: Row | None, right: Row | None, protocols: tuple[Protocol, Protocol] | None
 ) -> Difference:
     one, other = (
-        {general_name(finding.name): finding for finding in row.findings if finding.decides}
-        if row
-        else {}
+        [finding for finding in row.findings if finding.decides] if row else []
         for row in (left, right)
     )
+    lines = aligned([one, other])
     effects = tuple(
         Effect(
             finding.name
@@ -145,13 +144,14 @@ def _difference(
             same_mean_p(_numbers(finding), _numbers(match)),
             _apart(finding, match),
         )
-        for finding, match in ((one[name], other[name]) for name in one if name in other)
+        for finding, match in lines
+        if finding and match
     )
     alone: tuple[tuple[FindingPart, ...], tuple[FindingPart, ...]] = ((), ())
     if one and other:
         first, second = (
-            tuple(mine[name] for name in mine if name not in theirs)
-            for mine, theirs in ((one, other), (other, one))
+            tuple(each for line in lines if (each := line[side]) and line[1 - side] is None)
+            for side in (0, 1)
         )
         alone = first, second
     return Difference(key[0], protocols or (key[1], key[1]), left, right, effects, alone)
@@ -165,9 +165,9 @@ def _adjusted(each: Difference, place: int, adjusted: dict[str, float]) -> Diffe
             effect.right,
             effect.p,
             effect.apart,
-            adjusted.get(str((place, effect.name))),
+            adjusted.get(str((place, at))),
         )
-        for effect in each.effects
+        for at, effect in enumerate(each.effects)
     )
     return replace(each, effects=effects)
 

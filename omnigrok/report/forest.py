@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from omnigrok.audit.document import FindingPart, RegionPart, Row
-from omnigrok.report.matching import general_name
+from omnigrok.report.matching import aligned
 from omnigrok.report.view import effect_text
 
 # Beyond this ratio of the largest to the smallest number a linear axis would squeeze all but one
@@ -102,12 +102,11 @@ def lines(rows: Sequence[Row]) -> tuple[Line, ...]:
     Args:
         rows: of one claim, in the order of protocols.
     """
-    found: dict[str, dict[str, FindingPart]] = {}
-    for row in rows:
-        for finding in row.findings:
-            if finding.decides or finding.premise:
-                found.setdefault(general_name(finding.name), {}).setdefault(row.protocol, finding)
-    return tuple(map(_line, found.values()))
+    shown = [[each for each in row.findings if each.decides or each.premise] for row in rows]
+    return tuple(
+        _line({row.protocol: each for row, each in zip(rows, line, strict=True) if each})
+        for line in aligned(shown)
+    )
 
 
 def leading(rows: Sequence[Row], every: Iterable[Line]) -> tuple[Line, ...]:
@@ -135,7 +134,7 @@ def _line(found: Mapping[str, FindingPart]) -> Line:
     )
     if region is None or axis is None:
         return Line(first.name, region.text if region else "", marks)
-    ends = _finite([region.lo, region.hi])
+    ends = finite([region.lo, region.hi])
     return Line(
         first.name,
         region.text,
@@ -149,7 +148,8 @@ def _line(found: Mapping[str, FindingPart]) -> Line:
     )
 
 
-def _finite(values: Iterable[float | None]) -> list[float]:
+def finite(values: Iterable[float | None]) -> list[float]:
+    """Those of the values that are finite numbers."""
     return [value for value in values if value is not None and math.isfinite(value)]
 
 
@@ -191,15 +191,15 @@ class _Axis:
             effect_text(finding),
             None if finding.estimate is None else self.place(finding.estimate),
             interval,
-            tuple(map(self.place, _finite(finding.values))),
+            tuple(map(self.place, finite(finding.values))),
             ("left",) * (min(free, default=0.0) < 0) + ("right",) * (max(free, default=0.0) > 100),
         )
 
 
 def _axis(region: RegionPart, found: Iterable[FindingPart]) -> _Axis | None:
     """The axis of a region; None where it has no end, or there is no number to place."""
-    ends = sorted(_finite([region.lo, region.hi]))
-    own = _finite(chain.from_iterable(map(_numbers, found)))
+    ends = sorted(finite([region.lo, region.hi]))
+    own = finite(chain.from_iterable(map(_numbers, found)))
     if not ends or not own:
         return None
     shown = [*own, *ends]

@@ -157,19 +157,26 @@ def draw_all(
     with settings():
         made = {protocol: draft(panel, protocol, source, rows) for protocol in protocols}
         share_axes([each.canvas for each in made.values() if isinstance(each, Draft)])
-        return [
-            Drawn(
-                panel,
-                protocol,
-                each.canvas.svg(f"{panel.name}-{protocol}"),
-                notes=each.notes,
-                seeds=each.seeds,
-                said=tuple(each.canvas.said),
-            )
-            if isinstance(each, Draft)
-            else Drawn(panel, protocol, missing=each)
-            for protocol, each in made.items()
-        ]
+        return [_finished(panel, protocol, each) for protocol, each in made.items()]
+
+
+def _finished(panel: Panel, protocol: Protocol, made: Draft | str) -> Drawn:
+    if isinstance(made, str):
+        return Drawn(panel, protocol, missing=made)
+    try:
+        svg = made.canvas.svg(f"{panel.name}-{protocol}")
+    except Exception as error:
+        return Drawn(panel, protocol, missing=_undrawn(error))
+    said = tuple(made.canvas.said)
+    return Drawn(panel, protocol, svg, notes=made.notes, seeds=made.seeds, said=said)
+
+
+def _undrawn(error: Exception) -> str:
+    """A figure that cannot be drawn must not take the verdicts with it: the page says why it is
+    missing.
+    """
+    kind = "" if isinstance(error, OmnigrokError) else f"{type(error).__name__}: "
+    return f"cannot be drawn: {kind}{error}"
 
 
 def draft(
@@ -191,10 +198,8 @@ def draft(
         canvas = panel.drawing.draw([each.grid for each in loaded], protocol, quantity, findings)
     except NotRecorded as reason:
         return str(reason)
-    except OmnigrokError as error:
-        # A figure that cannot be drawn must not take the verdicts with it; the page says why it is
-        # missing.
-        return f"cannot be drawn: {error}"
+    except Exception as error:
+        return _undrawn(error)
     stale = sum(each.stale for each in loaded)
     notes = [*dict.fromkeys(each.reduction for each in loaded if each.reduction), *absent]
     if stale:

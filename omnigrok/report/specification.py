@@ -7,12 +7,12 @@ Reference: Simonsohn, Simmons and Nelson 2020.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from omnigrok.audit.document import FindingPart, Row, UniversesPart
-from omnigrok.audit.universes import label
-from omnigrok.report.forest import LOG_FROM, Tick
+from omnigrok.audit.document import Row, UniversesPart
+from omnigrok.audit.universes import label, leading
+from omnigrok.report.forest import LOG_FROM, Tick, finite
 from omnigrok.suite.schema import Claim
 
 WIDTH, HEIGHT = 560.0, 120.0  # of the curve, in the drawing's units
@@ -85,9 +85,9 @@ def specification(row: Row, entry: Claim | None) -> Specification | None:
     known = [each for each in part.curve if each[0] is not None and math.isfinite(each[0])]
     if not known:
         return None
-    lead = _lead(row)
+    lead = leading(row.findings)
     region = lead.region if lead else None
-    ends = _finite([region.lo, region.hi]) if region else []
+    ends = finite([region.lo, region.hi]) if region else []
     axis = _Vertical.of([*(each[0] or 0.0 for each in known), *ends])
     step = WIDTH / len(known)
     intervals: dict[str, str] = {}
@@ -107,12 +107,6 @@ def specification(row: Row, entry: Claim | None) -> Specification | None:
         band = top, bottom
     ticks = tuple(Tick(axis.y(end), f"{end:.4g}") for end in sorted(set(ends)))
     return Specification(part, intervals, dots, band, ticks, choices, last + 4)
-
-
-def _lead(row: Row) -> FindingPart | None:
-    """The finding whose estimate stands for a reading (``omnigrok.audit.universes.leading``)."""
-    deciding = [each for each in row.findings if each.decides and each.region is not None]
-    return next((each for each in deciding if each.leads), deciding[0] if deciding else None)
 
 
 def _choices(
@@ -136,10 +130,6 @@ def _choices(
             y += STRIPE
         y += 5
         yield Choice(name, part.shares.get(name), tuple(levels))
-
-
-def _finite(values: Iterable[float | None]) -> list[float]:
-    return [value for value in values if value is not None and math.isfinite(value)]
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import Any, Literal
 
 from omnigrok.errors import BadInput
+from omnigrok.outside import not_found
 from omnigrok.suite.about import FILE
 from omnigrok.suite.suite import Suite
 
@@ -28,13 +30,31 @@ def load_hook(suite: Suite, key: Key) -> Any:
     None without the hook.
 
     Raises:
+        BadInput: the module cannot be imported, or has no such name.
+    """
+    module = load_module(suite, key)
+    if module is None:
+        return None
+    name = getattr(suite.about, key).partition(":")[2] or key.upper()
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
+        raise BadInput(f"{named(suite, key)}: {error}") from error
+
+
+def load_module(suite: Suite, key: Key) -> ModuleType | None:
+    """The module that a hook names; None without the hook.
+
+    Raises:
         BadInput: it cannot be imported.
     """
-    hook: str | None = getattr(suite.about, key)
-    if hook is None:
+    path = module_of(suite, key)
+    if path is None:
         return None
-    module, _, name = hook.partition(":")
     try:
-        return getattr(importlib.import_module(module), name or key.upper())
-    except (ImportError, AttributeError) as error:
-        raise BadInput(f"{named(suite, key)}: cannot be imported: {error}") from error
+        return importlib.import_module(path)
+    except Exception as error:  # another author's module may raise anything
+        said = f"cannot be imported: {type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and error.name and path.startswith(error.name):
+            said = not_found(error.name)
+        raise BadInput(f"{named(suite, key)}: {said}") from error

@@ -244,9 +244,16 @@ def test_only_a_whole_replay_of_today_is_written_down(
     replayed = json.loads(Path("replay.json").read_text())
     suite = load_suite(toy.folder)
     assert [entry.claim for entry in entries_of(suite, parse(replayed))] == ["toy.good"]
-    for change in ({"tier": "smoke"}, {"first_seed": 100}, {"partial": "it was stopped"}):
+    for change in (
+        {"tier": "smoke"},
+        {"first_seed": 100},
+        {"partial": "it was stopped"},
+        {"device": "cpu"},
+    ):
         with pytest.raises(BadInput, match="a whole replay"):
             entries_of(suite, parse({**replayed, **change}))
+    with pytest.raises(BadInput, match=r"lacks toy\.good-paper, which have evidence: .*a whole"):
+        entries_of(suite, parse({**replayed, "claims": []}))
     replayed["claims"][0]["digests"]["check"] = "0" * 16
     with pytest.raises(BadInput, match="another criterion or check"):
         entries_of(suite, parse(replayed))

@@ -185,7 +185,7 @@ def test_read_only_root_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def refuse(*_: object) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(imdb_files, "write_whole", refuse)
+    monkeypatch.setattr(imdb_files, "replacing", refuse)
     pack(tmp_path / ARCHIVES[0])
     assert len(full(tmp_path)) == 12
     assert not (tmp_path / TOKENS).exists()

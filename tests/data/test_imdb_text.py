@@ -13,7 +13,6 @@ from omnigrok.data.imdb_text import (
     most_frequent,
     to_bytes,
     tokenise,
-    write_whole,
 )
 from omnigrok.errors import DataCorrupt
 
@@ -155,25 +154,3 @@ def test_token_file_with_a_pickle_is_refused(tmp_path) -> None:
     np.savez(tmp_path / "x.npz", format=np.array([{}], dtype=object))
     with pytest.raises(DataCorrupt):
         from_bytes((tmp_path / "x.npz").read_bytes(), "x")
-
-
-def test_write_whole_replaces_and_leaves_no_parts(tmp_path) -> None:
-    path = tmp_path / "x"
-    for data in (b"one", b"two"):
-        write_whole(path, data)
-        assert path.read_bytes() == data
-    assert [file.name for file in tmp_path.iterdir()] == ["x"]
-
-
-def test_write_whole_leaves_the_old_file_when_it_fails(tmp_path, monkeypatch) -> None:
-    path = tmp_path / "x"
-    write_whole(path, b"old")
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_whole(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert len(list(tmp_path.iterdir())) == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,16 @@ def test_it_is_found_by_name_and_an_unknown_one_is_not() -> None:
         ),
     ):
         find_task("teacher")
+
+
+def test_another_authors_module_that_is_missing_is_told_with_where_it_was_looked_for() -> None:
+    for name, missing, place in (
+        ("nobody.data", "nobody", sys.path[-1]),
+        ("omnigrok.stats.nothing", "omnigrok.stats.nothing", "omnigrok/stats"),
+    ):
+        words = f"task '{name}': cannot import {missing}: it is not in .*{place}"
+        with pytest.raises(BadInput, match=words):
+            find_task(name)
 
 
 def test_only_data_sets_are_listed_as_accepted() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ from omnigrok.evidence import find
 from omnigrok.evidence.adopt import FIRST, adopt, is_first
 from omnigrok.evidence.layout import Result, equal
 from omnigrok.evidence.reading import read
-from omnigrok.evidence.signature import sign, signer_of
+from omnigrok.evidence.signature import sign, signature_of, signer_of
 from omnigrok.evidence.verify import DRIFT, SHARE, TOLERANCE, Comparison, compare, retrain, sample
 from omnigrok.evidence.writing import write
 from omnigrok.run import Run
@@ -382,6 +383,21 @@ def test_signatures(files: tuple[Path, Path], tmp_path: Path) -> None:
         signer_of(good, signers)
     with pytest.raises(BadInput, match="was not signed"):
         sign(good, tmp_path / "none")
+    signature = signature_of(good).read_bytes()
+    sleepy = tmp_path / "bin" / "ssh-keygen"
+    sleepy.parent.mkdir()
+    for program, message in (
+        ("#!/bin/sh\nsleep 1; exit 1\n", "was not signed"),  # a passphrase that takes long
+        ("no program", "ssh-keygen: cannot be started"),
+    ):
+        sleepy.write_text(program)
+        sleepy.chmod(0o755)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", str(sleepy.parent), prepend=os.pathsep)
+            patch.setattr("omnigrok.evidence.signature.SECONDS", 0.1)
+            with pytest.raises(BadInput, match=message):
+                sign(good, tmp_path / "mine")
+    assert signature_of(good).read_bytes() == signature
     with pytest.raises(BadInput, match="no such file of allowed signers"):
         signer_of(good, tmp_path / "none")
 

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -100,6 +102,32 @@ def recorded(path: Path) -> dict[str, bytes]:
             return dict(db.execute("SELECT digest, sha256 FROM results"))
     except StoreError:
         return {}
+
+
+def test_whatever_is_lost_is_trained_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An actor, its process, or a report with the node that held it."""
+    from ray import exceptions  # noqa: PLC0415 (optional)
+
+    from omnigrok.execution.engines import ray_cluster  # noqa: PLC0415 (optional)
+
+    task = exceptions.RayTaskError("advance", "its traceback", ValueError("x"))
+    lost = exceptions.ObjectLostError("0" * 56, None, "")
+    for error, is_lost in (
+        (lost, True),
+        (exceptions.WorkerCrashedError(), True),
+        (exceptions.ActorUnavailableError("away", None), True),
+        (task, False),
+        (exceptions.OutOfMemoryError("full"), False),
+    ):
+        killed: list[str] = []
+        job = SimpleNamespace(number=3)
+        engine = ray_cluster.RayEngine.__new__(ray_cluster.RayEngine)
+        engine._idle, engine._running = [], {3: SimpleNamespace(job=job, ref=None, actor="a")}
+        monkeypatch.setattr(engine, "_kill", killed.append)
+        monkeypatch.setattr(ray_cluster.ray, "get", Mock(side_effect=error))
+        report = engine._answer(engine._running[3])
+        assert (report.lost, report.failure is None) == (is_lost, is_lost)
+        assert (killed, engine._running) == (["a"], {})
 
 
 def start(path: Path, address: str, runs: list[Run]) -> subprocess.Popen[str]:

@@ -270,7 +270,7 @@ def test_the_commands(tmp_path: Path) -> None:
     ).startswith("0 share | ")
     assert target.read_text().count("\n| share |") == 2
     found = call(
-        "calibrate", "--claim", "fig02.train-flat", "--draws", "4", "--folder", folder, "--check"
+        "calibrate", "--claim", "fig02.train-flat", "--draws", "4", "--claims", folder, "--check"
     )
     # Four draws cannot show that a rate is under 7 %.
     simulation = simulation_digest(load_suite(CLAIMS), "fig02.train-flat")
@@ -285,7 +285,7 @@ def test_the_commands(tmp_path: Path) -> None:
             name,
             "--draws",
             "2",
-            "--folder",
+            "--claims",
             folder,
             "--markdown",
             str(book),
@@ -298,11 +298,11 @@ def test_the_commands(tmp_path: Path) -> None:
     again = tmp_path / "again.md"
     both = ("--claim", "fig02.decay", "--claim", "fig02.train-flat")
     call(
-        "calibrate", *both, "--draws", "2", "-j", "2", "--folder", folder, "--markdown", str(again)
+        "calibrate", *both, "--draws", "2", "-j", "2", "--claims", folder, "--markdown", str(again)
     )
     assert again.read_text() == book.read_text()
     assert "exclude each other" in call(
-        "calibrate", "--claims", "--detector", "share", "--folder", folder
+        "calibrate", "--all-claims", "--detector", "share", "--claims", folder
     )
     assert "unknown detector 'shares'; accepted: " in call("calibrate", "--detector", "shares")
     assert "has no simulation" in call("power", "fig02.nothing", "--claims", folder)

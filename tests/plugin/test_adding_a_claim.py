@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,54 @@ def test_it_works(pytester: pytest.Pytester, workers: str) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
+@pytest.mark.parametrize(
+    ("axis", "titles"),
+    [
+        ("data.noise: [0, .1]", ["data.noise = 0", "data.noise = 0.1"]),
+        ("precision: [float32, float64]", ["precision = float32", "precision = float64"]),
+        ("lr_drops: [[], [50, 100]]", ["lr_drops = ()", "lr_drops = (50, 100)"]),
+    ],
+)
+def test_a_page_shows_an_axis_of_any_kind(
+    pytester: pytest.Pytester, axis: str, titles: list[str]
+) -> None:
+    """Runs of several settings have no single one a seed, so the check says ERROR."""
+    written(pytester, {"claims/sums.yaml": ("{count: 5}}", "{count: 5}, " + axis + "}")})
+    result = pytester.runpytest_subprocess(
+        "claims",
+        "-n",
+        "0",
+        "-p",
+        "no:cacheprovider",
+        "--report",
+        "r.html",
+        "--audit-json",
+        "a.json",
+    )
+    result.stdout.fnmatch_lines(["*smoke tier: 1 ERROR*", "page: r.html"])
+    page = (pytester.path / "r.html").read_text(encoding="utf-8")
+    assert "cannot be drawn" not in page
+    for title in titles:
+        assert title in page
+
+
+def test_a_task_without_a_test_set_has_no_line_for_it(pytester: pytest.Pytester) -> None:
+    written(
+        pytester,
+        {
+            "mypaper/data.py": ("order[run.n_train :])", "order[:0])"),
+            "claims/sums.yaml": ("column: test_loss", "column: train_loss"),
+        },
+    )
+    result = pytester.runpytest_subprocess(
+        "claims", "-n", "0", "-p", "no:cacheprovider", "--report", "r.html"
+    )
+    result.stdout.fnmatch_lines(["*smoke tier: 1 REPRODUCED*", "page: r.html"])
+    page = (pytester.path / "r.html").read_text(encoding="utf-8")
+    assert "cannot be drawn" not in page
+    assert "<svg" in page
+
+
 def test_it_can_fail(pytester: pytest.Pytester) -> None:
     """Networks that hardly train do not learn the sum."""
     written(pytester, {"claims/sums.yaml": ("lr: 0.05", "lr: 0.00001")})
@@ -85,3 +134,21 @@ def test_its_other_commands_work(pytester: pytest.Pytester) -> None:
     assert "A linear network learns the sum of its inputs" in page
     assert "Linear Networks Learn Sums" in page
     assert "Grokking Beyond Algorithmic Data" not in page
+    shown = omnigrok(pytester, "show", "sums.learned")
+    assert shown.ret == 0, shown.stderr.str()
+    assert "store, smoke tier, paper, sums:line: all 3 runs recorded" in shown.stdout.str()
+    about = pytester.path / "claims" / "audit.yaml"
+    text = about.read_text(encoding="utf-8")
+    about.write_text(text.replace("modules: [mypaper]", "simulations: mypaper.made"))
+    for command, said in (
+        ("show", "Error: *task 'mypaper.data': cannot import mypaper: it is not in /*audit.yaml*"),
+        ("power", "Error: *audit.yaml: simulations: mypaper.made: cannot import mypaper: *"),
+    ):
+        done = omnigrok(pytester, command, "sums.learned")
+        assert done.ret == 1
+        done.stderr.fnmatch_lines([said])
+
+
+def omnigrok(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
+    """The installed command, which does not look for modules in the working folder."""
+    return pytester.run(sys.executable, "-P", "-m", "omnigrok", *words)

@@ -34,6 +34,27 @@ SAME, NEAR, FAR = (
 )
 
 
+def test_no_finding_is_lost_whatever_its_name() -> None:
+    """Equal names are paired first, the others in their order."""
+    names = ("x from N = 10", "x from N = 20", "y", "y")
+    left, right = (
+        parse(document(row("a.b", findings=[finding(values, name) for values, name in given])))
+        for given in (
+            list(zip((SAME, SAME, SAME, FAR), names, strict=True)),
+            [(FAR, names[1]), (SAME, "x from N = 30"), (SAME, "y"), (SAME, "y"), (SAME, "z")],
+        )
+    )
+    (found,) = compare(left, right)
+    assert [effect.name for effect in found.effects] == [
+        "x from N = 10; x from N = 30",
+        "x from N = 20",
+        "y",
+        "y",
+    ]
+    assert [effect.moved for effect in found.effects] == [False, True, False, True]
+    assert [[each.name for each in side] for side in found.alone] == [[], ["z"]]
+
+
 def test_welch_against_a_worked_example() -> None:
     # Means 20 and 22 of -log values would differ; negative numbers are not put on logarithms.
     left, right = [-1.0, 0.0, 1.0, 2.0], [3.0, 5.0, 7.0, 9.0]

@@ -85,6 +85,16 @@ def test_the_same_question_under_the_columns_of_two_protocols_is_one_line() -> N
     assert [mark.protocol for mark in found.marks] == ["p0", "p1"]
 
 
+def test_findings_that_differ_in_what_is_left_out_of_a_name_have_lines_of_their_own() -> None:
+    ten, twenty = (finding(0, 1, name=f"x from N = {size}", estimate=0.5) for size in (10, 20))
+    found = lines([row(ten, twenty), row(twenty, protocol="code")])
+    assert [each.name for each in found] == [ten.name, twenty.name]
+    assert [[mark.protocol for mark in each.marks] for each in found] == [
+        ["paper"],
+        ["paper", "code"],
+    ]
+
+
 def test_a_protocol_with_another_region_keeps_its_number_and_has_no_place() -> None:
     found = line(
         finding(0, 1, estimate=0.5, ci=(0.4, 0.6)), finding(0, 2, estimate=0.7, ci=(0.4, 0.9))

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from omnigrok.paper.panels import PANELS
-from omnigrok.report.panels import draw, named_panels
+from omnigrok.report.drawing.canvas import Canvas
+from omnigrok.report.panels import Panel, draw, named_panels
 from omnigrok.report.recorded import Recorded
 from omnigrok.store.store import Environment, Store
 from omnigrok.suite.suite import Setting, load_suite
@@ -176,6 +177,36 @@ def test_damaged_evidence_leaves_the_figure_out_with_the_reason(tmp_path: Path) 
     assert not drawn.svg
     assert "cannot be drawn" in drawn.missing
     assert "landscape.paper.parquet" in drawn.missing
+
+
+class Broken:
+    """A drawing that does not draw, or whose text cannot be laid out."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def draw(self, *given: object) -> Canvas:
+        if not self.title:
+            raise KeyError("test_acc")
+        canvas = Canvas(1, 1)
+        canvas.flat()[0].set_title(self.title)
+        return canvas
+
+    def describe(self) -> str:
+        return "nothing"
+
+
+@pytest.mark.parametrize(
+    ("title", "said"),
+    [("", "cannot be drawn: KeyError: 'test_acc'"), ("$^$", "cannot be drawn: ValueError: ")],
+)
+def test_any_error_of_a_drawing_leaves_it_out_with_the_reason(
+    title: str, said: str, source: Recorded
+) -> None:
+    panel = Panel("x", "x", ("fig02_teacher_student:landscape",), Broken(title))
+    drawn = draw(panel, "paper", source)
+    assert not drawn.svg
+    assert said in drawn.missing
 
 
 def test_smoke_never_shows_paper_evidence() -> None:

@@ -147,10 +147,10 @@ class RayEngine:
         except ray.exceptions.OutOfMemoryError as error:
             failure = Failure(OutOfMemory(str(error)), memory=True, divisible=True)
             report = Report(number, failure=failure)
-        except (ray.exceptions.ActorDiedError, ray.exceptions.ActorUnavailableError):
-            report = Report(number, lost=True)
         except ray.exceptions.RayTaskError as error:
             report = Report(number, failure=Failure(EngineError(f"an actor failed: {error.cause}")))
+        except ray.exceptions.RayError:  # the actor has died, or what it sent is lost with its node
+            report = Report(number, lost=True)
         else:
             if not report.left:
                 self._idle.append(self._running.pop(number).actor)

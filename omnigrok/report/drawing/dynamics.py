@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from omnigrok.audit.grid import Grid
+from omnigrok.audit.grid import Grid, same, value_of
 from omnigrok.audit.measures import time_of
 from omnigrok.curves import Curves
+from omnigrok.errors import BadInput
 from omnigrok.report.drawing.canvas import INK, NORM, TEST, TRAIN, Canvas
 from omnigrok.report.drawing.found import Findings
 from omnigrok.suite.schema import Protocol
 
 COLUMNS = 4
+SIDES: dict[str, tuple[str, Any]] = {"train": (TRAIN, "-"), "test": (TEST, "--")}  # colour and line
 WORDS = {"weight_decay": "γ", "alpha": "α", "n_train": "N", "constraint": "norm"}
 # What the panel says of how the norm is held.
 CONSTRAINTS = {"free": "free", "tangent": "held (tangent)"}
@@ -25,8 +27,14 @@ CONSTRAINTS = {"free": "free", "tangent": "held (tangent)"}
 
 def value_text(name: str, value: Any) -> str:
     """One setting of an arm, e.g. "γ = 0.03"."""
-    shown = CONSTRAINTS.get(value, "held") if name == "constraint" else f"{value:g}"
+    shown = CONSTRAINTS.get(value, "held") if name == "constraint" else _plain(value)
     return f"{WORDS.get(name, name)} = {shown}"
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(_plain, value)) + ")"
+    return f"{value:g}" if type(value) in (int, float) else str(value)
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class DynamicsCurves:
     """Every line is one seed.
 
     Args:
-        arms: Run fields whose values tell the panels apart.
+        arms: Run fields or options ("data.noise") whose values tell the panels apart.
         column: "acc" or "loss".
         under: other columns by protocol, e.g. the code's accuracy.
         only: the values of a field that are drawn, where it has more.
@@ -57,25 +65,33 @@ class DynamicsCurves:
         quantity: Mapping[str, Any],
         findings: Findings,
     ) -> Canvas:
-        """Draw the arms of all grids, in their order."""
+        """Draw the arms of all grids, in their order; a task without a test set has no line for it.
+
+        Raises:
+            BadInput: the task logs no such column.
+        """
         by_arm: dict[tuple[Any, ...], list[Curves]] = {}
         for grid in grids:
             for run, curves in sorted(
                 grid.curves.items(),
-                key=lambda pair: [_order(getattr(pair[0], name)) for name in self.arms],
+                key=lambda pair: [_order(value_of(pair[0], name)) for name in self.arms],
             ):
                 if all(
-                    any(np.isclose(getattr(run, name), value) for value in values)
+                    any(same(value_of(run, name), value) for value in values)
                     for name, values in self.only.items()
                 ):
-                    by_arm.setdefault(tuple(getattr(run, name) for name in self.arms), []).append(
+                    by_arm.setdefault(tuple(value_of(run, name) for name in self.arms), []).append(
                         curves
                     )
+        column = self.under.get(protocol, self.column)
+        logged = {name for members in by_arm.values() for each in members for name in each.columns}
+        sides = [side for side in SIDES if f"{side}_{column}" in logged]
+        if not sides:
+            raise BadInput(f"no run logs train_{column} or test_{column}")
         across = columns([arm[0] for arm in by_arm])
         blocks = -(-len(by_arm) // across)
         high = 2 if self.norm else 1
         canvas = Canvas(blocks * high, across, (2.7, 2.0) if across > 1 else (4.2, 2.2))
-        column = self.under.get(protocol, self.column)
         for place in range(blocks * across):
             axes = [
                 canvas.axes[place // across * high + row][place % across] for row in range(high)
@@ -90,7 +106,7 @@ class DynamicsCurves:
                     value_text(name, value) for name, value in zip(self.arms, arm, strict=True)
                 )
             )
-            self._lines(axes[0], members, column)
+            _lines(axes[0], members, column, sides)
             if self.reach is not None:
                 _times(axes[0], members, column, self.reach)
             if self.norm:
@@ -100,7 +116,7 @@ class DynamicsCurves:
                 axes[0].set_ylabel("accuracy" if column.startswith("acc") else column)
                 if self.norm:
                     axes[1].set_ylabel("weight norm")
-        canvas.legend(self._handles())
+        canvas.legend(self._handles(sides))
         if self.reach is not None:
             canvas.said.append(
                 f"upright lines where {self.reach[0]:.0%} training and {self.reach[1]:.0%} test "
@@ -108,30 +124,13 @@ class DynamicsCurves:
             )
         return canvas
 
-    def _lines(self, axes: Any, members: Sequence[Curves], column: str) -> None:
-        for curves in members:
-            for side, colour, line in (("train", TRAIN, "-"), ("test", TEST, "--")):
-                axes.plot(
-                    np.maximum(curves.step, 1),
-                    curves[f"{side}_{column}"],
-                    color=colour,
-                    linestyle=line,
-                    alpha=0.6,
-                    linewidth=0.8,
-                )
-        axes.set_xscale("log")
-        if column.startswith("acc"):
-            axes.set_ylim(-0.03, 1.03)
-        else:
-            axes.set_yscale("log")
-
-    def _handles(self) -> list[Any]:
+    def _handles(self, sides: Sequence[str]) -> list[Any]:
         from matplotlib.lines import Line2D  # noqa: PLC0415 (optional)
 
-        handles = [
-            Line2D([], [], color=TRAIN, label="train"),
-            Line2D([], [], color=TEST, linestyle="--", label="test"),
-        ]
+        handles = []
+        for side in sides:
+            colour, line = SIDES[side]
+            handles.append(Line2D([], [], color=colour, linestyle=line, label=side))
         return (
             [*handles, Line2D([], [], color=NORM, linestyle=":", label="weight norm")]
             if self.norm
@@ -146,6 +145,25 @@ class DynamicsCurves:
             "over steps (logarithmic, step 0 at 1), a panel for each setting, a line for each seed"
         )
         return f"training (solid) and test {what} (dashed) {where}{norm}"
+
+
+def _lines(axes: Any, members: Sequence[Curves], column: str, sides: Sequence[str]) -> None:
+    for curves in members:
+        for side in sides:
+            colour, line = SIDES[side]
+            axes.plot(
+                np.maximum(curves.step, 1),
+                curves[f"{side}_{column}"],
+                color=colour,
+                linestyle=line,
+                alpha=0.6,
+                linewidth=0.8,
+            )
+    axes.set_xscale("log")
+    if column.startswith("acc"):
+        axes.set_ylim(-0.03, 1.03)
+    else:
+        axes.set_yscale("log")
 
 
 def _times(axes: Any, members: Sequence[Curves], column: str, reach: tuple[float, float]) -> None:
@@ -190,4 +208,4 @@ def _norm(axes: Any, members: Sequence[Curves]) -> None:
 
 
 def _order(value: Any) -> tuple[float, str]:
-    return (0.0, value) if isinstance(value, str) else (float(value), "")
+    return (float(value), "") if isinstance(value, int | float) else (0.0, str(value))
