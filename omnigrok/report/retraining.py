@@ -62,7 +62,7 @@ def _table(path: Path, recorded: Audit) -> str:
         for each in compare(recorded, again, common=True)
         if (each.id, each.protocols[0]) in asked
     ]
-    lines = list(_lines(pairs, again.first_seed))
+    lines = [f"Audit `{path.name}`:", "", *_lines(pairs, again.first_seed)]
     if gone:
         lines += ["", f"Trained again, too, but without recorded evidence now: {', '.join(gone)}."]
     return "\n".join(lines) + "\n"
