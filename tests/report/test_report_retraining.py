@@ -173,7 +173,7 @@ def test_a_finding_on_one_side_only_is_shown(tmp_path: Path) -> None:
         )
     )
     found = table(tmp_path, row("a.b", findings=[LIKE, {**LIKE, "name": "a share"}]), beside=beside)
-    assert [cells(line)[3:7] for line in found[3:-2]] == [
+    assert [cells(line)[3:7] for line in found[5:-2]] == [
         ["a slope", "3.05 [2.9, 3.2]", "", "**recorded only**"],
         ["a share", "", "1.05 [0.95, 1.15]", "**again only**"],
     ]
@@ -189,6 +189,6 @@ def test_a_width_from_another_size_is_the_same_question(tmp_path: Path) -> None:
         row("a.b", findings=[{**LIKE, "name": "error < 0.4: width, from N = 51"}]),
         beside=beside,
     )
-    assert cells(found[2])[3] == "error < 0.4: width, from N = 100; error < 0.4: width, from N = 51"
-    assert cells(found[2])[6] == "overlap"
+    assert cells(found[4])[3] == "error < 0.4: width, from N = 100; error < 0.4: width, from N = 51"
+    assert cells(found[4])[6] == "overlap"
     assert found[-1].endswith("0 deciding findings are on one side only.")
