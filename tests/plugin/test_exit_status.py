@@ -343,3 +343,11 @@ def test_no_error_is_a_success() -> None:
             settle(ended(**passed, rows=[open_], stopped=True, partial="it was stopped"))[0]
             == INTERRUPTED
         )
+
+
+def test_a_replay_without_evidence_is_a_success(toy: Any) -> None:
+    toy.add("good", experiments="[tiny]")
+    toy.write()
+    done = start(toy, "-n", "0", "--replay", "--strict-verdicts")
+    assert done.ret == OK, done.stdout.str()
+    done.stdout.fnmatch_lines(["paper tier: 1 NOT RUN"])
