@@ -153,8 +153,8 @@ def contradicts(verdict: str, effect: str) -> bool:
     """
     found = re.match(
         (
-            rf"(?:.*: )?{NUMBER} \[({NUMBER}), ({NUMBER})\] \((?:([<>]) ({NUMBER})|inside \[({NUMBER}), "
-            rf"({NUMBER})\])\)(.*)"
+            rf"(?:.*: )?{NUMBER} \[({NUMBER}), ({NUMBER})\] "
+            rf"\((?:([<>]) ({NUMBER})|inside \[({NUMBER}), ({NUMBER})\])\)(.*)"
         ),
         effect,
     )

@@ -53,6 +53,8 @@ def find_model(name: str) -> Architecture:
     except ModuleNotFoundError as error:
         if error.name is None or not path.startswith(error.name):
             raise
+        if "." in name:
+            raise BadInput(f"model {name!r}: there is no module {error.name}") from None
         here = sorted(
             file.stem
             for file in Path(__file__).parent.glob("*.py")
