@@ -135,7 +135,7 @@ def test_changes_of_both_are_said(recorded: Any) -> None:
     recorded.checks = recorded.checks.replace('["train_loss"][0]', '["train_loss"][1]')
     recorded.yaml = recorded.yaml.replace("above: 0", "above: 0.0001")
     assert (
-        "the criterion and the check have changed since the evidence was recorded"
+        "the YAML entry and the check have changed since the evidence was recorded"
         in row(recorded)["reason"]
     )
 
