@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -14,4 +16,14 @@ def first_problem(error: ValidationError, *telling: str) -> tuple[str, ErrorDeta
             one: "extra_forbidden" names the cause.
     """
     found = min(error.errors(), key=lambda each: each["type"] not in telling)
-    return ".".join(str(part) for part in found["loc"]), found
+    return place(found["loc"]), found
+
+
+def place(loc: Iterable[int | str]) -> str:
+    """A place in a file, without the validators that pydantic counts as parts of it."""
+    return ".".join(part for part in map(str, loc) if not part.startswith("function-"))
+
+
+def message(problem: ErrorDetails) -> str:
+    """What is wrong, without pydantic's "Value error"."""
+    return problem["msg"].removeprefix("Value error, ")

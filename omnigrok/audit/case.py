@@ -43,7 +43,7 @@ class Case:
         curtailed: judging ends at the first finding that keeps the verdict from being REPRODUCED
             (calibration, which counts only those); what the check would find later is not asked
             for.
-        remark: shown before the reason, e.g. that the criterion has changed since the evidence
+        remark: shown before the reason, e.g. that the YAML entry has changed since the evidence
             was recorded.
     """
 

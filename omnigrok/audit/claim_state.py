@@ -29,7 +29,7 @@ class ClaimState:
         runs: how many Runs the experiment has at this scale.
         current: how many of them are recorded by this trainer, torch and device.
         stale: how many are recorded by another one only.
-        changed: which of "criterion" and "check" are not those of when the evidence was recorded.
+        changed: which of "YAML entry" and "check" are not those of when the evidence was recorded.
     """
 
     experiment: str

@@ -111,6 +111,11 @@ class ControlPart(Part):
     neutral: bool = False
     findings: tuple[FindingPart, ...] = ()
 
+    @property
+    def weak(self) -> bool:
+        """Whether it tells nothing: INCONCLUSIVE, and not neutral."""
+        return self.verdict == "INCONCLUSIVE" and not self.neutral
+
 
 class CostPart(Part):
     runs: int = 0
@@ -135,6 +140,14 @@ class UniversesPart(Part):
     error: int = 0
     shares: dict[str, float] = {}
     curve: tuple[tuple[Number, Number, Number, Word, str], ...] = ()
+
+    @property
+    def without_value(self) -> int:
+        """How many are INCONCLUSIVE because nothing can be measured: no estimate, no interval."""
+        return sum(
+            verdict == "INCONCLUSIVE" and estimate is None and low is None and high is None
+            for estimate, low, high, verdict, _ in self.curve
+        )
 
 
 class ReplicatedPart(Part):

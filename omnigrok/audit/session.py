@@ -305,7 +305,7 @@ class AuditSession:
             changed_since(folder, full_name, request.protocol, figure, request.claim)
             for full_name in experiments
         ]
-        what = [word for word in ("criterion", "check") if any(word in each for each in found)]
+        what = [word for word in ("YAML entry", "check") if any(word in each for each in found)]
         return (
             (
                 f"the {' and the '.join(what)} {'have' if len(what) > 1 else 'has'} changed since "

@@ -30,8 +30,8 @@ class Stock:
 
     Args:
         experiment: ``figure:experiment``.
-        scale: the one that is recorded, or of which most is; "reduced" where the YAML has one and
-            nothing is recorded.
+        scale: the one that was asked for; else the one of which the largest share is recorded, and
+            "reduced" if nothing is recorded and the YAML has one.
         runs, recorded: Runs at that scale, and those of them in the evidence or the store.
         settled, held: recorded runs at constant norm, and those of them of which losses and
             accuracies have settled.
@@ -75,12 +75,15 @@ def measured_rates(curves: Iterable[Curves]) -> dict[tuple[str, str, str], float
     return {key: seconds[key] / operations[key] for key in seconds if operations[key] > 0}
 
 
-def stocks(suite: Suite, store: Store | None = None, wanted: str = "") -> Iterator[Stock]:
+def stocks(
+    suite: Suite, store: Store | None = None, wanted: str = "", only: Scale | None = None
+) -> Iterator[Stock]:
     """Every experiment of a suite under every protocol that a claim reads it under.
 
     Args:
         store: also counts what this holds.
         wanted: only experiments whose ``figure:experiment`` has this text.
+        only: count at this scale; if None, at the one of which the largest share is recorded.
 
     Raises:
         BadInput: a figure file is not valid.
@@ -95,7 +98,7 @@ def stocks(suite: Suite, store: Store | None = None, wanted: str = "") -> Iterat
             for protocol in suite.protocols_of(full_name):
                 scales: list[tuple[Scale, tuple[Run, ...], dict[Run, Curves]]] = []
                 full = suite.runs(full_name, Setting("paper", protocol))
-                for scale in get_args(Scale):
+                for scale in get_args(Scale) if only is None else (only,):
                     runs = suite.runs(full_name, Setting("paper", protocol, scale))
                     scales.append((scale, runs, _found(suite, full_name, protocol, runs, store)))
                 # The first of equals is the full scale; with nothing recorded the reduced one is

@@ -69,6 +69,11 @@ class Multiverse:
         """How many combinations have a verdict."""
         return sum(each.verdict == verdict for each in self.universes)
 
+    @property
+    def without_value(self) -> int:
+        """How many combinations are INCONCLUSIVE because they have no estimate and no interval."""
+        return self.summary().without_value
+
     def sorted(self) -> list[Universe]:
         """The specification curve: by estimate, those without one last."""
         return sorted(

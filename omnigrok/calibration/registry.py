@@ -44,10 +44,11 @@ def simulated(suite: Suite, claim_id: str) -> Simulation:
     """
     known = simulations_of(suite)
     if claim_id not in known:
-        raise BadInput(
-            f"claim {claim_id} has no simulation{did_you_mean(claim_id, known)}; accepted: "
-            f"{', '.join(known) or 'none'}"
+        meant = did_you_mean(claim_id, known)
+        accepted = (
+            "omnigrok list names them" if meant else f"accepted: {', '.join(known) or 'none'}"
         )
+        raise BadInput(f"claim {claim_id} has no simulation{meant}; {accepted}")
     return known[claim_id]
 
 

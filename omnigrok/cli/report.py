@@ -189,6 +189,11 @@ def _parts_of(path: Path, writable: bool) -> list[str]:
         BadInput: it cannot be read, cannot be written though it must be ``writable``, or has no
             generated part.
     """
+    if not path.exists():
+        raise BadInput(
+            f"{path}: there is no such file; it needs the lines "
+            f"{' and '.join(markers(markdown.PART))}"
+        )
     if writable:
         check_target("--into", path)
     found = [name for name in PARTS if has_part(path, name)]

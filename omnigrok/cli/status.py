@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from omnigrok.audit.session import store_of
 from omnigrok.audit.stock import Stock, stocks
 from omnigrok.cli.shared import claims_option, clear_errors, store_option
+from omnigrok.errors import BadInput
 from omnigrok.forecast.text import duration
 from omnigrok.store.store import Store
+from omnigrok.suite.schema import Scale
 from omnigrok.suite.suite import load_suite
 
 
@@ -19,9 +22,17 @@ from omnigrok.suite.suite import load_suite
 @click.option(
     "--missing", "only_missing", is_flag=True, help="Only experiments of which runs are missing."
 )
+@click.option(
+    "--scale",
+    type=click.Choice(get_args(Scale)),
+    default=None,
+    help="Count at this scale; default: the one of which the largest share is recorded.",
+)
 @store_option
 @claims_option
-def status(part: str, only_missing: bool, store: Path | None, folder: Path) -> None:
+def status(
+    part: str, only_missing: bool, scale: Scale | None, store: Path | None, folder: Path
+) -> None:
     """Show every experiment: recorded runs and their scale, how many have settled, what is missing
     and what it costs.
 
@@ -32,15 +43,21 @@ def status(part: str, only_missing: bool, store: Path | None, folder: Path) -> N
     \b
     Example: omnigrok status
     Example: omnigrok status fig03 --missing
+    Example: omnigrok status --scale full
     """
     with clear_errors():
         path = store or store_of(folder)
         suite = load_suite(folder)
         if path.exists():
             with Store(path, readonly=True) as opened:
-                found = list(stocks(suite, opened, part))
+                found = list(stocks(suite, opened, part, scale))
         else:
-            found = list(stocks(suite, None, part))
+            found = list(stocks(suite, None, part, scale))
+        if not found:
+            raise BadInput(
+                f"no experiment matches {part!r}; the figure files are "
+                f"{', '.join(figure.figure for figure in suite.figures)}"
+            )
         for line in lines([each for each in found if not (only_missing and each.complete)]):
             click.echo(line)
 

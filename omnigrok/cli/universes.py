@@ -66,7 +66,9 @@ def _judged(folder: Path, claim_id: str, protocol: str | None) -> Multiverse:
 def _lines(found: Multiverse) -> list[str]:
     total = len(found.universes)
     words = ", ".join(f"{found.count(word)} {word}" for word in MARKS if found.count(word))
-    lines = [f"{found.claim} ({found.protocol}): {total} combinations: {words}"]
+    none = found.without_value
+    apart = f"; {none} of the INCONCLUSIVE have no value" if none else ""
+    lines = [f"{found.claim} ({found.protocol}): {total} combinations: {words}{apart}"]
     for of, shares in (
         ("verdict", found.verdict_shares()),
         ("estimate", found.shares()),

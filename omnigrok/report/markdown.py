@@ -14,6 +14,7 @@ from omnigrok.suite.suite import Suite
 
 PART = "verdicts"
 HEADLINE = "headline"
+WEAK = "°"  # marks a verdict whose control is weak
 WITH_EVIDENCE: tuple[Word, ...] = ("REPRODUCED", "REFUTED", "INCONCLUSIVE", "ERROR")
 
 
@@ -41,7 +42,7 @@ def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | N
     lines = [
         (
             f"| claim | {' | '.join(audit.protocols)} | effect under the first protocol with "
-            "evidence | the paper | n | robust | replicated | experiments |"
+            "evidence | reported | n | robust | replicated | experiments |"
         ),
         "|---|" + "---|" * (len(audit.protocols) + 6),
     ]
@@ -65,7 +66,7 @@ def table(audit: Audit, suite: Suite | None = None, power: Mapping[str, str] | N
         cells = [marked(rows.get(protocol)) for protocol in audit.protocols]
         n = max((finding.n for finding in first.findings), default=0)
         numbers = f"{n} | {robust(first)} | {again(first)} | {', '.join(sources.get(name, ()))}"
-        effect = f"{plain(_effect(first))} | {plain(first.reported)}"
+        effect = f"{plain(_decides(first))} | {plain(first.reported)}"
         lines.append(f"| {name} | {' | '.join(cells)} | {effect} | {numbers} |")
     absent = [name for name in by_claim if name not in shown]
     undecided = [
@@ -105,20 +106,17 @@ def headline_table(audit: Audit) -> str:
     lines = [
         *_counts(audit),
         "",
-        f"| headline claim | {' | '.join(protocols)} | what decides | the paper | robust |",
+        f"| headline claim | {' | '.join(protocols)} | what decides | reported | robust |",
         "|---|" + "---|" * (len(protocols) + 3),
     ]
     for name in headline:
         rows = {row.protocol: row for row in audit.claims if row.id == name}
         ranked = [rows[each] for each in protocols if each in rows]
         first = next((row for row in ranked if row.verdict != "NOT RUN"), ranked[0])
-        finding = first.deciding()
-        name_of = f"{finding.name}: " if finding and finding.name else ""
-        decides = plain(name_of + _effect(first))
         cells = [marked(rows.get(protocol)) for protocol in protocols]
         lines.append(
-            f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} | {decides} "
-            f"| {plain(first.reported)} | {robust(first)} |"
+            f"| **{name}** {plain(first.statement)} | {' | '.join(cells)} "
+            f"| {plain(_decides(first))} | {plain(first.reported)} | {robust(first)} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -144,7 +142,11 @@ def _power(undecided: Sequence[str], power: Mapping[str, str]) -> list[str]:
         "Power of those that are INCONCLUSIVE, on simulated curves of the full scale with the "
         f"effect that the paper reports (`omnigrok calibrate`): {', '.join(known) or 'none known'}."
     )
-    return [text + (f" Not simulated: {', '.join(rest)}." if rest else "")]
+    text += f" Not simulated: {', '.join(rest)}." if rest else ""
+    return [
+        text + " Verdicts marked `~` come from fewer seeds, steps or grid points; their power is "
+        "lower and was not simulated."
+    ]
 
 
 def experiments_of(suite: Suite) -> dict[str, list[str]]:
@@ -160,18 +162,26 @@ def experiments_of(suite: Suite) -> dict[str, list[str]]:
     return found
 
 
-def _effect(row: Row) -> str:
+def _decides(row: Row) -> str:
+    """The finding that decided: its name, effect and region."""
     finding = row.deciding()
     if finding is None:
         return ""
+    name = f"{finding.name}: " if finding.name else ""
     region = f" ({finding.region.text})" if finding.region else ""
     cause = row.cause()
-    return f"{effect_text(finding)}{region}" + (f"; {cause}" if cause else "")
+    return f"{name}{effect_text(finding)}{region}" + (f"; {cause}" if cause else "")
 
 
 def robust(row: Row) -> str:
-    """In how many of the readings that the sentence leaves open the claim is REPRODUCED."""
-    return "" if row.universes is None else f"{row.universes.reproduced} of {row.universes.n}"
+    """In how many of the readings that the sentence leaves open the claim is REPRODUCED. Readings
+    under which it has no value are counted apart.
+    """
+    found = row.universes
+    if found is None:
+        return ""
+    none = found.without_value
+    return f"{found.reproduced} of {found.n - none}" + (f", {none} without a value" if none else "")
 
 
 def again(row: Row) -> str:
@@ -204,10 +214,17 @@ def _entity(character: str) -> str:
 
 
 def marked(row: Row | None) -> str:
-    """A verdict with the marks of its scale and of where its curves come from; "" without a row."""
+    """A verdict with the marks of its scale, of its control and of where its curves come from; ""
+    without a row.
+    """
     if row is None:
         return ""
-    marks = {" ~": row.scale == "reduced", " !": row.stale, " ^": row.imported}
+    marks = {
+        " ~": row.scale == "reduced",
+        f" {WEAK}": row.control.weak,
+        " !": row.stale,
+        " ^": row.imported,
+    }
     other = f" (evidence: {row.evidence})" if row.agreement in ("opposite", "excused") else ""
     return row.verdict + "".join(mark for mark, shown in marks.items() if shown) + other
 

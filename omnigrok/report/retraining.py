@@ -73,7 +73,7 @@ def _table(path: Path, again: Audit, recorded: Audit) -> str:
         for each in compare(recorded, again, common=True)
         if (each.id, each.protocols[0]) in asked
     ]
-    lines = list(_lines(pairs, again.first_seed, recorded.first))
+    lines = [f"Audit `{path.name}`:", "", *_lines(pairs, again.first_seed, recorded.first)]
     if gone:
         lines += ["", f"Trained again, too, but without recorded evidence now: {', '.join(gone)}."]
     return "\n".join(lines) + "\n"

@@ -132,8 +132,8 @@ def recorded_criteria(folder: Path, readers: Mapping[str, Figure]) -> dict[str, 
 
 
 def changes(meta: Mapping[str, Any], folder: Path, figure: str, claim: Claim) -> tuple[str, ...]:
-    """Which of "criterion" and "check" differ from those that stood when evidence with this
-    ``meta`` was recorded.
+    """Which of "YAML entry" and "check" differ from those that stood when evidence with this
+    ``meta`` was recorded. An entry differs if its wording, a reading or its criterion does.
 
     What the evidence does not record counts as unchanged: older files keep no digests of checks.
 
@@ -141,7 +141,7 @@ def changes(meta: Mapping[str, Any], folder: Path, figure: str, claim: Claim) ->
         BadInput: the check cannot be read.
     """
     now = {"criteria": claim.digest, "checks": check_digest(check_file(folder, figure), claim.id)}
-    words = {"criteria": "criterion", "checks": "check"}
+    words = {"criteria": "YAML entry", "checks": "check"}
     then = {key: meta.get(key, {}) for key in now}
     return tuple(
         words[key]
@@ -153,8 +153,8 @@ def changes(meta: Mapping[str, Any], folder: Path, figure: str, claim: Claim) ->
 def changed_since(
     folder: Path, experiment: str, protocol: str, figure: str, claim: Claim
 ) -> tuple[str, ...]:
-    """Which of a claim's "criterion" and "check" differ from those that stood when its evidence was
-    recorded.
+    """Which of a claim's "YAML entry" and "check" differ from those that stood when its evidence
+    was recorded.
 
     Raises:
         BadInput: the check cannot be read.

@@ -16,7 +16,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from omnigrok.errors import BadInput
-from omnigrok.problems import first_problem
+from omnigrok.problems import first_problem, message, place
+from omnigrok.spelling import did_you_mean
 from omnigrok.stats.finding import Region
 from omnigrok.suite.yaml_file import load_yaml
 
@@ -201,12 +202,17 @@ class Claim(Strict):
                     f"claim {self.id}: control.edge: {name!r} is not a region of its criterion; it "
                     f"has {', '.join(self.criterion)}"
                 )
-        for name in self.universes:
-            if name not in self.quantity:
-                raise ValueError(
-                    f"claim {self.id}: universes: {name!r} is not a key of its quantity; it has "
-                    f"{', '.join(self.quantity)}"
-                )
+        for key, names in (
+            ("universes", self.universes),
+            ("control.quantity", self.control.quantity),
+        ):
+            for name in names:
+                if name not in self.quantity:
+                    raise ValueError(
+                        f"claim {self.id}: {key}: {name!r} is not a key of its quantity"
+                        f"{did_you_mean(name, self.quantity)}; it has "
+                        f"{', '.join(self.quantity) or 'none'}"
+                    )
         return self
 
     @property
@@ -281,15 +287,29 @@ class Figure(Strict):
         )
 
 
-def _describe(path: Path, error: ValidationError) -> str:
+def _describe(path: Path, raw: dict[Any, Any], error: ValidationError) -> str:
     # A number that is not finite also shows as no region.
-    where, first = first_problem(error, "extra_forbidden", "finite_number")
+    _, first = first_problem(error, "extra_forbidden", "finite_number")
+    where, what = _named(raw, first["loc"]), message(first)
+    # The model's own messages name the claim.
+    at = "" if what.startswith("claim ") else f"{where or '(top level)'}: "
     model: type[BaseModel] | None = None
     if first["type"] == "extra_forbidden":
         model = _model_at(first["loc"][:-1])
     accepted = f"; accepted keys: {', '.join(model.model_fields)}" if model else ""
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{path}: {where or '(top level)'}: {first['msg']}{accepted}{more}"
+    return f"{path}: {at}{what}{accepted}{more}"
+
+
+def _named(raw: dict[Any, Any], loc: tuple[int | str, ...]) -> str:
+    """A place in the file, a claim by its id."""
+    match loc:
+        case ("claims", int(index), *rest):
+            entry = raw["claims"][index]
+            name = entry.get("id") if isinstance(entry, dict) else None
+            if isinstance(name, str):
+                return ": ".join(filter(None, (f"claim {name}", place(rest))))
+    return place(loc)
 
 
 def _model_at(loc: tuple[int | str, ...]) -> type[BaseModel]:
@@ -330,7 +350,7 @@ def _load(path: Path, absolute: Path) -> Figure:
     try:
         figure = Figure.model_validate(raw)
     except ValidationError as error:
-        raise BadInput(_describe(path, error)) from None
+        raise BadInput(_describe(path, raw, error)) from None
     except RecursionError as error:
         raise BadInput(f"{path}: nested too deeply") from error
     if figure.figure != path.stem:

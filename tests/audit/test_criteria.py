@@ -144,11 +144,11 @@ def test_what_was_recorded_now_has_not_changed() -> None:
     [
         ({}, ()),
         ({"criteria": {}, "checks": {}}, ()),
-        ({"criteria": {"fig06.time": "x"}}, ("criterion",)),
+        ({"criteria": {"fig06.time": "x"}}, ("YAML entry",)),
         ({"checks": {"fig06.time": "x"}}, ("check",)),
-        ({"criteria": {"fig06.time": "x"}, "checks": {"fig06.time": "x"}}, ("criterion", "check")),
+        ({"criteria": {"fig06.time": "x"}, "checks": {"fig06.time": "x"}}, ("YAML entry", "check")),
         ({"criteria": {"fig06.path": "x"}, "checks": {"fig06.path": "x"}}, ()),
-        ({"criteria": ["a stranger's"], "checks": "file"}, ("criterion", "check")),
+        ({"criteria": ["a stranger's"], "checks": "file"}, ("YAML entry", "check")),
     ],
 )
 def test_changes(meta: dict[str, Any], expected: tuple[str, ...]) -> None:

@@ -91,3 +91,10 @@ def test_bad_file(tmp_path: Path, text: str) -> None:
 
 def test_no_file_means_none(tmp_path: Path) -> None:
     assert load_deviations(tmp_path) == ()
+
+
+def test_the_example_of_the_documentation_is_accepted(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exit-status.md").read_text(encoding="utf-8")
+    (tmp_path / "deviations.yaml").write_text(page.partition("```yaml\n")[2].partition("```")[0])
+    (deviation,) = load_deviations(tmp_path)
+    assert (deviation.claim, deviation.verdict) == ("sums.learned", "REFUTED")

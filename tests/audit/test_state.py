@@ -58,12 +58,12 @@ def test_evidence_current_stale_and_incomplete(folder: Path) -> None:
     (state,) = evidence_states(load_suite(folder), figure, figure.claim("toy.good"))
     stale = sum(run.seed == 0 for run in runs[:5])
     assert state == ClaimState(
-        "toy:tiny", "paper", "evidence", "full", 6, 5 - stale, stale, changed=("criterion",)
+        "toy:tiny", "paper", "evidence", "full", 6, 5 - stale, stale, changed=("YAML entry",)
     )
     assert str(state) == (
         f"evidence, paper, toy:tiny: 5 of 6 runs recorded; {stale} stale (another trainer, torch "
         "or device); "
-        "the criterion has changed since"
+        "the YAML entry has changed since"
     )
 
 

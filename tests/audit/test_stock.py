@@ -50,6 +50,26 @@ def test_nothing_is_recorded_and_no_speed_is_known(suite: Suite) -> None:
     assert list(stocks(suite, wanted="toy:other")) == []
 
 
+def test_a_scale_is_counted_by_itself_if_it_is_asked_for(toy: Any) -> None:
+    toy.add("good", experiments="[tiny]")
+    toy.yaml = toy.yaml.replace(
+        "claims:\n", "    reduced: {how: one seed, sweep: {seed: {count: 1}}}\nclaims:\n", 1
+    )
+    toy.write()
+    suite = load_suite(toy.folder)
+    full = suite.runs("toy:tiny", Setting("paper", "paper"))
+    runs = suite.runs("toy:tiny", Setting("paper", "paper", "reduced"))
+    assert len(runs) < len(full)
+    folder = Path(suite.folder) / "evidence"
+    folder.mkdir()
+    path = folder / "toy.tiny.paper.parquet"
+    write(path, {run: (curves(run), here(run)) for run in runs}, meta={})
+    (largest,) = stocks(suite)
+    assert (largest.scale, largest.recorded, largest.complete) == ("reduced", len(runs), True)
+    (asked,) = stocks(suite, only="full")
+    assert (asked.scale, asked.recorded, asked.runs) == ("full", len(runs), len(full))
+
+
 def test_the_rest_costs_what_the_recorded_runs_cost(suite: Suite, tmp_path: Path) -> None:
     runs = runs_of(suite)
     with Store(tmp_path / "s.sqlite") as store:

@@ -202,6 +202,21 @@ def test_universes_change_no_digest_and_no_verdict() -> None:
     assert given.outcome.verdict is Verdict.REPRODUCED
 
 
+def test_readings_without_a_value_are_those_where_nothing_can_be_measured() -> None:
+    found = Multiverse(
+        "toy.a",
+        "paper",
+        (
+            Universe({"a": "1"}, "INCONCLUSIVE"),
+            Universe({"a": "2"}, "INCONCLUSIVE", low=1.0),  # beyond what was measured
+            Universe({"a": "3"}, "INCONCLUSIVE", 1.0, 0.0, 2.0),
+            Universe({"a": "4"}, "REFUTED"),
+            Universe({"a": "5"}, "ERROR"),
+        ),
+    )
+    assert found.without_value == found.summary().without_value == 1
+
+
 def test_what_decides_need_not_move_the_estimate() -> None:
     universes = tuple(
         Universe(

@@ -137,6 +137,8 @@ def test_list_has_filters(audit: str) -> None:
         (["list", "--protocol", "papre"], "did you mean 'paper'?"),
         (["list", "--figure", "fig99"], "no claim matches; the figure files are"),
         (["list", "--headlin"], "--headline"),
+        (["status", "fig99"], "no experiment matches 'fig99'; the figure files are conclusions"),
+        (["report", "--replay", "--into", "none.md"], "none.md: there is no such file; it needs"),
         (["evidence", "exprot"], "did you mean 'export'?"),
         (["plto"], "did you mean 'plot'?"),
         (["plot", "fig02.invers"], "did you mean 'fig02.inverse'?"),

@@ -248,9 +248,11 @@ def test_runs_that_are_not_read_are_not_made() -> None:
 
 def test_what_cannot_be_asked_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
-        BadInput, match=r"claim fig02\.nothing has no simulation .*; accepted: fig02\.train-L"
+        BadInput, match=r"claim fig99\.nothing has no simulation; accepted: fig02\.train-L"
     ):
-        simulated(load_suite(CLAIMS), "fig02.nothing")
+        simulated(load_suite(CLAIMS), "fig99.nothing")
+    with pytest.raises(BadInput, match=r"did you mean 'fig02\.inverse'\?\); omnigrok list names"):
+        simulated(load_suite(CLAIMS), "fig02.invers")
     with pytest.raises(BadInput, match=r"no check is marked @claim\('fig02\.nothing'\)"):
         check_of(CLAIMS, "fig02_teacher_student", "fig02.nothing")
     with pytest.raises(BadInput, match="cannot be read"):

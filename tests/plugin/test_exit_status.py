@@ -20,6 +20,16 @@ OK, FAILED, INTERRUPTED, USAGE = 0, 1, 2, 4
 RAISES = 'raise KeyError("no such column")'
 SWALLOW = "\n    ".join(("try:", "    judge(case)", "except AssertionError:", "    pass"))
 CONFTEST = 'pytest_plugins = ["omnigrok.plugin.plugin"]\nimport pytest\n'
+SPENT = """
+from omnigrok.audit.session import AuditSession
+from omnigrok.execution.interruption import BudgetSpent
+def spent(self, request):
+    raise BudgetSpent('over')
+whole = AuditSession.case
+def pytest_unconfigure():
+    AuditSession.case = whole
+AuditSession.case = spent
+"""
 COUNTS = """
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session):
@@ -66,6 +76,12 @@ CASES = {
     "REPRODUCED, and REFUTED in the recorded evidence": Case(FAILED, OK, GOOD, decided="REFUTED"),
     "INCONCLUSIVE with `--strict-verdicts`": Case(
         FAILED, FAILED, MIXED, options=("--strict-verdicts",)
+    ),
+    "NOT RUN, also with `--strict-verdicts`": Case(
+        OK, OK, experiments="[tiny]", conftest=SPENT, options=("--strict-verdicts",)
+    ),
+    "a control is INCONCLUSIVE (weak), also with `--strict-verdicts`": Case(
+        OK, OK, GOOD, control=MIXED, options=("--strict-verdicts",)
     ),
     "ERROR: a check raises": Case(FAILED, FAILED, body=RAISES),
     "ERROR: a check, or a control, calls `pytest.skip`": Case(
@@ -122,15 +138,13 @@ CASES = {
         OK,
         GOOD,
         experiments="[tiny]",
-        conftest="from omnigrok.audit.session import AuditSession\n"
-        "from omnigrok.execution.interruption import BudgetSpent\n"
-        "def spent(self, request):\n    raise BudgetSpent('over')\n"
-        "whole = AuditSession.case\n"
-        "def pytest_unconfigure():\n    AuditSession.case = whole\n"
-        "AuditSession.case = spent\n",
+        conftest=SPENT,
     ),
     "two checks for one claim, or one claim in two figure files": Case(
         USAGE, USAGE, conftest="# twice\n"
+    ),
+    "a YAML file is not valid (an error of collection)": Case(
+        INTERRUPTED, INTERRUPTED, experiments="[tyni]"
     ),
 }
 
@@ -329,3 +343,11 @@ def test_no_error_is_a_success() -> None:
             settle(ended(**passed, rows=[open_], stopped=True, partial="it was stopped"))[0]
             == INTERRUPTED
         )
+
+
+def test_a_replay_without_evidence_is_a_success(toy: Any) -> None:
+    toy.add("good", experiments="[tiny]")
+    toy.write()
+    done = start(toy, "-n", "0", "--replay", "--strict-verdicts")
+    assert done.ret == OK, done.stdout.str()
+    done.stdout.fnmatch_lines(["paper tier: 1 NOT RUN"])

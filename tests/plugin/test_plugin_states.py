@@ -171,13 +171,13 @@ def test_replay_is_paper_tier_only(toy: Any) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("statement:", "statment:", "*toy.yaml: claims.0.statment: *accepted keys: id, statement*"),
+        ("statement:", "statment:", "*claim toy.*: statment: *accepted keys: id, statement*"),
         (
             "task: teacher_student",
             "tusk: teacher_student",
             "*experiments.tiny: Run: unknown key 'tusk'; accepted: task, *",
         ),
-        ("above: 0", "abvoe: 0", "*toy.yaml: claims.0.criterion.*abvoe*"),
+        ("above: 0", "abvoe: 0", "*toy.yaml: claim toy.*: criterion.*abvoe*"),
         (
             "task: teacher_student",
             "task: teacher_studnet",

@@ -78,7 +78,7 @@ def test_other_settings_are_an_error(recorded: Any) -> None:
 
 def test_changed_criterion_is_said(recorded: Any) -> None:
     recorded.yaml = recorded.yaml.replace("above: 0", "above: 0.0001")
-    assert "the criterion has changed since the evidence was recorded" in row(recorded)["reason"]
+    assert "the YAML entry has changed since the evidence was recorded" in row(recorded)["reason"]
 
 
 def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(
@@ -87,7 +87,7 @@ def test_a_changed_criterion_of_a_claim_that_reads_by_full_name_is_said(
     record(toy, monkeypatch, experiments='["toy:tiny"]')
     assert "has changed" not in row(toy)["reason"]
     toy.yaml = toy.yaml.replace("above: 0", "above: 0.0001")
-    assert "the criterion has changed since the evidence was recorded" in row(toy)["reason"]
+    assert "the YAML entry has changed since the evidence was recorded" in row(toy)["reason"]
 
 
 def test_the_claims_that_read_an_experiment_of_another_figure_are_known() -> None:
@@ -135,7 +135,7 @@ def test_changes_of_both_are_said(recorded: Any) -> None:
     recorded.checks = recorded.checks.replace('["train_loss"][0]', '["train_loss"][1]')
     recorded.yaml = recorded.yaml.replace("above: 0", "above: 0.0001")
     assert (
-        "the criterion and the check have changed since the evidence was recorded"
+        "the YAML entry and the check have changed since the evidence was recorded"
         in row(recorded)["reason"]
     )
 
@@ -150,7 +150,7 @@ def test_another_export_of_the_same_results_keeps_the_criteria_they_were_recorde
     toy.write()
     assert "as it was, 6 runs" in export("store.sqlite")
     assert path.read_bytes() == before
-    assert "the criterion has changed since the evidence was recorded" in row(toy)["reason"]
+    assert "the YAML entry has changed since the evidence was recorded" in row(toy)["reason"]
     path.write_bytes(before[:-1])
     assert "written, 6 runs" in export("store.sqlite")
     assert len(read(path)) == 6

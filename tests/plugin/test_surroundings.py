@@ -190,7 +190,7 @@ def test_a_region_without_values_is_refused_on_load(
     done = start(toy)
     assert done.ret == pytest.ExitCode.INTERRUPTED
     assert message in done.stdout.str()
-    assert "toy.yaml: claims.0.criterion." in done.stdout.str()
+    assert "toy.yaml: claim toy.good: criterion." in done.stdout.str()
 
 
 def test_a_misspelt_option(toy: Any) -> None:

@@ -66,6 +66,33 @@ def test_table() -> None:
     assert "torch 2.13" in text
 
 
+def test_the_effect_has_the_name_of_its_finding() -> None:
+    found = row("a.b", "paper", "REPRODUCED")
+    found["findings"][0]["name"] = "t_test / t_train"
+    text = table(parse({**DOCUMENT, "claims": [found]}))
+    assert "| a.b | REPRODUCED | t_test / t_train: 2 [1, 3] (> 0.5) |" in text
+
+
+def test_a_weak_control_marks_the_verdict_and_a_neutral_one_does_not() -> None:
+    weak = row("a.b", "paper", "REPRODUCED", scale="reduced", control={"verdict": "INCONCLUSIVE"})
+    neutral = row("c.d", "paper", "REFUTED", control={"verdict": "INCONCLUSIVE", "neutral": True})
+    text = table(parse({**DOCUMENT, "claims": [weak, neutral]}))
+    assert "| a.b | REPRODUCED ~ ° |" in text
+    assert "| c.d | REFUTED |" in text
+
+
+def test_readings_without_a_value_are_counted_apart() -> None:
+    curve = [[1.0, 0.5, 2.0, "REPRODUCED", "a 1"], [None, None, None, "INCONCLUSIVE", "a 2"]]
+    part = {"n": 2, "reproduced": 1, "inconclusive": 1, "curve": curve}
+    one, other = (
+        row(name, "paper", "REPRODUCED", universes=found)
+        for name, found in (("a.b", part), ("c.d", {**part, "curve": curve[:1]}))
+    )
+    text = table(parse({**DOCUMENT, "claims": [one, other]}))
+    assert "| 10 | 1 of 1, 1 without a value |" in text
+    assert "| 10 | 1 of 2 |" in text
+
+
 def test_headline_claims_in_the_order_of_the_suite_and_scales_apart() -> None:
     document = {
         **DOCUMENT,
@@ -89,7 +116,7 @@ def test_headline_claims_in_the_order_of_the_suite_and_scales_apart() -> None:
         "At full scale: 1 INCONCLUSIVE.",
         "At reduced scale: 1 REPRODUCED.",
         "",
-        "| headline claim | paper | code | what decides | the paper | robust |",
+        "| headline claim | paper | code | what decides | reported | robust |",
         "|---|---|---|---|---|---|",
         "| **c.d** Later. | NOT RUN |  |  |  |  |",
         "| **a.b** Sums / are learned. | REPRODUCED ~ | REFUTED | 2 [1, 3] (> 0.5) | about 2 |  |",
@@ -118,7 +145,8 @@ def test_what_is_undecided_has_its_power_beside_it() -> None:
     }
     text = table(parse(document), None, {"fig02.inverse": "95 %"})
     assert re.search(
-        r"^Power of those that are INCONCLUSIVE.*: fig02.inverse 95 %\. Not simulated: x\.y\.$",
+        r"^Power of those that are INCONCLUSIVE.*: fig02.inverse 95 %\. Not simulated: x\.y\. "
+        r"Verdicts marked `~` .* was not simulated\.$",
         text,
         re.MULTILINE,
     )

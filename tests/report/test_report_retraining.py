@@ -62,7 +62,8 @@ def cells(line: str) -> list[str]:
 
 
 def test_what_agrees(tmp_path: Path) -> None:
-    heading, _, line, blank, words = table(tmp_path, row("a.b", findings=[LIKE]))
+    title, _, heading, _, line, blank, words = table(tmp_path, row("a.b", findings=[LIKE]))
+    assert title == "Audit `retrained.json`:"
     assert tuple(cells(heading)) == HEADINGS
     assert cells(line)[:7] == [
         "a.b",
@@ -98,7 +99,7 @@ def test_an_interval_that_is_missing_does_not_overlap(tmp_path: Path) -> None:
 def test_only_what_decides_is_shown_and_only_what_was_trained(tmp_path: Path) -> None:
     both = [LIKE, finding([9.0, 9.5], [8.0, 10.0], "sensitivity", decides=False)]
     found = table(tmp_path, row("a.b", findings=both), row("a.d", verdict="NOT RUN", findings=[]))
-    assert [cells(line)[3] for line in found[2:-2]] == ["a ratio"]
+    assert [cells(line)[3] for line in found[4:-2]] == ["a ratio"]
     # Several findings: the claim and its verdicts stand once.
     beside = recorded(
         row(
@@ -107,7 +108,7 @@ def test_only_what_decides_is_shown_and_only_what_was_trained(tmp_path: Path) ->
         )
     )
     found = table(tmp_path, row("a.b", findings=[LIKE, {**LIKE, "name": "a slope"}]), beside=beside)
-    assert [cells(line)[0] for line in found[2:-2]] == ["a.b", ""]
+    assert [cells(line)[0] for line in found[4:-2]] == ["a.b", ""]
     assert "of 2 intervals 2 overlap" in found[-1]
 
 
@@ -172,7 +173,7 @@ def test_a_finding_on_one_side_only_is_shown(tmp_path: Path) -> None:
         )
     )
     found = table(tmp_path, row("a.b", findings=[LIKE, {**LIKE, "name": "a share"}]), beside=beside)
-    assert [cells(line)[3:7] for line in found[3:-2]] == [
+    assert [cells(line)[3:7] for line in found[5:-2]] == [
         ["a slope", "3.05 [2.9, 3.2]", "", "**recorded only**"],
         ["a share", "", "1.05 [0.95, 1.15]", "**again only**"],
     ]
@@ -188,8 +189,8 @@ def test_a_width_from_another_size_is_the_same_question(tmp_path: Path) -> None:
         row("a.b", findings=[{**LIKE, "name": "error < 0.4: width, from N = 51"}]),
         beside=beside,
     )
-    assert cells(found[2])[3] == "error < 0.4: width, from N = 100; error < 0.4: width, from N = 51"
-    assert cells(found[2])[6] == "overlap"
+    assert cells(found[4])[3] == "error < 0.4: width, from N = 100; error < 0.4: width, from N = 51"
+    assert cells(found[4])[6] == "overlap"
     assert found[-1].endswith("0 deciding findings are on one side only.")
 
 

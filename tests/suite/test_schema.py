@@ -60,7 +60,7 @@ def test_valid(tmp_path: Path) -> None:
     ("where", "key", "value", "message"),
     [
         ([], "titel", "x", r"toy\.yaml: titel: .*accepted keys: figure, title"),
-        (["claims", 0], "verison", 2, r"claims\.0\.verison: .*accepted keys: id, statement"),
+        (["claims", 0], "verison", 2, r"claim toy\.a: verison: .*accepted keys: id, statement"),
         (["experiments", "e"], "swep", {}, r"experiments\.e\.swep: .*accepted keys: base, sweep"),
         (
             ["claims", 0, "criterion"],
@@ -70,7 +70,25 @@ def test_valid(tmp_path: Path) -> None:
         ),
         (["claims", 0, "criterion"], "x", {"inside": [2, 1]}, "inside needs lo < hi"),
         (["claims", 0, "criterion"], "x", {}, "give above and/or below, or inside"),
-        (["claims", 0], "experiments", ["f"], "unknown experiment 'f'; accepted: e"),
+        (
+            ["claims", 0],
+            "experiments",
+            ["f"],
+            r"toy\.yaml: claim toy\.a: unknown experiment 'f'; accepted: e",
+        ),
+        (
+            ["claims", 0, "criterion"],
+            "x",
+            {"abvoe": 1.0},
+            r"toy\.yaml: claim toy\.a: criterion\.x\.abvoe: .*accepted keys: above, below, inside",
+        ),
+        (["claims", 0], "id", 7, r"toy\.yaml: claims\.0\.id: "),
+        (
+            ["claims", 0, "control"],
+            "quantity",
+            {"whem": 0},
+            r"toy\.yaml: claim toy\.a: control\.quantity: 'whem' is not a key of its quantity",
+        ),
         (["claims", 0], "id", "no dot", "pattern"),
         (["claims", 0], "id", f"toy.{'a' * 97}", r"claims\.0\.id: .*at most 100 characters"),
         (["claims", 0], "version", 0, "greater than or equal to 1"),

@@ -112,5 +112,5 @@ def test_the_headline_family_is_what_the_figures_mark(tmp_path: Path) -> None:
 def test_a_family_is_not_made_smaller_by_a_figure_that_cannot_be_read(tmp_path: Path) -> None:
     write(tmp_path, "one", headline="true")
     write(tmp_path, "two", headline="perhaps")
-    with pytest.raises(BadInput, match=r"two\.yaml: claims\.0\.headline"):
+    with pytest.raises(BadInput, match=r"two\.yaml: claim two\.a: headline"):
         load_suite(tmp_path).headline("paper")
