@@ -102,6 +102,7 @@ def test_similar_large(case: Case) -> None:
                 "rank correlation of train and test error over alpha",
                 rhos,
                 case.region("correlation"),
+                places=len(alphas),
             ).as_lead(),
             *u_shape("train error over alpha", alphas, train, case["split"]),
             *u_shape("test error over alpha", alphas, test, case["split"]),

@@ -133,7 +133,10 @@ def test_norm_tracks(case: Case) -> None:
         for columns in zip(zip(*events, strict=True), zip(*tests, strict=True), strict=True)
     ]
     rows = spearman_in_region(
-        "rank correlation with t_test over seeds within one weight decay", within, Region(0)
+        "rank correlation with t_test over seeds within one weight decay",
+        within,
+        Region(0),
+        places=max(len(tests), 3),
     )
     case.judge([ratio.as_lead(), slope, rows.as_sensitivity("one value a weight decay")])
 

@@ -57,11 +57,17 @@ def settled_cells(case: Case, seed: int) -> tuple[NDArray[np.float64], int]:
     return np.array(losses, dtype=float).reshape(-1, 2).T, len(cells)
 
 
+def fewest(cells: list[int]) -> int:
+    """Of the seeds that have enough cells for a rank correlation."""
+    return min((each for each in cells if each >= LEAST_CELLS), default=LEAST_CELLS)
+
+
 @claim("fig08.similar")
 def test_similar(case: Case) -> None:
     region, seeds = case.region("rho"), case.grid(case["map"]).seeds
     everywhere, inside, ratios = [], [], []
-    settled = used = count = 0
+    most, few = [], []
+    count = 0
     for seed in seeds:
         (train, test), cells = settled_cells(case, seed)
         near = near_minimum(train, case["factor"]) if len(train) else np.zeros(0, dtype=bool)
@@ -69,7 +75,9 @@ def test_similar(case: Case) -> None:
         inside.append(rank_correlation(train[near], test[near]))
         lowest = int(train.argmin()) if len(train) else 0
         ratios.append(test[lowest] / max(train[lowest], FLOOR) if len(train) else math.nan)
-        settled, used, count = settled + len(train), used + int(near.sum()), count + cells
+        most.append(len(train))
+        few.append(int(near.sum()))
+        count += cells
     name = "rank correlation of training and test loss"
     at_minimum = mean_in_region(
         "test over training loss where the training loss is smallest", ratios, Region(), log=True
@@ -80,13 +88,15 @@ def test_similar(case: Case) -> None:
                 f"{name} over settled cells",
                 everywhere,
                 region,
-                note=f"{settled} of {count} cells have settled",
+                places=fewest(most),
+                note=f"{sum(most)} of {count} cells have settled",
             ),
             spearman_in_region(
                 f"{name}, settled cells near the minimum",
                 inside,
                 region,
-                note=f"{used} of {count} cells",
+                places=fewest(few),
+                note=f"{sum(few)} of {count} cells",
             ),
             replace(at_minimum.as_sensitivity(), region=None),
         ]

@@ -188,6 +188,7 @@ def spearman_in_region(
     rhos: ArrayLike,
     region: Region,
     *,
+    places: int,
     level: float = 0.95,
     note: str = "",
     rng: np.random.Generator | None = None,
@@ -195,11 +196,20 @@ def spearman_in_region(
     """Mean of one rank correlation a seed; the interval is taken on Fisher's z and transformed
     back.
 
-    ``rhos`` is (seeds,) within [-1, 1]; |rho| is clipped to 1 - 1e-6, where z is finite.
+    z of 1 is infinite, so |rho| counts as no more than half-way between 1 and the next value that
+    ``places`` ranks allow, 1 - 12 / (places^3 - places). A larger z would let one perfect seed
+    widen the interval beyond what the ranks can tell.
+
+    Args:
+        rhos: (seeds,) within [-1, 1].
+        places: how many pairs a correlation ranks, at least 3; the fewest, where seeds differ.
 
     Raises:
-        ValueError: for a rho outside [-1, 1].
+        ValueError: for a rho outside [-1, 1], or fewer than 3 places.
     """
+    if places < 3:
+        raise ValueError(f"{name}: a rank correlation needs 3 places, got {places}")
+    most = 1 - 6 / (places**3 - places)
     data = finite_values(rhos)
     if (np.abs(data) > 1 + 1e-9).any():
         raise ValueError(f"{name}: a correlation lies in [-1, 1]")
@@ -207,7 +217,7 @@ def spearman_in_region(
         name,
         rhos,
         region,
-        _fisher_z,
+        lambda rho: np.arctanh(np.clip(rho, -most, most)),
         np.tanh,
         (-1.0, 1.0),
         "Fisher-z mean",
@@ -284,8 +294,3 @@ def _constant(data: Array) -> bool:
 
 def _same(values: Array) -> Array:
     return values
-
-
-def _fisher_z(rho: Array) -> Array:
-    limit = 1 - 1e-6
-    return np.asarray(np.arctanh(np.clip(rho, -limit, limit)))

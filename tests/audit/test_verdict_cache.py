@@ -53,6 +53,7 @@ claims:
     place: nowhere
     criterion: {mean: {above: 0}}
     experiments: [tiny]
+    quantity: {values: [1]}
     control: {why: these numbers are below zero, quantity: {values: [-1]}}
     "null": sign flips
 """

@@ -103,7 +103,7 @@ def test_without_a_simulation_it_has_no_power_and_with_one_it_has(
     shutil.copytree(PACKAGE, tmp_path / "omnigrok", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-m", "omnigrok", "calibrate", "--claim", "fig02.added"]
-    command += ["--draws", "20", "--folder", str(claims)]
+    command += ["--draws", "20", "--claims", str(claims)]
 
     def calibrate() -> subprocess.CompletedProcess[str]:
         return subprocess.run(

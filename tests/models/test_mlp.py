@@ -118,7 +118,7 @@ def test_it_is_found_by_name_and_an_unknown_one_is_not() -> None:
         match=r"unknown model 'perceptron'; accepted: decoder, .*mlp.*, or the dotted path of a",
     ):
         find_model("perceptron")
-    with pytest.raises(BadInput, match=r"model 'nopaper\.modl': there is no module nopaper"):
+    with pytest.raises(BadInput, match=r"model 'nopaper\.modl': cannot import nopaper"):
         find_model("nopaper.modl")
 
 

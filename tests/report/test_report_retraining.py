@@ -199,4 +199,4 @@ def test_the_suites_first_protocol_is_not_named(tmp_path: Path) -> None:
     suite = {"protocols": {"code": "as published", "paper": "as written"}}
     beside = parse({**document(*rows), "suite": suite})
     found = table(tmp_path, *rows, beside=beside)
-    assert [cells(line)[0] for line in found[2:4]] == ["a.b", "a.b (paper)"]
+    assert [cells(line)[0] for line in found[4:6]] == ["a.b", "a.b (paper)"]

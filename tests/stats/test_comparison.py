@@ -16,7 +16,7 @@ from omnigrok.stats.comparison import (
     sign_flip_p,
     spearman_in_region,
 )
-from omnigrok.stats.finding import Region, Verdict
+from omnigrok.stats.finding import Finding, Region, Verdict
 
 FIVE = [1.0, 2.0, 3.0, 4.0, 5.0]
 numbers = st.floats(-50, 50).map(lambda v: round(v, 3))
@@ -295,36 +295,44 @@ def test_extra_arguments_reach_the_finding() -> None:
 
 def test_spearman_interval_on_fisher_z_by_hand() -> None:
     rhos = np.tanh([1.0, 1.5, 2.0])
-    found = spearman_in_region("rho", rhos, Region(0.5))
+    found = spearman_in_region("rho", rhos, Region(0.5), places=30)
     half = 4.3026527 * 0.5 / math.sqrt(3)
     assert found.estimate == pytest.approx(math.tanh(1.5))
     assert found.ci == pytest.approx((math.tanh(1.5 - half), math.tanh(1.5 + half)), abs=1e-6)
     assert found.p == 1 / 8
 
 
-def test_perfect_correlations_stay_finite() -> None:
-    found = spearman_in_region("rho", [1.0, 1.0, 1.0], Region(0.9))
-    assert found.estimate == pytest.approx(1, abs=1e-5)
-    assert found.verdict() is Verdict.REPRODUCED
-    assert found.values == (1, 1, 1)
+def test_a_perfect_seed_does_not_worsen_the_verdict() -> None:
+    def found(*rhos: float) -> Finding:
+        return spearman_in_region("rho", rhos, Region(0.8), places=5)
+
+    perfect = found(1.0, 1.0, 1.0)
+    # Half-way between 1 and .9, the next value of 5 ranks.
+    assert perfect.estimate == pytest.approx(0.95)
+    assert perfect.values == (1, 1, 1)
+    for each in (perfect, found(0.9, 0.9, 0.9, 0.9, 1.0), found(0.9, 0.9, 1.0, 1.0, 1.0)):
+        assert each.verdict() is Verdict.REPRODUCED
+    assert found(1.0, 1.0, 1.0, 1.0, 0.5).verdict() is Verdict.INCONCLUSIVE
+    with pytest.raises(ValueError, match="needs 3 places, got 2"):
+        spearman_in_region("rho", [0.5, 0.6], Region(0.8), places=2)
 
 
 def test_spearman_bound_outside_the_scale_is_no_bound() -> None:
-    assert spearman_in_region("rho", [0.1, 0.2, 0.3], Region(-1, 0.9)).smallest_p == 1 / 8
-    assert spearman_in_region("rho", [0.1, 0.2, 0.3], Region(-1)).p is None
+    assert spearman_in_region("rho", [0.1, 0.2, 0.3], Region(-1, 0.9), places=9).smallest_p == 1 / 8
+    assert spearman_in_region("rho", [0.1, 0.2, 0.3], Region(-1), places=9).p is None
 
 
 def test_a_correlation_beyond_one_is_refused() -> None:
     with pytest.raises(ValueError, match=r"\[-1, 1\]"):
-        spearman_in_region("rho", [1.2, 0.3], Region(0.5))
+        spearman_in_region("rho", [1.2, 0.3], Region(0.5), places=9)
 
 
 @settings(max_examples=30)
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=8))
 def test_spearman_interval_stays_on_the_scale_and_flips_with_the_sign(rhos: list[float]) -> None:
     found, flipped = (
-        spearman_in_region("rho", rhos, Region(0.5)),
-        spearman_in_region("rho", [-r for r in rhos], Region(hi=-0.5)),
+        spearman_in_region("rho", rhos, Region(0.5), places=9),
+        spearman_in_region("rho", [-r for r in rhos], Region(hi=-0.5), places=9),
     )
     assert found.ci is not None
     assert flipped.ci is not None

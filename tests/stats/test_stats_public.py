@@ -32,7 +32,7 @@ def findings(n: int) -> list[Finding]:
         stats.mean_in_region("b", value, inside, log=True),
         stats.equivalent("c", value, inside),
         stats.share("d", [True] * n, Region(0.5)),
-        stats.spearman_in_region("e", value.clip(-1, 1) * 0.9, Region(0.5)),
+        stats.spearman_in_region("e", value.clip(-1, 1) * 0.9, Region(0.5), places=9),
         stats.intraclass("f", np.log(t), Region(0.5)),
         stats.trend("g", u, direction="rising"),
         *stats.u_shape("h", x, u, 1.0),

@@ -61,7 +61,7 @@ def correlations(rng: np.random.Generator, seeds: int, truth: Truth) -> Sample:
     z = math.atanh(0.5 if truth == "null" else 0.95) + 1.03 / math.sqrt(CELLS - 3) * rng.normal(
         size=seeds
     )
-    return sample_of([spearman_in_region("rho", np.tanh(z), Region(0.5))])
+    return sample_of([spearman_in_region("rho", np.tanh(z), Region(0.5), places=CELLS)])
 
 
 def mean_rho(pearson: float, cells: int = CELLS) -> float:
