@@ -14,6 +14,7 @@ from omnigrok.audit.document import ItemRow
 from omnigrok.cli import main
 from omnigrok.plugin.completeness import Completeness
 from omnigrok.report.terminal import WIDTH, lines
+from omnigrok.suite.suite import forget
 
 OUTCOME = ItemRow(id="a.b", protocol="paper", verdict="NOT RUN")
 ITEMS = [f"claims/test_toy.py::test_good[toy.good-paper{role}]" for role in ("", "-control")]
@@ -30,11 +31,12 @@ STOPPED = "it was stopped when 2 of 4 claims and controls were judged"
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Completeness:
-    """Of an audit of a folder with one figure file."""
-    (tmp_path / "claims").mkdir()
-    (tmp_path / "claims" / "toy.yaml").touch()
-    return Completeness((tmp_path,))
+def state(toy: Any) -> Completeness:
+    """Of an audit of a folder with one claim."""
+    toy.add("good")
+    toy.write()
+    forget()
+    return Completeness((toy.pytester.path,))
 
 
 def test_whole(state: Completeness) -> None:
