@@ -5,7 +5,9 @@ make a working claim.
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -135,20 +137,33 @@ def test_its_other_commands_work(pytester: pytest.Pytester) -> None:
     assert "Linear Networks Learn Sums" in page
     assert "Grokking Beyond Algorithmic Data" not in page
     shown = omnigrok(pytester, "show", "sums.learned")
-    assert shown.ret == 0, shown.stderr.str()
-    assert "store, smoke tier, paper, sums:line: all 3 runs recorded" in shown.stdout.str()
+    assert shown.returncode == 0, shown.stderr
+    assert "store, smoke tier, paper, sums:line: all 3 runs recorded" in shown.stdout
     about = pytester.path / "claims" / "audit.yaml"
     text = about.read_text(encoding="utf-8")
     about.write_text(text.replace("modules: [mypaper]", "simulations: mypaper.made"))
     for command, said in (
-        ("show", "Error: *task 'mypaper.data': cannot import mypaper: it is not in /*audit.yaml*"),
-        ("power", "Error: *audit.yaml: simulations: mypaper.made: cannot import mypaper: *"),
+        (
+            "show",
+            r"Error: .*task 'mypaper\.data': cannot import mypaper: it is not in /.*audit\.yaml",
+        ),
+        ("power", r"Error: .*audit\.yaml: simulations: mypaper\.made: cannot import mypaper: "),
     ):
         done = omnigrok(pytester, command, "sums.learned")
-        assert done.ret == 1
-        done.stderr.fnmatch_lines([said])
+        assert done.returncode == 1
+        assert re.search(said, done.stderr.replace("\n", " "))
 
 
-def omnigrok(pytester: pytest.Pytester, *words: str) -> pytest.RunResult:
-    """The installed command, which does not look for modules in the working folder."""
-    return pytester.run(sys.executable, "-P", "-m", "omnigrok", *words)
+def omnigrok(pytester: pytest.Pytester, *words: str) -> subprocess.CompletedProcess[str]:
+    """The installed command, which does not look for modules in the working folder, as pytester's
+    own ``run`` would.
+    """
+    surroundings = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "omnigrok", *words],
+        cwd=pytester.path,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
