@@ -39,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(ControlsSeen(config))
 
 
+@pytest.fixture(autouse=True)
+def _same_draws() -> None:
+    """What a test draws from torch's own generator is the same in each run, in any order."""
+    torch.manual_seed(0)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip what bears the mark ``gpu`` where there is none."""
     if not torch.cuda.is_available():

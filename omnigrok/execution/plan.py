@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from omnigrok.data import find_task
+from omnigrok.models import find_model
 from omnigrok.run import Run
 from omnigrok.training.calendar import effective_batch
 from omnigrok.training.device import memory_share
@@ -21,7 +22,8 @@ from omnigrok.training.work import replica_bytes, step_operations
 # groups of different size into stacks of the same one, for which a step is compiled once.
 OPERATIONS_PER_STEP = {"cpu": 1.2e9, "cuda": 4e12}
 LARGEST = {"cpu": 128, "cuda": 1024}
-# Fewer would waste what a stack gains, even where a step then takes seconds.
+# Fewer would waste what a stack gains, even where a step then takes seconds; a model's module may
+# know better (``SMALLEST_STACK``).
 SMALLEST = 8
 
 
@@ -49,7 +51,9 @@ class StackPlan:
     operations: float
 
 
-def largest_stack(operations: float, replica_bytes: float, memory: float, device: str) -> int:
+def largest_stack(
+    operations: float, replica_bytes: float, memory: float, device: str, smallest: int = SMALLEST
+) -> int:
     """How many replicas make one stack: by the length of a step, and never more than the memory
     holds.
 
@@ -58,9 +62,10 @@ def largest_stack(operations: float, replica_bytes: float, memory: float, device
         replica_bytes: memory that a replica needs.
         memory: bytes there are.
         device: "cpu" or "cuda".
+        smallest: replicas that a stack has however long its step is.
     """
     by_time = min(
-        LARGEST[device], max(SMALLEST, OPERATIONS_PER_STEP[device] // max(operations, 1.0))
+        LARGEST[device], max(smallest, OPERATIONS_PER_STEP[device] // max(operations, 1.0))
     )
     return int(max(1, min(by_time, memory // max(replica_bytes, 1.0))))
 
@@ -95,7 +100,10 @@ def plan(
     stacks = []
     for key, members in groups.items():
         members.sort(key=lambda run: (run.steps, run.digest))
-        most = largest_stack(costs[key], sizes[key] if sizes else 0.0, memory, device)
+        known = getattr(find_model(key.model), "SMALLEST_STACK", {})
+        most = largest_stack(
+            costs[key], sizes[key] if sizes else 0.0, memory, device, known.get(device, SMALLEST)
+        )
         pieces = math.ceil(len(members) / most)
         if devices > 1 and total > 0:
             share = sum(run.steps for run in members) * costs[key] / total

@@ -12,7 +12,8 @@ Its class ``Options`` (``omnigrok.options``) says what it accepts in ``run.netwo
 outside may go without. Where weights serve more than once a sample, or not at all, ``work(run,
 model) -> (operations, floats)`` counts, both for one sample: the floating-point operations of its
 matrix products, forward and backward, and the numbers held between the two. Every other model is
-counted as layers of matrices (``omnigrok.training.work``).
+counted as layers of matrices (``omnigrok.training.work``). ``SMALLEST_STACK`` says by device how
+few networks make a stack where one step of one network is long (``omnigrok.execution.plan``).
 """
 
 from __future__ import annotations

@@ -97,6 +97,25 @@ def test_runs_of_a_stack_have_similar_lengths() -> None:
     assert sorted({run.steps for run in stack.runs} == {1000} for stack in stacks) == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("device", "p", "stacks"), [("cpu", 113, [1] * 6), ("cpu", 23, [6]), ("cuda", 113, [6])]
+)
+def test_a_large_transformer_trains_alone_on_a_cpu(device: str, p: int, stacks: list[int]) -> None:
+    """A small one, whose step is short, does not; nor does any on a card."""
+    runs = [
+        FORM.replace(
+            task="modular",
+            model="transformer",
+            seed=seed,
+            n_train=int(0.3 * p**2),
+            network=freeze({}),
+            data=freeze({"p": p}),
+        )
+        for seed in range(6)
+    ]
+    assert [len(stack.runs) for stack in make_plan(runs, device)] == stacks
+
+
 def test_no_runs_no_stacks() -> None:
     assert plan([], {}) == []
 
