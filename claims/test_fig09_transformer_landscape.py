@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from omnigrok.audit import Case, claim
 from omnigrok.audit.grid import Grid
 from omnigrok.audit.measures import best, final, time_of
+from omnigrok.audit.settled import FURTHER
 from omnigrok.curves import Curves
 from omnigrok.data.modular import MODULUS
 from omnigrok.stats import dose_response, l_shape, u_shape
@@ -33,17 +34,19 @@ def test_lu(case: Case) -> None:
     )
 
 
-def reaches(grid: Grid, sizes: list[int], threshold: float) -> NDArray[np.bool_]:
-    """(seeds, sizes): whether at some scale the test accuracy arrives at the threshold and stays.
+def arrivals(grid: Grid, sizes: list[int], threshold: float) -> NDArray[np.float64]:
+    """(seeds, sizes): when the test accuracy arrives at the threshold and stays, at the scale at
+    which it does so first, as a share of the planned steps; inf if at none.
 
     The runs may end early, once it has stayed there, so no accuracy is read where they end.
     """
 
     def arrives(curves: Curves) -> float:
-        return time_of(curves, "test_acc", threshold).reached
+        time = time_of(curves, "test_acc", threshold)
+        return time.value / curves.run.steps if time.reached else np.inf
 
-    table = [grid.where(n_train=size).table(arrives, "alpha").max(axis=1) for size in sizes]
-    return np.stack(table, axis=1) > 0
+    table = [grid.where(n_train=size).table(arrives, "alpha").min(axis=1) for size in sizes]
+    return np.stack(table, axis=1)
 
 
 def own_bracket(fractions: NDArray[np.float64], row: NDArray[np.bool_]) -> tuple[float, float]:
@@ -60,19 +63,30 @@ def test_critical(case: Case) -> None:
     sizes = grid.axis("n_train")
     pairs = next(iter(grid.curves)).option("p", MODULUS) ** 2
     fractions = np.array(sizes) / pairs
-    flags = reaches(grid, sizes, case["threshold"])
+    arrived = arrivals(grid, sizes, case["threshold"])
     words, region = f"({case['threshold']:.0%})", case.region("fraction")
-    own = np.array([own_bracket(fractions, row) for row in flags])
+    own, half_way = (
+        np.array([own_bracket(fractions, row) for row in arrived <= share]) for share in (1.0, 0.5)
+    )
+    change = np.zeros(len(own))
+    # A seed that generalises at every fraction has no lower end that could have moved.
+    np.subtract(half_way[:, 0], own[:, 0], out=change, where=np.isfinite(own[:, 0]))
     case.judge(
         [
             dose_response(
                 f"training fraction at which one half of the seeds generalise {words}",
                 fractions,
-                flags,
+                np.isfinite(arrived),
                 region,
             ).as_lead(),
             mean_between(
                 "the seeds' own critical training fractions", own[:, 0], own[:, 1], region
+            ),
+            mean_between(
+                "the same, moved on by twice what the second half of the steps changed",
+                own[:, 0] - FURTHER * change,
+                own[:, 1] - FURTHER * change,
+                region,
             ),
         ]
     )
