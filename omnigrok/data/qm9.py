@@ -16,7 +16,6 @@ import csv
 import functools
 import hashlib
 import lzma
-import math
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -45,7 +44,6 @@ MOST_ATOMS = 29
 # Variance of the polarizability over the whole table, in Bohr^6.
 VARIANCE = 66.811
 Features = Literal["pyg", "perceived"]
-AUTHORS_BATCH = 32
 
 
 class Options(DataOptions):
@@ -174,27 +172,3 @@ def accuracy(run: Run, outputs: Tensor, targets: Tensor) -> Mapping[str, Tensor]
         "target": target,
         "target_square": target.square(),
     }
-
-
-def published_factor(n: int) -> float:
-    """What the published Figure 5a-c shows, over the mean squared error of n molecules.
-
-    The published code adds up the mean squared errors of the batches of 32 and divides by the
-    number of molecules, not of batches: 1/n up to n = 32, tending to 1/32. Its batches are random,
-    so for an incomplete last batch this holds on average.
-    """
-    return math.ceil(n / AUTHORS_BATCH) / n
-
-
-def published_step_factor(n: int, train: bool) -> float:
-    """The same for Figure 5d, which shows single batches, each divided by its own size, averaged
-    over 20 steps.
-
-    In training all batches of an epoch take turns; the test batch is always the first one of a
-    fresh shuffle.
-    """
-    full, rest = divmod(n, AUTHORS_BATCH)
-    if not train:
-        return 1 / min(n, AUTHORS_BATCH)
-    sizes = [AUTHORS_BATCH] * full + [rest] * (rest > 0)
-    return sum(1 / size for size in sizes) / len(sizes)

@@ -23,42 +23,8 @@ from omnigrok.stats.crossing import Crossing, first_fall
 
 Array = NDArray[np.float64]
 
-REDUCTIONS = ("final", "best", "at_minimiser")
 FLOOR = 1e-12
 CUBIC = 3
-
-
-def reduce(values: ArrayLike, how: str = "final", train: ArrayLike | None = None) -> Array:
-    """A reduced loss from logged curves: (..., T) to (...).
-
-    Args:
-        values: logged losses of one or more runs, the time axis last.
-        how: "final" is the last one, "best" the smallest of each curve by itself, "at_minimiser"
-            the one logged where the training loss was smallest (w* of Eqs. 1, 3 and 5).
-        train: (..., T) training losses, which "at_minimiser" needs.
-
-    Raises:
-        BadInput: ``how`` is not accepted, or ``train`` is missing or of another shape.
-        Diverged: a curve holds no finite value.
-    """
-    curves = np.asarray(values, dtype=float)
-    if how not in REDUCTIONS:
-        raise BadInput(
-            f"reduced loss: how = {how!r} is not accepted; one of {', '.join(REDUCTIONS)}"
-        )
-    if how == "final":
-        return curves[..., -1]
-    guide = curves if how == "best" else np.asarray(np.nan if train is None else train, dtype=float)
-    if guide.shape != curves.shape:
-        raise BadInput(
-            f"reduced loss: at_minimiser needs train losses of shape {curves.shape}, not "
-            f"{guide.shape}"
-        )
-    finite = np.isfinite(guide)
-    if not finite.any(-1).all():
-        raise Diverged("reduced loss: a curve holds no finite value")
-    at = np.where(finite, guide, np.inf).argmin(-1)
-    return np.take_along_axis(curves, at[..., None], -1)[..., 0]
 
 
 @dataclass(frozen=True, eq=False)

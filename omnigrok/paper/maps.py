@@ -15,9 +15,9 @@ from omnigrok.errors import Diverged
 from omnigrok.paper.landscape import Landscape, from_runs
 from omnigrok.suite.schema import Protocol
 
-# Which logged value is the reduced one (``omnigrok.paper.landscape.reduce``). The code of Figure 6
-# takes the last step, that of Figure 8 the best of each curve by itself; the text's Eq. (5) reads
-# the test loss at the training minimiser.
+# Which logged value is the reduced one. The code of Figure 6 takes the last step, that of Figure 8
+# the best of each curve by itself; the text's Eq. (5) reads the test loss at the training
+# minimiser.
 REDUCTION: dict[str, dict[Protocol, str]] = {
     "addition": {"paper": "final", "code": "final", "corrected": "at_minimiser"},
     "mnist_representation": {"paper": "at_minimiser", "code": "best", "corrected": "at_minimiser"},

@@ -21,7 +21,8 @@ import torch
 import omnigrok
 from omnigrok.audit.document import ItemRow
 from omnigrok.audit.session import Options
-from omnigrok.errors import OmnigrokError
+from omnigrok.errors import BadInput, OmnigrokError
+from omnigrok.files import check_target
 from omnigrok.plugin.arguments import read_options
 from omnigrok.run import Run
 from omnigrok.store.store import Environment, Store
@@ -104,22 +105,6 @@ def cost_of(runs: dict[Run, Protocol], store: Store, device: str) -> FigureCost:
     return cost
 
 
-def check_writable(path: Path) -> None:
-    """Refuse a ``--benchmark-json`` that could not be written at the end.
-
-    Raises:
-        pytest.UsageError: it is a folder, its folder is missing, or one may not write there.
-    """
-    if path.is_dir():
-        raise pytest.UsageError(f"--benchmark-json {path}: it is a folder; name a file")
-    if not path.parent.is_dir():
-        raise pytest.UsageError(
-            f"--benchmark-json {path}: the folder {path.parent} does not exist; make it first"
-        )
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise pytest.UsageError(f"--benchmark-json {path}: it cannot be written there")
-
-
 class TrainingCost:
     """Registered in the process that is no xdist worker, where pytest-benchmark is asked for a
     file.
@@ -138,7 +123,10 @@ class TrainingCost:
         self.judged: set[Judged] = set()
         self.failure = ""
         if (path := config.getoption("benchmark_json", None)) is not None:
-            check_writable(path)
+            try:
+                check_target("--benchmark-json", path)
+            except BadInput as error:
+                raise pytest.UsageError(str(error)) from None
 
     @staticmethod
     def wanted(config: pytest.Config) -> bool:

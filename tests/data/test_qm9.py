@@ -195,27 +195,3 @@ def test_variance_from_float32_scores_of_real_targets() -> None:
     scores = qm9.accuracy(a_run(), targets, targets)
     variance = scores["target_square"].mean() - scores["target"].mean() ** 2
     assert variance.item() == pytest.approx(targets.double().var(correction=0).item(), rel=1e-4)
-
-
-def published(errors: torch.Tensor, batches: list[list[int]]) -> float:
-    """The published metric spelt out: sum of batch means over number of molecules."""
-    return sum(errors[batch].mean().item() for batch in batches) / len(errors)
-
-
-@pytest.mark.parametrize(("n", "one_over"), [(5, 5), (25, 25), (50, 25), (64, 32), (4992, 32)])
-def test_published_factor(n: int, one_over: int) -> None:
-    assert qm9.published_factor(n) == pytest.approx(1 / one_over)
-    constant = torch.full((n,), 7.0, dtype=torch.float64)
-    batches = [list(range(start, min(start + 32, n))) for start in range(0, n, 32)]
-    assert published(constant, batches) == pytest.approx(7 * qm9.published_factor(n))
-
-
-def test_published_step_factor() -> None:
-    assert qm9.published_step_factor(50, train=True) == pytest.approx((1 / 32 + 1 / 18) / 2)
-    assert qm9.published_step_factor(50, train=False) == pytest.approx(1 / 32)
-    assert (
-        qm9.published_step_factor(20, train=False)
-        == qm9.published_step_factor(20, train=True)
-        == pytest.approx(1 / 20)
-    )
-    assert qm9.published_step_factor(64, train=True) == pytest.approx(1 / 32)

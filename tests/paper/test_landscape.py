@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omnigrok.errors import BadInput, Diverged, EvidenceError
-from omnigrok.paper.landscape import Landscape, Solution, from_runs, generalising_solution, reduce
+from omnigrok.paper.landscape import Landscape, Solution, from_runs, generalising_solution
 
 W = np.geomspace(1, 10, 13)
 M = np.linspace(0, 1, 6)
@@ -18,39 +18,6 @@ def wall(w=W, m=M, steepness=4.0, lean=0.5, place=0.5, **options):
     """
     u = np.log(w)[:, None]
     return Landscape(w, m, np.exp(-steepness * (u - place - lean * m)), **options)
-
-
-class TestReduce:
-    train = np.array([[4.0, 1.0, 2.0], [3.0, 2.0, 1.0]])
-    test = np.array([[1.0, 5.0, 6.0], [9.0, 8.0, 7.0]])
-
-    def test_final(self):
-        assert reduce(self.test).tolist() == [6, 7]
-
-    def test_best_takes_each_curve_by_itself(self):
-        assert reduce(self.test, "best").tolist() == [1, 7]
-
-    def test_at_the_minimiser_of_the_training_loss(self):
-        assert reduce(self.test, "at_minimiser", self.train).tolist() == [5, 7]
-
-    def test_the_training_loss_at_its_minimiser_is_its_best(self):
-        assert (
-            reduce(self.train, "at_minimiser", self.train).tolist()
-            == reduce(self.train, "best").tolist()
-        )
-
-    def test_nan_is_never_best(self):
-        assert float(reduce([np.nan, 3.0, 2.0, np.nan], "best")) == 2
-
-    def test_errors(self):
-        with pytest.raises(
-            BadInput, match="how = 'mean' is not accepted; one of final, best, at_minimiser"
-        ):
-            reduce(self.test, "mean")
-        with pytest.raises(BadInput, match="at_minimiser needs train losses of shape"):
-            reduce(self.test, "at_minimiser")
-        with pytest.raises(Diverged, match="no finite value"):
-            reduce([[1.0], [np.nan]], "best")
 
 
 @pytest.mark.parametrize("degree", [1, 3])
