@@ -77,7 +77,10 @@ def test_an_audit_that_is_there_costs_what_it_cost(toy: Any) -> None:
 
 @pytest.mark.parametrize(
     ("path", "why"),
-    [("none/b.json", "cannot be written: there is no folder "), ("claims", "is a folder; name a file")],
+    [
+        ("none/b.json", "cannot be written: there is no folder "),
+        ("claims", "is a folder; name a file"),
+    ],
 )
 def test_a_path_that_cannot_be_written_is_said_before_training(
     toy: Any, path: str, why: str
