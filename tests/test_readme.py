@@ -153,7 +153,7 @@ def contradicts(verdict: str, effect: str) -> bool:
     """
     found = re.match(
         (
-            rf"(?:.*: )?{NUMBER} \[({NUMBER}), ({NUMBER})\] "
+            rf"(?:.*: )?(?:none|{NUMBER}) \[({NUMBER}), ({NUMBER})\] "
             rf"\((?:([<>]) ({NUMBER})|inside \[({NUMBER}), ({NUMBER})\])\)(.*)"
         ),
         effect,
