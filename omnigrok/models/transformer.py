@@ -21,8 +21,9 @@ VERSION = 1
 
 CONTEXT = 3
 
-# On a CPU the paper's network trains faster alone than beside others: 8 in a stack take .75 of the
-# network-steps per second, as each one's activations fill the cache.
+# On a CPU the paper's network trains faster alone than beside others, as its activations fill the
+# cache: 8 in a stack make three quarters of the network-steps a second (one Xeon core, either
+# precision).
 SMALLEST_STACK = {"cpu": 1}
 
 

@@ -3,7 +3,7 @@ controls.
 """
 
 import contextlib
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -71,14 +71,19 @@ def dose(run: Run, critical: float) -> Columns:
     return {"test_acc": 0.99 if works and not run.option("shuffle_labels") else 0.02}
 
 
-def synthetic_outcome(makers: dict[str, Maker], step: np.ndarray) -> Any:
-    """The whole outcome of fig09.critical at full scale."""
+def judged(
+    makers: dict[str, Maker],
+    step: np.ndarray = EARLY,
+    scale: Literal["full", "reduced"] = "full",
+    role: Role = "claim",
+) -> Any:
+    """The whole outcome of fig09.critical."""
     grids = {
-        name: synthetic.grid_of(name, synthetic.runs(f"{FIG09}:{name}"), maker, step)
+        name: synthetic.grid_of(name, synthetic.runs(f"{FIG09}:{name}", scale), maker, step)
         for name, maker in makers.items()
     }
     return synthetic.judge(
-        FIG09, "fig09.critical", synthetic.load_checks(FIG09).test_critical, grids
+        FIG09, "fig09.critical", synthetic.load_checks(FIG09).test_critical, grids, role=role
     )
 
 
@@ -111,18 +116,7 @@ def test_permuted_labels_that_generalise_all_the_same() -> None:
 
 def reduced_critical(fraction: float, role: Role = "claim") -> Any:
     """The same on the fractions of the reduced scale, which end where the region does."""
-    grids = {
-        name: synthetic.grid_of(
-            name,
-            synthetic.runs(f"{FIG09}:{name}", "reduced"),
-            maker,
-            EARLY,
-        )
-        for name, maker in critical_at(fraction).items()
-    }
-    return synthetic.judge(
-        FIG09, "fig09.critical", synthetic.load_checks(FIG09).test_critical, grids, role=role
-    )
+    return judged(critical_at(fraction), scale="reduced", role=role)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +171,7 @@ def test_a_fraction_that_still_falls_is_moved_on(early_from: float, verdict: Ver
 
     arms = {"fractions": slow, "shuffled": slow}
     step = np.array([0, 7000, 12000, 15000])
-    found = synthetic_outcome(arms, step)
+    found = judged(arms, step)
     assert found.findings[1].verdict() is Verdict.REPRODUCED
     assert found.verdict is verdict
 
