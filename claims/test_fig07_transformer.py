@@ -80,6 +80,10 @@ def test_norm_hump(case: Case) -> None:
         for level in ("starts", "ends")
     )
     heights = [float(curves["weight_norm"].max() / curves["weight_norm"][0]) for curves in runs]
+    overfits = [
+        fit.reached and not (start.reached and start.value < fit.value)
+        for fit, start in zip(fits, starts, strict=True)
+    ]
     in_overfitting = [
         between(peak(curves), fit, start)
         for curves, fit, start in zip(runs, fits, starts, strict=True)
@@ -90,6 +94,9 @@ def test_norm_hump(case: Case) -> None:
     ]
     case.judge(
         [
+            share(
+                "seeds that fit before the first test accuracy", overfits, case.region("share")
+            ).as_premise(),
             mean_in_region("largest / initial weight norm", heights, case.region("peak"), log=True),
             share(
                 "seeds whose norm peaks between fitting and the first test accuracy",
